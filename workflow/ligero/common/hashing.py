@@ -1,0 +1,40 @@
+"""Digests: of values (settings), of files and of folders. They decide what is stale, so they are stable across machines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 20
+
+
+def digest_value(value: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of `value` as canonical JSON."""
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def sha256_file(path: Path | str) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as handle:
+        while chunk := handle.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_files(root: Path | str, names: list[str] | None = None) -> str:
+    """16 hexadecimal digits over the names and contents of files below `root` (all of them, or `names`)."""
+    root = Path(root)
+    chosen = (
+        names
+        if names is not None
+        else sorted(
+            str(path.relative_to(root))
+            for path in root.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        )
+    )
+    return digest_value([[name, sha256_file(root / name)] for name in chosen])

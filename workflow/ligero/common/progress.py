@@ -1,0 +1,30 @@
+"""Progress on long work: a bar on a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LOG_LINES = 30.0
+
+
+def progress(
+    items: Iterable[T] | None = None, *, total: float | None = None, label: str, unit: str = "it"
+) -> tqdm[T]:
+    """A tqdm bar with rate and remaining time; where standard error is no terminal it writes a line every 30 s."""
+    interactive = sys.stderr.isatty()
+    return tqdm(
+        items,
+        total=total,
+        desc=label,
+        unit=unit,
+        unit_scale=True,
+        mininterval=0.1 if interactive else SECONDS_BETWEEN_LOG_LINES,
+        maxinterval=10.0 if interactive else SECONDS_BETWEEN_LOG_LINES,
+        ascii=not interactive,
+        dynamic_ncols=interactive,
+    )

@@ -1,0 +1,52 @@
+"""Settings of the corpus stage: parts, cleaning, duplicates, the share kept for validation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ligero.settings.base import Identifier, Settings
+
+
+class Cleaning(Settings):
+    """Steps of cleaning, in the order in which they are applied to each line (thesis, training process of ALBETO)."""
+
+    remove_urls: bool = True
+    """Remove web addresses and e-mail addresses."""
+    remove_listings: bool = True
+    """Drop lines that are items of a listing (bullets, enumerations, menus)."""
+    collapse_whitespace: bool = True
+    """Turn runs of white space into one space and strip the ends."""
+    lower_case: bool = True
+    """Lower-case the text; off where one corpus also serves cased vocabularies, whose uncased siblings lower-case themselves."""
+    minimum_characters: int = Field(0, ge=0)
+    """Drop cleaned lines shorter than this; 0 keeps all that are not empty."""
+
+
+class Corpus(Settings):
+    """The raw text and what becomes of it."""
+
+    parts: tuple[Identifier, ...] = Field(min_length=1)
+    """Ids of the sources that make up the corpus, in order."""
+    cleaning: Cleaning = Cleaning()
+    deduplicate: Literal["none", "exact"] = "none"
+    """Whether repeated lines are dropped across the whole corpus; not part of the thesis' protocol."""
+    validation_share: float = Field(0.01, ge=0.0, lt=0.5)
+    """Share of the documents kept out of pretraining, for the validation loss."""
+    seed: int = 42
+
+
+class Tokenizer(Settings):
+    """A vocabulary trained on the corpus."""
+
+    kind: Literal["sentencepiece_unigram", "wordpiece", "byte_level_bpe"]
+    vocabulary_size: int = Field(31_000, ge=100)
+    """Size with special tokens."""
+    lower_case: bool = True
+    """Whether text is lower-cased by the tokenizer; accents and ñ are always kept."""
+    character_coverage: float = Field(0.99995, gt=0.9, le=1.0)
+    """Share of characters that the unigram vocabulary must cover."""
+    training_sentences: int = Field(10_000_000, ge=1)
+    """Lines drawn from the corpus (seeded) to train on."""
+    seed: int = 42

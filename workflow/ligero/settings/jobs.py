@@ -1,0 +1,320 @@
+"""What each job of the workflow depends on: one model a stage, cut out of the study.
+
+A program sees the configuration only through its job, and the rule carries the job's digest as a parameter: a setting
+that changes re-runs exactly the jobs whose digest it changes, and no job can read what its digest does not cover.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from ligero.common.errors import ConfigurationError
+from ligero.common.hashing import digest_value
+from ligero.settings.base import Identifier, Settings
+from ligero.settings.corpus import Cleaning, Tokenizer
+from ligero.settings.models import HubModel, Model
+from ligero.settings.sources import Source
+from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import Task
+from ligero.settings.training import Grid, LearningRate, Pretraining, TrainingOptions
+
+
+class Trial(Settings):
+    """One run of training: a point of the grid for one model and task."""
+
+    model: Identifier
+    task: Identifier
+    batch_size: int
+    """Effective batch size."""
+    epochs: int
+    learning_rate: LearningRate
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The trial's name in paths."""
+        return f"batch{self.batch_size}-epochs{self.epochs}-rate{self.learning_rate}-seed{self.seed}"
+
+
+class CleaningJob(Settings):
+    cleaning: Cleaning
+    deduplicate: str
+    validation_share: float
+    seed: int
+
+
+class PretrainingJob(Settings):
+    model_id: Identifier
+    model: Model
+    recipe: Pretraining
+    tokenizer: Tokenizer
+
+
+class WeightsJob(Settings):
+    """Fetch or convert the weights of others into a checked local folder."""
+
+    model_id: Identifier
+    weights: str
+    hub: HubModel | None
+    local: str | None
+    lower_case: bool | None
+
+
+class TaskJob(Settings):
+    task_id: Identifier
+    task: Task
+    sources: dict[Identifier, Source]
+
+
+class EncodingJob(Settings):
+    """Token ids of one task for one vocabulary; label placement is chosen when they are loaded, so regimes share them."""
+
+    task_id: Identifier
+    task_type: str
+    max_length: int
+    doc_stride: int
+
+
+class ShardJob(Settings):
+    """Trials that run in one process: all of one model (or student)."""
+
+    regime: Regime
+    model_id: Identifier
+    model: Model
+    """Of the model itself, or of the student's initial model."""
+    num_hidden_layers: int | None
+    trials: tuple[Trial, ...]
+    tasks: dict[Identifier, Task]
+    options: TrainingOptions
+    distillation: dict[str, Any] | None
+    """alpha, temperature, loss and patience; null in fine-tuning."""
+
+
+class SelectionJob(Settings):
+    regime: Regime
+    model_id: Identifier
+    task_id: Identifier
+    model_name: str
+    task_name: str
+    metric: str
+    selection_metric: str
+    trials: tuple[Trial, ...]
+
+
+class ScoringJob(Settings):
+    regime: Regime
+    model_id: Identifier
+    tasks: dict[Identifier, Task]
+    options: TrainingOptions
+
+
+def digest(job: Settings) -> str:
+    """16 hexadecimal digits over everything in a job."""
+    return digest_value(job.model_dump(mode="json"))
+
+
+def cleaning_job(study: Study) -> CleaningJob:
+    assert study.corpus
+    return CleaningJob(
+        cleaning=study.corpus.cleaning,
+        deduplicate=study.corpus.deduplicate,
+        validation_share=study.corpus.validation_share,
+        seed=study.corpus.seed,
+    )
+
+
+def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
+    model = study.models[model_id]
+    assert model.pretraining and model.tokenizer
+    return PretrainingJob(
+        model_id=model_id,
+        # Only what the weights depend on: names and fine-tuning grids change no pretrained checkpoint.
+        model=model.model_copy(update=_LEAVES_WEIGHTS_ALONE),
+        recipe=model.pretraining,
+        tokenizer=study.tokenizers[model.tokenizer],
+    )
+
+
+_LEAVES_WEIGHTS_ALONE: dict[str, Any] = {
+    "name": "",
+    "grid": Model.model_fields["grid"].default,
+    "head_learning_rate_factor": None,
+}
+
+
+def weights_job(study: Study, model_id: str) -> WeightsJob:
+    model = study.models[model_id]
+    return WeightsJob(
+        model_id=model_id,
+        weights=model.weights,
+        hub=model.hub,
+        local=model.local,
+        lower_case=model.lower_case,
+    )
+
+
+def task_job(study: Study, task_id: str) -> TaskJob:
+    task = study.tasks[task_id]
+    wanted = task_sources(study, task_id)
+    return TaskJob(
+        task_id=task_id,
+        task=task.model_copy(update={"grid": Task.model_fields["grid"].default, "max_length": None}),
+        sources={source: study.sources[source] for source in wanted},
+    )
+
+
+def task_sources(study: Study, task_id: str) -> list[str]:
+    """Ids of all sources that a task reads, each once, in a stable order."""
+    task = study.tasks[task_id]
+    wanted = [source for _, split in task.splits for source in (*split.sources, *split.without_ids_of)]
+    return list(dict.fromkeys([*wanted, *task.documents]))
+
+
+def encoding_job(study: Study, task_id: str) -> EncodingJob:
+    task = study.tasks[task_id]
+    options = study.fine_tuning.options
+    return EncodingJob(
+        task_id=task_id,
+        task_type=task.type,
+        max_length=task.max_length or options.max_length,
+        doc_stride=options.doc_stride,
+    )
+
+
+def stage_options(study: Study, regime: Regime) -> TrainingOptions:
+    """The training options of a regime."""
+    if regime == "fine-tuning":
+        return study.fine_tuning.options
+    if study.distillation is None:
+        raise ConfigurationError("distillation: this study has none; add the section to distil students")
+    return study.distillation.options
+
+
+def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
+    """All trials of a model over its tasks, in a stable order."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    assert stage is not None
+    return [
+        Trial(
+            model=model_id,
+            task=task_id,
+            batch_size=batch,
+            epochs=epochs,
+            learning_rate=rate,
+            seed=stage.options.seed,
+        )
+        for task_id, task in study.tasks.items()
+        for batch, epochs, rate in _points(_grid(study, regime, model_id, task))
+    ]
+
+
+def _grid(study: Study, regime: Regime, model_id: str, task: Task) -> Grid:
+    if regime == "distillation":
+        assert study.distillation
+        return study.distillation.grid
+    return task.grid.applied_to(study.models[model_id].grid.applied_to(study.fine_tuning.grid))
+
+
+def _points(grid: Grid) -> list[tuple[int, int, str]]:
+    return list(product(grid.batch_size, grid.epochs, grid.learning_rate))
+
+
+def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
+    """A model's trials cut into shards of `trials_per_job`."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    assert stage is not None
+    return _chunks(trials_of(study, regime, model_id), stage.trials_per_job)
+
+
+def scoring_shards_of(study: Study, regime: Regime) -> list[list[str]]:
+    """The tasks cut into groups whose test sets one process scores."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    assert stage is not None
+    return _chunks(list(study.tasks), stage.tasks_per_scoring_job)
+
+
+def _chunks(items: list[Any], size: int | str) -> list[list[Any]]:
+    step = len(items) if size == "all" else int(size)
+    return [items[start : start + step] for start in range(0, len(items), max(step, 1))]
+
+
+def initial_model(study: Study, regime: Regime, model_id: str) -> str:
+    """Id of the model whose weights a system starts from."""
+    if regime == "fine-tuning":
+        return model_id
+    assert study.distillation
+    return study.distillation.students[model_id].initial
+
+
+def vocabulary_of(study: Study, model_id: str) -> str:
+    """Id of the vocabulary that a model reads with: a tokenizer trained here, or the model's own."""
+    return study.models[model_id].tokenizer or model_id
+
+
+def system_name(study: Study, regime: Regime, model_id: str) -> str:
+    """Name of a system in the tables."""
+    if regime == "fine-tuning":
+        return study.models[model_id].name
+    assert study.distillation
+    return study.distillation.students[model_id].name
+
+
+def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJob:
+    trials = shards_of(study, regime, model_id)[shard]
+    model = study.models[initial_model(study, regime, model_id)]
+    options = stage_options(study, regime)
+    if model.head_learning_rate_factor is not None:
+        options = options.model_copy(update={"head_learning_rate_factor": model.head_learning_rate_factor})
+    student = (
+        study.distillation.students[model_id] if regime == "distillation" and study.distillation else None
+    )
+    distillation = study.distillation
+    return ShardJob(
+        regime=regime,
+        model_id=model_id,
+        model=model.model_copy(update={"name": "", "grid": Model.model_fields["grid"].default}),
+        num_hidden_layers=student.num_hidden_layers if student else None,
+        trials=tuple(trials),
+        tasks={
+            task: _training_view(study.tasks[task]) for task in dict.fromkeys(trial.task for trial in trials)
+        },
+        options=options,
+        distillation={
+            "alpha": distillation.alpha,
+            "temperature": distillation.temperature,
+            "loss": distillation.loss,
+            "patience": distillation.patience,
+            "logits_dtype": distillation.logits_dtype,
+        }
+        if student and distillation
+        else None,
+    )
+
+
+def _training_view(task: Task) -> Task:
+    """A task without what training does not see: its grid is in the trials, its files are in the encoded data."""
+    return task.model_copy(update={"grid": Task.model_fields["grid"].default})
+
+
+def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> SelectionJob:
+    return SelectionJob(
+        regime=regime,
+        model_id=model_id,
+        task_id=task_id,
+        model_name=system_name(study, regime, model_id),
+        task_name=study.tasks[task_id].name,
+        metric=study.tasks[task_id].metric,
+        selection_metric=stage_options(study, regime).selection_metric,
+        trials=tuple(trial for trial in trials_of(study, regime, model_id) if trial.task == task_id),
+    )
+
+
+def scoring_job(study: Study, regime: Regime, model_id: str, shard: int) -> ScoringJob:
+    tasks = scoring_shards_of(study, regime)[shard]
+    return ScoringJob(
+        regime=regime,
+        model_id=model_id,
+        tasks={task: _training_view(study.tasks[task]) for task in tasks},
+        options=stage_options(study, regime),
+    )

@@ -1,0 +1,89 @@
+"""Settings of the systems: architecture, vocabulary, where the weights come from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ligero.settings.base import Identifier, Settings
+from ligero.settings.training import GridOverride, Pretraining
+
+
+class Architecture(Settings):
+    """The numbers that make a transformer encoder, under the names of transformers' configuration classes."""
+
+    type: Literal["albert", "bert", "roberta", "distilbert"]
+    vocab_size: int | None = Field(None, ge=1)
+    """Rows of the embedding matrix; null takes the size of the model's vocabulary."""
+    hidden_size: int = Field(ge=1)
+    num_hidden_layers: int = Field(ge=1)
+    num_attention_heads: int = Field(ge=1)
+    intermediate_size: int = Field(ge=1)
+    embedding_size: int | None = Field(None, ge=1)
+    """Factorised embedding (ALBERT only)."""
+    max_position_embeddings: int = Field(512, ge=8)
+    type_vocab_size: int = Field(2, ge=1)
+    hidden_act: str | None = None
+    """Activation; null takes the architecture's own (gelu_new for ALBERT, gelu elsewhere)."""
+    dropout: float | None = Field(None, ge=0.0, lt=1.0)
+    """Hidden and attention dropout; null takes the architecture's own."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Architecture:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be a multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.embedding_size is not None and self.type != "albert":
+            raise ValueError("embedding_size is ALBERT's factorised embedding; remove it for other types")
+        return self
+
+
+class HubModel(Settings):
+    """A checkpoint on the Hugging Face hub."""
+
+    id: str
+    revision: str = "main"
+    """Commit to fetch; a branch name is resolved at the first download and recorded."""
+    aliases: tuple[str, ...] = ()
+    """Older names of the same repository, tried in order."""
+
+
+class Model(Settings):
+    """One system of the study."""
+
+    name: str
+    """Name in the tables."""
+    architecture: Architecture
+    weights: Literal["pretrain", "hub", "local"]
+    """Where the weights come from: trained here, the hub, or a folder."""
+    tokenizer: Identifier | None = None
+    """Vocabulary trained here; required for weights 'pretrain', elsewhere the checkpoint brings its own."""
+    pretraining: Pretraining | None = None
+    hub: HubModel | None = None
+    local: str | None = None
+    """Folder with config.json, model.safetensors and tokenizer files."""
+    grid: GridOverride = GridOverride()
+    """Parts of the fine-tuning grid that this model replaces."""
+    head_learning_rate_factor: float | None = Field(None, gt=0.0)
+    """Overrides the option of the same name for this model."""
+    lower_case: bool | None = None
+    """For weights of others: set it where the checkpoint's tokenizer configuration is wrong."""
+
+    @model_validator(mode="after")
+    def _has_its_weights(self) -> Model:
+        needed = {"pretrain": "pretraining", "hub": "hub", "local": "local"}[self.weights]
+        if getattr(self, needed) is None:
+            raise ValueError(f"weights: {self.weights} needs the key '{needed}'")
+        if self.weights == "pretrain" and self.tokenizer is None:
+            raise ValueError("weights: pretrain needs the key 'tokenizer'")
+        if self.weights != "pretrain" and self.tokenizer is not None:
+            raise ValueError(f"weights: {self.weights} brings its own vocabulary; remove the key 'tokenizer'")
+        if (
+            self.pretraining
+            and self.pretraining.objective == "mlm_sop"
+            and self.architecture.type != "albert"
+        ):
+            raise ValueError("objective mlm_sop is ALBERT's; write objective: mlm")
+        return self

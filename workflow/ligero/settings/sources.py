@@ -1,0 +1,46 @@
+"""Where files come from: one entry a file of a corpus or of a task's split."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from ligero.settings.base import Identifier, Settings, Sha256
+
+
+class ArchiveMember(Settings):
+    """A file inside an archive that is a source of its own."""
+
+    source: Identifier
+    """Id of the archive's source."""
+    member: str
+    """Path of the file inside the archive."""
+
+
+class Source(Settings):
+    """One file: where it lies in a mirror, where it is published, what it must be."""
+
+    path: str
+    """Path below a mirror and below the folder of fetched files."""
+    url: str | None = None
+    """Primary location."""
+    alternatives: tuple[str, ...] = ()
+    """Further locations, tried in order after the primary one."""
+    archive: ArchiveMember | None = None
+    """Taken out of another source where no mirror has the file itself."""
+    generated: bool = False
+    """Written by the embedded study's generator instead of fetched."""
+    sha256: Sha256 | None = None
+    """Expected checksum; where it is unknown the first download records it in the lock file."""
+    bytes: int | None = None
+    """Expected size in bytes."""
+    licence: str = ""
+    """Licence of the data."""
+    citation: str = ""
+    """Whom to cite."""
+
+    @model_validator(mode="after")
+    def _stays_below_its_folder(self) -> Source:
+        parts = self.path.split("/")
+        if self.path.startswith("/") or ".." in parts or "\\" in self.path:
+            raise ValueError(f"path {self.path!r} must be relative and must not contain '..'")
+        return self

@@ -1,0 +1,105 @@
+"""Settings of the tasks: files, format, labels, metric."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ligero.settings.base import Identifier, Settings
+from ligero.settings.training import GridOverride
+
+TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
+Reader = Literal["mldoc", "pawsx", "xnli", "conllu", "conll2002", "squad", "table"]
+
+TYPE_OF_READER: dict[str, TaskType | None] = {
+    "mldoc": "sequence_classification",
+    "pawsx": "sequence_classification",
+    "xnli": "sequence_classification",
+    "conllu": "token_classification",
+    "conll2002": "token_classification",
+    "squad": "question_answering",
+    "table": "sequence_classification",
+}
+
+
+class Columns(Settings):
+    """Column names of a table (CSV, TSV or JSON lines), for the reader 'table'."""
+
+    text: str = "text"
+    second_text: str | None = None
+    label: str = "label"
+    id: str | None = None
+    """Null numbers the rows."""
+
+
+class Split(Settings):
+    """One split: its files, and the part of them that it takes where a published split is missing."""
+
+    sources: tuple[Identifier, ...] = Field(min_length=1)
+    share: tuple[float, float] | None = None
+    """Take only the groups (documents, articles, premises; else examples) whose hash, in [0, 1), falls in this interval."""
+    limit: int | None = Field(None, ge=1)
+    """Keep only the first so many examples, for quick trials; the tables say so."""
+    without_ids_of: tuple[Identifier, ...] = ()
+    """Drop examples whose id stands in these sources (leaked questions)."""
+
+    @model_validator(mode="after")
+    def _is_an_interval(self) -> Split:
+        if self.share is not None and not 0.0 <= self.share[0] < self.share[1] <= 1.0:
+            raise ValueError(f"share {list(self.share)} must be an interval inside [0, 1]")
+        return self
+
+
+class Splits(Settings):
+    """The three splits of a task."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+class Task(Settings):
+    """One task."""
+
+    name: str
+    """Name in the tables."""
+    type: TaskType
+    reader: Reader
+    splits: Splits
+    labels: tuple[str, ...] = ()
+    """Label set, in order; empty only for question answering."""
+    metric: Literal["accuracy", "seqeval_f1", "token_accuracy", "squad_f1"]
+    """The figure that counts in the overall score."""
+    documents: tuple[Identifier, ...] = ()
+    """Archives of Reuters RCV2 XML documents, for the reader 'mldoc'."""
+    rcv_dir: str | None = None
+    """Your own folder of Reuters RCV2 XML, for the reader 'mldoc' (RCV2 needs an agreement with NIST)."""
+    columns: Columns = Columns()
+    max_length: int | None = Field(None, ge=8)
+    """Overrides the training option of the same name."""
+    grid: GridOverride = GridOverride()
+    """Parts of the fine-tuning grid that this task replaces."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Task:
+        expected = TYPE_OF_READER[self.reader]
+        if expected != self.type:
+            raise ValueError(f"reader {self.reader} yields {expected}, not {self.type}")
+        if (self.type == "question_answering") != (not self.labels):
+            raise ValueError("labels must be given for classification and tagging, and only for these")
+        allowed = {
+            "sequence_classification": {"accuracy"},
+            "token_classification": {"seqeval_f1", "token_accuracy"},
+            "question_answering": {"squad_f1"},
+        }[self.type]
+        if self.metric not in allowed:
+            raise ValueError(
+                f"metric {self.metric} does not fit {self.type}; expected one of {sorted(allowed)}"
+            )
+        if self.reader == "mldoc" and not self.documents and not self.rcv_dir:
+            raise ValueError(
+                "reader mldoc needs 'documents' (archives) or 'rcv_dir' (your folder of Reuters RCV2 XML; "
+                "obtain it from https://trec.nist.gov/data/reuters/reuters.html and give the folder's path)"
+            )
+        return self

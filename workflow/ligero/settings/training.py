@@ -1,0 +1,194 @@
+"""Settings of every kind of training: pretraining recipes, fine-tuning protocol, distillation, grids."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from ligero.settings.base import Identifier, Settings
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, float):
+        raise ValueError(
+            f"write learning rates as strings, e.g. '5e-5', not {value!r}: they name trials in paths"
+        )
+    return value
+
+
+LearningRate = Annotated[
+    str, BeforeValidator(_as_written), StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$")
+]
+"""A learning rate as a string ('5e-5'): kept as written in configuration and paths, parsed once."""
+
+
+class Divergence(Settings):
+    """What to do when pretraining diverges (the authors restarted large and xlarge from an earlier checkpoint)."""
+
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    spike_factor: float = Field(3.0, gt=1.0)
+    """A smoothed loss above this multiple of its best value counts as divergence."""
+    learning_rate_scale: float = Field(0.8, gt=0.0, lt=1.0)
+    """Factor on the learning rate after a rollback."""
+    maximum_rollbacks: int = Field(3, ge=0)
+
+
+class Pretraining(Settings):
+    """The recipe of one model. Batch sizes are effective ones, lengths are in tokens."""
+
+    objective: Literal["mlm_sop", "mlm"] = "mlm_sop"
+    """Masked language modelling with sentence-order prediction (ALBERT) or alone (BERT, RoBERTa, DistilBERT)."""
+    learning_rate: LearningRate = "1.76e-3"
+    batch_size: int = Field(4096, ge=1)
+    """Effective batch size in sequences."""
+    micro_batch_size: int = Field(32, ge=1)
+    """Sequences a forward pass on one device; must divide the effective batch size."""
+    warmup_steps: int = Field(0, ge=0)
+    total_steps: int = Field(ge=1)
+    optimizer: Literal["lamb", "adamw"] = "lamb"
+    weight_decay: float = Field(0.01, ge=0.0)
+    max_grad_norm: float = Field(1.0, gt=0.0)
+    sequence_length: int = Field(512, ge=8)
+    short_sequence_probability: float = Field(0.1, ge=0.0, le=1.0)
+    masked_share: float = Field(0.15, gt=0.0, lt=1.0)
+    """Share of the tokens that are predicted."""
+    max_ngram: int = Field(3, ge=1)
+    """Longest n-gram masked together; shorter ones are favoured (probability proportional to 1/n)."""
+    whole_word: bool = False
+    """Mask whole words (as BETO did) instead of single subwords."""
+    dupe_factor: int | None = Field(None, ge=1)
+    """Static masking with this many copies of the data; null masks anew at every visit."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    """Compile the model with torch.compile."""
+    checkpoint_every: int = Field(1000, ge=1)
+    """Steps between checkpoints."""
+    keep_checkpoints: int = Field(2, ge=1)
+    validate_every: int = Field(1000, ge=1)
+    """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
+    log_every: int = Field(10, ge=1)
+    divergence: Divergence = Divergence()
+    seed: int = 42
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> Pretraining:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} must divide batch_size {self.batch_size}: "
+                "the effective batch is micro batch x accumulation x devices"
+            )
+        if self.warmup_steps >= self.total_steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps} must be below total_steps {self.total_steps}")
+        return self
+
+
+class TrainingOptions(Settings):
+    """Every choice of the fine-tuning and distillation loops. `protocol` presets fill what a study leaves out."""
+
+    seed: int = 42
+    optimizer: Literal["adamw"] = "adamw"
+    weight_decay: float = Field(0.0, ge=0.0)
+    decay_all_parameters: bool = True
+    """Apply weight decay to biases and norms too (only matters where weight_decay > 0)."""
+    warmup_ratio: float = Field(0.0, ge=0.0, lt=1.0)
+    max_grad_norm: float | None = Field(1.0, gt=0.0)
+    """Gradient norm is clipped to this; null does not clip."""
+    shuffle: bool = True
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    micro_batch_size: int | None = Field(None, ge=1)
+    """Largest micro batch; null tries the effective batch first and halves it when memory runs out."""
+    gradient_checkpointing: bool = False
+    bucket_by_length: bool = True
+    """Draw batches from examples of similar length; off pads as in the authors' code."""
+    head_learning_rate_factor: float = Field(1.0, gt=0.0)
+    """Multiplies the learning rate of the task head (a frozen-in encoder such as E5 needs a larger one)."""
+    max_length: int = Field(512, ge=8)
+    """Longest input in tokens."""
+    label_subwords: Literal["first", "all"] = "first"
+    """Which subwords of a word carry its tag: SG labels the first, LW all."""
+    max_words: int | None = Field(None, ge=1)
+    """Sentences are cut at this many words in tagging (SG: 128); null keeps all."""
+    doc_stride: int = Field(128, ge=1)
+    """Overlap of neighbouring windows in question answering, in tokens."""
+    n_best: int = Field(20, ge=1)
+    max_answer_length: int = Field(30, ge=1)
+    """Longest answer, in tokens."""
+    selection_metric: Literal["loss", "score"] = "loss"
+    """What picks the best epoch and trial: validation loss, or the task's score (LW for QA)."""
+    evaluations_per_epoch: int = Field(1, ge=1)
+    """How often validation runs inside an epoch; the best step inside a run is kept."""
+
+
+class Grid(Settings):
+    """A grid of trials: the Cartesian product of its lists."""
+
+    batch_size: tuple[int, ...] = Field(min_length=1)
+    """Effective batch sizes."""
+    epochs: tuple[int, ...] = Field(min_length=1)
+    learning_rate: tuple[LearningRate, ...] = Field(min_length=1)
+
+
+class GridOverride(Settings):
+    """Parts of a grid that one model or task replaces."""
+
+    batch_size: tuple[int, ...] | None = None
+    epochs: tuple[int, ...] | None = None
+    learning_rate: tuple[LearningRate, ...] | None = None
+
+    def applied_to(self, grid: Grid) -> Grid:
+        """The grid with the lists given here in place of its own."""
+        return grid.model_copy(update={key: value for key, value in self if value is not None})
+
+
+class Training(Settings):
+    """What fine-tuning and distillation have in common."""
+
+    grid: Grid
+    options: TrainingOptions = TrainingOptions()
+    trials_per_job: int | Literal["all"] = 1
+    """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""
+
+
+class FineTuning(Training):
+    """The fine-tuning grid over all models and tasks."""
+
+    tasks_per_scoring_job: int | Literal["all"] = 1
+    """Test sets of one model that share a process."""
+
+
+class Student(Settings):
+    """A student: an architecture and where its weights start."""
+
+    name: str
+    """Name in the tables."""
+    initial: Identifier
+    """Id of the model whose pretrained checkpoint the student starts from."""
+    num_hidden_layers: int | None = Field(None, ge=1)
+    """Number of layers where it differs from the initial model's (ALBETO base-n)."""
+
+
+class Distillation(Training):
+    """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
+
+    students: dict[Identifier, Student]
+    loss: Literal["kl", "ce", "mse"] = "kl"
+    alpha: float = Field(0.0, ge=0.0, le=1.0)
+    """Weight of the cross entropy with gold labels; 1 - alpha weighs the distillation loss."""
+    temperature: float = Field(1.0, gt=0.0)
+    patience: int = Field(10, ge=0)
+    """Stop after more than this many epochs without a strictly lower validation loss."""
+    logits_dtype: Literal["float16", "float32"] = "float32"
+    """Precision of the cached logits."""
+    tasks_per_scoring_job: int | Literal["all"] = 1
+
+
+class Teachers(Settings):
+    """How the teacher of each task is chosen."""
+
+    rule: Literal["validation", "published", "list"] = "validation"
+    """Best validation loss among the candidates, the thesis' table, or the list below."""
+    candidates: tuple[Identifier, ...] | None = None
+    """Models considered by the rule 'validation'; null means all."""
+    choices: dict[Identifier, Identifier] = {}
+    """Task id to model id, for the rule 'list'; entries also override the other rules."""
