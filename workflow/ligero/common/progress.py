@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
-T = TypeVar("T")
 SECONDS_BETWEEN_LOG_LINES = 30.0
 
 
 def progress(
-    items: Iterable[T] | None = None, *, total: float | None = None, label: str, unit: str = "it"
-) -> tqdm[T]:
+    items: Iterable[Any] | None = None, *, total: float | None = None, label: str, unit: str = "it"
+) -> tqdm[Any]:
     """A tqdm bar with rate and remaining time; where standard error is no terminal it writes a line every 30 s."""
     interactive = sys.stderr.isatty()
     return tqdm(

@@ -239,6 +239,31 @@ def _chunks(items: list[Any], size: int | str) -> list[list[Any]]:
     return [items[start : start + step] for start in range(0, len(items), max(step, 1))]
 
 
+def systems(study: Study) -> list[tuple[Regime, str]]:
+    """Every (regime, model) of the study that can be run, in the order of the tables."""
+    fine_tuned: list[tuple[Regime, str]] = [
+        ("fine-tuning", model) for model in study.models if model not in study.left_out
+    ]
+    students = study.distillation.students if study.distillation else {}
+    distilled: list[tuple[Regime, str]] = [
+        ("distillation", student) for student, spec in students.items() if spec.initial not in study.left_out
+    ]
+    return [*fine_tuned, *distilled]
+
+
+def pretrained_models(study: Study) -> list[str]:
+    """Ids of the models that are pretrained here."""
+    return [model for model, spec in study.models.items() if spec.weights == "pretrain"]
+
+
+def teacher_candidates(study: Study, task_id: str) -> list[str]:
+    """Ids of the models among which a task's teacher is chosen, or the one that the configuration names."""
+    if task_id in study.teachers.choices:
+        return [study.teachers.choices[task_id]]
+    candidates = study.teachers.candidates or tuple(study.models)
+    return [model for model in candidates if model not in study.left_out]
+
+
 def initial_model(study: Study, regime: Regime, model_id: str) -> str:
     """Id of the model whose weights a system starts from."""
     if regime == "fine-tuning":

@@ -37,6 +37,27 @@ class Speed(Settings):
     """Runs whose modified z-score (Iglewicz and Hoaglin 1993) exceeds this are left out."""
 
 
+class Hardware(Settings):
+    """What one job of a stage asks of the machine or cluster; memory and time grow with each retry."""
+
+    threads: int = Field(1, ge=1)
+    gpus: int = Field(0, ge=0)
+    memory_mb: int = Field(2_000, ge=100)
+    runtime_minutes: int = Field(60, ge=1)
+
+
+class HardwareOfStages(Settings):
+    """Resources by kind of work. They change no result, so changing them re-runs nothing."""
+
+    data: Hardware = Hardware()
+    """Corpus and tokenizers."""
+    pretraining: Hardware = Hardware()
+    training: Hardware = Hardware()
+    """Fine-tuning, logits, distillation and scoring."""
+    light: Hardware = Hardware(memory_mb=1_000, runtime_minutes=30)
+    """Everything else."""
+
+
 class Study(Settings):
     """Everything that a study is; unknown keys are refused."""
 
@@ -54,9 +75,9 @@ class Study(Settings):
     """Seed of the embedded study's generator."""
     source_registry: str | None = "resources/sources.yaml"
     """File with the known sources; entries under 'sources' are added to it."""
-    sources: dict[Identifier, Source] = {}
+    sources: dict[Identifier, Source] = Field(default_factory=dict)
     corpus: Corpus | None = None
-    tokenizers: dict[Identifier, Tokenizer] = {}
+    tokenizers: dict[Identifier, Tokenizer] = Field(default_factory=dict)
     models: dict[Identifier, Model] = Field(min_length=1)
     tasks: dict[Identifier, Task] = Field(min_length=1)
     protocol: Literal["thesis", "recommended"] = "thesis"
@@ -66,6 +87,9 @@ class Study(Settings):
     distillation: Distillation | None = None
     efficiency: Efficiency
     speed: Speed = Speed()
+    hardware: HardwareOfStages = HardwareOfStages()
+    left_out: dict[Identifier, str] = Field(default_factory=dict)
+    """Models left out of this run with the reason; filled by the workflow where local weights are not there."""
 
     @model_validator(mode="after")
     def _references_exist(self) -> Study:
@@ -97,11 +121,11 @@ class Study(Settings):
             if model.weights == "pretrain" and not self.corpus:
                 yield f"models.{model_id}.weights: 'pretrain' needs a corpus"
         for task_id, task in self.tasks.items():
-            for source in task.documents:
-                yield from missing(f"tasks.{task_id}.documents", "source", source, self.sources)
+            for archive in task.documents:
+                yield from missing(f"tasks.{task_id}.documents", "source", archive, self.sources)
             for split, spec in task.splits:
-                for source in (*spec.sources, *spec.without_ids_of):
-                    yield from missing(f"tasks.{task_id}.splits.{split}", "source", source, self.sources)
+                for wanted in (*spec.sources, *spec.without_ids_of):
+                    yield from missing(f"tasks.{task_id}.splits.{split}", "source", wanted, self.sources)
         for task_id, model_id in self.teachers.choices.items():
             yield from missing("teachers.choices", "task", task_id, self.tasks)
             yield from missing(f"teachers.choices.{task_id}", "model", model_id, self.models)

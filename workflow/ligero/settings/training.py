@@ -190,5 +190,5 @@ class Teachers(Settings):
     """Best validation loss among the candidates, the thesis' table, or the list below."""
     candidates: tuple[Identifier, ...] | None = None
     """Models considered by the rule 'validation'; null means all."""
-    choices: dict[Identifier, Identifier] = {}
+    choices: dict[Identifier, Identifier] = Field(default_factory=dict)
     """Task id to model id, for the rule 'list'; entries also override the other rules."""

@@ -1,0 +1,159 @@
+"""Where every artefact of a study lies below its results folder: read by the rules and by the reporting floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ligero.settings import jobs
+from ligero.settings.study import Regime, Study
+
+SPLITS = ("train", "validation", "test")
+
+TABLES = (
+    "datasets",
+    "pretrained_models",
+    "albeto_configurations",
+    "pretraining_details",
+    "text_classification",
+    "sequence_tagging",
+    "question_answering",
+    "efficiency",
+    "inference_speed",
+    "teachers",
+    "best_hyperparameters",
+    "comparison",
+)
+
+TASK_TYPE_OF_TABLE = {
+    "text_classification": "sequence_classification",
+    "sequence_tagging": "token_classification",
+    "question_answering": "question_answering",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one study's artefacts, relative to the working directory."""
+
+    study: Study
+
+    @property
+    def root(self) -> str:
+        return self.study.results_dir
+
+    def source(self, source_id: str) -> str:
+        return f"{self.root}/sources/{self.study.sources[source_id].path}"
+
+    def weights(self, model_id: str) -> str:
+        """Folder of a model's pretrained weights."""
+        kind = "pretrained" if self.study.models[model_id].weights == "pretrain" else "weights"
+        return f"{self.root}/{kind}/{model_id}"
+
+    def encoder(self, vocabulary: str) -> str:
+        """Folder that holds a vocabulary's encoder.json."""
+        kind = "tokenizers" if vocabulary in self.study.tokenizers else "weights"
+        return f"{self.root}/{kind}/{vocabulary}"
+
+    def encoded(self, model_id: str) -> str:
+        """Folder of a model's encoded tasks."""
+        return f"{self.root}/encoded/{jobs.vocabulary_of(self.study, model_id)}"
+
+    def trials(self, regime: Regime, model_id: str, task_id: str) -> list[str]:
+        """The shard files that hold a model's trials on a task."""
+        return [
+            f"{self.root}/trials/{regime}/{model_id}/shard-{number}.json"
+            for number, shard in enumerate(jobs.shards_of(self.study, regime, model_id))
+            if any(trial.task == task_id for trial in shard)
+        ]
+
+    def selection(self, regime: Regime, model_id: str, task_id: str) -> str:
+        return f"{self.root}/selection/{regime}/{model_id}/{task_id}.json"
+
+    def score(self, regime: Regime, model_id: str, task_id: str) -> str:
+        """The file that holds a system's test score on a task."""
+        for number, tasks in enumerate(jobs.scoring_shards_of(self.study, regime)):
+            if task_id in tasks:
+                return f"{self.root}/scores/{regime}/{model_id}/shard-{number}.json"
+        raise KeyError(task_id)
+
+    def scores(self, task_ids: list[str]) -> list[str]:
+        """Score files of all systems on some tasks, each once."""
+        return list(
+            dict.fromkeys(
+                self.score(regime, model_id, task_id)
+                for regime, model_id in jobs.systems(self.study)
+                for task_id in task_ids
+            )
+        )
+
+    def selections(self) -> list[str]:
+        return [
+            self.selection(regime, model_id, task_id)
+            for regime, model_id in jobs.systems(self.study)
+            for task_id in self.study.tasks
+        ]
+
+    def baseline(self, task_id: str) -> str:
+        return f"{self.root}/baselines/{task_id}.json"
+
+    def task_info(self, task_id: str) -> str:
+        return f"{self.root}/tasks/{task_id}/info.json"
+
+    def teacher(self, task_id: str) -> str:
+        return f"{self.root}/teachers/{task_id}.json"
+
+    def pretraining_summary(self, model_id: str) -> str:
+        return f"{self.root}/pretraining/{model_id}/summary.json"
+
+    def pretraining_metrics(self, model_id: str) -> str:
+        return f"{self.root}/pretraining/{model_id}/metrics.jsonl"
+
+    @property
+    def efficiency(self) -> str:
+        return f"{self.root}/benchmarks/efficiency.json"
+
+    @property
+    def inference_speed(self) -> str:
+        return f"{self.root}/benchmarks/inference_speed.json"
+
+    def tables(self) -> list[str]:
+        return [f"{self.root}/tables/{name}.csv" for name in TABLES]
+
+    def figure_names(self) -> list[str]:
+        """Every figure of the study."""
+        curves = [f"training_loss_{model_id}" for model_id in jobs.pretrained_models(self.study)]
+        per_task = [f"score_vs_macs_{task_id}" for task_id in self.study.tasks]
+        return [*curves, "score_vs_macs", *per_task, "score_vs_latency"]
+
+    def figures(self) -> list[str]:
+        return [f"{self.root}/figures/{name}.svg" for name in self.figure_names()]
+
+    def table_inputs(self, name: str) -> list[str]:
+        """The artefacts that a table is made of."""
+        tasks = list(self.study.tasks)
+        if name in TASK_TYPE_OF_TABLE:
+            tasks = [task for task in tasks if self.study.tasks[task].type == TASK_TYPE_OF_TABLE[name]]
+            return [*self.scores(tasks), *map(self.baseline, tasks)]
+        pretraining = [self.pretraining_summary(model) for model in jobs.pretrained_models(self.study)]
+        everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
+        return {
+            "datasets": [self.task_info(task) for task in tasks],
+            "pretrained_models": [self.efficiency],
+            "albeto_configurations": [self.efficiency],
+            "pretraining_details": pretraining,
+            "efficiency": [self.efficiency],
+            "inference_speed": [self.inference_speed],
+            "teachers": [self.teacher(task) for task in tasks] if self.study.distillation else [],
+            "best_hyperparameters": self.selections(),
+            "comparison": [*everything, self.inference_speed],
+            "summary": everything,
+        }[name]
+
+    def figure_inputs(self, name: str) -> list[str]:
+        """The artefacts that a figure is drawn from."""
+        if name.startswith("training_loss_"):
+            return [self.pretraining_metrics(name.removeprefix("training_loss_"))]
+        if name == "score_vs_latency":
+            return [*self.scores(list(self.study.tasks)), self.inference_speed]
+        task = name.removeprefix("score_vs_macs").removeprefix("_")
+        return [*self.scores([task] if task else list(self.study.tasks)), self.efficiency]
