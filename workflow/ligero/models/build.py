@@ -1,0 +1,98 @@
+"""From the numbers of an architecture to a transformers configuration and a freshly initialised model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ligero.models.architectures import config_class, family_of, model_class
+from ligero.settings.models import Architecture
+
+
+def make_config(architecture: Architecture, vocabulary_size: int, pad_token_id: int = 0) -> Any:
+    """The configuration (AlbertConfig, BertConfig, ...) of an architecture.
+
+    Args:
+        architecture: the settings; a `vocab_size` there wins over `vocabulary_size`.
+        vocabulary_size: number of tokens of the model's vocabulary.
+        pad_token_id: RoBERTa also counts its positions from this id on.
+    """
+    a = architecture
+    values: dict[str, Any] = {
+        "vocab_size": a.vocab_size or vocabulary_size,
+        "max_position_embeddings": a.max_position_embeddings,
+        "pad_token_id": pad_token_id,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "attn_implementation": "sdpa",
+    }
+    if a.type == "distilbert":
+        values |= {
+            "dim": a.hidden_size,
+            "hidden_dim": a.intermediate_size,
+            "n_layers": a.num_hidden_layers,
+            "n_heads": a.num_attention_heads,
+        }
+        names = {"activation": a.hidden_act, "dropout": a.dropout, "attention_dropout": a.dropout}
+    else:
+        values |= {
+            "hidden_size": a.hidden_size,
+            "intermediate_size": a.intermediate_size,
+            "num_hidden_layers": a.num_hidden_layers,
+            "num_attention_heads": a.num_attention_heads,
+            "type_vocab_size": a.type_vocab_size,
+        }
+        names = {
+            "hidden_act": a.hidden_act,
+            "hidden_dropout_prob": a.dropout,
+            "attention_probs_dropout_prob": a.dropout,
+        }
+    if a.type == "albert" and a.embedding_size is not None:
+        values["embedding_size"] = a.embedding_size
+    values |= {name: value for name, value in names.items() if value is not None}
+    return config_class(a.type)(**values)
+
+
+def build_for_pretraining(
+    config: Any, objective: Literal["mlm_sop", "mlm"] | None = None, seed: int = 42
+) -> nn.Module:
+    """A model with pretraining heads, initialised from `seed` as transformers does.
+
+    `objective` None takes the architecture's own: masked language modelling with sentence order for ALBERT
+    (AlbertForPreTraining), masked language modelling alone elsewhere (...ForMaskedLM).
+    """
+    objective = objective or ("mlm_sop" if config.model_type == "albert" else "mlm")
+    head = "pretraining" if objective == "mlm_sop" else "masked_lm"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = model_class(config.model_type, head)(config)
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of parameters, shared ones counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def parameter_counts(config: Any, num_labels: int = 3) -> dict[str, int]:
+    """Parameters without building any: of the encoder (with pooler where it has one) and of a classifier on it."""
+    counts = {}
+    names = {index: f"LABEL_{index}" for index in range(num_labels)}
+    sized = type(config).from_dict(
+        {**config.to_dict(), "id2label": names, "label2id": {name: index for index, name in names.items()}}
+    )
+    for head in ("encoder", "sequence_classification"):
+        with torch.device("meta"):
+            counts[head] = count_parameters(model_class(config.model_type, head)(sized))
+    return counts
+
+
+def with_layers(config: Any, num_hidden_layers: int | None) -> Any:
+    """A copy of `config` with another number of layers; None leaves it as it is."""
+    changed = type(config).from_dict(config.to_dict(), attn_implementation="sdpa")
+    if num_hidden_layers is not None:
+        setattr(changed, family_of(config.model_type).layers_key, num_hidden_layers)
+    return changed

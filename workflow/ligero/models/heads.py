@@ -1,0 +1,184 @@
+"""Encoders with task heads: loaded from pretrained weights, from a selected model, and saved as a folder for users."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import atomic_directory
+from ligero.models.architectures import TaskType, family_of, model_class, read_config
+from ligero.models.build import with_layers
+from ligero.models.students import cut_layers, kept_layers
+
+# Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
+_PRETRAINING_HEADS = ("predictions.", "sop_classifier.", "cls.", "lm_head.", "vocab_")
+_TASK_HEADS = ("classifier.", "pre_classifier.", "qa_outputs.")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "encoder.json",
+    "encoder_info.json",
+    "NOTICE",
+)
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a model folder, from safetensors only.
+
+    Raises:
+        DataError: no safetensors file, or one that cannot be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    files = sorted(Path(folder).glob("model*.safetensors"))
+    if not files:
+        raise DataError(
+            folder,
+            None,
+            "no model.safetensors.",
+            "Convert old weights with workflow/scripts/prepare_weights.py.",
+        )
+    weights: dict[str, torch.Tensor] = {}
+    for file in files:
+        try:
+            weights |= load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise DataError(file, None, f"not a readable safetensors file: {error}.") from error
+    return weights
+
+
+def load_for_task(
+    weights: Path,
+    task_type: TaskType,
+    labels: Sequence[str],
+    num_hidden_layers: int | None = None,
+    seed: int = 42,
+) -> nn.Module:
+    """An encoder with pretrained weights and a new task head, initialised from `seed`, in training mode.
+
+    Args:
+        weights: model folder (config.json, model*.safetensors).
+        task_type: which head.
+        labels: label names in the order of their ids; ignored for question answering.
+        num_hidden_layers: cut to this many layers (see ligero.models.students); None keeps all.
+
+    Raises:
+        MismatchError: an encoder weight is missing, has another shape, or one has no place in the model. A pooler
+            may be missing (masked language models and E5 have none): it is then initialised, and listed with the head
+            under `initialized_weights` in the configuration.
+    """
+    weights = Path(weights)
+    stored = read_config(weights)
+    config = with_layers(stored, num_hidden_layers)
+    _set_labels(config, task_type, labels)
+    tensors = read_weights(weights)
+    if num_hidden_layers is not None:
+        layers_key = family_of(config.model_type).layers_key
+        kept = kept_layers(getattr(stored, layers_key), num_hidden_layers)
+        tensors = cut_layers(tensors, config.model_type, kept)
+    model, missing, unexpected = _load(config, task_type, tensors, seed)
+    absent = sorted(key for key in missing if not _may_be_missing(key))
+    extra = sorted(key for key in unexpected if not _may_be_left_over(key))
+    if absent or extra:
+        raise MismatchError(
+            f"{weights}: its weights do not fit {type(model).__name__}"
+            + (f"; missing: {_listed(absent)}" if absent else "")
+            + (f"; without a place: {_listed(extra)}" if extra else "")
+            + ". Check model_type and num_hidden_layers in its config.json."
+        )
+    model.config.initialized_weights = sorted(missing)  # type: ignore[union-attr]
+    return model
+
+
+def load_selected(folder: Path, task_type: TaskType) -> nn.Module:
+    """A model saved by `save_for_task`, every key matched, in evaluation mode.
+
+    Raises:
+        MismatchError: a weight is missing, superfluous or of another shape.
+    """
+    model, missing, unexpected = _load(read_config(Path(folder)), task_type, read_weights(Path(folder)), 0)
+    if missing or unexpected:
+        raise MismatchError(
+            f"{folder}: not a saved {type(model).__name__}: missing {_listed(sorted(missing))}; "
+            f"superfluous {_listed(sorted(unexpected))}"
+        )
+    return model.eval()
+
+
+def save_for_task(
+    model: nn.Module, folder: Path, labels: Sequence[str], encoder_source: Path | None = None
+) -> None:
+    """Write a folder that AutoModelFor....from_pretrained opens, with label names and tokenizer, atomically.
+
+    Args:
+        labels: label names in the order of their ids; empty for question answering.
+        encoder_source: folder whose tokenizer files and encoder.json are copied.
+    """
+    if labels:
+        _set_labels(model.config, "sequence_classification", labels)
+    with atomic_directory(folder) as staging:
+        model.save_pretrained(staging)  # type: ignore[operator]
+        if encoder_source is not None:
+            copy_tokenizer(encoder_source, staging)
+
+
+def copy_tokenizer(source: Path, target: Path) -> list[str]:
+    """Copy the tokenizer files and encoder.json of one folder into another; returns their names."""
+    names = [name for name in _TOKENIZER_FILES if (Path(source) / name).is_file()]
+    for name in names:
+        shutil.copyfile(Path(source) / name, Path(target) / name)
+    return names
+
+
+def _load(
+    config: Any, task_type: str, tensors: dict[str, torch.Tensor], seed: int
+) -> tuple[nn.Module, set[str], set[str]]:
+    """Model, missing keys, unexpected keys; new weights come from `seed` without touching the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        cls = model_class(config.model_type, task_type)
+        try:
+            model, report = cls.from_pretrained(
+                None, config=config, state_dict=tensors, output_loading_info=True, attn_implementation="sdpa"
+            )
+        except RuntimeError as error:  # transformers raises it for shapes that differ
+            raise MismatchError(
+                f"{cls.__name__}: the weights do not fit its configuration: {error}"
+            ) from error
+    return model.train(), set(report["missing_keys"]), set(report["unexpected_keys"])
+
+
+def _set_labels(config: Any, task_type: TaskType, labels: Sequence[str]) -> None:
+    if task_type == "question_answering":
+        config.num_labels = 2  # start and end
+        return
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = "single_label_classification" if task_type == "sequence_classification" else None
+
+
+def _may_be_missing(key: str) -> bool:
+    return key.startswith(_TASK_HEADS) or ".pooler." in key
+
+
+def _may_be_left_over(key: str) -> bool:
+    return key.startswith(_PRETRAINING_HEADS) or "pooler." in key or key.endswith("position_ids")
+
+
+def _listed(keys: Iterable[str], shown: int = 5) -> str:
+    keys = list(keys)
+    return ", ".join(keys[:shown]) + (f" and {len(keys) - shown} more" if len(keys) > shown else "") or "none"
