@@ -11,7 +11,8 @@ A pattern is a line of items parted by blanks; ``[a b|c|]`` chooses one alternat
 ``loc pais org club misc``  city, country, organisation, football club (*el Toledo*), named event (``elmisc``: with article)
 ``year day month amount small``  numbers and dates
 ``$X``                    a phrase that the caller binds
-``>``                     the next noun phrase is the subject of what follows
+``>``                     a new clause: the next noun phrase is its subject (third singular until then)
+``@X``                    what follows agrees with the bound phrase X, which itself comes later or not at all
 ``>>``                    what follows agrees in the plural (*Ana y Luis*, *las ventas*)
 ``word`` or ``word/UPOS``  itself
 ========================  =====================================================================================
@@ -199,7 +200,10 @@ def realise(pattern: str, voice: Voice, **bound: Phrase) -> list[Token]:
     for item in chosen.split():
         phrase: Phrase | None = None
         if item == ">":
-            fixed = False
+            subject, fixed = Phrase(()), False
+            continue
+        if item[0] == "@":
+            subject, fixed = bound[item[1:]], True
             continue
         if item == ">>":
             subject = Phrase((), subject.gender, True)

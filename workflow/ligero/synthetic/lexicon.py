@@ -177,7 +177,7 @@ AMOUNTS = tuple(
 
 # Literal words of the patterns and their universal part of speech (AnCora's habits).
 LITERALS: dict[str, str] = {}
-for _upos, _words in {
+for _upos, _forms in {
     "ADP": "a ante bajo con contra de desde durante en entre hacia hasta para por según sin sobre tras",
     "CCONJ": "y e o pero ni sino",
     "SCONJ": "que porque si cuando aunque mientras como",
@@ -194,5 +194,5 @@ for _upos, _words in {
     "mañana trabajo vino río vida tiempo gusto nombre punto puntos",
     "AUX": "es son era eran fue fueron está estaba están ha han había será",
 }.items():
-    for _word in _words.split():
+    for _word in _forms.split():
         LITERALS.setdefault(_word, _upos)

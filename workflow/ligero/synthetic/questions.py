@@ -77,13 +77,13 @@ BUILDING = (
         "v:ser.pret v:construir.part por $X en $Y .",
         "X=full Y=year",
         "¿ quién v:construir.pret $A ? > X",
-        "¿ cuándo v:ser.pret v:construir.part $A ? > Y",
+        "¿ cuándo @A v:ser.pret v:construir.part $A ? > Y",
     ),
     _fact(
         "v:ser.pret v:inaugurar.part por $X en $Y .",
         "X=full Y=year",
         "¿ quién v:inaugurar.pret $A ? > X",
-        "¿ cuándo v:ser.pret v:inaugurar.part $A ? > Y",
+        "¿ cuándo @A v:ser.pret v:inaugurar.part $A ? > Y",
     ),
     _fact("v:ser.pret v:pintar.part por $X .", "X=full", "¿ quién v:pintar.pret $A ? > X"),
     _fact("v:medir.pres $X metros .", "X=amount", "¿ cuántos/DET metros v:medir.pres $A ? > X"),
@@ -140,14 +140,8 @@ def _told(voice: Voice, subject: Phrase, facts: tuple[Fact, ...], count: int) ->
     sentences = []
     for i, fact in enumerate(rng.sample(facts, count)):
         bound = {"A": subject} | {slot: distinct.draw(kind) for slot, kind in fact.slots.items()}
-        opening = "> $A" if i == 0 else rng.choice(("luego", "también", "> $A"))
-        # The subject is dropped after "luego", but participles still agree with it.
+        opening = "$A" if i == 0 else rng.choice(("luego @A", "también @A", "$A"))
         pattern = f"{opening} {fact.pattern}"
-        if opening != "> $A" and subject.gender == "f":
-            pattern = pattern.replace("v:construir.part", "construida/VERB").replace(
-                "v:inaugurar.part", "inaugurada/VERB"
-            )
-            pattern = pattern.replace("v:pintar.part", "pintada/VERB")
         sentences.append((pattern, bound, list(fact.asks)))
     return subject.text, sentences
 
@@ -189,8 +183,8 @@ def events(voice: Voice, wanted: int) -> Paragraph:
                 bound,
                 [
                     (f"¿ quién v:{verb}.pret $T ?", "A"),
-                    (f"¿ {how_many} $T v:{verb}.pret > $A ?", "N"),
-                    (f"¿ dónde v:{verb}.pret > $A $T ?", "X"),
+                    (f"¿ {how_many} $T > v:{verb}.pret $A ?", "N"),
+                    (f"¿ dónde v:{verb}.pret $A $T ?", "X"),
                 ],
             )
         )
