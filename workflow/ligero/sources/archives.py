@@ -1,0 +1,109 @@
+"""One member out of an archive (zip, tar, tar.gz, tar.bz2, tar.xz, tar.zst), streamed, never unpacked whole."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from ligero.common.errors import DataError
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+
+
+def is_archive(path: Path | str) -> bool:
+    """Whether the name is that of an archive we can read."""
+    return str(path).endswith(ARCHIVE_SUFFIXES)
+
+
+def safe_member(name: str) -> bool:
+    """Whether a member's name stays below the folder it would be unpacked to."""
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+
+
+def members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield (name, size in bytes, stream) of every regular file of an archive, in archive order.
+
+    Each stream must be read before the next member is asked for. Links and devices are passed over, and a name that
+    leads out of the archive's own folder is refused.
+
+    Raises:
+        DataError: not a readable archive, an encrypted or damaged one, or an unsafe name.
+    """
+    kind = _members_of_zip if archive.name.endswith(".zip") else _members_of_tar
+    if not is_archive(archive):
+        raise DataError(archive, None, f"unknown kind of archive; expected one of {', '.join(ARCHIVE_SUFFIXES)}.")
+    try:
+        for name, size, stream in kind(archive):
+            if not safe_member(name):
+                raise DataError(archive, None, f"unsafe member name {name!r} (absolute, or with '..').", "Do not use this archive.")
+            yield name, size, stream
+    except (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise DataError(archive, None, "no such file.") from error
+        raise DataError(archive, None, f"cannot be read as an archive: {error}.", "Fetch it again.") from error
+
+
+def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    with zipfile.ZipFile(archive) as opened:
+        for entry in opened.infolist():
+            if not entry.is_dir():
+                with opened.open(entry) as stream:
+                    yield entry.filename, entry.file_size, stream
+
+
+def _members_of_tar(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    with _decompressed(archive) as plain, tarfile.open(fileobj=plain, mode="r|") as opened:
+        for entry in opened:
+            stream = opened.extractfile(entry) if entry.isreg() else None
+            if stream is not None:
+                yield entry.name.removeprefix("./"), entry.size, stream
+
+
+@contextmanager
+def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
+    with ExitStack() as stack:
+        name = archive.name
+        if name.endswith((".gz", ".tgz")):
+            yield cast(IO[bytes], stack.enter_context(gzip.open(archive)))
+        elif name.endswith((".bz2", ".tbz2")):
+            yield cast(IO[bytes], stack.enter_context(bz2.open(archive)))
+        elif name.endswith((".xz", ".txz")):
+            yield cast(IO[bytes], stack.enter_context(lzma.open(archive)))
+        elif name.endswith(".zst"):
+            import zstandard  # only here: most archives need no more than the standard library
+
+            raw = stack.enter_context(archive.open("rb"))
+            reader = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            yield cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, reader), 1 << 20))
+        else:
+            yield stack.enter_context(archive.open("rb"))
+
+
+@contextmanager
+def open_member(archive: Path, member: str) -> Iterator[tuple[int, IO[bytes]]]:
+    """Open one file of an archive as (size in bytes, stream).
+
+    Raises:
+        DataError: the archive has no such member, or cannot be read.
+    """
+    if not safe_member(member):
+        raise DataError(archive, None, f"unsafe member name {member!r} (absolute, or with '..').")
+    seen: list[str] = []
+    for name, size, stream in members(archive):
+        if name == member:
+            yield size, stream
+            return
+        if len(seen) < 10:
+            seen.append(name)
+    raise DataError(
+        archive, None, f"has no file '{member}'; it begins with: {', '.join(seen) or 'nothing'}.", "Mend 'archive.member'."
+    )

@@ -1,0 +1,93 @@
+"""Expected checksums: from the registry, or from the lock file that the first download of a source writes."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ligero.common.errors import DataError
+from ligero.common.files import read_json, write_json
+from ligero.settings.sources import Source
+from ligero.sources.errors import ChecksumError
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a file must be. `origin` says who demands it, for the error message."""
+
+    sha256: str | None
+    size: int | None
+    origin: str = ""
+
+    def check(self, what: str, sha256: str, size: int) -> None:
+        """Refuse a file that is not the expected one.
+
+        Raises:
+            ChecksumError: naming both sums (or both sizes) and who demands the expected one.
+        """
+        if self.size is not None and size != self.size:
+            raise ChecksumError(
+                f"{what}: expected {self.size:,} bytes ({self.origin}), found {size:,} (sha256 {sha256}). "
+                "The file is truncated or another version; nothing was kept."
+            )
+        if self.sha256 is not None and sha256 != self.sha256:
+            raise ChecksumError(
+                f"{what}: expected sha256 {self.sha256} ({self.origin}), found {sha256}. Nothing was kept; "
+                "repair the file at its location, or, if the new version is wanted, change the expected sum."
+            )
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file for the length of the block; several processes (also over NFS) take turns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as handle:
+        fcntl.lockf(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(handle, fcntl.LOCK_UN)
+
+
+class SourcesLock:
+    """The lock file: id -> path, sha256 and bytes of every source whose checksum the registry does not know."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _entries(self) -> dict[str, dict[str, str | int]]:
+        if not self.path.exists():
+            return {}
+        entries = read_json(self.path)
+        if not isinstance(entries, dict):
+            raise DataError(self.path, None, "expected a JSON object of source ids.", "Delete the file.")
+        return entries
+
+    def expectation(self, source_id: str, source: Source) -> Expectation:
+        """The registry's checksum, else the one recorded at the first download, else none."""
+        if source.sha256:
+            return Expectation(source.sha256, source.bytes, "registry of sources")
+        entry = self._entries().get(source_id)
+        if entry is None:
+            return Expectation(None, source.bytes, "registry of sources")
+        origin = f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
+        return Expectation(str(entry["sha256"]), source.bytes or int(entry["bytes"]), origin)
+
+    def record(self, source_id: str, source: Source, sha256: str, size: int) -> None:
+        """Keep a first checksum; a sum that another job recorded meanwhile must agree.
+
+        Raises:
+            ChecksumError: two jobs fetched different contents.
+        """
+        with exclusive(self.path.with_name(f".{self.path.name}.guard")):
+            entries = self._entries()
+            if source_id in entries:
+                Expectation(str(entries[source_id]["sha256"]), None, f"recorded in {self.path}").check(
+                    source_id, sha256, size
+                )
+                return
+            entries[source_id] = {"path": source.path, "sha256": sha256, "bytes": size}
+            write_json(self.path, dict(sorted(entries.items())))

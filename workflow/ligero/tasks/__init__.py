@@ -1,0 +1,1 @@
+"""Tasks: readers of the published formats, splits, metrics, answers."""

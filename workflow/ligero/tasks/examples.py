@@ -1,0 +1,127 @@
+"""The three kinds of examples that readers yield, and the Parquet files they are kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ligero.common.files import atomic_path
+from ligero.settings.tasks import TaskType
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationExample:
+    """One text, or a pair of texts, with its label."""
+
+    id: str
+    group: str
+    text: str
+    second_text: str | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingExample:
+    """A sentence as words, each with its label."""
+
+    id: str
+    group: str
+    words: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reference answer: `context[start : start + len(text)] == text`, in characters of a Python string."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionExample:
+    """A question on a context, with its reference answers."""
+
+    id: str
+    group: str
+    context: str
+    question: str
+    answers: tuple[Answer, ...]
+
+
+Example = ClassificationExample | TaggingExample | QuestionExample
+
+
+def content_key(example: Example) -> tuple[Any, ...]:
+    """What two examples share when they hold the same text, whatever their ids and labels."""
+    if isinstance(example, ClassificationExample):
+        return (example.text, example.second_text)
+    if isinstance(example, TaggingExample):
+        return example.words
+    return (example.context, example.question)
+
+
+def digest_examples(examples: Iterable[Example]) -> str:
+    """16 hexadecimal digits over everything in the examples, in order; the same on every machine."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps(astuple(example), ensure_ascii=False, separators=(",", ":")).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _schema(task_type: TaskType) -> pyarrow.Schema:
+    import pyarrow as pa
+
+    shared = [pa.field("id", pa.string(), nullable=False), pa.field("group", pa.string(), nullable=False)]
+    own = {
+        "sequence_classification": [
+            pa.field("text", pa.string(), nullable=False),
+            pa.field("second_text", pa.string()),
+            pa.field("label", pa.int32(), nullable=False),
+        ],
+        "token_classification": [
+            pa.field("words", pa.list_(pa.string())),
+            pa.field("labels", pa.list_(pa.int32())),
+        ],
+        "question_answering": [
+            pa.field("context", pa.string(), nullable=False),
+            pa.field("question", pa.string(), nullable=False),
+            pa.field("answers", pa.list_(pa.struct([("text", pa.string()), ("start", pa.int32())]))),
+        ],
+    }
+    return pa.schema([*shared, *own[task_type]])
+
+
+def write_examples(path: Path, task_type: TaskType, labels: Sequence[str], examples: Sequence[Example]) -> None:
+    """Write one split as Parquet (columns: CONTRACT in docs/data.md), atomically; labels become indices into `labels`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    index = {label: number for number, label in enumerate(labels)}
+    rows = list(_rows(examples, index))
+    columns = list(zip(*rows, strict=True)) if rows else None
+    schema = _schema(task_type)
+    arrays = [
+        pa.array(columns[number] if columns else [], type=field.type) for number, field in enumerate(schema)
+    ]
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), temporary, compression="zstd")
+
+
+def _rows(examples: Iterable[Example], index: dict[str, int]) -> Iterator[tuple[Any, ...]]:
+    for example in examples:
+        if isinstance(example, ClassificationExample):
+            yield example.id, example.group, example.text, example.second_text, index[example.label]
+        elif isinstance(example, TaggingExample):
+            yield example.id, example.group, list(example.words), [index[label] for label in example.labels]
+        else:
+            answers = [{"text": answer.text, "start": answer.start} for answer in example.answers]
+            yield example.id, example.group, example.context, example.question, answers

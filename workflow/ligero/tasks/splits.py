@@ -1,0 +1,140 @@
+"""From files to splits: which examples a split takes, and what leaks from one split to another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ligero.common.errors import DataError
+from ligero.settings.tasks import Split, Task
+from ligero.tasks.examples import Example, QuestionExample, content_key
+from ligero.tasks.readers import GLOBAL_IDS, ReaderContext, read
+
+
+@dataclass
+class LoadedSplit:
+    """A split's examples, with what they are known by across splits, and what there is to say about them."""
+
+    examples: list[Example] = field(default_factory=list)
+    known_as: list[str] = field(default_factory=list)
+    """Ids that name the same example in every file; for formats that number each file anew, with the file's source."""
+    notes: list[str] = field(default_factory=list)
+
+
+def group_position(group: str) -> float:
+    """Where a group lies in [0, 1): a hash of its name, the same on every machine and in every run."""
+    return int.from_bytes(hashlib.sha256(group.encode("utf-8", "surrogatepass")).digest()[:7], "big") / 2**56
+
+
+def load_split(
+    task: Task, name: str, path_of: Callable[[str], Path], archives: Sequence[Path] = ()
+) -> LoadedSplit:
+    """Read one split of a task as its settings say.
+
+    Args:
+        name: train, validation or test.
+        path_of: file of a source id.
+        archives: files of the task's `documents`.
+
+    Raises:
+        DataError: malformed input, one id twice, or a split that ends up empty.
+    """
+    split: Split = getattr(task.splits, name)
+    rcv_dir = Path(task.rcv_dir) if task.rcv_dir else None
+    context = ReaderContext(task.labels, task.columns, tuple(archives), rcv_dir)
+    loaded = LoadedSplit()
+    for source in split.sources:
+        for example in read(task.reader, path_of(source), context):
+            loaded.examples.append(example)
+            loaded.known_as.append(example.id if task.reader in GLOBAL_IDS else f"{source}/{example.id}")
+    loaded.notes += [f"{name}: {count:,} {what}" for what, count in sorted(context.notes.items())]
+    _drop_ids(task, name, split, path_of, loaded)
+    _take_share(name, split, loaded)
+    _take_limit(name, split, loaded)
+    first_file = path_of(split.sources[0])
+    if not loaded.examples:
+        raise DataError(first_file, None, f"the split '{name}' is empty.", "Mend its 'share', 'without_ids_of' or file.")
+    _make_ids_unique(task, split, first_file, loaded)
+    return loaded
+
+
+def _keep(loaded: LoadedSplit, wanted: Iterable[bool]) -> int:
+    """Keep the wanted examples and return how many were dropped."""
+    kept = [index for index, is_wanted in enumerate(wanted) if is_wanted]
+    dropped = len(loaded.examples) - len(kept)
+    loaded.examples = [loaded.examples[index] for index in kept]
+    loaded.known_as = [loaded.known_as[index] for index in kept]
+    return dropped
+
+
+def _drop_ids(
+    task: Task, name: str, split: Split, path_of: Callable[[str], Path], loaded: LoadedSplit
+) -> None:
+    if not split.without_ids_of:
+        return
+    context = ReaderContext(task.labels, task.columns)
+    forbidden = {
+        example.id for source in split.without_ids_of for example in read(task.reader, path_of(source), context)
+    }
+    dropped = _keep(loaded, (example.id not in forbidden for example in loaded.examples))
+    others = ", ".join(split.without_ids_of)
+    loaded.notes.append(f"{name}: {dropped:,} examples left out because their ids stand in {others}")
+
+
+def _take_share(name: str, split: Split, loaded: LoadedSplit) -> None:
+    if split.share is None:
+        return
+    low, high = split.share
+    of = len(loaded.examples)
+    by_group = len({example.group for example in loaded.examples}) < of
+    _keep(loaded, (low <= group_position(example.group) < high for example in loaded.examples))
+    unit = "document, article or premise" if by_group else "example"
+    loaded.notes.append(
+        f"{name}: {len(loaded.examples):,} of {of:,} examples, cut from {', '.join(split.sources)} by {unit} "
+        f"(share {low:g} to {high:g}); not the published split"
+    )
+
+
+def _take_limit(name: str, split: Split, loaded: LoadedSplit) -> None:
+    if split.limit is not None and split.limit < len(loaded.examples):
+        loaded.notes.append(f"{name}: only the first {split.limit:,} of {len(loaded.examples):,} examples")
+        _keep(loaded, (index < split.limit for index in range(len(loaded.examples))))
+
+
+def _make_ids_unique(task: Task, split: Split, path: Path, loaded: LoadedSplit) -> None:
+    """Several files that are numbered anew get their source's id before theirs; published ids stay as they are."""
+    if len(split.sources) > 1 and task.reader not in GLOBAL_IDS:
+        loaded.examples = [
+            replace(example, id=known) for example, known in zip(loaded.examples, loaded.known_as, strict=True)
+        ]
+    seen: set[str] = set()
+    for example in loaded.examples:
+        if example.id in seen:
+            raise DataError(path, None, f"id '{example.id}' occurs twice in the split.", "Ids must be unique.")
+        seen.add(example.id)
+
+
+def leaks(splits: Mapping[str, LoadedSplit]) -> dict[str, dict[str, int]]:
+    """How many examples of the later split stand in the earlier one too, for each pair of splits.
+
+    Counted are examples with the same id, with the same text (classification: both texts; tagging: all words;
+    question answering: context and question), and, in question answering, with the same context.
+    """
+    pairs = [("train", "test"), ("train", "validation"), ("validation", "test")]
+    return {f"{one}_{other}": _shared(splits[one], splits[other]) for one, other in pairs}
+
+
+def _shared(one: LoadedSplit, other: LoadedSplit) -> dict[str, int]:
+    ids, texts = set(one.known_as), {content_key(example) for example in one.examples}
+    counts = {
+        "same_id": sum(known in ids for known in other.known_as),
+        "same_text": sum(content_key(example) in texts for example in other.examples),
+    }
+    contexts = {example.context for example in one.examples if isinstance(example, QuestionExample)}
+    if contexts:
+        counts["same_context"] = sum(
+            isinstance(example, QuestionExample) and example.context in contexts for example in other.examples
+        )
+    return counts

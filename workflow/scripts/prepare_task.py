@@ -1,0 +1,33 @@
+"""Read one task's files as published and write its examples and what is to be known about them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.settings import jobs
+from ligero.settings.program import check_digest, load_resolved
+from ligero.tasks.prepare import prepare_task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    parser.add_argument("--task", required=True, help="id of the task")
+    parser.add_argument("--sources-dir", required=True, type=Path, help="folder of fetched sources")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument("--expect", help="digest of the task's settings, as planned")
+    args = parser.parse_args()
+
+    job = jobs.task_job(load_resolved(args.config), args.task)
+    check_digest(job, args.expect)
+    info = prepare_task(job, args.sources_dir, args.out)
+    for note in info["notes"]:
+        print(f"{args.task}: {note}", file=sys.stderr)
+    print(f"{args.task}: {info['counts']}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_program(main)
