@@ -1,0 +1,171 @@
+"""The cache of teacher logits: one Arrow file per (teacher, task), memory-mapped, keyed by example and not by batch.
+
+A row is a feature of the teacher's training split. Columns: `example` int32; `logits` list of float16 or float32, entry by entry,
+C values each; tagging and question answering add the lists `positions` and `words`, question answering `starts` and `ends`
+(see token_layout). The file carries its fingerprint in the schema's metadata, so that a part, or a file and a meta.json, of two
+different teachers are never taken for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import ipc
+
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import atomic_directory, atomic_path, read_json, write_json
+from ligero.common.hashing import digest_value
+from ligero.distillation.token_layout import TokenLayout, classification_layout
+
+Logits = NDArray[np.floating[Any]]
+Dtype = Literal["float16", "float32"]
+
+FILE_NAME = "logits.arrow"
+_FINGERPRINT_KEY = b"ligero.fingerprint"
+_CLASSES_KEY = b"ligero.classes"
+_LISTS = {
+    "sequence_classification": (),
+    "token_classification": ("positions", "words"),
+    "question_answering": ("positions", "words", "starts", "ends"),
+}
+
+
+@dataclass(frozen=True)
+class LogitCache:
+    """Teacher logits of a training split.
+
+    Attributes:
+        layout: which tokens the entries belong to, F features with N entries.
+        logits: [N, C] in the cache's precision, memory-mapped; C is the number of labels, or 2 (start, end).
+        meta: what meta.json says; `fingerprints` is what the logits depend on.
+    """
+
+    layout: TokenLayout
+    logits: Logits
+    meta: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits over everything that the logits depend on: part of the identity of the trials that use them."""
+        return fingerprint_of(self.meta["fingerprints"])
+
+    @classmethod
+    def open(cls, folder: Path | str) -> LogitCache:
+        """Map a cache into memory.
+
+        Raises:
+            DataError: a file is missing or damaged.
+            MismatchError: meta.json and logits.arrow come from different runs.
+        """
+        folder = Path(folder)
+        meta = read_json(folder / "meta.json")
+        try:
+            task_type, fingerprint = meta["task_type"], fingerprint_of(meta["fingerprints"])
+            features, entries = meta["features"], meta["entries"]
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                folder / "meta.json", None, f"no {error}.", "Run cache_logits.py again."
+            ) from error
+        layout, logits = read_logits(folder / FILE_NAME, task_type, fingerprint)
+        if (len(layout), len(logits)) != (features, entries):
+            raise MismatchError(
+                f"{folder / FILE_NAME}: {len(layout)} features with {len(logits)} entries, but meta.json says {features} "
+                f"and {entries}. Run cache_logits.py again."
+            )
+        return cls(layout, logits, meta)
+
+    @staticmethod
+    def write(
+        folder: Path | str, task_type: str, layout: TokenLayout, logits: Logits, meta: dict[str, Any]
+    ) -> None:
+        """Write a cache as a whole, atomically; `meta` must hold `fingerprints` and is completed with the sizes."""
+        fingerprint = fingerprint_of(meta["fingerprints"])
+        sizes = {
+            "features": len(layout),
+            "entries": layout.entries,
+            "classes": int(logits.shape[1]),
+            "dtype": str(logits.dtype),
+        }
+        with atomic_directory(folder) as staging:
+            write_logits(staging / FILE_NAME, task_type, layout, logits, fingerprint)
+            write_json(staging / "meta.json", {**meta, "task_type": task_type, **sizes})
+
+
+def fingerprint_of(parts: dict[str, Any]) -> str:
+    """16 hexadecimal digits over the parts of a fingerprint."""
+    return digest_value(parts)
+
+
+def write_logits(path: Path, task_type: str, layout: TokenLayout, logits: Logits, fingerprint: str) -> None:
+    """Write one Arrow file with a single record batch, so that reading it back needs no copy.
+
+    Args:
+        logits: [N, C]; float16 values that would overflow are a DataError, not infinities.
+    """
+    if not np.isfinite(logits).all():
+        raise DataError(
+            path,
+            None,
+            f"{int((~np.isfinite(logits)).sum())} logits are not finite in {logits.dtype}.",
+            "The teacher diverged, or logits_dtype float16 is too narrow: set it to float32.",
+        )
+    classes = int(logits.shape[1])
+    columns: dict[str, pa.Array] = {"example": pa.array(layout.examples, pa.int32())}
+    for name in _LISTS[task_type]:
+        columns[name] = pa.LargeListArray.from_arrays(
+            layout.offsets, pa.array(getattr(layout, name), pa.int32())
+        )
+    values = pa.array(np.ascontiguousarray(logits).reshape(-1))
+    columns["logits"] = pa.LargeListArray.from_arrays(layout.offsets * classes, values)
+    schema = pa.schema(
+        [pa.field(name, column.type) for name, column in columns.items()],
+        metadata={_FINGERPRINT_KEY: fingerprint.encode(), _CLASSES_KEY: str(classes).encode()},
+    )
+    with atomic_path(path) as temporary, ipc.new_file(str(temporary), schema) as writer:
+        writer.write_batch(pa.record_batch(list(columns.values()), schema=schema))
+
+
+def read_logits(path: Path, task_type: str, fingerprint: str) -> tuple[TokenLayout, Logits]:
+    """Map a file of `write_logits`.
+
+    Raises:
+        DataError: missing, damaged, or of another task type.
+        MismatchError: written with another fingerprint.
+    """
+    try:
+        reader = ipc.open_file(pa.memory_map(str(path)))
+        batch = reader.get_batch(0)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(
+            path, None, f"not a readable Arrow file: {error}.", "Run cache_logits.py again."
+        ) from error
+    metadata = reader.schema.metadata or {}
+    if (found := metadata.get(_FINGERPRINT_KEY, b"").decode()) != fingerprint:
+        raise MismatchError(
+            f"{path}: written for fingerprint {found or '(none)'}, expected {fingerprint}: another teacher, vocabulary, label "
+            "list or data. Run cache_logits.py again."
+        )
+    if missing := [name for name in (*_LISTS[task_type], "logits") if name not in batch.schema.names]:
+        raise DataError(path, None, f"no column {missing[0]}; expected logits of {task_type}.")
+    logits_column = batch.column("logits")
+    classes = int(metadata[_CLASSES_KEY])
+    logits = logits_column.values.to_numpy(zero_copy_only=True).reshape(-1, classes)
+    examples = batch.column("example").to_numpy(zero_copy_only=True)
+    if task_type == "sequence_classification":
+        return classification_layout(examples), logits
+    lists = {name: batch.column(name).values.to_numpy(zero_copy_only=True) for name in _LISTS[task_type]}
+    none = np.zeros(0, np.int32)
+    layout = TokenLayout(
+        examples=examples,
+        offsets=batch.column("positions").offsets.to_numpy(zero_copy_only=True),
+        positions=lists["positions"],
+        words=lists["words"],
+        starts=lists.get("starts", none),
+        ends=lists.get("ends", none),
+    )
+    return layout, logits
