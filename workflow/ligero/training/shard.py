@@ -1,0 +1,185 @@
+"""The trials that share a process: one model over its tasks, weights and data read once."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from ligero.common.files import read_json, write_json
+from ligero.common.hashing import digest_files, digest_value
+from ligero.settings.jobs import ShardJob, Trial
+from ligero.settings.tasks import Task
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import Predictions
+from ligero.training.objective import GoldObjective, Objective
+from ligero.training.scoring import Examples, score_predictions
+from ligero.training.trial import TrialSpec, Validation, finished_result, run_trial
+
+
+class Objectives(Protocol):
+    """Where the trials of a shard get their objective from."""
+
+    def fingerprint(self, task_id: str) -> Any:
+        """What the objective of a task depends on beyond the job's settings (JSON value); part of a trial's identity."""
+        ...
+
+    def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
+        """The objective of a task; called once a task, with the split that its rows index."""
+        ...
+
+
+class GoldObjectives:
+    """Fine-tuning: the gold labels."""
+
+    def fingerprint(self, task_id: str) -> Any:
+        return None
+
+    def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
+        return GoldObjective(task.type)
+
+
+def run_shard(
+    job: ShardJob,
+    *,
+    weights: Path,
+    encoded_dir: Path,
+    state_dir: Path,
+    objectives: Objectives | None = None,
+) -> list[dict[str, Any]]:
+    """Run the shard's trials in order and return their results; finished ones are only read.
+
+    Args:
+        job: trials, tasks and options.
+        weights: model folder that every trial starts from.
+        encoded_dir: `R/encoded/VOCABULARY`, with a folder a task.
+        state_dir: `R/state/REGIME/MODEL`; trial T of task K lives in `K/T`.
+        objectives: defaults to the gold labels.
+    """
+    objectives = objectives or GoldObjectives()
+    weights_digest = digest_weights(weights)
+    left = Counter(trial.task for trial in job.trials)
+    results: list[dict[str, Any]] = []
+    current: _TaskData | None = None
+    for trial in job.trials:
+        task = job.tasks[trial.task]
+        spec = TrialSpec(
+            trial=trial,
+            options=job.options,
+            folder=state_dir / trial.task / trial.id,
+            determined_by=digest_value(
+                identity_of(
+                    job, trial, weights_digest, encoded_dir / trial.task, objectives.fingerprint(trial.task)
+                )
+            ),
+            patience=job.distillation["patience"] if job.distillation else None,
+        )
+        left[trial.task] -= 1
+        result = finished_result(spec.folder, spec.determined_by)
+        if result is None:
+            if current is None or current.task_id != trial.task:
+                current = _TaskData(job, trial.task, weights, encoded_dir / trial.task, objectives)
+            result = run_trial(
+                spec,
+                current.objective,
+                load_model=lambda data=current, last=not left[trial.task]: data.model(last),  # type: ignore[misc]
+                save_model=_saver(task, weights),
+                train=current.train,
+                validation=current.validation,
+            )
+        results.append(result)
+    return results
+
+
+def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
+    """Write `R/trials/REGIME/MODEL/shard-N.json`."""
+    write_json(path, {"trials": results})
+
+
+def identity_of(
+    job: ShardJob, trial: Trial, weights_digest: str, encoded: Path, objective: Any
+) -> dict[str, Any]:
+    """Everything that a trial's result depends on, as a JSON value.
+
+    Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
+    """
+    info = read_json(encoded / "info.json")
+    return {
+        "trial": trial.model_dump(mode="json"),
+        "options": job.options.model_dump(mode="json"),
+        "num_hidden_layers": job.num_hidden_layers,
+        "type": job.tasks[trial.task].type,
+        "labels": list(job.tasks[trial.task].labels),
+        "metric": job.tasks[trial.task].metric,
+        "distillation": job.distillation,
+        "weights": weights_digest,
+        "data": {split: info["digests"][split] for split in ("train", "validation")},
+        "objective": objective,
+    }
+
+
+def digest_weights(folder: Path) -> str:
+    """Digest of the files that make a model: its configuration and its tensors."""
+    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    return digest_files(folder, ["config.json", *names])
+
+
+class _TaskData:
+    """What the trials of one task share; each part is made when first needed."""
+
+    def __init__(
+        self, job: ShardJob, task_id: str, weights: Path, folder: Path, objectives: Objectives
+    ) -> None:
+        self.job, self.task_id, self.task = job, task_id, job.tasks[task_id]
+        self.weights, self.folder, self.objectives = weights, folder, objectives
+        self._pristine: nn.Module | None = None
+
+    @cached_property
+    def train(self) -> EncodedSplit:
+        return EncodedSplit.load(self.folder / "train.parquet", self.task.type, self.job.options)
+
+    @cached_property
+    def validation(self) -> Validation:
+        split = EncodedSplit.load(self.folder / "validation.parquet", self.task.type, self.job.options)
+        examples = Examples.load(self.folder / "validation.examples.parquet", self.task.type)
+
+        def score(predictions: Predictions) -> float:
+            return score_predictions(self.task, self.job.options, predictions, split, examples).score
+
+        return Validation(split, score)
+
+    @cached_property
+    def objective(self) -> Objective:
+        return self.objectives.build(self.task_id, self.task, self.train)
+
+    def model(self, last: bool) -> nn.Module:
+        """A fresh model at its start; read from disk once, the last trial gets the original."""
+        from ligero.models.heads import load_for_task
+
+        if self._pristine is None:
+            self._pristine = load_for_task(
+                self.weights,
+                self.task.type,
+                self.task.labels,
+                self.job.num_hidden_layers,
+                self.job.options.seed,
+            )
+        if not last:
+            return copy.deepcopy(self._pristine)
+        model, self._pristine = self._pristine, None
+        return model
+
+
+def _saver(task: Task, weights: Path) -> Callable[[nn.Module, Path], None]:
+    from ligero.models.heads import save_for_task
+
+    def save(model: nn.Module, folder: Path) -> None:
+        save_for_task(model.to(torch.device("cpu")), folder, task.labels, weights)
+
+    return save

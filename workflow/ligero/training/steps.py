@@ -1,0 +1,205 @@
+"""One optimiser step: micro batches, precision, clipping, the learning rate, and what happens when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ligero.common.errors import LigeroError
+from ligero.settings.training import TrainingOptions
+from ligero.training.data import Batch, EncodedSplit, Ints
+from ligero.training.objective import Objective
+
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+NOT_DECAYED_DIMENSIONS = 1
+"""Biases and the weights of layer norms are vectors."""
+
+
+def training_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """The context in which forward passes run."""
+    dtype = AUTOCAST[precision]
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory really ran out; every other error stays an error."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return type(error) is RuntimeError and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def model_inputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """The keyword arguments of a forward pass; segment ids only where the architecture has them."""
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    if _has_segments(model):
+        inputs["token_type_ids"] = batch.token_type_ids
+    return inputs
+
+
+def _has_segments(model: nn.Module) -> bool:
+    known: bool | None = model.__dict__.get("_ligero_has_segments")
+    if known is None:
+        config: Any = model.config
+        known = "token_type_ids" in signature(model.forward).parameters and (
+            getattr(config, "type_vocab_size", 0) >= 2
+        )
+        model.__dict__["_ligero_has_segments"] = known
+    return known
+
+
+def parameter_groups(model: nn.Module, options: TrainingOptions, rate: float) -> list[dict[str, Any]]:
+    """AdamW's parameter groups: by weight decay and by rate; the group key `base_rate` is what the schedule scales.
+
+    The task head is every parameter outside the encoder (`base_model_prefix` of transformers).
+    """
+    prefix = f"{model.base_model_prefix}."
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decays = options.decay_all_parameters or parameter.ndim > NOT_DECAYED_DIMENSIONS
+        factor = 1.0 if name.startswith(prefix) else options.head_learning_rate_factor
+        groups.setdefault((options.weight_decay if decays else 0.0, rate * factor), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "lr": base, "base_rate": base}
+        for (decay, base), parameters in groups.items()
+    ]
+
+
+def linear_factor(step: int, total: int, warmup: int) -> float:
+    """Factor on the learning rate at a 0-based step: up from 0 over `warmup` steps, then down to 0 at `total`."""
+    if step < warmup:
+        return step / warmup
+    return (total - step) / max(1, total - warmup)
+
+
+class StepRunner:
+    """Runs optimiser steps of one trial.
+
+    Attributes:
+        micro_batch_size: features in a forward pass; halved when memory runs out.
+        halvings: what was halved, for the record: [{"step", "from", "to"}].
+        loss_sum: sum over steps of their mean loss since it was last taken, on the device.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        options: TrainingOptions,
+        *,
+        rate: float,
+        batch_size: int,
+        total_steps: int,
+        device: torch.device,
+        micro_batch_size: int | None = None,
+    ) -> None:
+        self.model, self.objective, self.options, self.device = model, objective, options, device
+        self.total_steps = total_steps
+        self.warmup_steps = round(options.warmup_ratio * total_steps)
+        self.micro_batch_size = min(micro_batch_size or options.micro_batch_size or batch_size, batch_size)
+        self.halvings: list[dict[str, int]] = []
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, options, rate), lr=rate, fused=True)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
+        self.pad_id = int(model.config.pad_token_id or 0)  # type: ignore[union-attr,arg-type]
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.loss_sum = torch.zeros((), device=device)
+        self.loss_steps = 0
+
+    def step(self, split: EncodedSplit, rows: Ints, step: int) -> None:
+        """One step on the effective batch `rows`; `step` is 0-based over the whole trial.
+
+        Dropout is seeded by the step, so that a resumed trial and one whose micro batch was halved and repeated draw
+        what they would have drawn.
+        """
+        while True:
+            torch.manual_seed(_mixed(self.options.seed, step))
+            try:
+                loss = self._gradients(split, rows)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.micro_batch_size == 1:
+                    raise
+            self._halve(step)
+        factor = linear_factor(step, self.total_steps, self.warmup_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_rate"] * factor
+        if self.options.max_grad_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters, self.options.max_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss_sum += loss
+        self.loss_steps += 1
+
+    def take_mean_loss(self) -> float:
+        """The mean training loss of the steps since this was last called."""
+        mean = float(self.loss_sum) / max(1, self.loss_steps)
+        self.loss_sum.zero_()
+        self.loss_steps = 0
+        return mean
+
+    def _gradients(self, split: EncodedSplit, rows: Ints) -> Tensor:
+        """Accumulate the gradients of the whole effective batch's mean loss, and return that loss."""
+        total = torch.zeros((), device=self.device)
+        for batch, share in self._micro_batches(split, rows):
+            with autocast(self.options.precision, self.device):
+                outputs = self.model(**model_inputs(self.model, batch), **self.objective.forward_options)
+                loss = self.objective(outputs, batch)
+            loss = loss * share if share != 1.0 else loss
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
+
+    def _micro_batches(self, split: EncodedSplit, rows: Ints) -> Iterator[tuple[Batch, float]]:
+        """Micro batches and their share in the effective batch's mean."""
+        if len(rows) <= self.micro_batch_size:
+            yield split.batch(rows, self.pad_id).to(self.device), 1.0
+            return
+        parts = [
+            split.batch(rows[start : start + self.micro_batch_size], self.pad_id)
+            for start in range(0, len(rows), self.micro_batch_size)
+        ]
+        weights = [self.objective.weight(part) for part in parts]
+        for part, weight in zip(parts, weights, strict=True):
+            yield part.to(self.device), weight / max(1, sum(weights))
+
+    def _halve(self, step: int) -> None:
+        halved = self.micro_batch_size // 2
+        self.halvings.append({"step": step, "from": self.micro_batch_size, "to": halved})
+        self.micro_batch_size = halved
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def enable_gradient_checkpointing(model: nn.Module) -> None:
+    """Recompute activations in the backward pass instead of keeping them.
+
+    Raises:
+        LigeroError: the architecture does not support it.
+    """
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        raise LigeroError(
+            f"options.gradient_checkpointing: {type(model).__name__} does not support it; set it to false and lower "
+            "micro_batch_size instead."
+        )
+    model.gradient_checkpointing_enable()  # type: ignore[operator]
+
+
+def _mixed(seed: int, step: int) -> int:
+    """A well-mixed 32-bit seed of a step."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])

@@ -1,0 +1,307 @@
+"""One trial: train, validate, keep the best, stop early, survive being killed. Fine-tuning and distillation share it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ligero.common.errors import LigeroError
+from ligero.common.files import read_json, write_json
+from ligero.common.progress import progress
+from ligero.settings.jobs import Trial
+from ligero.settings.training import TrainingOptions
+from ligero.training.batches import epoch_batches, evaluation_steps, steps_per_epoch
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import Predictions, predict, validation_loss
+from ligero.training.objective import Objective
+from ligero.training.state import load_state, save_state
+from ligero.training.steps import StepRunner, enable_gradient_checkpointing, training_device
+
+SECONDS_BETWEEN_CHECKPOINTS = 5.0
+"""Epochs that follow a checkpoint sooner are not saved: repeating them costs less than writing them."""
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What identifies a trial and where it keeps its state.
+
+    Attributes:
+        folder: the trial's own folder; holds `result.json` and `best/` when done, `checkpoint.pt` while running.
+        determined_by: digest of everything that the result depends on; another one makes old state worthless.
+        patience: stop after more than this many evaluations in a row without a strictly lower validation loss;
+            None runs all epochs.
+    """
+
+    trial: Trial
+    options: TrainingOptions
+    folder: Path
+    determined_by: str
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a trial is judged on: a split, and the task's score (percent) of predictions on it."""
+
+    split: EncodedSplit
+    score: Callable[[Predictions], float]
+
+
+@dataclass
+class _Course:
+    """Where a trial stands; everything but the weights of its checkpoint."""
+
+    epoch: int = 0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    lowest_loss: float = math.inf
+    without_lower_loss: int = 0
+    seconds: float = 0.0
+    halvings: list[dict[str, int]] = field(default_factory=list)
+    micro_batch_size: int | None = None
+
+
+def finished_result(folder: Path, determined_by: str) -> dict[str, Any] | None:
+    """The result of a trial that is done and still valid, or None."""
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    result: dict[str, Any] = read_json(path)
+    return result if result.get("determined_by") == determined_by else None
+
+
+def run_trial(
+    spec: TrialSpec,
+    objective: Objective,
+    *,
+    load_model: Callable[[], nn.Module],
+    save_model: Callable[[nn.Module, Path], None],
+    train: EncodedSplit,
+    validation: Validation,
+    device: torch.device | None = None,
+    seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
+    after_epoch: Callable[[int, dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Run a trial to its end, from its last checkpoint where there is one, and return its result.
+
+    A finished trial with the same `determined_by` is returned as it is. Same seed, threads and device give the same bits,
+    also when the trial was killed and resumed in between.
+
+    Args:
+        load_model: gives the model at its start, in training mode; called once.
+        save_model: writes the best model into the folder it is given.
+        after_epoch: called with the epoch (1-based) and the last entry of the curve; may raise to abandon the trial
+            (a pruned study).
+
+    Returns:
+        The trial's record: trial, id, best {epoch, step, loss, score}, curve, seconds, device, micro_batch_size, halvings,
+        stopped ("epochs" or "patience"), determined_by, folder.
+    """
+    if (result := finished_result(spec.folder, spec.determined_by)) is not None:
+        return result
+    run = _Run(spec, objective, load_model(), train, validation, device or training_device())
+    run.resume()
+    stopped = run.train(seconds_between_checkpoints, after_epoch)
+    result = run.finish(stopped, save_model)
+    write_json(spec.folder / "result.json", result)
+    (spec.folder / "checkpoint.pt").unlink(missing_ok=True)
+    return result
+
+
+class _Run:
+    """A trial under way."""
+
+    def __init__(
+        self,
+        spec: TrialSpec,
+        objective: Objective,
+        model: nn.Module,
+        train: EncodedSplit,
+        validation: Validation,
+        device: torch.device,
+    ) -> None:
+        self.spec, self.options, self.trial = spec, spec.options, spec.trial
+        self.train_split, self.validation, self.device = train, validation, device
+        self.model = model.to(device).train()
+        if self.options.gradient_checkpointing:
+            enable_gradient_checkpointing(self.model)
+        self.steps = steps_per_epoch(len(train), self.trial.batch_size)
+        self.runner = StepRunner(
+            self.model,
+            objective,
+            self.options,
+            rate=float(self.trial.learning_rate),
+            batch_size=self.trial.batch_size,
+            total_steps=self.steps * self.trial.epochs,
+            device=device,
+        )
+        self.course = _Course()
+        self.best_weights: dict[str, Tensor] | None = None
+        """CPU copy of the best weights; None where the model holds them."""
+        self.best_is_current = False
+
+    def train(
+        self, seconds_between_checkpoints: float, after_epoch: Callable[[int, dict[str, Any]], None] | None
+    ) -> str:
+        """All remaining epochs; returns why training stopped."""
+        course, started, saved = self.course, time.perf_counter(), time.perf_counter()
+        seconds_before = course.seconds
+        label = f"{self.trial.model} {self.trial.task} {self.trial.id}"
+        bar = progress(total=self.steps * self.trial.epochs, label=label, unit="step")
+        bar.update(self.steps * course.epoch)
+        with bar:
+            while course.epoch < self.trial.epochs:
+                if self._epoch(course.epoch, bar):
+                    course.seconds = seconds_before + time.perf_counter() - started
+                    return "patience"
+                course.epoch += 1
+                course.seconds = seconds_before + time.perf_counter() - started
+                if after_epoch is not None:
+                    after_epoch(course.epoch, course.curve[-1])
+                due = time.perf_counter() - saved >= seconds_between_checkpoints
+                if due and course.epoch < self.trial.epochs:
+                    self._checkpoint()
+                    saved = time.perf_counter()
+        return "epochs"
+
+    def _epoch(self, epoch: int, bar: Any) -> bool:
+        """One epoch with its evaluations; True when patience ran out."""
+        evaluations = evaluation_steps(self.steps, self.options.evaluations_per_epoch)
+        batches = epoch_batches(self.train_split.lengths, self.trial.batch_size, epoch, self.options)
+        for number, rows in enumerate(batches, start=1):
+            self._before_step()
+            self.runner.step(self.train_split, rows, epoch * self.steps + number - 1)
+            bar.update()
+            if number in evaluations and self._evaluate(epoch, number):
+                return True
+        return False
+
+    def _before_step(self) -> None:
+        """The step overwrites the best weights where the model holds them: copy them out."""
+        if self.best_is_current:
+            self.best_weights = {
+                name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()
+            }
+            self.best_is_current = False
+
+    def _evaluate(self, epoch: int, number: int) -> bool:
+        predictions = predict(
+            self.model, self.validation.split, precision=self.options.precision, device=self.device
+        )
+        loss = validation_loss(predictions, self.validation.split)
+        point = {
+            "epoch": epoch + 1 if number == self.steps else round(epoch + number / self.steps, 4),
+            "step": epoch * self.steps + number,
+            "train_loss": _finite(self.runner.take_mean_loss()),
+            "validation_loss": _finite(loss),
+            "score": self.validation.score(predictions) if math.isfinite(loss) else 0.0,
+        }
+        course = self.course
+        course.curve.append(point)
+        if self._is_better(point):
+            course.best = {
+                "epoch": point["epoch"],
+                "step": point["step"],
+                "loss": point["validation_loss"],
+                "score": point["score"],
+            }
+            self.best_is_current = True
+        if loss < course.lowest_loss:
+            course.lowest_loss, course.without_lower_loss = loss, 0
+        else:
+            course.without_lower_loss += 1
+        patience = self.spec.patience
+        return patience is not None and course.without_lower_loss > patience
+
+    def _is_better(self, point: dict[str, Any]) -> bool:
+        """Strictly better than the best so far, so that of equals the earlier one stays."""
+        best = self.course.best
+        if point["validation_loss"] is None:
+            return False  # a diverged model is never the best
+        if best is None:
+            return True
+        if self.options.selection_metric == "loss":
+            return bool(point["validation_loss"] < best["loss"])
+        return bool(point["score"] > best["score"])
+
+    def finish(self, stopped: str, save_model: Callable[[nn.Module, Path], None]) -> dict[str, Any]:
+        """Write the best model and describe the trial."""
+        course = self.course
+        if course.best is None:
+            raise LigeroError(
+                f"trial {self.trial.id} of {self.trial.model} on {self.trial.task}: the validation loss was never finite. "
+                "Lower its learning rate, or use precision fp32."
+            )
+        if not self.best_is_current:
+            assert self.best_weights is not None
+            self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        best_folder = self.spec.folder / "best"
+        save_model(self.model, best_folder)
+        return {
+            "trial": self.trial.model_dump(mode="json"),
+            "id": self.trial.id,
+            "best": course.best,
+            "curve": course.curve,
+            "seconds": round(course.seconds, 3),
+            "device": _device_name(self.device),
+            "threads": torch.get_num_threads(),
+            "determined_by": self.spec.determined_by,
+            "micro_batch_size": self.runner.micro_batch_size,
+            "halvings": [*course.halvings, *self.runner.halvings],
+            "stopped": stopped,
+            "folder": str(best_folder),
+        }
+
+    def _checkpoint(self) -> None:
+        """Save everything that the next epoch depends on; batches and dropout depend on seed and step alone."""
+        course = self.course
+        course.micro_batch_size = self.runner.micro_batch_size
+        course.halvings += self.runner.halvings
+        self.runner.halvings = []
+        save_state(
+            self.spec.folder / "checkpoint.pt",
+            self.spec.determined_by,
+            {
+                "course": dict(vars(course)),
+                "model": self.model.state_dict(),
+                "optimizer": self.runner.optimizer.state_dict(),
+                "scaler": self.runner.scaler.state_dict(),
+                "best_weights": None if self.best_is_current else self.best_weights,
+                "best_is_current": self.best_is_current,
+            },
+        )
+
+    def resume(self) -> None:
+        """Continue from the checkpoint where it fits; state of another trial is removed."""
+        folder = self.spec.folder
+        state = load_state(folder / "checkpoint.pt", self.spec.determined_by)
+        (folder / "result.json").unlink(missing_ok=True)
+        shutil.rmtree(folder / "best", ignore_errors=True)
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.runner.optimizer.load_state_dict(state["optimizer"])
+        self.runner.scaler.load_state_dict(state["scaler"])
+        self.best_weights = state["best_weights"]
+        self.best_is_current = state["best_is_current"]
+        self.course = _Course(**state["course"])
+        self.runner.micro_batch_size = self.course.micro_batch_size or self.runner.micro_batch_size
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN: what is not finite is null."""
+    return value if np.isfinite(value) else None
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
