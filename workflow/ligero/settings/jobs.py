@@ -13,9 +13,9 @@ from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.settings.base import Identifier, Settings
 from ligero.settings.corpus import Cleaning, Tokenizer
-from ligero.settings.models import HubModel, Model
+from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
-from ligero.settings.study import Regime, Study
+from ligero.settings.study import Efficiency, Regime, Speed, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import Grid, LearningRate, Pretraining, TrainingOptions
 
@@ -107,6 +107,51 @@ class ScoringJob(Settings):
     model_id: Identifier
     tasks: dict[Identifier, Task]
     options: TrainingOptions
+
+
+class TeacherJob(Settings):
+    task_id: Identifier
+    task_name: str
+    rule: str
+    choice: Identifier | None
+    candidates: dict[Identifier, str]
+    """Model id to name."""
+
+
+class LogitsJob(Settings):
+    task_id: Identifier
+    task_type: str
+    labels: tuple[str, ...]
+    dtype: str
+    micro_batch_size: int | None
+    precision: str
+
+
+class MeasuredSystem(Settings):
+    """One system whose size and speed are measured."""
+
+    regime: Regime
+    model_id: Identifier
+    name: str
+    vocabulary: Identifier
+    architecture: Architecture
+    """With the student's number of layers, where it is one."""
+
+
+class EfficiencyJob(Settings):
+    conditions: Efficiency
+    systems: tuple[MeasuredSystem, ...]
+
+
+class SpeedJob(Settings):
+    conditions: Speed
+    systems: tuple[MeasuredSystem, ...]
+
+
+class ReportingJob(Settings):
+    """What tables and figures read of the configuration."""
+
+    study: dict[str, Any]
 
 
 def digest(job: Settings) -> str:
@@ -343,3 +388,63 @@ def scoring_job(study: Study, regime: Regime, model_id: str, shard: int) -> Scor
         tasks={task: _training_view(study.tasks[task]) for task in tasks},
         options=stage_options(study, regime),
     )
+
+
+def teacher_job(study: Study, task_id: str) -> TeacherJob:
+    return TeacherJob(
+        task_id=task_id,
+        task_name=study.tasks[task_id].name,
+        rule=study.teachers.rule,
+        choice=study.teachers.choices.get(task_id),
+        candidates={model: study.models[model].name for model in teacher_candidates(study, task_id)},
+    )
+
+
+def logits_job(study: Study, task_id: str) -> LogitsJob:
+    if study.distillation is None:
+        raise ConfigurationError("distillation: this study has none; add the section to cache teacher logits")
+    options = study.fine_tuning.options
+    return LogitsJob(
+        task_id=task_id,
+        task_type=study.tasks[task_id].type,
+        labels=study.tasks[task_id].labels,
+        dtype=study.distillation.logits_dtype,
+        micro_batch_size=options.micro_batch_size,
+        precision=options.precision,
+    )
+
+
+def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
+    """Every system of the study with its architecture."""
+    measured = []
+    for regime, model_id in systems(study):
+        initial = initial_model(study, regime, model_id)
+        architecture = study.models[initial].architecture
+        if regime == "distillation" and study.distillation:
+            layers = study.distillation.students[model_id].num_hidden_layers
+            architecture = architecture.model_copy(
+                update={"num_hidden_layers": layers or architecture.num_hidden_layers}
+            )
+        measured.append(
+            MeasuredSystem(
+                regime=regime,
+                model_id=model_id,
+                name=system_name(study, regime, model_id),
+                vocabulary=vocabulary_of(study, initial),
+                architecture=architecture,
+            )
+        )
+    return tuple(measured)
+
+
+def efficiency_job(study: Study) -> EfficiencyJob:
+    return EfficiencyJob(conditions=study.efficiency, systems=measured_systems(study))
+
+
+def speed_job(study: Study) -> SpeedJob:
+    return SpeedJob(conditions=study.speed, systems=measured_systems(study))
+
+
+def reporting_job(study: Study) -> ReportingJob:
+    irrelevant = {"hardware", "mirror", "sources", "source_registry", "results_dir"}
+    return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))

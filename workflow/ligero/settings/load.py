@@ -44,6 +44,18 @@ def load_study(config: dict[str, Any], root: Path | str) -> Study:
         raise ConfigurationError("the configuration has errors:\n" + "\n".join(_explain(error))) from error
 
 
+def without_missing_weights(study: Study) -> Study:
+    """The study with the models left out whose local weights are not there; each with its reason."""
+    left_out = {
+        model_id: f"its local weights {model.local} are not there; build them, see docs/local-weights.md"
+        for model_id, model in study.models.items()
+        if model.weights == "local" and model.local and not Path(model.local, "config.json").exists()
+    }
+    if len(left_out) == len(study.models):
+        raise ConfigurationError("models: no model is left, all local weights are missing")
+    return study.model_copy(update={"left_out": left_out})
+
+
 def _explain(error: ValidationError) -> list[str]:
     """One line a problem: key path, what is wrong, what was meant."""
     lines = []

@@ -1,0 +1,48 @@
+# Ligero: light and fast language models, from raw text to every table.
+# Rules are included in the order in which data flows; rules/common.smk reads and checks the configuration.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/corpus.smk"
+include: "rules/tokenizer.smk"
+include: "rules/pretrain.smk"
+include: "rules/datasets.smk"
+include: "rules/finetune.smk"
+include: "rules/teachers.smk"
+include: "rules/logits.smk"
+include: "rules/distill.smk"
+include: "rules/benchmark.smk"
+include: "rules/tables.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    fetch,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{R}/summary.csv",
+        LAYOUT.tables(),
+        LAYOUT.figures(),
+    message:
+        "Summary, tables and figures are complete"
+
+
+rule fetch:
+    input:
+        map(LAYOUT.source, wanted_sources()),
+        map("{}/config.json".format, map(LAYOUT.weights, models_of_others())),
+    message:
+        "Every source that this study needs is fetched and verified"

@@ -1,0 +1,48 @@
+# Size, multiply-accumulate operations and latency of every system: from architectures, so that no training is needed.
+
+
+rule measure_efficiency:
+    input:
+        vocabulary_infos(),
+    output:
+        LAYOUT.efficiency,
+    log:
+        "<results>/logs/measure_efficiency.log",
+    conda:
+        "../envs/benchmark.yaml"
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("light"),
+    params:
+        results=folder(""),
+        settings=digest_of(jobs.efficiency_job),
+    message:
+        "Counting parameters and multiply-accumulate operations of every system"
+    shell:
+        "python $PROGRAMS/measure_efficiency.py --config $CONFIG --results {params.results} --out {output}"
+        " --expect {params.settings} 2> {log}"
+
+
+rule measure_speed:
+    input:
+        vocabulary_infos(),
+    output:
+        LAYOUT.inference_speed,
+    log:
+        "<results>/logs/measure_speed.log",
+    conda:
+        "../envs/benchmark.yaml"
+    # Exclusive of the machine's cores, so that no other job disturbs the clock.
+    threads: workflow.cores or 1
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("training"),
+        gpu=STUDY.hardware.training.gpus,
+    params:
+        results=folder(""),
+        settings=digest_of(jobs.speed_job),
+    message:
+        "Measuring the latency of every system on this device"
+    shell:
+        "python $PROGRAMS/measure_speed.py --config $CONFIG --results {params.results} --out {output}"
+        " --threads {threads} --expect {params.settings} 2> {log}"

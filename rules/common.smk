@@ -1,0 +1,159 @@
+# The configuration as a checked study, and the few functions that rules share. No heavy library is imported here:
+# every cluster job parses this file.
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+PROJECT = Path(workflow.basedir)
+sys.path.insert(0, str(PROJECT / "workflow"))
+
+from ligero.common.errors import LigeroError
+from ligero.common.files import write_json
+from ligero.settings import jobs
+from ligero.settings.layout import SPLITS, TABLES, Layout
+from ligero.settings.load import load_study, without_missing_weights
+
+try:
+    STUDY = without_missing_weights(load_study(config, PROJECT))
+except LigeroError as error:
+    raise WorkflowError(str(error))
+
+LAYOUT = Layout(STUDY)
+R = STUDY.results_dir
+CONFIG = f"{R}/config.json"
+
+# Jobs call `python`: the one that runs Snakemake, unless a conda environment puts its own before it.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    PYTHONPATH=str(PROJECT / "workflow"),
+    PROGRAMS=str(PROJECT / "workflow" / "scripts"),
+    CONFIG=CONFIG,
+)
+
+
+pathvars:
+    results=R,
+
+
+wildcard_constraints:
+    regime="fine-tuning|distillation",
+    model="|".join([*STUDY.models, "(?!)"]),
+    student="|".join([*(STUDY.distillation.students if STUDY.distillation else ()), "(?!)"]),
+    system="|".join(dict.fromkeys(system for _, system in jobs.systems(STUDY))),
+    task="|".join(STUDY.tasks),
+    tokenizer="|".join([*STUDY.tokenizers, "(?!)"]),
+    shard=r"\d+",
+
+
+onstart:
+    write_json(CONFIG, STUDY.model_dump(mode="json"))
+    for model, reason in STUDY.left_out.items():
+        print(f"{model} is left out: {reason}", file=sys.stderr)
+
+
+def folder(pattern):
+    """Parameter function: a path below the results folder, with wildcards filled in."""
+    return lambda wildcards: f"{R}/{pattern}".rstrip("/").format(**wildcards)
+
+
+def memory(kind):
+    """Memory in MB of a kind of job, growing with each attempt."""
+    return lambda wildcards, attempt: getattr(STUDY.hardware, kind).memory_mb * attempt
+
+
+def runtime(kind):
+    """Time limit in minutes of a kind of job, growing with each attempt."""
+    return lambda wildcards, attempt: getattr(STUDY.hardware, kind).runtime_minutes * attempt
+
+
+def models_of_others():
+    """Models whose weights are fetched or local."""
+    return [m for m, spec in STUDY.models.items() if spec.weights != "pretrain" and m not in STUDY.left_out]
+
+
+def wanted_sources():
+    """Ids of the sources that the corpus and the tasks read."""
+    corpus = STUDY.corpus.parts if STUDY.corpus and jobs.pretrained_models(STUDY) else ()
+    return list(
+        dict.fromkeys([*corpus, *(s for task in STUDY.tasks for s in jobs.task_sources(STUDY, task))])
+    )
+
+
+def initial_weights(regime):
+    """Input function: the weights that a system starts from."""
+
+    def weights(wildcards):
+        model = jobs.initial_model(STUDY, regime, wildcards.get("model", None) or wildcards.student)
+        return f"{LAYOUT.weights(model)}/config.json"
+
+    return weights
+
+
+def encoded_splits(regime, splits, tasks_of):
+    """Input function: encoded splits, for the vocabulary of the system's initial model, of the tasks in a shard."""
+
+    def files(wildcards):
+        system = wildcards.get("system", None) or wildcards.get("model", None) or wildcards.student
+        chosen = wildcards.get("regime", None) or regime
+        folder = LAYOUT.encoded(jobs.initial_model(STUDY, chosen, system))
+        return [f"{folder}/{task}/{split}.parquet" for task in tasks_of(wildcards) for split in splits]
+
+    return files
+
+
+def tasks_in_shard(regime):
+    """Function from wildcards to the tasks whose trials a shard holds."""
+
+    def tasks(wildcards):
+        system = wildcards.get("model", None) or wildcards.student
+        shard = jobs.shards_of(STUDY, regime, system)[int(wildcards.shard)]
+        return list(dict.fromkeys(trial.task for trial in shard))
+
+    return tasks
+
+
+def tasks_to_score(wildcards):
+    """The tasks of a scoring shard."""
+    return jobs.scoring_shards_of(STUDY, wildcards.regime)[int(wildcards.shard)]
+
+
+def digest_of(cut, *arguments, wildcards=()):
+    """Parameter function: digest of the settings that a job depends on; its change re-runs the job."""
+
+    def digest(wc):
+        values = [int(wc[name]) if name == "shard" else wc[name] for name in wildcards]
+        return jobs.digest(cut(STUDY, *arguments, *values))
+
+    return digest
+
+
+def published_file(wildcards):
+    """What a source is copied or taken from inside the workflow: the generator's file, or the archive around it."""
+    source = next(s for s in STUDY.sources.values() if s.path == wildcards.path)
+    if source.generated:
+        return f"{R}/generated/{source.path}"
+    mirrored = STUDY.mirror and Path(STUDY.mirror, source.path).exists()
+    return LAYOUT.source(source.archive.source) if source.archive and not mirrored else []
+
+
+def tokenizer_digest(wildcards):
+    """Digest of one vocabulary's settings."""
+    return jobs.digest(STUDY.tokenizers[wildcards.tokenizer])
+
+
+def candidate_vocabularies(task):
+    """Vocabularies with which the task's teacher may read."""
+    candidates = jobs.teacher_candidates(STUDY, task)
+    return list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in candidates))
+
+
+def vocabulary_infos():
+    """Vocabularies whose size is not written in the configuration: they must be there before models are measured."""
+    open_sizes = [
+        jobs.vocabulary_of(STUDY, m)
+        for m, spec in STUDY.models.items()
+        if spec.architecture.vocab_size is None and m not in STUDY.left_out
+    ]
+    return [f"{LAYOUT.encoder(vocabulary)}/encoder_info.json" for vocabulary in dict.fromkeys(open_sizes)]

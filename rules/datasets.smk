@@ -1,0 +1,77 @@
+# Published files of the tasks -> examples -> token ids; and the baselines that need no model.
+
+VOCABULARIES = list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in STUDY.models))
+
+
+rule prepare_task:
+    input:
+        lambda wc: map(LAYOUT.source, jobs.task_sources(STUDY, wc.task)),
+    output:
+        expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
+        info="<results>/tasks/{task}/info.json",
+    log:
+        "<results>/logs/prepare_task/{task}.log",
+    conda:
+        "../envs/corpus.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        sources=folder("sources"),
+        folder=folder("tasks/{task}"),
+        settings=digest_of(jobs.task_job, wildcards=["task"]),
+    message:
+        "Reading {wildcards.task}"
+    shell:
+        "python $PROGRAMS/prepare_task.py --config $CONFIG --task {wildcards.task} --sources-dir {params.sources}"
+        " --out {params.folder} --expect {params.settings} 2> {log}"
+
+
+rule encode_task:
+    input:
+        examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
+        encoder=lambda wc: f"{LAYOUT.encoder(wc.vocabulary)}/encoder.json",
+    output:
+        expand("<results>/encoded/{{vocabulary}}/{{task}}/{split}.parquet", split=SPLITS),
+        info="<results>/encoded/{vocabulary}/{task}/info.json",
+    log:
+        "<results>/logs/encode_task/{vocabulary}/{task}.log",
+    wildcard_constraints:
+        vocabulary="|".join(VOCABULARIES),
+    conda:
+        "../envs/tokenizer.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        examples=folder("tasks/{task}"),
+        encoder=lambda wc: LAYOUT.encoder(wc.vocabulary),
+        folder=folder("encoded/{vocabulary}/{task}"),
+        settings=digest_of(jobs.encoding_job, wildcards=["task"]),
+    message:
+        "Encoding {wildcards.task} with the vocabulary {wildcards.vocabulary}"
+    shell:
+        "python $PROGRAMS/encode_task.py --config $CONFIG --task {wildcards.task}"
+        " --vocabulary {wildcards.vocabulary} --encoder-dir {params.encoder} --examples {params.examples}"
+        " --out {params.folder} --expect {params.settings} 2> {log}"
+
+
+rule score_baseline:
+    input:
+        expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
+    output:
+        "<results>/baselines/{task}.json",
+    log:
+        "<results>/logs/score_baseline/{task}.log",
+    conda:
+        "../envs/training.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        examples=folder("tasks/{task}"),
+    message:
+        "Scoring the baseline of {wildcards.task} that needs no model"
+    shell:
+        "python $PROGRAMS/score_baselines.py --config $CONFIG --task {wildcards.task}"
+        " --examples {params.examples} --out {output} 2> {log}"

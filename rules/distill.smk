@@ -1,0 +1,38 @@
+# Cached logits + pretrained ALBETO -> grid of distillation trials. Selection and scoring: rules/finetune.smk.
+
+
+rule distill_student:
+    input:
+        weights=initial_weights("distillation"),
+        encoded=encoded_splits("distillation", ["train", "validation"], tasks_in_shard("distillation")),
+        validation=lambda wc: [
+            f"{R}/tasks/{task}/validation.parquet" for task in tasks_in_shard("distillation")(wc)
+        ],
+        logits=lambda wc: [f"{R}/logits/{task}/meta.json" for task in tasks_in_shard("distillation")(wc)],
+    output:
+        "<results>/trials/distillation/{student}/shard-{shard}.json",
+    log:
+        "<results>/logs/distill_student/{student}/shard-{shard}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/distill_student/{student}/shard-{shard}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: STUDY.hardware.training.threads
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("training"),
+        gpu=STUDY.hardware.training.gpus,
+    params:
+        weights=lambda wc: LAYOUT.weights(jobs.initial_model(STUDY, "distillation", wc.student)),
+        encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, "distillation", wc.student)),
+        examples=folder("tasks"),
+        logits=folder("logits"),
+        state=folder("state/distillation/{student}"),
+        settings=digest_of(jobs.shard_job, "distillation", wildcards=["student", "shard"]),
+    message:
+        "Distilling {wildcards.student}, shard {wildcards.shard} of its trials"
+    shell:
+        "python $PROGRAMS/distill.py --config $CONFIG --student {wildcards.student} --shard {wildcards.shard}"
+        " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
+        " --logits-dir {params.logits} --state-dir {params.state} --out {output} --threads {threads}"
+        " --expect {params.settings} 2> {log}"

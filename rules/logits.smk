@@ -1,0 +1,35 @@
+# Teacher -> cached logits of the training split, one folder a task.
+
+
+rule cache_logits:
+    input:
+        teacher="<results>/teachers/{task}.json",
+        encoded=lambda wc: [
+            "<results>/encoded/{vocabulary}/{wc.task}/train.parquet"
+            for vocabulary in candidate_vocabularies(wc.task)
+        ],
+    output:
+        logits="<results>/logits/{task}/logits.arrow",
+        meta="<results>/logits/{task}/meta.json",
+    log:
+        "<results>/logs/cache_logits/{task}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/cache_logits/{task}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: STUDY.hardware.training.threads
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("training"),
+        gpu=STUDY.hardware.training.gpus,
+    params:
+        models=folder("models/fine-tuning"),
+        encoded=folder("encoded"),
+        folder=folder("logits/{task}"),
+        settings=digest_of(jobs.logits_job, wildcards=["task"]),
+    message:
+        "Caching the teacher's logits on {wildcards.task}"
+    shell:
+        "python $PROGRAMS/cache_logits.py --config $CONFIG --task {wildcards.task} --teacher {input.teacher}"
+        " --models-dir {params.models} --encoded-root {params.encoded} --out {params.folder}"
+        " --threads {threads} --expect {params.settings} 2> {log}"

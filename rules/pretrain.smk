@@ -1,0 +1,60 @@
+# Token store -> pretrained checkpoints; or the checkpoints of others, fetched and checked.
+
+
+rule pretrain_model:
+    input:
+        tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}/store.json",
+        encoder=lambda wc: f"{LAYOUT.encoder(STUDY.models[wc.model].tokenizer)}/encoder.json",
+    output:
+        weights="<results>/pretrained/{model}/model.safetensors",
+        architecture="<results>/pretrained/{model}/config.json",
+        metrics="<results>/pretraining/{model}/metrics.jsonl",
+        summary="<results>/pretraining/{model}/summary.json",
+    log:
+        "<results>/logs/pretrain_model/{model}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/pretrain_model/{model}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: STUDY.hardware.pretraining.threads
+    resources:
+        mem_mb=memory("pretraining"),
+        runtime=runtime("pretraining"),
+        gpu=STUDY.hardware.pretraining.gpus,
+    params:
+        tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}",
+        tokenizer=lambda wc: LAYOUT.encoder(STUDY.models[wc.model].tokenizer),
+        folder=folder("pretrained/{model}"),
+        history=folder("pretraining/{model}"),
+        state=folder("state/pretraining/{model}"),
+        settings=digest_of(jobs.pretraining_job, wildcards=["model"]),
+    message:
+        "Pretraining {wildcards.model}"
+    shell:
+        "python $PROGRAMS/pretrain.py --config $CONFIG --model {wildcards.model} --tokens {params.tokens}"
+        " --tokenizer-dir {params.tokenizer} --out {params.folder} --log-dir {params.history}"
+        " --state {params.state} --threads {threads} --expect {params.settings} 2> {log}"
+
+
+rule prepare_weights:
+    output:
+        weights="<results>/weights/{model}/model.safetensors",
+        architecture="<results>/weights/{model}/config.json",
+        encoder="<results>/weights/{model}/encoder.json",
+    log:
+        "<results>/logs/prepare_weights/{model}.log",
+    conda:
+        "../envs/training.yaml"
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("light"),
+        downloads=1,
+    params:
+        folder=folder("weights/{model}"),
+        cache=folder("hub"),
+        settings=digest_of(jobs.weights_job, wildcards=["model"]),
+    message:
+        "Fetching or copying the weights of {wildcards.model} and checking its vocabulary"
+    shell:
+        "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
+        " --hub-cache {params.cache} --expect {params.settings} 2> {log}"

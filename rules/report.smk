@@ -1,0 +1,26 @@
+# Everything -> one self-contained HTML page, by Snakemake's own report.
+
+
+rule make_report:
+    input:
+        "<results>/summary.csv",
+        LAYOUT.tables(),
+        LAYOUT.figures(),
+    output:
+        "<results>/report.html",
+    log:
+        "<results>/logs/make_report.log",
+    conda:
+        "../envs/tables.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        project=str(PROJECT),
+        goals=folder("summary.csv {R}/tables/comparison.csv"),
+    message:
+        "Building the report"
+    # A second Snakemake reads what the first one recorded; it computes nothing and needs no lock.
+    shell:
+        "python -m snakemake --snakefile {params.project}/Snakefile --configfile $CONFIG --nolock --cores 1"
+        " --report {output} -- {input} 2> {log}"

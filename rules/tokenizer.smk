@@ -1,0 +1,59 @@
+# Cleaned corpus -> vocabularies -> token stores.
+
+
+rule train_tokenizer:
+    input:
+        corpus="<results>/corpus/clean/train.txt.zst",
+    output:
+        encoder="<results>/tokenizers/{tokenizer}/encoder.json",
+        info="<results>/tokenizers/{tokenizer}/encoder_info.json",
+        tokenizer="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
+    log:
+        "<results>/logs/train_tokenizer/{tokenizer}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/train_tokenizer/{tokenizer}.tsv"
+    conda:
+        "../envs/tokenizer.yaml"
+    threads: STUDY.hardware.data.threads
+    resources:
+        mem_mb=memory("data"),
+        runtime=runtime("data"),
+    params:
+        folder=lambda wc: LAYOUT.encoder(wc.tokenizer),
+        settings=tokenizer_digest,
+    message:
+        "Training the vocabulary {wildcards.tokenizer}"
+    shell:
+        "python $PROGRAMS/train_tokenizer.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
+        " --corpus {input.corpus} --out {params.folder} --expect {params.settings} 2> {log}"
+
+
+rule encode_corpus:
+    input:
+        train="<results>/corpus/clean/train.txt.zst",
+        validation="<results>/corpus/clean/validation.txt.zst",
+        encoder="<results>/tokenizers/{tokenizer}/encoder.json",
+    output:
+        store="<results>/tokens/{tokenizer}/store.json",
+        train="<results>/tokens/{tokenizer}/train.bin",
+        validation="<results>/tokens/{tokenizer}/validation.bin",
+    log:
+        "<results>/logs/encode_corpus/{tokenizer}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/encode_corpus/{tokenizer}.tsv"
+    conda:
+        "../envs/tokenizer.yaml"
+    threads: STUDY.hardware.data.threads
+    resources:
+        mem_mb=memory("data"),
+        runtime=runtime("data"),
+    params:
+        corpus=folder("corpus/clean"),
+        tokenizer=lambda wc: LAYOUT.encoder(wc.tokenizer),
+        folder=folder("tokens/{tokenizer}"),
+    message:
+        "Turning the corpus into token ids of the vocabulary {wildcards.tokenizer}"
+    shell:
+        "python $PROGRAMS/encode_corpus.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
+        " --tokenizer-dir {params.tokenizer} --corpus-dir {params.corpus} --out {params.folder}"
+        " --threads {threads} 2> {log}"
