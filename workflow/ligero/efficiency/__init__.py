@@ -1,0 +1,1 @@
+"""What a system costs: parameters, multiply-accumulate operations (MACs), bytes on disk, latency."""

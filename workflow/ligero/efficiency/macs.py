@@ -1,0 +1,106 @@
+"""Multiply-accumulate operations of a system, counted by thop under the thesis' conditions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from ligero.common.progress import progress
+from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
+from ligero.efficiency.classifier import build_classifier, random_input, safetensors_bytes
+from ligero.efficiency.systems import check_length, with_vocabulary
+from ligero.models.build import count_parameters
+from ligero.settings.jobs import EfficiencyJob, MeasuredSystem
+from ligero.settings.models import Architecture
+
+
+def count_macs(model: nn.Module, vocabulary_size: int, length: int) -> int:
+    """MACs of one forward pass over `length` random ids, batch 1, as thop counts them.
+
+    thop hooks linear layers (one MAC a weight used) and layer norms (four operations an element). It sees neither the
+    products of attention nor embeddings nor activations; `attention_macs` gives the first. A layer that ALBERT uses
+    n times is counted n times.
+    """
+    from thop import profile
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # thop compares versions with distutils
+        macs, _ = profile(model, inputs=(random_input(vocabulary_size, length),), verbose=False)
+    return int(macs)
+
+
+def attention_macs(architecture: Architecture, length: int) -> int:
+    """MACs of the two products of self-attention (scores and mixing) that thop leaves out: 2 * layers * length^2 * hidden."""
+    return 2 * architecture.num_hidden_layers * length**2 * architecture.hidden_size
+
+
+def cost_of(architecture: Architecture, labels: int, length: int) -> dict[str, int]:
+    """Parameters, MACs and bytes of one architecture; the model lives only as long as this call."""
+    assert architecture.vocab_size is not None
+    with torch.no_grad():
+        model = build_classifier(architecture, labels)
+        return {
+            "parameters": count_parameters(model),
+            "macs": count_macs(model, architecture.vocab_size, length),
+            "attention_macs": attention_macs(architecture, length),
+            "bytes": safetensors_bytes(model),
+            "vocabulary_size": architecture.vocab_size,
+        }
+
+
+def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """The cost of every system as {"conditions", "rows"}; systems of the same architecture are counted once.
+
+    Args:
+        job: systems and conditions.
+        sizes: sizes of the vocabularies that the configuration leaves open, by id.
+
+    Raises:
+        ConfigurationError: a vocabulary size is missing, or the length exceeds a model's positions.
+    """
+    conditions = job.conditions
+    check_length(job.systems, conditions.sequence_length, "efficiency.sequence_length")
+    architectures = {_key(system): with_vocabulary(system, sizes) for system in job.systems}
+    costs: dict[Architecture, dict[str, int]] = {}
+    for architecture in progress(
+        list(dict.fromkeys(architectures.values())), label="counting MACs", unit="model"
+    ):
+        costs[architecture] = cost_of(architecture, conditions.labels, conditions.sequence_length)
+    reference = costs[architectures[("fine-tuning", conditions.reference)]]["macs"]
+    return {
+        "conditions": {
+            "counter": "thop",
+            "batch_size": 1,
+            "sequence_length": conditions.sequence_length,
+            "labels": conditions.labels,
+            "reference": conditions.reference,
+        },
+        "rows": list(_rows(job.systems, architectures, costs, reference)),
+    }
+
+
+def _key(system: MeasuredSystem) -> tuple[str, str]:
+    return system.regime, system.model_id
+
+
+def _rows(
+    systems: Iterable[MeasuredSystem],
+    architectures: Mapping[tuple[str, str], Architecture],
+    costs: Mapping[Architecture, dict[str, int]],
+    reference: int,
+) -> Iterable[dict[str, Any]]:
+    for system in systems:
+        cost = costs[architectures[_key(system)]]
+        published_way = thesis_speedup(cost["macs"], reference)
+        yield {
+            "regime": system.regime,
+            "model": system.model_id,
+            "name": system.name,
+            **cost,
+            "speedup": exact_speedup(cost["macs"], reference),
+            "thesis_speedup": None if published_way is None else str(published_way),
+        }

@@ -1,0 +1,69 @@
+"""Checks and vocabulary sizes that measuring needs before any model is built. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.files import read_json
+from ligero.settings.jobs import MeasuredSystem
+from ligero.settings.models import Architecture
+
+
+def open_vocabularies(systems: Iterable[MeasuredSystem]) -> list[str]:
+    """Ids of the vocabularies whose size the configuration leaves open, so that their folders must be read."""
+    return list(
+        dict.fromkeys(system.vocabulary for system in systems if system.architecture.vocab_size is None)
+    )
+
+
+def vocabulary_sizes(folders: Mapping[str, Path | str]) -> dict[str, int]:
+    """Sizes of vocabularies, with special tokens, from the `encoder_info.json` in each folder.
+
+    Raises:
+        DataError: a folder has no such file, or the file no size.
+    """
+    sizes = {}
+    for vocabulary, folder in folders.items():
+        path = Path(folder) / "encoder_info.json"
+        info: dict[str, Any] = read_json(path)
+        if not isinstance(info.get("vocabulary_size"), int):
+            raise DataError(
+                path, None, "expected a whole number 'vocabulary_size'.", "Export the encoder again."
+            )
+        sizes[vocabulary] = info["vocabulary_size"]
+    return sizes
+
+
+def with_vocabulary(system: MeasuredSystem, sizes: Mapping[str, int]) -> Architecture:
+    """A system's architecture with its vocabulary size filled in.
+
+    Raises:
+        ConfigurationError: the size is neither in the configuration nor among `sizes`.
+    """
+    if system.architecture.vocab_size is not None:
+        return system.architecture
+    if system.vocabulary not in sizes:
+        raise ConfigurationError(
+            f"models.{system.model_id}.architecture.vocab_size: it is null, so the encoder of vocabulary "
+            f"'{system.vocabulary}' must be there first; export it or write the size"
+        )
+    return system.architecture.model_copy(update={"vocab_size": sizes[system.vocabulary]})
+
+
+def check_length(systems: Iterable[MeasuredSystem], length: int, key: str) -> None:
+    """Refuse to measure at a length that a model cannot read.
+
+    Raises:
+        ConfigurationError: `key` (the configuration's key path) asks for more tokens than a model has positions.
+    """
+    for system in systems:
+        # RoBERTa's positions start at the padding id plus one (transformers, modeling_roberta), so two are lost.
+        lost = 2 if system.architecture.type == "roberta" else 0
+        limit = system.architecture.max_position_embeddings - lost
+        if length > limit:
+            raise ConfigurationError(
+                f"{key}: {length} tokens are more than the {limit} positions of '{system.model_id}'; lower it"
+            )

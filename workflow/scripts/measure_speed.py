@@ -1,0 +1,43 @@
+"""Measure the latency of every system of the study on the present device."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.common.files import write_json
+from ligero.efficiency.systems import open_vocabularies, vocabulary_sizes
+from ligero.settings.jobs import speed_job
+from ligero.settings.layout import Layout
+from ligero.settings.program import check_digest, load_resolved
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    parser.add_argument("--out", type=Path, required=True, help="inference_speed.json to write")
+    parser.add_argument("--results", type=Path, help="folder whose encoders are read; the study's by default")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of a forward pass")
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    study = load_resolved(args.config)
+    job = speed_job(study)
+    check_digest(job, args.expect)
+    layout = Layout(study.model_copy(update={"results_dir": str(args.results)}) if args.results else study)
+    sizes = vocabulary_sizes({name: layout.encoder(name) for name in open_vocabularies(job.systems)})
+
+    import torch
+
+    from ligero.efficiency.speed import measure
+
+    torch.set_num_threads(args.threads)
+    write_json(args.out, measure(job, sizes))
+
+
+if __name__ == "__main__":
+    run_program(main)
