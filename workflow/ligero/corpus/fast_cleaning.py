@@ -1,0 +1,224 @@
+"""The fast path of cleaning: whole blocks of bytes at once, equal to `cleaning.clean_documents`.
+
+Nearly all lines need only their white space collapsed and plain letters lower-cased, which works on a block as a whole.
+Lines in which anything else could happen (a sign of an address or a listing, a letter outside Latin-1) are found by a
+few searches and given to the plain reference, so the two cannot disagree on them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ligero.corpus.cleaning import clean_documents, clean_line
+from ligero.corpus.statistics import PartStatistics, text_statistics
+from ligero.settings.corpus import Cleaning
+
+Bytes = NDArray[np.uint8]
+
+_ASCII_SPACES = bytes.maketrans(b"\t\x0b\x0c\r\x1c\x1d\x1e\x1f", b" " * 8)
+_OTHER_SPACES = [
+    chr(code).encode()
+    for code in (0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
+]
+
+_MAY_BE_LISTING = re.compile(
+    rb"\n(?:[*+|]|-[ \n]|\xc2\xb7|\xe2\x80[\x93\xa2\xa3]|\(?[0-9]{1,3}[.)\xc2-]|\(?[A-Za-z]{1,6}\))"
+)
+_MAY_BE_ADDRESS = (b"/", b"@", b"www.")
+_MAY_BE_MENU = (b" |", b" >", b" \xc2\xbb")
+
+_CASELESS_E2 = (0x80, 0x83)
+"""U+2000 to U+20FF: punctuation, currency, superscripts: nothing in there has another case."""
+
+
+def _lead_table() -> NDArray[np.bool_]:
+    """Bytes that start a character whose lower case the fast path does not know.
+
+    Known are ASCII, Latin-1 (C2, C3), combining accents (CC), punctuation (E2 80 to E2 83), CJK and Hangul (E3 to E9, EB,
+    EC) and emoji (F0 9F); continuation bytes say nothing.
+    """
+    table = np.zeros(256, dtype=bool)
+    table[0xC2:] = True
+    table[[0xC2, 0xC3, 0xCC, 0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xE9, 0xEB, 0xEC, 0xF0]] = False
+    return table
+
+
+_UNKNOWN_LEADS = _lead_table()
+
+
+@dataclass(frozen=True)
+class CleanedBlock:
+    """A block after cleaning.
+
+    Attributes:
+        text: UTF-8 lines with line feeds, one empty line between documents, none at the ends.
+        statistics: what went in, what came out, what was dropped and why.
+    """
+
+    text: bytes
+    statistics: PartStatistics
+
+
+def clean_block(block: bytes, cleaning: Cleaning) -> CleanedBlock:
+    """Clean a block of whole lines (UTF-8, ending with a line feed).
+
+    Without collapsing of white space there is no fast path; the plain reference does the work.
+    """
+    statistics = PartStatistics()
+    if not cleaning.collapse_whitespace:
+        return _clean_plainly(block, cleaning, statistics)
+    flat = _collapse(block)
+    statistics.raw = text_statistics(flat)
+    statistics.raw.characters = _count_characters(block)
+    statistics.raw.bytes = len(block)
+    lower = _lower_simple(flat) if cleaning.lower_case else flat
+    pieces: list[bytes] = []
+    done = 1
+    for start, end in _suspicious_lines(flat, cleaning):
+        cleaned, reason = clean_line(flat[start:end].decode("utf-8"), cleaning)
+        pieces.append(lower[done:start])
+        if cleaned is not None:
+            pieces.append(cleaned.encode("utf-8") + b"\n")
+        else:
+            statistics.dropped[reason] += 1
+        done = end + 1
+    pieces.append(lower[done:])
+    text = b"".join(pieces)
+    if cleaning.minimum_characters > 1:
+        text = _drop_short(text, cleaning.minimum_characters, statistics)
+    text = _single_empty_lines(text)
+    statistics.clean = text_statistics(b"\n" + text)
+    statistics.histogram = line_length_histogram(text)
+    return CleanedBlock(text, statistics)
+
+
+def _clean_plainly(block: bytes, cleaning: Cleaning, statistics: PartStatistics) -> CleanedBlock:
+    raw = block.decode("utf-8")
+    statistics.raw = text_statistics(_collapse(block))
+    statistics.raw.characters = _count_characters(block)
+    statistics.raw.bytes = len(block)
+    for line in raw.split("\n"):
+        _, reason = clean_line(line, cleaning)
+        if reason and reason != "blank":
+            statistics.dropped[reason] += 1
+    text = clean_documents(raw, cleaning).encode("utf-8")
+    statistics.clean = text_statistics(_collapse(text))
+    statistics.clean.characters = _count_characters(text)
+    statistics.clean.bytes = len(text)
+    statistics.histogram = line_length_histogram(text)
+    return CleanedBlock(text, statistics)
+
+
+def _collapse(block: bytes) -> bytes:
+    """A line feed, then the block with every run of white space as one space and none at the ends of lines."""
+    flat = b"\n" + block.translate(_ASCII_SPACES)
+    for space in _OTHER_SPACES:
+        if space in flat:
+            flat = flat.replace(space, b" ")
+    while b"  " in flat:
+        flat = flat.replace(b"  ", b" ")
+    return flat.replace(b" \n", b"\n").replace(b"\n ", b"\n")
+
+
+def _lower_simple(flat: bytes) -> bytes:
+    """Lower case of ASCII and Latin-1; every other character as it is."""
+    lower = np.frombuffer(bytearray(flat.lower()), dtype=np.uint8)
+    second = lower[1:]
+    upper = (lower[:-1] == 0xC3) & (second >= 0x80) & (second <= 0x9E) & (second != 0x97)
+    second += upper.astype(np.uint8) * np.uint8(0x20)
+    return lower.tobytes()
+
+
+def _suspicious_lines(flat: bytes, cleaning: Cleaning) -> list[tuple[int, int]]:
+    """Start and end of the lines that only the reference may clean, in order; `flat` starts with a line feed."""
+    places: list[NDArray[np.int64]] = []
+    if cleaning.remove_urls:
+        lower = flat.lower()
+        places += [_find_all(lower, sign) for sign in _MAY_BE_ADDRESS]
+    if cleaning.remove_listings:
+        places += [_find_all(flat, sign) for sign in _MAY_BE_MENU]
+        places.append(_array([match.start() + 1 for match in _MAY_BE_LISTING.finditer(flat)]))
+    if cleaning.lower_case or cleaning.remove_listings:
+        places.append(_unknown_letters(flat))
+    found = np.concatenate(places) if places else _array([])
+    if not len(found):
+        return []
+    data = np.frombuffer(flat, dtype=np.uint8)
+    ends = np.flatnonzero(data == 0x0A)
+    # A place belongs to the line between the line feed before it and the next one.
+    lines = np.unique(np.searchsorted(ends, found, side="left"))
+    starts, stops = (ends[lines - 1] + 1).tolist(), ends[lines].tolist()
+    return [(start, stop) for start, stop in zip(starts, stops, strict=True) if stop > start]
+
+
+def _array(values: list[int]) -> NDArray[np.int64]:
+    return np.asarray(values, dtype=np.int64)
+
+
+def _find_all(text: bytes, sign: bytes) -> NDArray[np.int64]:
+    places, place = [], text.find(sign)
+    while place >= 0:
+        places.append(place)
+        # One place a line is enough.
+        line_end = text.find(b"\n", place)
+        place = text.find(sign, line_end) if line_end >= 0 else -1
+    return _array(places)
+
+
+def _unknown_letters(flat: bytes) -> NDArray[np.int64]:
+    data = np.frombuffer(flat, dtype=np.uint8)
+    unknown = _UNKNOWN_LEADS[data]
+    second = data[1:]
+    lead_e2 = data[:-1] == 0xE2
+    unknown[:-1] |= lead_e2 & ((second < _CASELESS_E2[0]) | (second > _CASELESS_E2[1]))
+    unknown[:-1] |= (data[:-1] == 0xF0) & (second != 0x9F)
+    return np.flatnonzero(unknown)
+
+
+def _character_ends(text: bytes) -> NDArray[np.int64]:
+    """For each line of `text` the number of characters up to and including its line feed."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(data == 0x0A)
+    continuation = (data & 0xC0) == 0x80
+    # Characters = bytes less continuation bytes; counting only at the places of the latter is cheap, they are few.
+    before = np.searchsorted(np.flatnonzero(continuation), ends)
+    return ends + 1 - before
+
+
+def line_lengths(text: bytes) -> NDArray[np.int64]:
+    """Characters of each line, without its line feed."""
+    return np.diff(_character_ends(text), prepend=0) - 1
+
+
+def line_length_histogram(text: bytes) -> NDArray[np.int64]:
+    """Lines by length: entry n counts the lines of 2**(n-1) to 2**n - 1 characters (0: empty lines, left out)."""
+    lengths = line_lengths(text)
+    lengths = lengths[lengths > 0]
+    return np.bincount(np.frexp(lengths.astype(np.float64))[1], minlength=1).astype(np.int64)
+
+
+def _count_characters(text: bytes) -> int:
+    """Characters without line feeds."""
+    data: Any = np.frombuffer(text, dtype=np.uint8)
+    return int(len(data) - np.count_nonzero((data & 0xC0) == 0x80)) - text.count(b"\n")
+
+
+def _drop_short(text: bytes, minimum: int, statistics: PartStatistics) -> bytes:
+    lengths = line_lengths(text)
+    short = (lengths > 0) & (lengths < minimum)
+    statistics.dropped["short"] += int(np.count_nonzero(short))
+    lines = text.split(b"\n")[:-1]
+    return b"".join(line + b"\n" for line, drop in zip(lines, short, strict=True) if not drop)
+
+
+def _single_empty_lines(text: bytes) -> bytes:
+    """One empty line between documents, none at the ends."""
+    while b"\n\n\n" in text:
+        text = text.replace(b"\n\n\n", b"\n\n")
+    text = text.strip(b"\n")
+    return text + b"\n" if text else b""

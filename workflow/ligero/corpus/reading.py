@@ -1,0 +1,209 @@
+"""Read text files of any size, plain or compressed, alone or in tar archives, in blocks of whole lines."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ligero.common.errors import DataError
+
+BLOCK_BYTES = 4 << 20
+"""Size of a block; part of the format of the results, since a document never spans two blocks."""
+LONGEST_LINE_BYTES = 256 << 20
+
+_BLANK_LINE = re.compile(rb"\n[ \t\r\x0b\x0c]*\n")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16LE", b"\xfe\xff": "UTF-16BE"}
+
+
+def _decompressed(raw: BinaryIO) -> BinaryIO:
+    """The stream without its compression, told by its first bytes and not by its name."""
+    head = raw.read(6)
+    raw.seek(0)
+    if head.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    if head.startswith(b"BZh"):
+        return cast(BinaryIO, bz2.BZ2File(raw))
+    if head == b"\xfd7zXZ\x00":
+        return cast(BinaryIO, lzma.LZMAFile(raw))
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        import zstandard
+
+        # A file of several frames (parallel writers, `cat a.zst b.zst`) is one text.
+        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+    return raw
+
+
+class _Rewound(io.RawIOBase):
+    """A stream whose first bytes were read already and are given again."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            size = len(self._head) if size < 0 else size
+            taken, self._head = self._head[:size], self._head[size:]
+            return taken
+        return self._rest.read(size)
+
+
+def _read_full(stream: BinaryIO, size: int) -> bytes:
+    """Exactly `size` bytes unless the stream ends before."""
+    pieces = []
+    while size > 0 and (piece := stream.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+@contextmanager
+def open_text(path: Path | str) -> Iterator[BinaryIO]:
+    """Open one text file for reading bytes, whatever its compression."""
+    try:
+        raw = Path(path).open("rb")  # noqa: SIM115 (closed below)
+    except FileNotFoundError as error:
+        raise DataError(path, None, "no such file.") from error
+    with raw:
+        yield _decompressed(raw)
+
+
+def _members(path: Path | str) -> Iterator[tuple[str, BinaryIO]]:
+    """The text files in a source: itself, or the regular files of a tar in the archive's order."""
+    with open_text(path) as stream:
+        head = _read_full(stream, 512)
+        rewound = cast(BinaryIO, _Rewound(head, stream))
+        if head[257:262] != b"ustar":
+            yield str(path), rewound
+            return
+        with tarfile.open(fileobj=rewound, mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                # macOS archives carry "._name" companions that are no text.
+                if content is not None and not Path(member.name).name.startswith("._"):
+                    yield f"{path}:{member.name}", _nested(content)
+
+
+def _nested(content: io.BufferedIOBase | BinaryIO | object) -> BinaryIO:
+    """A tar's member without its own compression; members are read forward only."""
+    stream = cast(BinaryIO, content)
+    head = _read_full(stream, 6)
+    rewound = cast(BinaryIO, _Rewound(head, stream))
+    if head.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=rewound))
+    if head.startswith(b"BZh"):
+        return cast(BinaryIO, bz2.BZ2File(rewound))
+    if head == b"\xfd7zXZ\x00":
+        return cast(BinaryIO, lzma.LZMAFile(rewound))
+    return rewound
+
+
+def _cut(buffer: bytes) -> int:
+    """Where to end a block: after the last blank line if there is one, else after the last line, else 0."""
+    # Blank lines are searched in the last part first: documents are small beside a block.
+    for start in (max(0, len(buffer) - (1 << 16)), 0):
+        last = None
+        for last in _BLANK_LINE.finditer(buffer, start):
+            pass
+        if last is not None:
+            return last.end()
+    return buffer.rfind(b"\n") + 1
+
+
+def read_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Blocks of whole lines, each checked to be UTF-8, cut between documents where a block holds a blank line.
+
+    Every block ends with a line end. A byte order mark at the start of a file is dropped.
+
+    Raises:
+        DataError: wrong encoding (with line and byte offset), damaged compression, or an endless line.
+    """
+    try:
+        for name, stream in _members(path):
+            yield from _blocks_of(name, stream, block_bytes)
+    except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, _zstd_error()) as error:
+        raise DataError(path, None, f"cannot be decompressed: {error}.", "Fetch it again.") from error
+
+
+def _zstd_error() -> type[Exception]:
+    try:
+        import zstandard
+    except ImportError:
+        return EOFError
+    return cast(type[Exception], zstandard.ZstdError)
+
+
+def _blocks_of(name: str, stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+    buffer = _read_full(stream, block_bytes)
+    for mark, encoding in _OTHER_ENCODINGS.items():
+        if buffer.startswith(mark):
+            raise DataError(name, 1, f"is {encoding}, expected UTF-8.", _mend(encoding))
+    buffer = buffer.removeprefix(_BYTE_ORDER_MARK)
+    lines = offset = 0
+    while buffer:
+        more = _read_full(stream, block_bytes)
+        if not more:
+            block, buffer = (buffer if buffer.endswith(b"\n") else buffer + b"\n"), b""
+        else:
+            end = _cut(buffer)
+            if end == 0:
+                buffer += more
+                if len(buffer) > LONGEST_LINE_BYTES:
+                    raise DataError(
+                        name,
+                        lines + 1,
+                        f"a line is longer than {LONGEST_LINE_BYTES >> 20} MiB.",
+                        "Text is expected with one paragraph a line.",
+                    )
+                continue
+            block, buffer = buffer[:end], buffer[end:] + more
+        _check_utf8(name, block, lines, offset)
+        lines += block.count(b"\n")
+        offset += len(block)
+        yield block
+
+
+def _check_utf8(name: str, block: bytes, lines: int, offset: int) -> None:
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = lines + block.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            name,
+            line,
+            f"byte {offset + error.start} (0x{block[error.start]:02x}) is not valid UTF-8: {error.reason}.",
+            _mend("the file's encoding, often LATIN1,"),
+        ) from error
+
+
+def _mend(encoding: str) -> str:
+    return (
+        f"Convert it first: iconv -f {encoding} -t UTF-8 (write LATIN1 or the like after -f)."
+        if ("," in encoding)
+        else f"Convert it first: iconv -f {encoding} -t UTF-8."
+    )
+
+
+def read_documents(path: Path | str) -> Iterator[list[str]]:
+    """Documents of clean text (one paragraph a line, a blank line between documents) as lists of lines."""
+    for block in read_blocks(path):
+        document: list[str] = []
+        for line in block.decode("utf-8").split("\n"):
+            if line:
+                document.append(line)
+            elif document:
+                yield document
+                document = []
+        if document:
+            yield document

@@ -1,0 +1,39 @@
+"""Clean the raw corpus and count it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.corpus.pipeline import clean_corpus
+from ligero.settings import jobs
+from ligero.settings.program import check_digest, load_resolved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    parser.add_argument("--sources-dir", type=Path, required=True, help="folder of fetched sources")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the cleaned corpus")
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+
+    study = load_resolved(args.config)
+    job = jobs.cleaning_job(study)
+    check_digest(job, args.expect)
+    assert study.corpus
+    clean_corpus(
+        {part: args.sources_dir / study.sources[part].path for part in study.corpus.parts},
+        args.out,
+        job.cleaning,
+        deduplicate=job.deduplicate,
+        validation_share=job.validation_share,
+        seed=job.seed,
+        processes=args.threads,
+    )
+
+
+if __name__ == "__main__":
+    run_program(main)
