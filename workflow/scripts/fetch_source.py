@@ -16,7 +16,9 @@ def main() -> None:
     parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
     parser.add_argument("--source", required=True, help="id of the source")
     parser.add_argument("--destination", required=True, type=Path, help="where the file goes")
-    parser.add_argument("--lock", required=True, type=Path, help="file of checksums recorded at first download")
+    parser.add_argument(
+        "--lock", required=True, type=Path, help="file of checksums recorded at first download"
+    )
     parser.add_argument("--generated-mirror", type=Path, help="folder written by the generator")
     parser.add_argument("--expect", help="digest of the source's settings, as planned")
     args = parser.parse_args()

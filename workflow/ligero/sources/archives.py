@@ -26,7 +26,13 @@ def is_archive(path: Path | str) -> bool:
 def safe_member(name: str) -> bool:
     """Whether a member's name stays below the folder it would be unpacked to."""
     path = PurePosixPath(name)
-    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+    return (
+        bool(name)
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and "\\" not in name
+        and "\0" not in name
+    )
 
 
 def members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -40,16 +46,25 @@ def members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     """
     kind = _members_of_zip if archive.name.endswith(".zip") else _members_of_tar
     if not is_archive(archive):
-        raise DataError(archive, None, f"unknown kind of archive; expected one of {', '.join(ARCHIVE_SUFFIXES)}.")
+        raise DataError(
+            archive, None, f"unknown kind of archive; expected one of {', '.join(ARCHIVE_SUFFIXES)}."
+        )
     try:
         for name, size, stream in kind(archive):
             if not safe_member(name):
-                raise DataError(archive, None, f"unsafe member name {name!r} (absolute, or with '..').", "Do not use this archive.")
+                raise DataError(
+                    archive,
+                    None,
+                    f"unsafe member name {name!r} (absolute, or with '..').",
+                    "Do not use this archive.",
+                )
             yield name, size, stream
     except (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
         if isinstance(error, FileNotFoundError):
             raise DataError(archive, None, "no such file.") from error
-        raise DataError(archive, None, f"cannot be read as an archive: {error}.", "Fetch it again.") from error
+        raise DataError(
+            archive, None, f"cannot be read as an archive: {error}.", "Fetch it again."
+        ) from error
 
 
 def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -82,7 +97,9 @@ def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
             import zstandard  # only here: most archives need no more than the standard library
 
             raw = stack.enter_context(archive.open("rb"))
-            reader = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            reader = stack.enter_context(
+                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+            )
             yield cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, reader), 1 << 20))
         else:
             yield stack.enter_context(archive.open("rb"))
@@ -105,5 +122,8 @@ def open_member(archive: Path, member: str) -> Iterator[tuple[int, IO[bytes]]]:
         if len(seen) < 10:
             seen.append(name)
     raise DataError(
-        archive, None, f"has no file '{member}'; it begins with: {', '.join(seen) or 'nothing'}.", "Mend 'archive.member'."
+        archive,
+        None,
+        f"has no file '{member}'; it begins with: {', '.join(seen) or 'nothing'}.",
+        "Mend 'archive.member'.",
     )

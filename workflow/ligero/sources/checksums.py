@@ -73,7 +73,9 @@ class SourcesLock:
         entry = self._entries().get(source_id)
         if entry is None:
             return Expectation(None, source.bytes, "registry of sources")
-        origin = f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
+        origin = (
+            f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
+        )
         return Expectation(str(entry["sha256"]), source.bytes or int(entry["bytes"]), origin)
 
     def record(self, source_id: str, source: Source, sha256: str, size: int) -> None:

@@ -77,7 +77,9 @@ class _Part:
         self.note.unlink(missing_ok=True)
 
 
-def download(url: str, destination: Path, expected: Expectation, patience: Patience | None = None) -> tuple[str, int]:
+def download(
+    url: str, destination: Path, expected: Expectation, patience: Patience | None = None
+) -> tuple[str, int]:
     """Bring `url` to `destination`; returns (sha256, size in bytes).
 
     An interrupted download leaves `.NAME.part` beside the destination and goes on from there, unless the server's
@@ -127,7 +129,9 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
             except httpx.HTTPStatusError as error:
                 status = error.response.status_code
                 if status not in RETRIED_STATUSES:
-                    raise FetchError(f"{url}: the server answered {status} {error.response.reason_phrase}.") from error
+                    raise FetchError(
+                        f"{url}: the server answered {status} {error.response.reason_phrase}."
+                    ) from error
                 problem, wait = f"the server answered {status}", _retry_after(error.response)
             except httpx.TransportError as error:
                 problem = f"{type(error).__name__}: {error}".rstrip(": ")

@@ -69,7 +69,9 @@ class Fetcher:
         except ChecksumError:
             destination.unlink(missing_ok=True)
             raise
-        print(f"{source_id}: checksum not known before; recorded {sha256} in {self.lock.path}", file=sys.stderr)
+        print(
+            f"{source_id}: checksum not known before; recorded {sha256} in {self.lock.path}", file=sys.stderr
+        )
 
     def _present(self, destination: Path, expected: Expectation) -> str | None:
         """The checksum of a file that is already in place and right; a wrong or unverifiable one is fetched anew."""
@@ -83,7 +85,9 @@ class Fetcher:
             raise ConfigurationError(f"sources.{source_id}: is generated; give --generated-mirror DIR")
         found = self.generated_mirror / source.path
         if not found.is_file():
-            raise FetchError(f"{source_id}: the generator wrote no {found}. Run the rule that generates the study.")
+            raise FetchError(
+                f"{source_id}: the generator wrote no {found}. Run the rule that generates the study."
+            )
         # No checksum is demanded: seed and scale of the study decide what the generator writes.
         return _copy(found, destination, Expectation(None, None))[0]
 
@@ -126,7 +130,9 @@ class Fetcher:
             return f"{self.mirror.rstrip('/')}/{quote(source.path)}"
         return str(Path(self.mirror) / source.path)
 
-    def _from(self, location: str, source: Source, destination: Path, expected: Expectation) -> tuple[str, int]:
+    def _from(
+        self, location: str, source: Source, destination: Path, expected: Expectation
+    ) -> tuple[str, int]:
         if location == "archive":
             return self._from_archive(source, destination, expected)
         if _is_url(location):

@@ -100,7 +100,9 @@ def _schema(task_type: TaskType) -> pyarrow.Schema:
     return pa.schema([*shared, *own[task_type]])
 
 
-def write_examples(path: Path, task_type: TaskType, labels: Sequence[str], examples: Sequence[Example]) -> None:
+def write_examples(
+    path: Path, task_type: TaskType, labels: Sequence[str], examples: Sequence[Example]
+) -> None:
     """Write one split as Parquet (columns: CONTRACT in docs/data.md), atomically; labels become indices into `labels`."""
     import pyarrow as pa
     import pyarrow.parquet as pq

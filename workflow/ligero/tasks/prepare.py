@@ -29,7 +29,9 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
     def path_of(source: str) -> Path:
         path = sources_dir / job.sources[source].path
         if not path.exists():
-            raise DataError(path, None, f"source '{source}' was not fetched.", "Run the target 'fetch' first.")
+            raise DataError(
+                path, None, f"source '{source}' was not fetched.", "Run the target 'fetch' first."
+            )
         return path
 
     archives = [path_of(source) for source in task.documents]

@@ -55,7 +55,9 @@ def load_split(
     _take_limit(name, split, loaded)
     first_file = path_of(split.sources[0])
     if not loaded.examples:
-        raise DataError(first_file, None, f"the split '{name}' is empty.", "Mend its 'share', 'without_ids_of' or file.")
+        raise DataError(
+            first_file, None, f"the split '{name}' is empty.", "Mend its 'share', 'without_ids_of' or file."
+        )
     _make_ids_unique(task, split, first_file, loaded)
     return loaded
 
@@ -76,7 +78,9 @@ def _drop_ids(
         return
     context = ReaderContext(task.labels, task.columns)
     forbidden = {
-        example.id for source in split.without_ids_of for example in read(task.reader, path_of(source), context)
+        example.id
+        for source in split.without_ids_of
+        for example in read(task.reader, path_of(source), context)
     }
     dropped = _keep(loaded, (example.id not in forbidden for example in loaded.examples))
     others = ", ".join(split.without_ids_of)
@@ -107,12 +111,15 @@ def _make_ids_unique(task: Task, split: Split, path: Path, loaded: LoadedSplit) 
     """Several files that are numbered anew get their source's id before theirs; published ids stay as they are."""
     if len(split.sources) > 1 and task.reader not in GLOBAL_IDS:
         loaded.examples = [
-            replace(example, id=known) for example, known in zip(loaded.examples, loaded.known_as, strict=True)
+            replace(example, id=known)
+            for example, known in zip(loaded.examples, loaded.known_as, strict=True)
         ]
     seen: set[str] = set()
     for example in loaded.examples:
         if example.id in seen:
-            raise DataError(path, None, f"id '{example.id}' occurs twice in the split.", "Ids must be unique.")
+            raise DataError(
+                path, None, f"id '{example.id}' occurs twice in the split.", "Ids must be unique."
+            )
         seen.add(example.id)
 
 

@@ -70,14 +70,19 @@ def _add_word(sentence: _Sentence, path: Path, line: int, text: str, context: Re
     cells = text.split("\t")
     if len(cells) != COLUMNS:
         raise DataError(
-            path, line, f"expected {COLUMNS} tab-separated columns, found {len(cells)}.", "Fetch the file again."
+            path,
+            line,
+            f"expected {COLUMNS} tab-separated columns, found {len(cells)}.",
+            "Fetch the file again.",
         )
     identity, form, upos = cells[0], cells[1], cells[3]
     if _RANGE.fullmatch(identity) or _EMPTY_NODE.fullmatch(identity):
         return
     expected = len(sentence.words) + 1
     if not _WORD.fullmatch(identity) or int(identity) != expected:
-        raise DataError(path, line, f"expected word number {expected}, found {identity!r}.", "Fetch the file again.")
+        raise DataError(
+            path, line, f"expected word number {expected}, found {identity!r}.", "Fetch the file again."
+        )
     sentence.words.append(form)
     sentence.labels.append(context.check_label(path, line, upos, form))
 
@@ -85,4 +90,6 @@ def _add_word(sentence: _Sentence, path: Path, line: int, text: str, context: Re
 def _finish(sentence: _Sentence, number: int, document: str | None) -> TaggingExample:
     identity = sentence.comments.get("sent_id") or str(number)
     # AnCora and GSD mark no documents: there each sentence is a group of its own.
-    return TaggingExample(identity, identity if document is None else document, tuple(sentence.words), tuple(sentence.labels))
+    return TaggingExample(
+        identity, identity if document is None else document, tuple(sentence.words), tuple(sentence.labels)
+    )

@@ -44,7 +44,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     lines = text.split("\n")
     if lines[-1]:
         raise DataError(
-            path, len(lines), "the last line has no line end: the file is truncated.", "Fetch or write it again."
+            path,
+            len(lines),
+            "the last line has no line end: the file is truncated.",
+            "Fetch or write it again.",
         )
     yield from enumerate(lines[:-1], start=1)
 
@@ -62,7 +65,9 @@ def read_tsv(path: Path, layouts: Sequence[Sequence[str]]) -> Iterator[tuple[int
     header = first.split("\t")
     if header not in [list(layout) for layout in layouts]:
         expected = " or ".join(repr("\t".join(layout)) for layout in layouts)
-        raise DataError(path, number, f"expected the header {expected}, found {first!r}.", "Is it the right file?")
+        raise DataError(
+            path, number, f"expected the header {expected}, found {first!r}.", "Is it the right file?"
+        )
     for number, line in lines:
         cells = line.split("\t")
         if len(cells) != len(header):

@@ -33,7 +33,9 @@ def read_mldoc(path: Path, context: ReaderContext) -> Iterator[ClassificationExa
         if match is None:
             raise DataError(path, line, f"expected an id such as REUTES7-70473, found {text!r}.")
         if match.group() in index:
-            raise DataError(path, line, f"id {match.group()} stands here and on line {index[match.group()][0]}.")
+            raise DataError(
+                path, line, f"id {match.group()} stands here and on line {index[match.group()][0]}."
+            )
         index[match.group()] = (line, (match["folder"], match["item"]))
     documents = find_documents((pair for _, pair in index.values()), context.archives, context.rcv_dir)
     missing = [identity for identity, (_, pair) in index.items() if pair not in documents]

@@ -48,7 +48,9 @@ def parse_newsml(name: Path | str, raw: bytes) -> NewsDocument:
     try:
         parser.Parse(raw, True)
     except xml.parsers.expat.ExpatError as error:
-        raise DataError(name, error.lineno, f"not well-formed XML: {error}.", "Is the file truncated?") from error
+        raise DataError(
+            name, error.lineno, f"not well-formed XML: {error}.", "Is the file truncated?"
+        ) from error
     except (LookupError, UnicodeError) as error:
         raise DataError(name, 1, f"encoding named in the XML declaration cannot be read: {error}.") from error
     if not handler.document.itemid:
@@ -96,7 +98,9 @@ class _Handler:
             self.collected.append(data)
 
     def entity(self, *_: Any) -> None:
-        raise DataError(self.name, None, "declares XML entities, which Reuters documents never do.", "Do not use it.")
+        raise DataError(
+            self.name, None, "declares XML entities, which Reuters documents never do.", "Do not use it."
+        )
 
 
 def find_documents(
@@ -122,7 +126,9 @@ def find_documents(
         assert item
         document = parse_newsml(name, raw)
         if document.itemid != item.group(1):
-            raise DataError(name, None, f"is named after item {item.group(1)} but holds item {document.itemid}.")
+            raise DataError(
+                name, None, f"is named after item {item.group(1)} but holds item {document.itemid}."
+            )
         pair = (path.parent.name, item.group(1))
         if pair in exact and exact[pair] != document:
             raise DataError(name, None, "another document with this folder and item id was read before.")
@@ -151,7 +157,9 @@ def _documents(
                 yield f"{archive}/{name}", stream.read()
     if folder is not None:
         if not folder.is_dir():
-            raise DataError(folder, None, "rcv_dir is no folder.", "Give the folder that holds your Reuters RCV2 XML.")
+            raise DataError(
+                folder, None, "rcv_dir is no folder.", "Give the folder that holds your Reuters RCV2 XML."
+            )
         for path in sorted(folder.rglob("*.xml")):
             if is_wanted(path.name):
                 yield str(path), path.read_bytes()

@@ -36,7 +36,9 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
             for entry in _list(path, paragraph, "qas", f"article '{title}'"):
                 identity = _text(path, entry, "id", f"article '{title}'")
                 if identity in seen:
-                    raise DataError(path, None, f"question id '{identity}' occurs twice.", "Give each its own id.")
+                    raise DataError(
+                        path, None, f"question id '{identity}' occurs twice.", "Give each its own id."
+                    )
                 seen.add(identity)
                 yield QuestionExample(
                     id=identity,
@@ -56,10 +58,34 @@ def load_squad(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(read_utf8(path))
     except json.JSONDecodeError as error:
-        raise DataError(path, error.lineno, f"not valid JSON: {error.msg}.", "Is the file truncated?") from error
+        raise DataError(
+            path, error.lineno, f"not valid JSON: {error.msg}.", "Is the file truncated?"
+        ) from error
     if not isinstance(value, dict):
         raise DataError(path, None, "expected a JSON object with the key 'data' (SQuAD v1.1).")
     return value
+
+
+def reference_answers(path: Path) -> dict[str, list[str]]:
+    """Question id to the texts of its answers, as published (for scoring; offsets are not looked at).
+
+    Raises:
+        DataError: not SQuAD JSON, or a question without answers.
+    """
+    references: dict[str, list[str]] = {}
+    for article in _list(path, load_squad(path), "data", "top level"):
+        for paragraph in _list(path, article, "paragraphs", "an article"):
+            for entry in _list(path, paragraph, "qas", "a paragraph"):
+                identity = _text(path, entry, "id", "a question")
+                answers = _list(path, entry, "answers", f"question '{identity}'")
+                references[identity] = [
+                    _text(path, answer, "text", f"question '{identity}'") for answer in answers
+                ]
+                if not answers:
+                    raise DataError(
+                        path, None, f"question '{identity}' has no answer.", "Remove the question."
+                    )
+    return references
 
 
 def _answers(
@@ -69,7 +95,9 @@ def _answers(
     for given in _list(path, entry, "answers", f"question '{identity}'"):
         text, start = given.get("text"), given.get("answer_start")
         if not isinstance(text, str) or not isinstance(start, int):
-            raise DataError(path, None, f"question '{identity}': an answer needs 'text' and an integer 'answer_start'.")
+            raise DataError(
+                path, None, f"question '{identity}': an answer needs 'text' and an integer 'answer_start'."
+            )
         if not text.strip(f" {BYTE_ORDER_MARK}"):
             context.notes["empty answers left out"] += 1
             continue
@@ -86,7 +114,10 @@ def _answers(
         answers.append(Answer(text, start))
     if not answers:
         raise DataError(
-            path, None, f"question '{identity}' has no answer.", "SQuAD v1.1 expects at least one; remove the question."
+            path,
+            None,
+            f"question '{identity}' has no answer.",
+            "SQuAD v1.1 expects at least one; remove the question.",
         )
     return tuple(answers)
 

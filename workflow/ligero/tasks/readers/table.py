@@ -25,7 +25,9 @@ def read_table(path: Path, context: ReaderContext) -> Iterator[ClassificationExa
     """
     columns = context.columns
     if path.suffix not in KINDS:
-        raise DataError(path, None, f"expected a file named {', '.join('*' + kind for kind in KINDS)}.", "Rename it.")
+        raise DataError(
+            path, None, f"expected a file named {', '.join('*' + kind for kind in KINDS)}.", "Rename it."
+        )
     for number, (line, row) in enumerate(_rows(path)):
 
         def cell(name: str, line: int = line, row: dict[str, Any] = row) -> str:
@@ -55,7 +57,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 value = json.loads(text)
             except json.JSONDecodeError as error:
-                raise DataError(path, line, f"not valid JSON: {error.msg}.", "JSON lines: an object a line.") from error
+                raise DataError(
+                    path, line, f"not valid JSON: {error.msg}.", "JSON lines: an object a line."
+                ) from error
             if not isinstance(value, dict):
                 raise DataError(path, line, "expected a JSON object.", "JSON lines: an object a line.")
             yield line, value
