@@ -12,15 +12,15 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from ligero.common.files import read_json, write_json
-from ligero.common.hashing import digest_files, digest_value
-from ligero.settings.jobs import ShardJob, Trial
+from ligero.common.hashing import digest_value
+from ligero.settings.jobs import ShardJob
 from ligero.settings.tasks import Task
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.identity import digest_weights, finished_result, identity_of
 from ligero.training.objective import GoldObjective, Objective
 from ligero.training.scoring import Examples, score_predictions
-from ligero.training.trial import TrialSpec, Validation, finished_result, run_trial
+from ligero.training.trial import TrialSpec, Validation, run_trial
 
 
 class Objectives(Protocol):
@@ -95,39 +95,6 @@ def run_shard(
             )
         results.append(result)
     return results
-
-
-def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
-    """Write `R/trials/REGIME/MODEL/shard-N.json`."""
-    write_json(path, {"trials": results})
-
-
-def identity_of(
-    job: ShardJob, trial: Trial, weights_digest: str, encoded: Path, objective: Any
-) -> dict[str, Any]:
-    """Everything that a trial's result depends on, as a JSON value.
-
-    Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
-    """
-    info = read_json(encoded / "info.json")
-    return {
-        "trial": trial.model_dump(mode="json"),
-        "options": job.options.model_dump(mode="json"),
-        "num_hidden_layers": job.num_hidden_layers,
-        "type": job.tasks[trial.task].type,
-        "labels": list(job.tasks[trial.task].labels),
-        "metric": job.tasks[trial.task].metric,
-        "distillation": job.distillation,
-        "weights": weights_digest,
-        "data": {split: info["digests"][split] for split in ("train", "validation")},
-        "objective": objective,
-    }
-
-
-def digest_weights(folder: Path) -> str:
-    """Digest of the files that make a model: its configuration and its tensors."""
-    names = sorted(path.name for path in folder.glob("*.safetensors"))
-    return digest_files(folder, ["config.json", *names])
 
 
 class _TaskData:

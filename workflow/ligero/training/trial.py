@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from ligero.common.errors import LigeroError
-from ligero.common.files import read_json, write_json
+from ligero.common.files import write_json
 from ligero.common.progress import progress
 from ligero.settings.jobs import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training.batches import epoch_batches, evaluation_steps, steps_per_epoch
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict, validation_loss
+from ligero.training.identity import finished_result
 from ligero.training.objective import Objective
 from ligero.training.state import load_state, save_state
 from ligero.training.steps import StepRunner, enable_gradient_checkpointing, training_device
@@ -68,15 +69,6 @@ class _Course:
     seconds: float = 0.0
     halvings: list[dict[str, int]] = field(default_factory=list)
     micro_batch_size: int | None = None
-
-
-def finished_result(folder: Path, determined_by: str) -> dict[str, Any] | None:
-    """The result of a trial that is done and still valid, or None."""
-    path = folder / "result.json"
-    if not path.is_file():
-        return None
-    result: dict[str, Any] = read_json(path)
-    return result if result.get("determined_by") == determined_by else None
 
 
 def run_trial(

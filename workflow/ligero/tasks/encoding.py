@@ -1,0 +1,388 @@
+"""Examples made into token ids: what a model of one vocabulary reads, written as Parquet. Needs no torch.
+
+Special tokens are placed by the vocabulary's own template, read off an encoded pair (`Template`), so that one code serves
+`[CLS] a [SEP] b [SEP]`, `<s> a </s></s> b </s>` and whatever a local model brings.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ligero.common.errors import DataError
+from ligero.common.files import atomic_directory, atomic_path, read_json, write_json
+from ligero.common.hashing import digest_value, sha256_file
+from ligero.common.progress import progress
+from ligero.settings.jobs import EncodingJob
+from ligero.tokenizers.encoder import Encoder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SPLITS = ("train", "validation", "test")
+IGNORED = -100
+WORD = re.compile(r"\w+|[^\w\s]")
+"""A word of a context in question answering: where vocabularies meet when logits are aligned."""
+CHUNK = 1000
+"""Examples that are tokenised together."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where special tokens stand: `before` first `between` second `after`, with the segment ids of each part."""
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+    after: tuple[int, ...]
+    segments: tuple[int, int, int, int, int]
+    """Segment ids of before, first, between, second, after."""
+    single_after: tuple[int, ...]
+    """What follows a text that stands alone."""
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> Template:
+        """Read the template off an encoded pair."""
+        backend = encoder.backend
+        single, pair = backend.encode("a"), backend.encode("a", "a")
+        sequences = pair.sequence_ids
+        parts: list[list[int]] = [[], [], [], [], []]
+        segments = [0, 0, 0, 0, 0]
+        part = 0
+        for token, segment, sequence in zip(pair.ids, pair.type_ids, sequences, strict=True):
+            wanted = {0: 1, 1: 3}.get(sequence, part if part in (0, 2, 4) else part + 1)
+            part = max(part, wanted)
+            parts[part].append(token)
+            segments[part] = segment
+        uses = encoder.uses_token_types
+        return cls(
+            before=tuple(parts[0]),
+            between=tuple(parts[2]),
+            after=tuple(parts[4]),
+            segments=tuple(segments) if uses else (0, 0, 0, 0, 0),  # type: ignore[arg-type]
+            single_after=tuple(
+                token
+                for token, sequence in zip(single.ids, single.sequence_ids, strict=True)
+                if sequence is None
+            )[len(parts[0]) :],
+        )
+
+    @property
+    def single_length(self) -> int:
+        """Special tokens around one text."""
+        return len(self.before) + len(self.single_after)
+
+    @property
+    def pair_length(self) -> int:
+        """Special tokens around a pair."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+    def single(self, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Token ids and segment ids of one text."""
+        tokens = [*self.before, *ids, *self.single_after]
+        return tokens, [self.segments[0]] * len(tokens)
+
+    def pair(self, first: Sequence[int], second: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Token ids and segment ids of a pair."""
+        parts = (self.before, first, self.between, second, self.after)
+        tokens = [token for part in parts for token in part]
+        segments = [
+            segment for part, segment in zip(parts, self.segments, strict=True) for _ in range(len(part))
+        ]
+        return tokens, segments
+
+
+class FeatureTable:
+    """Features under construction: scalar columns, and token columns kept flat."""
+
+    def __init__(self, scalars: Sequence[str], token_columns: Sequence[str]) -> None:
+        self.scalars = {name: array("i") for name in scalars}
+        self.tokens = {name: array("b" if name == "token_type_ids" else "i") for name in token_columns}
+        self.offsets = array("i", [0])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def append(self, scalars: dict[str, int], tokens: dict[str, Sequence[int]]) -> None:
+        """Add one feature; all token columns must have the same length."""
+        for name, column in self.scalars.items():
+            column.append(scalars[name])
+        for name, flat in self.tokens.items():
+            flat.extend(tokens[name])
+        self.offsets.append(len(self.tokens["input_ids"]))
+
+    def digest(self) -> str:
+        """16 hexadecimal digits over all columns."""
+        digest = sha256()
+        columns = {**self.scalars, **self.tokens, "offsets": self.offsets}
+        for name in sorted(columns):
+            digest.update(name.encode() + b"\0" + columns[name].tobytes())
+        return digest.hexdigest()[:16]
+
+    def table(self) -> pa.Table:
+        """The features as an Arrow table."""
+        import pyarrow as pa
+
+        def flat(values: array[int]) -> pa.Array:
+            kind = pa.int8() if values.typecode == "b" else pa.int32()
+            return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+        offsets = flat(self.offsets)
+        columns = {name: flat(values) for name, values in self.scalars.items()}
+        columns |= {
+            name: pa.ListArray.from_arrays(offsets, flat(values)) for name, values in self.tokens.items()
+        }
+        return pa.table(columns)
+
+
+def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_dir: Path, out: Path) -> None:
+    """Write `out/{train,validation,test}.parquet`, `validation.examples.parquet` and `info.json`, all or nothing.
+
+    The validation examples are copied, so that trials, which see no other file of the task, can score answers.
+
+    Raises:
+        DataError: an example that cannot be encoded, named by its id.
+    """
+    encoder = Encoder.load(encoder_dir)
+    examples_info = read_json(examples_dir / "info.json")
+    counts: dict[str, dict[str, int]] = {}
+    digests: dict[str, str] = {}
+    with atomic_directory(out) as staging:
+        for split in SPLITS:
+            path = examples_dir / f"{split}.parquet"
+            features, counted = encode_split(job, encoder, path)
+            _write(features, staging / f"{split}.parquet")
+            counts[split] = {"features": len(features), **counted}
+            digests[split] = digest_value([features.digest(), examples_info["digests"][split]])
+        shutil.copyfile(examples_dir / "validation.parquet", staging / "validation.examples.parquet")
+        info = {
+            "vocabulary": vocabulary,
+            "encoder": sha256_file(encoder_dir / "encoder.json"),
+            "job": job.model_dump(mode="json"),
+            "counts": counts,
+            "digests": digests,
+        }
+        write_json(staging / "info.json", info)
+
+
+def encode_split(job: EncodingJob, encoder: Encoder, path: Path) -> tuple[FeatureTable, Counter[str]]:
+    """The features of one examples file, and what was counted on the way (truncated examples, lost words, ...)."""
+    template = Template.of(encoder)
+    if job.task_type == "sequence_classification":
+        return _classification(job, encoder, template, path)
+    if job.task_type == "token_classification":
+        return _tagging(job, encoder, template, path)
+    return _answering(job, encoder, template, path)
+
+
+def truncated_pair(first: int, second: int, room: int) -> tuple[int, int]:
+    """Lengths of a pair after taking tokens off the longer text, the second where both are equal, until both fit."""
+    excess = first + second - room
+    if excess <= 0:
+        return first, second
+    first_left, second_left = first, second
+    if first > second:
+        first_left -= min(excess, first - second)
+    else:
+        second_left -= min(excess, second - first)
+    excess = first_left + second_left - room
+    if excess > 0:  # equal by now: alternate, the second first
+        first_left, second_left = first_left - excess // 2, second_left - (excess - excess // 2)
+    return max(first_left, 0), max(second_left, 0)
+
+
+def _classification(
+    job: EncodingJob, encoder: Encoder, template: Template, path: Path
+) -> tuple[FeatureTable, Counter[str]]:
+    features = FeatureTable(("example", "label"), ("input_ids", "token_type_ids"))
+    counted: Counter[str] = Counter(examples=0, truncated=0)
+    for rows in _chunks(path, ["text", "second_text", "label"]):
+        first = _ids(encoder, [row["text"] for row in rows])
+        second = _ids(encoder, [row["second_text"] or "" for row in rows])
+        for row, a, b in zip(rows, first, second, strict=True):
+            if row["second_text"] is None:
+                room = job.max_length - template.single_length
+                counted["truncated"] += len(a) > room
+                tokens, segments = template.single(a[:room])
+            else:
+                left_a, left_b = truncated_pair(len(a), len(b), job.max_length - template.pair_length)
+                counted["truncated"] += left_a < len(a) or left_b < len(b)
+                tokens, segments = template.pair(a[:left_a], b[:left_b])
+            scalars = {"example": counted["examples"], "label": row["label"]}
+            features.append(scalars, {"input_ids": tokens, "token_type_ids": segments})
+            counted["examples"] += 1
+    return features, counted
+
+
+def _tagging(
+    job: EncodingJob, encoder: Encoder, template: Template, path: Path
+) -> tuple[FeatureTable, Counter[str]]:
+    features = FeatureTable(("example",), ("input_ids", "token_type_ids", "word_ids", "word_labels"))
+    counted: Counter[str] = Counter(examples=0, truncated=0, lost_words=0, words_without_tokens=0)
+    room = job.max_length - template.single_length
+    before, after = [-1] * len(template.before), [-1] * len(template.single_after)
+    for rows in _chunks(path, ["words", "labels"]):
+        for row in rows:
+            ids, word_ids = encoder.encode_words(row["words"])
+            counted["words_without_tokens"] += len(row["words"]) - len(set(word_ids))
+            if len(ids) > room:
+                counted["truncated"] += 1
+                counted["lost_words"] += len(set(word_ids[room:]) - set(word_ids[:room]))
+                ids, word_ids = ids[:room], word_ids[:room]
+            tokens, segments = template.single(ids)
+            words = [*before, *word_ids, *after]
+            labels = [row["labels"][word] if word >= 0 else IGNORED for word in words]
+            features.append(
+                {"example": counted["examples"]},
+                {
+                    "input_ids": tokens,
+                    "token_type_ids": segments,
+                    "word_ids": words,
+                    "word_labels": labels,
+                },
+            )
+            counted["examples"] += 1
+    return features, counted
+
+
+def _answering(
+    job: EncodingJob, encoder: Encoder, template: Template, path: Path
+) -> tuple[FeatureTable, Counter[str]]:
+    features = FeatureTable(
+        ("example", "start_position", "end_position"),
+        ("input_ids", "token_type_ids", "start", "end", "word_ids"),
+    )
+    counted: Counter[str] = Counter(
+        examples=0, several_windows=0, less_overlap=0, windows_without_answer=0, answers_in_no_window=0
+    )
+    for rows in _chunks(path, ["id", "context", "question", "answers"]):
+        questions = _ids(encoder, [row["question"] for row in rows])
+        contexts = encoder.backend.encode_batch([row["context"] for row in rows], add_special_tokens=False)
+        for row, question, encoded in zip(rows, questions, contexts, strict=True):
+            room = job.max_length - template.pair_length - len(question)
+            if room < 1:
+                raise DataError(
+                    path,
+                    None,
+                    f"question '{row['id']}' has {len(question)} tokens and leaves no room for its context in "
+                    f"{job.max_length}.",
+                    "Raise max_length, or drop the question.",
+                )
+            overlap = min(job.doc_stride, room // 2)
+            counted["less_overlap"] += overlap < job.doc_stride
+            context = _ContextTokens.of(row["context"], encoded.ids, encoded.offsets)
+            answer = context.token_span(row["answers"])
+            spans = list(windows(len(context.ids), room, overlap))
+            counted["several_windows"] += len(spans) > 1
+            found = 0
+            for begin, stop in spans:
+                tokens, segments = template.pair(question, context.ids[begin:stop])
+                lead = len(template.before) + len(question) + len(template.between)
+                positions = (0, 0)
+                if answer is not None and begin <= answer[0] and answer[1] < stop:
+                    positions = (lead + answer[0] - begin, lead + answer[1] - begin)
+                    found += 1
+
+                def placed(values: list[int], lead: int = lead, begin: int = begin, stop: int = stop) -> list[int]:
+                    return [-1] * lead + values[begin:stop] + [-1] * len(template.after)
+
+                features.append(
+                    {
+                        "example": counted["examples"],
+                        "start_position": positions[0],
+                        "end_position": positions[1],
+                    },
+                    {
+                        "input_ids": tokens,
+                        "token_type_ids": segments,
+                        "start": placed(context.starts),
+                        "end": placed(context.ends),
+                        "word_ids": placed(context.words),
+                    },
+                )
+            counted["windows_without_answer"] += len(spans) - found
+            counted["answers_in_no_window"] += bool(row["answers"]) and not found
+            counted["examples"] += 1
+    return features, counted
+
+
+@dataclass(frozen=True)
+class _ContextTokens:
+    """The tokens of a context with their character spans (leading white space cut off) and words."""
+
+    ids: list[int]
+    starts: list[int]
+    ends: list[int]
+    words: list[int]
+
+    @classmethod
+    def of(cls, context: str, ids: list[int], offsets: list[tuple[int, int]]) -> _ContextTokens:
+        word_at = [-1] * (len(context) + 1)
+        for number, word in enumerate(WORD.finditer(context)):
+            word_at[word.start() : word.end()] = [number] * (word.end() - word.start())
+        starts, ends, words = [], [], []
+        for start, end in offsets:
+            # SentencePiece counts the space before a word to it, and a token may be nothing but that space.
+            while start < end and context[start].isspace():
+                start += 1
+            starts.append(start)
+            ends.append(end)
+            words.append(word_at[start] if start < end else -1)
+        return cls(ids, starts, ends, words)
+
+    def token_span(self, answers: list[dict[str, Any]]) -> tuple[int, int] | None:
+        """First and last token of the first answer, or None where there is none."""
+        if not answers or not self.ids:
+            return None
+        begin = answers[0]["start"]
+        stop = begin + len(answers[0]["text"])
+        last = min(bisect_left(self.ends, stop), len(self.ids) - 1)
+        first = max(bisect_right(self.starts, begin) - 1, 0)
+        # Bytes of one character are tokens with the same span; the answer starts at the first of them.
+        while first > 0 and self.starts[first - 1] == self.starts[first] and self.ends[first - 1] > begin:
+            first -= 1
+        return (first, last) if first <= last else None
+
+
+def windows(tokens: int, room: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of the windows of at most `room` tokens over a context, neighbours sharing `overlap` tokens."""
+    begin = 0
+    while True:
+        yield begin, min(begin + room, tokens)
+        if begin + room >= tokens:
+            return
+        begin += room - overlap
+
+
+def _ids(encoder: Encoder, texts: list[str]) -> list[list[int]]:
+    return [
+        encoding.ids for encoding in encoder.backend.encode_batch_fast(texts, add_special_tokens=False)
+    ]
+
+
+def _chunks(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of an examples file, some at a time."""
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise DataError(path, None, f"not a readable Parquet file: {error}.", "Run prepare_task.py.") from error
+    with progress(total=file.metadata.num_rows, label=f"encoding {path.stem}", unit="example") as bar:
+        for chunk in file.iter_batches(CHUNK, columns=columns):
+            yield chunk.to_pylist()
+            bar.update(chunk.num_rows)
+
+
+def _write(features: FeatureTable, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    with atomic_path(path) as temporary:
+        pq.write_table(features.table(), temporary, compression="zstd")

@@ -1,0 +1,96 @@
+"""Checkpoints of a running training: written atomically, the last few kept, a damaged one passed over with a warning."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ligero.common.errors import LigeroError
+from ligero.common.files import atomic_path, write_json
+from ligero.common.hashing import sha256_file
+
+_NAME = re.compile(r"^step-(\d+)\.json$")
+
+
+class CheckpointError(LigeroError):
+    """A checkpoint could not be written; the ones before it are untouched."""
+
+
+class Checkpoints:
+    """The checkpoints of one training run in one folder.
+
+    A checkpoint is two files: `step-N.pt` (a dictionary of tensors and plain values) and, written after it, `step-N.json`
+    with its SHA-256. Only a checkpoint whose digest matches is ever loaded.
+
+    Args:
+        folder: made when the first checkpoint is written.
+        keep: how many of the latest stay.
+    """
+
+    def __init__(self, folder: Path | str, keep: int = 2) -> None:
+        self.folder, self.keep = Path(folder), keep
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are there, in order; not yet verified."""
+        found = (_NAME.match(path.name) for path in self.folder.glob("step-*.json"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Write a checkpoint, then remove those beyond the last `keep`.
+
+        Raises:
+            CheckpointError: the file could not be written (disk full, no permission); nothing else is changed.
+        """
+        path = self._path(step)
+        try:
+            with atomic_path(path) as temporary:
+                torch.save(state, temporary)
+                described = {"sha256": sha256_file(temporary), "bytes": temporary.stat().st_size}
+            write_json(path.with_suffix(".json"), described)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            raise CheckpointError(
+                f"{path}: the checkpoint could not be written ({error}). The last good one is at step "
+                f"{max((s for s in self.steps() if s != step), default='none')}; make room and start again to continue."
+            ) from error
+        for old in self.steps()[: -self.keep]:
+            self._remove(old)
+
+    def load_latest(self, before: int | None = None) -> tuple[int, dict[str, Any]] | None:
+        """Step and state of the latest intact checkpoint (below `before`), on the CPU; None where there is none.
+
+        A damaged one is named on standard error and passed over.
+        """
+        from ligero.common.files import read_json
+
+        for step in reversed(self.steps()):
+            if before is not None and step >= before:
+                continue
+            path = self._path(step)
+            try:
+                if sha256_file(path) != read_json(path.with_suffix(".json"))["sha256"]:
+                    raise ValueError("its content does not match its SHA-256")
+                return step, torch.load(path, map_location="cpu", weights_only=True)
+            except (LigeroError, OSError, ValueError, KeyError, RuntimeError) as error:
+                print(f"{path}: damaged checkpoint passed over ({error})", file=sys.stderr)
+        return None
+
+    def remove_after(self, step: int) -> None:
+        """Remove the checkpoints later than `step`."""
+        for later in [found for found in self.steps() if found > step]:
+            self._remove(later)
+
+    def clear(self) -> None:
+        """Remove all checkpoints: the training has ended."""
+        for step in self.steps():
+            self._remove(step)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:09d}.pt"
+
+    def _remove(self, step: int) -> None:
+        self._path(step).with_suffix(".json").unlink(missing_ok=True)
+        self._path(step).unlink(missing_ok=True)

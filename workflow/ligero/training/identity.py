@@ -1,0 +1,52 @@
+"""What a trial's result depends on, and where finished results are found again. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ligero.common.files import read_json, write_json
+from ligero.common.hashing import digest_files
+from ligero.settings.jobs import ShardJob, Trial
+
+
+def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
+    """Write `R/trials/REGIME/MODEL/shard-N.json`."""
+    write_json(path, {"trials": results})
+
+
+def identity_of(
+    job: ShardJob, trial: Trial, weights_digest: str, encoded: Path, objective: Any
+) -> dict[str, Any]:
+    """Everything that a trial's result depends on, as a JSON value.
+
+    Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
+    """
+    info = read_json(encoded / "info.json")
+    return {
+        "trial": trial.model_dump(mode="json"),
+        "options": job.options.model_dump(mode="json"),
+        "num_hidden_layers": job.num_hidden_layers,
+        "type": job.tasks[trial.task].type,
+        "labels": list(job.tasks[trial.task].labels),
+        "metric": job.tasks[trial.task].metric,
+        "distillation": job.distillation,
+        "weights": weights_digest,
+        "data": {split: info["digests"][split] for split in ("train", "validation")},
+        "objective": objective,
+    }
+
+
+def digest_weights(folder: Path) -> str:
+    """Digest of the files that make a model: its configuration and its tensors."""
+    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    return digest_files(folder, ["config.json", *names])
+
+
+def finished_result(folder: Path, determined_by: str) -> dict[str, Any] | None:
+    """The result of a trial that is done and still valid, or None."""
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    result: dict[str, Any] = read_json(path)
+    return result if result.get("determined_by") == determined_by else None

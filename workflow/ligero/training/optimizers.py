@@ -1,0 +1,99 @@
+"""LAMB, AdamW, and which parameters decay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+class Lamb(Optimizer):
+    """LAMB (You et al. 2020, "Large batch optimization for deep learning", algorithm 2), with many tensors a kernel.
+
+    The update of a tensor x is lr * phi(|x|) / |u| * u with u = m^ / (sqrt(v^) + eps) + decay * x, where m^ and v^ are
+    Adam's bias-corrected moments and phi is the identity. The ratio is 1 where a norm is zero, and in groups with
+    `adapt` False (biases and norms, as Google's ALBERT does).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.01,
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "adapt": True}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        loss = closure() if closure is not None else None
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if parameters:
+                group["step"] = group.get("step", 0) + 1
+                self._update(group, parameters)
+        return loss
+
+    def _update(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        gradients: list[Tensor] = [parameter.grad for parameter in parameters]  # type: ignore[misc]
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["exp_avg"] = torch.zeros_like(parameter)
+                self.state[parameter]["exp_avg_sq"] = torch.zeros_like(parameter)
+        first = [self.state[parameter]["exp_avg"] for parameter in parameters]
+        second = [self.state[parameter]["exp_avg_sq"] for parameter in parameters]
+        beta1, beta2 = group["betas"]
+        torch._foreach_lerp_(first, gradients, 1 - beta1)
+        torch._foreach_mul_(second, beta2)
+        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
+        root = torch._foreach_div(second, 1 - beta2 ** group["step"])
+        torch._foreach_sqrt_(root)
+        torch._foreach_add_(root, group["eps"])
+        update = torch._foreach_div(first, 1 - beta1 ** group["step"])
+        torch._foreach_div_(update, root)
+        if group["weight_decay"]:
+            torch._foreach_add_(update, parameters, alpha=group["weight_decay"])
+        if group["adapt"]:
+            sizes = torch.stack(list(torch._foreach_norm(parameters)))
+            lengths = torch.stack(list(torch._foreach_norm(update)))
+            ratios = torch.where((sizes > 0) & (lengths > 0), sizes / lengths, torch.ones_like(sizes))
+            torch._foreach_mul_(update, list(ratios.unbind()))
+        torch._foreach_add_(parameters, update, alpha=-group["lr"])
+
+
+def decays(name: str, parameter: Tensor) -> bool:
+    """Whether weight decay applies: to matrices, not to biases and norms (Devlin et al. 2019)."""
+    return parameter.ndim > 1 and not name.endswith("bias")
+
+
+def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = False) -> list[dict[str, Any]]:
+    """Two groups for an optimiser: what decays (and LAMB adapts), and what does not."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    decaying = [parameter for name, parameter in named if decay_all or decays(name, parameter)]
+    exempt = [parameter for name, parameter in named if not (decay_all or decays(name, parameter))]
+    groups: list[dict[str, Any]] = [{"params": decaying, "weight_decay": weight_decay, "adapt": True}]
+    if exempt:
+        groups.append({"params": exempt, "weight_decay": 0.0, "adapt": False})
+    return groups
+
+
+def make_optimizer(
+    model: nn.Module, name: Literal["lamb", "adamw"], learning_rate: float, weight_decay: float
+) -> Optimizer:
+    """The optimiser of a pretraining recipe, with fused kernels; epsilon 1e-6 in both, as in BERT's and ALBERT's code."""
+    groups = parameter_groups(model, weight_decay)
+    if name == "lamb":
+        return Lamb(groups, lr=learning_rate, eps=1e-6)
+    return torch.optim.AdamW(groups, lr=learning_rate, eps=1e-6, fused=True)
+
+
+def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """Set the rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate

@@ -1,0 +1,109 @@
+"""The best trial of a system on a task: chosen by validation, put at a fixed place, the others' weights deleted.
+
+Needs no torch: it compares numbers and links files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ligero.common.errors import MismatchError
+from ligero.common.files import atomic_directory, read_json, write_json
+from ligero.settings.jobs import SelectionJob
+from ligero.training.identity import digest_weights
+from ligero.training.model_card import model_card
+
+
+def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[dict[str, Any]]:
+    """The results of the job's trials, in the grid's order.
+
+    Raises:
+        MismatchError: a trial of the grid stands in no shard, or twice.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for shard in shards:
+        for result in read_json(shard)["trials"]:
+            if result["trial"]["task"] != job.task_id or result["trial"]["model"] != job.model_id:
+                continue
+            if result["id"] in found:
+                raise MismatchError(
+                    f"{shard}: trial {result['id']} of {job.task_id} stands in two shard files; pass each shard once."
+                )
+            found[result["id"]] = result
+    missing = [trial.id for trial in job.trials if trial.id not in found]
+    if missing:
+        raise MismatchError(
+            f"selection of {job.model_id} on {job.task_id}: no result of {len(missing)} trials, the first is {missing[0]}. "
+            "Its shard was made with another grid; run it again."
+        )
+    return [found[trial.id] for trial in job.trials]
+
+
+def best_trial(results: Sequence[dict[str, Any]], selection_metric: str) -> dict[str, Any]:
+    """The result with the lowest validation loss, or the highest score; of equals the first in the grid's order.
+
+    Args:
+        selection_metric: "loss" or "score".
+    """
+    if selection_metric == "score":
+        return max(results, key=lambda result: result["best"]["score"])
+    return min(results, key=lambda result: result["best"]["loss"])
+
+
+def select(job: SelectionJob, shards: Iterable[Path], out_selection: Path, out_model: Path) -> dict[str, Any]:
+    """Choose, put the model at `out_model`, write `out_selection`, then delete the other trials' weights.
+
+    The chosen weights are hard links to the trial's, where the file system has them, and cost no disk twice.
+
+    Raises:
+        MismatchError: a trial is missing, or the best one's weights are gone.
+    """
+    results = read_trials(job, shards)
+    best = best_trial(results, job.selection_metric)
+    folder = Path(best["folder"])
+    if not (folder / "config.json").is_file():
+        raise MismatchError(
+            f"{folder}: the weights of the best trial are gone, an earlier selection with another grid deleted them. "
+            f"Delete {folder.parent} and run its shard again."
+        )
+    with atomic_directory(out_model) as staging:
+        for path in sorted(folder.iterdir()):
+            link_or_copy(path, staging / path.name)
+        digest = digest_weights(staging)
+        (staging / "README.md").unlink(missing_ok=True)
+        (staging / "README.md").write_text(model_card(job, results, best, staging), encoding="utf-8")
+    selection = {
+        "regime": job.regime,
+        "model": job.model_id,
+        "task": job.task_id,
+        "metric": job.metric,
+        "selection_metric": job.selection_metric,
+        "trial": best["trial"],
+        "id": best["id"],
+        "best": best["best"],
+        "candidates": [
+            {"id": result["id"], **{key: result["best"][key] for key in ("loss", "score", "epoch", "step")}}
+            for result in results
+        ],
+        "seconds": round(sum(result["seconds"] for result in results), 3),
+        "device": best["device"],
+        "folder": str(out_model),
+        "model_digest": digest,
+    }
+    write_json(out_selection, selection)
+    for result in results:
+        if result is not best:
+            shutil.rmtree(result["folder"], ignore_errors=True)
+    return selection
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,30 @@
+"""Turn one task's examples into token ids of one vocabulary."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.settings import jobs
+from ligero.settings.program import check_digest, load_resolved
+from ligero.tasks.encoding import encode_task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="the study's resolved configuration")
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--vocabulary", required=True, help="id of a tokenizer, or of a model with its own")
+    parser.add_argument("--encoder-dir", type=Path, required=True, help="folder with encoder.json")
+    parser.add_argument("--examples", type=Path, required=True, help="folder that prepare_task.py wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned")
+    args = parser.parse_args()
+    job = jobs.encoding_job(load_resolved(args.config), args.task)
+    check_digest(job, args.expect)
+    encode_task(job, args.vocabulary, args.encoder_dir, args.examples, args.out)
+
+
+if __name__ == "__main__":
+    run_program(main)
