@@ -128,7 +128,8 @@ def _by_window(student: TokenLayout, teacher: TokenLayout, answers: AnswerAlignm
         ours_kept, theirs_kept = _first_subwords(student), _first_subwords(teacher)
         columns = [(student.words, teacher.words)] * 2
     else:
-        ours_kept, theirs_kept = ~ours_cls, ~theirs_cls
+        # A piece that is nothing but white space has an empty span: it neither begins nor ends an answer.
+        ours_kept, theirs_kept = student.starts < student.ends, teacher.starts < teacher.ends
         columns = [(student.starts, teacher.starts), (student.ends, teacher.ends)]
     ours_kept, theirs_kept = ours_kept | ours_cls, theirs_kept | theirs_cls
     ours_index, theirs_index = np.flatnonzero(ours_kept), np.flatnonzero(theirs_kept)

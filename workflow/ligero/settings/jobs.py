@@ -125,6 +125,8 @@ class LogitsJob(Settings):
     dtype: str
     micro_batch_size: int | None
     precision: str
+    max_words: int | None
+    """The student's word limit, so that the teacher reads the same words."""
 
 
 class MeasuredSystem(Settings):
@@ -411,6 +413,7 @@ def logits_job(study: Study, task_id: str) -> LogitsJob:
         dtype=study.distillation.logits_dtype,
         micro_batch_size=options.micro_batch_size,
         precision=options.precision,
+        max_words=study.distillation.options.max_words,
     )
 
 

@@ -1,0 +1,101 @@
+"""Running a teacher once over a training split: in parts that survive a kill, gathered into one cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ligero.common.progress import progress
+from ligero.distillation.cache import Dtype, LogitCache, Logits, fingerprint_of, read_logits, write_logits
+from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import Predictions, predict
+
+PART_TOKENS = 1 << 18
+"""Tokens of a part: a few seconds on a GPU and some minutes on a CPU, which is what a kill costs at most."""
+
+_TOKEN_COLUMNS = ("input_ids", "token_type_ids", "word_ids", "word_labels", "labels", "start", "end")
+
+
+def part_bounds(lengths: Ints, part_tokens: int = PART_TOKENS) -> list[tuple[int, int]]:
+    """Feature ranges [from, to) of the parts, each with about `part_tokens` tokens; a pure function of the lengths."""
+    parts = (np.cumsum(lengths) - lengths) // part_tokens
+    starts = np.flatnonzero(np.diff(parts, prepend=-1))
+    return list(zip(starts.tolist(), [*starts[1:].tolist(), len(lengths)], strict=True))
+
+
+def features_between(split: EncodedSplit, start: int, stop: int) -> EncodedSplit:
+    """The features [start, stop) of a split."""
+    low, high = int(split.offsets[start]), int(split.offsets[stop])
+    changed: dict[str, Any] = {"offsets": split.offsets[start : stop + 1] - low}
+    for field in fields(split):
+        column = getattr(split, field.name)
+        if field.name in ("task_type", "offsets") or not len(column):
+            continue
+        changed[field.name] = column[low:high] if field.name in _TOKEN_COLUMNS else column[start:stop]
+    return replace(split, **changed)
+
+
+def entry_logits(split: EncodedSplit, layout: TokenLayout, predictions: Predictions) -> Logits:
+    """Float32 [N, C]: the predictions at the layout's entries."""
+    if split.task_type == "sequence_classification":
+        return predictions.logits
+    flat = split.offsets[layout.features] + layout.positions
+    if split.task_type == "question_answering":
+        return np.stack([predictions.start[flat], predictions.end[flat]], axis=1)
+    return predictions.logits[flat]
+
+
+def compute_parts(
+    teacher: nn.Module,
+    split: EncodedSplit,
+    folder: Path,
+    fingerprint: str,
+    *,
+    dtype: Dtype,
+    precision: str = "fp32",
+    max_features: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+    part_tokens: int = PART_TOKENS,
+) -> list[Path]:
+    """Compute the parts that are missing in `folder` and return the paths of all that this shard is responsible for.
+
+    A part written with another fingerprint is a part of another teacher: it is not looked at, the fingerprint stands in its name.
+
+    Args:
+        shard: (k, n) computes every n-th part from the k-th on; n processes on as many devices share one folder.
+    """
+    bounds = part_bounds(split.lengths, part_tokens)
+    paths = part_paths(folder, fingerprint, len(bounds))
+    mine = range(shard[0], len(bounds), shard[1])
+    with progress(
+        total=sum(bounds[i][1] - bounds[i][0] for i in mine), label="teacher logits", unit="feature"
+    ) as bar:
+        for index in mine:
+            start, stop = bounds[index]
+            if not paths[index].is_file():
+                part = features_between(split, start, stop)
+                predictions = predict(teacher, part, precision=precision, max_features=max_features)
+                layout = layout_of(part)
+                with np.errstate(over="ignore"):  # write_logits refuses what overflowed
+                    logits = entry_logits(part, layout, predictions).astype(dtype)
+                write_logits(paths[index], split.task_type, layout, logits, fingerprint)
+            bar.update(stop - start)
+    return [paths[index] for index in mine]
+
+
+def part_paths(folder: Path, fingerprint: str, count: int) -> list[Path]:
+    return [folder / f"part-{fingerprint}-{index:05d}-of-{count:05d}.arrow" for index in range(count)]
+
+
+def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: dict[str, Any]) -> LogitCache:
+    """Join the parts into one cache and open it; the parts may be deleted afterwards."""
+    fingerprint = fingerprint_of(meta["fingerprints"])
+    logits = np.concatenate([read_logits(path, split.task_type, fingerprint)[1] for path in parts])
+    LogitCache.write(folder, split.task_type, layout_of(split), logits, meta)
+    return LogitCache.open(folder)

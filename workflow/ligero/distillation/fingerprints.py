@@ -1,0 +1,116 @@
+"""What cached logits depend on, and the checks that they still belong to teacher, task and data. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import read_json
+from ligero.common.hashing import digest_files, sha256_file
+
+if TYPE_CHECKING:  # its module imports torch
+    from ligero.training.data import EncodedSplit
+
+
+def teacher_fingerprints(
+    folder: Path, task_type: str, labels: Sequence[str], split: EncodedSplit, encoded: Path
+) -> dict[str, Any]:
+    """Everything that a teacher's logits on a training split depend on.
+
+    Args:
+        folder: the teacher's selected model (config.json, model*.safetensors, encoder.json).
+        labels: the task's labels, in order.
+        split: the encoded training split, in the teacher's vocabulary.
+        encoded: its folder, whose info.json names the examples that it was made of.
+
+    Raises:
+        MismatchError: the teacher has other labels than the task.
+    """
+    config = read_json(folder / "config.json")
+    if task_type != "question_answering":
+        named = config.get("id2label", {})
+        found = [named[key] for key in sorted(named, key=int)]
+        if found != list(labels):
+            raise MismatchError(
+                f"{folder}: the teacher's labels are {', '.join(found) or '(none)'}, the task's are {', '.join(labels)}. "
+                "Logits are matched by label id; fine-tune the teacher again with the task's list."
+            )
+    return {
+        "weights": weights_digest(folder),
+        "encoder": encoder_digest(folder),
+        "labels": list(labels),
+        "examples": examples_digest(encoded),
+        "tokens": tokens_digest(split),
+    }
+
+
+def weights_digest(folder: Path) -> str:
+    """16 hexadecimal digits over a model's configuration and weights."""
+    weights = sorted(path.name for path in Path(folder).glob("model*.safetensors"))
+    if not weights:
+        raise DataError(
+            folder, None, "no model.safetensors.", "Select the teacher's trial first (rule select_trial)."
+        )
+    return digest_files(folder, ["config.json", *weights])
+
+
+def encoder_digest(folder: Path) -> str:
+    """16 hexadecimal digits of a folder's encoder.json."""
+    path = Path(folder) / "encoder.json"
+    if not path.is_file():
+        raise DataError(path, None, "no such file.", "Every weights and model folder must bring its encoder.")
+    return sha256_file(path)[:16]
+
+
+def examples_digest(encoded: Path) -> str:
+    """Digest of the training examples that an encoded task was made of, as its info.json records it."""
+    info = read_json(Path(encoded) / "info.json")
+    try:
+        return str(info["examples_digests"]["train"])
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            Path(encoded) / "info.json", None, f"no key {error}.", "Run encode_task.py again."
+        ) from error
+
+
+def tokens_digest(split: EncodedSplit) -> str:
+    """16 hexadecimal digits over the token ids of every feature: equal exactly where two sides read the same tokens."""
+    digest = hashlib.sha256()
+    for column in (split.examples, split.offsets, split.input_ids):
+        digest.update(np.ascontiguousarray(column, dtype="<i8").data)
+    return digest.hexdigest()[:16]
+
+
+def check_cache(
+    meta: dict[str, Any], folder: Path, *, task: str, task_type: str, labels: Sequence[str], encoded: Path
+) -> None:
+    """Refuse logits that do not belong to a student's task, labels and data, or whose teacher has changed since.
+
+    Args:
+        meta: the cache's meta.json, from `folder`.
+        encoded: the student's encoded task.
+
+    Raises:
+        MismatchError: names what differs.
+    """
+    fingerprints = meta["fingerprints"]
+    expected: dict[str, tuple[Any, Any]] = {
+        "task": (meta.get("task"), task),
+        "task type": (meta.get("task_type"), task_type),
+        "label list": (fingerprints["labels"], list(labels)),
+        "training examples": (fingerprints["examples"], examples_digest(encoded)),
+    }
+    teacher = Path(meta.get("folder", ""))
+    if (teacher / "config.json").is_file():
+        expected["teacher's weights"] = (fingerprints["weights"], weights_digest(teacher))
+        expected["teacher's encoder"] = (fingerprints["encoder"], encoder_digest(teacher))
+    for what, (found, wanted) in expected.items():
+        if found != wanted:
+            raise MismatchError(
+                f"{folder}: the cached logits have another {what}: {found}, expected {wanted}. Run cache_logits.py again."
+            )

@@ -1,0 +1,38 @@
+"""Choose the teacher of one task among the fine-tuned models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.common.files import write_json
+from ligero.distillation.teachers import PUBLISHED, choose_teacher
+from ligero.settings import jobs
+from ligero.settings.program import check_digest, load_resolved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    parser.add_argument("--task", required=True, help="id of the task")
+    parser.add_argument(
+        "--selections", required=True, type=Path, nargs="+", help="R/selection/fine-tuning/*/TASK.json"
+    )
+    parser.add_argument("--published", type=Path, default=PUBLISHED, help="the thesis' table of teachers")
+    parser.add_argument("--out", required=True, type=Path, help="R/teachers/TASK.json")
+    parser.add_argument("--expect", help="digest of the teacher's settings, as planned")
+    args = parser.parse_args()
+
+    study = load_resolved(args.config)
+    job = jobs.teacher_job(study, args.task)
+    check_digest(job, args.expect)
+    chosen = choose_teacher(job, args.selections, args.published)
+    chosen["vocabulary"] = jobs.vocabulary_of(study, chosen["teacher"])
+    write_json(args.out, chosen)
+    print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_program(main)
