@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--shard", type=int, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="folder of the pretrained weights")
     parser.add_argument("--encoded-dir", type=Path, required=True, help="folder with the encoded tasks")
+    parser.add_argument("--examples-dir", type=Path, required=True, help="folder with the prepared tasks")
     parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs; finished trials")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
@@ -31,7 +32,13 @@ def main() -> None:
     from ligero.training.shard import run_shard
 
     torch.set_num_threads(args.threads)
-    results = run_shard(job, weights=args.weights, encoded_dir=args.encoded_dir, state_dir=args.state_dir)
+    results = run_shard(
+        job,
+        weights=args.weights,
+        encoded_dir=args.encoded_dir,
+        examples_dir=args.examples_dir,
+        state_dir=args.state_dir,
+    )
     write_shard(args.out, results)
 
 

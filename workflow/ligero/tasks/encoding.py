@@ -7,7 +7,6 @@ Special tokens are placed by the vocabulary's own template, read off an encoded 
 from __future__ import annotations
 
 import re
-import shutil
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -143,9 +142,7 @@ class FeatureTable:
 
 
 def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_dir: Path, out: Path) -> None:
-    """Write `out/{train,validation,test}.parquet`, `validation.examples.parquet` and `info.json`, all or nothing.
-
-    The validation examples are copied, so that trials, which see no other file of the task, can score answers.
+    """Write `out/{train,validation,test}.parquet` and `info.json`, all or nothing.
 
     Raises:
         DataError: an example that cannot be encoded, named by its id.
@@ -161,13 +158,14 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
             _write(features, staging / f"{split}.parquet")
             counts[split] = {"features": len(features), **counted}
             digests[split] = digest_value([features.digest(), examples_info["digests"][split]])
-        shutil.copyfile(examples_dir / "validation.parquet", staging / "validation.examples.parquet")
         info = {
             "vocabulary": vocabulary,
             "encoder": sha256_file(encoder_dir / "encoder.json"),
             "job": job.model_dump(mode="json"),
             "counts": counts,
             "digests": digests,
+            # Shared by all vocabularies: says whether a teacher's logits and a student's features are of the same examples.
+            "examples_digests": {split: examples_info["digests"][split] for split in SPLITS},
         }
         write_json(staging / "info.json", info)
 

@@ -34,7 +34,7 @@ def epoch_batches(lengths: Ints, batch_size: int, epoch: int, options: TrainingO
     if options.shuffle:
         # Sorted pools would show the model short sentences first; the incomplete batch stays last, as without buckets.
         last = [batches.pop()] if len(batches[-1]) < batch_size else []
-        generator.shuffle(batches)  # type: ignore[arg-type]
+        generator.shuffle(batches)
         batches += last
     return batches
 

@@ -1,1 +1,195 @@
 """From a model's logits to a task's metrics, with the examples that hold the gold answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import write_json
+from ligero.settings.jobs import ScoringJob
+from ligero.settings.tasks import Task, TaskType
+from ligero.settings.training import TrainingOptions
+from ligero.tasks.answers import Window, predict_answers
+from ligero.tasks.columns import write_columns
+from ligero.tasks.metrics import HEADLINE, Scored, score_answers, score_classification, score_tagging
+
+if TYPE_CHECKING:  # their modules import torch, and baselines are scored without
+    from ligero.training.data import EncodedSplit
+    from ligero.training.evaluate import Predictions
+
+NO_PREDICTION = "O"
+"""Tag of a word that truncation took from the model: no entity in NER, no part of speech at all and so always wrong."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The columns of an examples file, as Python lists."""
+
+    path: Path
+    columns: dict[str, list[Any]]
+
+    @classmethod
+    def load(cls, path: Path, task_type: TaskType) -> Examples:
+        """Read `R/tasks/TASK/SPLIT.parquet`.
+
+        Raises:
+            DataError: missing or unreadable.
+        """
+        import pyarrow.parquet as pq
+
+        try:
+            return cls(path, pq.read_table(path).to_pydict())
+        except (OSError, ValueError) as error:
+            raise DataError(
+                path, None, f"not a readable Parquet file: {error}.", "Run prepare_task.py."
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self.columns["id"])
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a system answered, in the form that is kept in files, and how good it was.
+
+    Attributes:
+        answers: label names (classification), tags of each sentence (tagging), or texts (question answering), one an example.
+        score: the task's headline metric, in percent.
+        scored: all metrics with what their intervals need.
+    """
+
+    answers: list[Any]
+    score: float
+    scored: Scored
+
+
+def score_predictions(
+    task: Task, options: TrainingOptions, predictions: Predictions, split: EncodedSplit, examples: Examples
+) -> Answered:
+    """Answers and metrics of a model's logits on a split.
+
+    Raises:
+        MismatchError: split and examples are not of the same data.
+    """
+    if int(split.examples.max()) >= len(examples):
+        raise MismatchError(
+            f"{examples.path}: {len(examples)} examples, but the encoded split knows row {split.examples.max()}. "
+            "Encode the task again."
+        )
+    if task.type == "sequence_classification":
+        answers: list[Any] = [task.labels[label] for label in predictions.logits.argmax(axis=1).tolist()]
+    elif task.type == "token_classification":
+        answers = _tags(task.labels, predictions, split, examples)
+    else:
+        answers = _texts(options, predictions, split, examples)
+    return score_answered(task, answers, examples)
+
+
+def score_answered(task: Task, answers: list[Any], examples: Examples) -> Answered:
+    """Metrics of answers, whoever gave them."""
+    if task.type == "sequence_classification":
+        scored = score_classification(_named(task.labels, examples.columns["label"]), answers)
+    elif task.type == "token_classification":
+        gold = [_named(task.labels, labels) for labels in examples.columns["labels"]]
+        scored = score_tagging(gold, answers)
+    else:
+        references = [[answer["text"] for answer in found] for found in examples.columns["answers"]]
+        ids = examples.columns["id"]
+        scored = score_answers(
+            dict(zip(ids, references, strict=True)), dict(zip(ids, answers, strict=True))
+        )
+    return Answered(answers, scored.metrics[HEADLINE[task.metric]], scored)
+
+
+def score_record(task_id: str, task: Task, answered: Answered, seed: int) -> dict[str, Any]:
+    """The entry of a score file; intervals are 95 % percentile bootstraps over examples."""
+    return {
+        "task": task_id,
+        "metric": task.metric,
+        "score": answered.score,
+        "metrics": answered.scored.metrics,
+        "intervals": {name: list(ends) for name, ends in answered.scored.intervals(seed).items()},
+        "examples": len(answered.answers),
+    }
+
+
+def write_answers(folder: Path, task_id: str, task: Task, answers: list[Any], examples: Examples) -> Path:
+    """Keep answers in the form that score.py reads: JSON id -> text or label, or CoNLL columns word, gold, predicted."""
+    if task.type != "token_classification":
+        path = folder / f"{task_id}.json"
+        write_json(path, dict(zip(examples.columns["id"], answers, strict=True)))
+        return path
+    path = folder / f"{task_id}.conll"
+    gold = [_named(task.labels, labels) for labels in examples.columns["labels"]]
+    write_columns(path, examples.columns["words"], gold, answers)
+    return path
+
+
+def score_selected(
+    job: ScoringJob, *, models_dir: Path, encoded_dir: Path, examples_dir: Path, predictions_dir: Path
+) -> list[dict[str, Any]]:
+    """Score a system's selected models on the test splits: the only place that reads them.
+
+    Args:
+        models_dir: `R/models/REGIME/MODEL`; encoded_dir: `R/encoded/VOCABULARY`; examples_dir: `R/tasks`.
+    """
+    from ligero.models.heads import load_selected
+    from ligero.training.data import EncodedSplit
+    from ligero.training.evaluate import predict
+    from ligero.training.steps import training_device
+
+    device = training_device()
+    records = []
+    for task_id, task in job.tasks.items():
+        started = time.perf_counter()
+        split = EncodedSplit.load(encoded_dir / task_id / "test.parquet", task.type, job.options)
+        examples = Examples.load(examples_dir / task_id / "test.parquet", task.type)
+        model = load_selected(models_dir / task_id, task.type).to(device)
+        predictions = predict(model, split, precision=job.options.precision, device=device)
+        answered = score_predictions(task, job.options, predictions, split, examples)
+        path = write_answers(predictions_dir, task_id, task, answered.answers, examples)
+        record = score_record(task_id, task, answered, job.options.seed)
+        seconds = round(time.perf_counter() - started, 3)
+        records.append({**record, "seconds": seconds, "predictions": str(path)})
+    return records
+
+
+def _named(labels: Sequence[str], ids: Sequence[int]) -> list[str]:
+    return [labels[number] for number in ids]
+
+
+def _tags(
+    labels: Sequence[str], predictions: Predictions, split: EncodedSplit, examples: Examples
+) -> list[list[str]]:
+    """The tag of each word, read at its first subword."""
+    first = split.opens_word
+    rows = np.repeat(split.examples, split.lengths)[first].tolist()
+    words = split.word_ids[first].tolist()
+    chosen = predictions.logits[first].argmax(axis=1).tolist()
+    tags = [[NO_PREDICTION] * len(sentence) for sentence in examples.columns["words"]]
+    for row, word, label in zip(rows, words, chosen, strict=True):
+        tags[row][word] = labels[label]
+    return tags
+
+
+def _texts(
+    options: TrainingOptions, predictions: Predictions, split: EncodedSplit, examples: Examples
+) -> list[str]:
+    bounds = zip(split.offsets[:-1].tolist(), split.offsets[1:].tolist(), strict=True)
+    found = [
+        Window(
+            predictions.start[low:high], predictions.end[low:high], split.start[low:high], split.end[low:high]
+        )
+        for low, high in bounds
+    ]
+    return predict_answers(
+        examples.columns["context"], split.examples, found, options.n_best, options.max_answer_length
+    )
+
+

@@ -50,6 +50,7 @@ def run_shard(
     *,
     weights: Path,
     encoded_dir: Path,
+    examples_dir: Path,
     state_dir: Path,
     objectives: Objectives | None = None,
 ) -> list[dict[str, Any]]:
@@ -59,6 +60,7 @@ def run_shard(
         job: trials, tasks and options.
         weights: model folder that every trial starts from.
         encoded_dir: `R/encoded/VOCABULARY`, with a folder a task.
+        examples_dir: `R/tasks`, whose validation examples hold the answers that trials are scored by.
         state_dir: `R/state/REGIME/MODEL`; trial T of task K lives in `K/T`.
         objectives: defaults to the gold labels.
     """
@@ -84,7 +86,9 @@ def run_shard(
         result = finished_result(spec.folder, spec.determined_by)
         if result is None:
             if current is None or current.task_id != trial.task:
-                current = _TaskData(job, trial.task, weights, encoded_dir / trial.task, objectives)
+                current = _TaskData(
+                    job, trial.task, weights, encoded_dir / trial.task, examples_dir / trial.task, objectives
+                )
             result = run_trial(
                 spec,
                 current.objective,
@@ -101,10 +105,16 @@ class _TaskData:
     """What the trials of one task share; each part is made when first needed."""
 
     def __init__(
-        self, job: ShardJob, task_id: str, weights: Path, folder: Path, objectives: Objectives
+        self,
+        job: ShardJob,
+        task_id: str,
+        weights: Path,
+        folder: Path,
+        examples: Path,
+        objectives: Objectives,
     ) -> None:
         self.job, self.task_id, self.task = job, task_id, job.tasks[task_id]
-        self.weights, self.folder, self.objectives = weights, folder, objectives
+        self.weights, self.folder, self.examples, self.objectives = weights, folder, examples, objectives
         self._pristine: nn.Module | None = None
 
     @cached_property
@@ -114,7 +124,7 @@ class _TaskData:
     @cached_property
     def validation(self) -> Validation:
         split = EncodedSplit.load(self.folder / "validation.parquet", self.task.type, self.job.options)
-        examples = Examples.load(self.folder / "validation.examples.parquet", self.task.type)
+        examples = Examples.load(self.examples / "validation.parquet", self.task.type)
 
         def score(predictions: Predictions) -> float:
             return score_predictions(self.task, self.job.options, predictions, split, examples).score

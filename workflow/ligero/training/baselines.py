@@ -1,0 +1,90 @@
+"""What needs no model: the answers that the training split alone suggests. The rows that every system must beat."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ligero.settings.tasks import Task
+from ligero.training.scoring import Examples, score_answered, score_record
+
+NAMES = {
+    "sequence_classification": "majority class",
+    "token_classification": "most frequent tag of each word",
+    "question_answering": "most frequent answer in the context",
+}
+ANSWERS_TRIED = 1000
+"""Training answers looked for in a context, the most frequent first."""
+OPENING_WORDS = 3
+"""Words of the context's opening that answer a question whose context holds none of them."""
+
+
+def score_baseline(task_id: str, task: Task, folder: Path, seed: int = 42) -> dict[str, Any]:
+    """Baseline of a task on its test split, in the form of a score record with a `name`.
+
+    Args:
+        folder: `R/tasks/TASK`.
+        seed: of the intervals' bootstrap.
+    """
+    train = Examples.load(folder / "train.parquet", task.type)
+    test = Examples.load(folder / "test.parquet", task.type)
+    if task.type == "sequence_classification":
+        answers: list[Any] = majority_class(task.labels, train, test)
+    elif task.type == "token_classification":
+        answers = frequent_tags(task.labels, train, test)
+    else:
+        answers = frequent_answers(train, test)
+    record = score_record(task_id, task, score_answered(task, answers, test), seed)
+    return {"name": NAMES[task.type], **record}
+
+
+def majority_class(labels: Sequence[str], train: Examples, test: Examples) -> list[str]:
+    """The most frequent training label for every test example; of equals the first in the label list."""
+    counts = Counter(train.columns["label"])
+    return [labels[_most_frequent(counts)]] * len(test)
+
+
+def frequent_tags(labels: Sequence[str], train: Examples, test: Examples) -> list[list[str]]:
+    """The tag that a word had most often in training (as written, else lower-cased); unseen words get the commonest tag."""
+    by_word: dict[str, Counter[int]] = {}
+    overall: Counter[int] = Counter()
+    for words, tags in zip(train.columns["words"], train.columns["labels"], strict=True):
+        for word, tag in zip(words, tags, strict=True):
+            by_word.setdefault(word, Counter())[tag] += 1
+            overall[tag] += 1
+            if (lower := word.lower()) != word:
+                by_word.setdefault(lower, Counter())[tag] += 1
+    known = {word: labels[_most_frequent(counts)] for word, counts in by_word.items()}
+    unseen = labels[_most_frequent(overall)]
+    return [
+        [known.get(word) or known.get(word.lower()) or unseen for word in words]
+        for words in test.columns["words"]
+    ]
+
+
+def frequent_answers(train: Examples, test: Examples) -> list[str]:
+    """The most frequent training answer that stands in the context; else the context's first words."""
+    counts = Counter(answer["text"] for answers in train.columns["answers"] for answer in answers)
+    ranked = sorted(counts, key=lambda text: (-counts[text], text))[:ANSWERS_TRIED]
+    found: dict[str, str] = {}
+    for context in test.columns["context"]:
+        if context not in found:
+            opening = " ".join(context.split()[:OPENING_WORDS])
+            found[context] = next((text for text in ranked if _stands_in(text, context)), opening)
+    return [found[context] for context in test.columns["context"]]
+
+
+def _stands_in(text: str, context: str) -> bool:
+    """Whether `text` occurs in `context` and cuts no word in two."""
+    at = context.find(text)
+    if at < 0 or not text:
+        return False
+    end = at + len(text)
+    opens = at == 0 or not (context[at - 1].isalnum() and text[0].isalnum())
+    return opens and (end == len(context) or not (context[end].isalnum() and text[-1].isalnum()))
+
+
+def _most_frequent(counts: Counter[int]) -> int:
+    return min(counts, key=lambda key: (-counts[key], key))

@@ -1,0 +1,48 @@
+"""Score a system's selected models on the test splits of some tasks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.common.files import write_json
+from ligero.settings import jobs
+from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.study import REGIMES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="the study's resolved configuration")
+    parser.add_argument("--regime", required=True, choices=REGIMES)
+    parser.add_argument("--model", required=True, help="id of the model or student")
+    parser.add_argument("--shard", type=int, required=True)
+    parser.add_argument("--models-dir", type=Path, required=True, help="folder with a selected model a task")
+    parser.add_argument("--encoded-dir", type=Path, required=True, help="folder with the encoded tasks")
+    parser.add_argument("--examples-dir", type=Path, required=True, help="folder with the prepared tasks")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--predictions-dir", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned")
+    args = parser.parse_args()
+    job = jobs.scoring_job(load_resolved(args.config), args.regime, args.model, args.shard)
+    check_digest(job, args.expect)
+
+    import torch
+
+    from ligero.training.scoring import score_selected
+
+    torch.set_num_threads(args.threads)
+    records = score_selected(
+        job,
+        models_dir=args.models_dir,
+        encoded_dir=args.encoded_dir,
+        examples_dir=args.examples_dir,
+        predictions_dir=args.predictions_dir,
+    )
+    write_json(args.out, {"regime": args.regime, "model": args.model, "scores": records})
+
+
+if __name__ == "__main__":
+    run_program(main)
