@@ -5,7 +5,7 @@ rule cache_logits:
     input:
         teacher="<results>/teachers/{task}.json",
         encoded=lambda wc: [
-            "<results>/encoded/{vocabulary}/{wc.task}/train.parquet"
+            f"{R}/encoded/{vocabulary}/{wc.task}/train.parquet"
             for vocabulary in candidate_vocabularies(wc.task)
         ],
     output:

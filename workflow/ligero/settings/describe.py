@@ -1,0 +1,117 @@
+"""The configuration's JSON schema and its page in the documentation, both generated from the models."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from ligero.settings.corpus import Cleaning, Corpus, Tokenizer
+from ligero.settings.models import Architecture, HubModel, Model
+from ligero.settings.presets import PROTOCOLS
+from ligero.settings.sources import ArchiveMember, Source
+from ligero.settings.study import Efficiency, Hardware, HardwareOfStages, Speed, Study
+from ligero.settings.tasks import Columns, Split, Splits, Task
+from ligero.settings.training import (
+    Distillation,
+    Divergence,
+    FineTuning,
+    Grid,
+    GridOverride,
+    Pretraining,
+    Student,
+    Teachers,
+    TrainingOptions,
+)
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("Study (the top level)", Study),
+    ("`sources.ID`", Source),
+    ("`sources.ID.archive`", ArchiveMember),
+    ("`corpus`", Corpus),
+    ("`corpus.cleaning`", Cleaning),
+    ("`tokenizers.ID`", Tokenizer),
+    ("`models.ID`", Model),
+    ("`models.ID.architecture`", Architecture),
+    ("`models.ID.hub`", HubModel),
+    ("`models.ID.pretraining`", Pretraining),
+    ("`models.ID.pretraining.divergence`", Divergence),
+    ("`tasks.ID`", Task),
+    ("`tasks.ID.splits`", Splits),
+    ("`tasks.ID.splits.SPLIT`", Split),
+    ("`tasks.ID.columns`", Columns),
+    ("`models.ID.grid` and `tasks.ID.grid`", GridOverride),
+    ("`fine_tuning`", FineTuning),
+    ("`fine_tuning.grid` and `distillation.grid`", Grid),
+    ("`fine_tuning.options` and `distillation.options`", TrainingOptions),
+    ("`teachers`", Teachers),
+    ("`distillation`", Distillation),
+    ("`distillation.students.ID`", Student),
+    ("`efficiency`", Efficiency),
+    ("`speed`", Speed),
+    ("`hardware`", HardwareOfStages),
+    ("`hardware.KIND`", Hardware),
+)
+
+
+def json_schema() -> str:
+    """The JSON schema of a configuration file, for editors and other programs."""
+    return json.dumps(Study.model_json_schema(), ensure_ascii=False, indent=1) + "\n"
+
+
+def reference_page() -> str:
+    """docs/configuration.md: every key with its type, default and meaning."""
+    parts = [
+        "# Configuration, key by key",
+        "",
+        "Generated from `workflow/ligero/settings/` by `make schema`; a test fails when this page and the models differ.",
+        "A key that stands in no table here is refused, with the nearest known key as a suggestion.",
+    ]
+    for title, model in SECTIONS:
+        parts += ["", f"## {title}", "", _first_paragraph(model), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        parts += [
+            f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_clean(field.description)} |"
+            for name, field in model.model_fields.items()
+        ]
+    parts += ["", "## Protocols", "", "`protocol` fills options that a study leaves out; options that it gives win.", ""]
+    parts += ["| stage | option | thesis | recommended |", "|---|---|---|---|"]
+    for stage, options in PROTOCOLS["thesis"].items():
+        other = PROTOCOLS["recommended"][stage]
+        parts += [
+            f"| {stage} | `{key}` | {_show(options.get(key))} | {_show(other.get(key))} |"
+            for key in dict.fromkeys([*options, *other])
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def _first_paragraph(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split("\n\n")[0].split())
+
+
+def _clean(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
+def _type(annotation: Any) -> str:
+    text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
+    text = (text or "").replace("typing.", "")
+    for pattern in ("Annotated[str", "Literal"):
+        if pattern in text and pattern == "Annotated[str":
+            text = "text"
+    text = text.replace("ligero.settings.", "").replace("NoneType", "null").replace("None", "null")
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default_factory() if field.default_factory else field.default
+    return "" if value is PydanticUndefined else _show(value)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return "see below"
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
