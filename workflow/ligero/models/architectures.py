@@ -6,15 +6,13 @@ import importlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json
-
-TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from torch import nn
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import atomic_directory
-from ligero.models.architectures import TaskType, family_of, model_class, read_config
+from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
+from ligero.models.fast import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
+from ligero.settings.tasks import TaskType
 
 # Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
 _PRETRAINING_HEADS = ("predictions.", "sop_classifier.", "cls.", "lm_head.", "vocab_")
@@ -159,7 +161,7 @@ def _load(
             raise MismatchError(
                 f"{cls.__name__}: the weights do not fit its configuration: {error}"
             ) from error
-    return model.train(), set(report["missing_keys"]), set(report["unexpected_keys"])
+    return use_fused_activations(model).train(), set(report["missing_keys"]), set(report["unexpected_keys"])
 
 
 def _set_labels(config: Any, task_type: TaskType, labels: Sequence[str]) -> None:

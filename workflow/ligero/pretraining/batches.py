@@ -1,0 +1,158 @@
+"""Batches of pretraining: a pure function of (seed, step), so that restarts and the number of devices change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ligero.pretraining.draws import seed_of, uniform
+from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
+from ligero.pretraining.sequences import Windows, paired_sequences, plain_sequences
+from ligero.pretraining.store import TokenStore
+from ligero.pretraining.vocabulary import Vocabulary
+from ligero.settings.training import Pretraining
+
+Ints = NDArray[np.int64]
+_SHORT, _LENGTH, _EPOCH, _VALIDATION = 21, 22, 23, 24
+_LENGTHS = 8
+"""Short sequences take one of the 7 shorter multiples of 1/8 of the length: few shapes to compile."""
+
+
+@dataclass
+class PretrainingBatch:
+    """B rows of S tokens without padding, M of which are predicted.
+
+    Attributes:
+        input_ids, token_type_ids: int64 [B, S].
+        positions: int64 [M], where the predicted tokens stand in the flattened [B * S] rows.
+        labels: int64 [M], their ids.
+        swapped: int64 [B], the sentence-order label.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    positions: Tensor
+    labels: Tensor
+    swapped: Tensor
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def tokens(self) -> int:
+        return self.input_ids.numel()
+
+    def micro_batches(self, size: int) -> Iterator[PretrainingBatch]:
+        """The batch in pieces of `size` rows."""
+        length = self.input_ids.shape[1]
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            first, last = start * length, min(start + size, len(self)) * length
+            inside = (self.positions >= first) & (self.positions < last)
+            yield PretrainingBatch(
+                self.input_ids[rows],
+                self.token_type_ids[rows],
+                self.positions[inside] - first,
+                self.labels[inside],
+                self.swapped[rows],
+            )
+
+    def to(self, device: torch.device) -> PretrainingBatch:
+        """The batch on `device`, copied while the device works where memory is pinned."""
+        if device.type == "cpu":
+            return self
+        fields = (self.input_ids, self.token_type_ids, self.positions, self.labels, self.swapped)
+        return PretrainingBatch(*(field.pin_memory().to(device, non_blocking=True) for field in fields))
+
+
+class BatchSource:
+    """Draws batches from a token store by a recipe.
+
+    Row r of step s is sample number s * batch_size + r; epochs visit every window once, each in an order of its own.
+    Masks are drawn anew for each sample, or with `dupe_factor` are those of one of that many fixed copies.
+    """
+
+    def __init__(self, store: TokenStore, vocabulary: Vocabulary, recipe: Pretraining) -> None:
+        self.store, self.vocabulary, self.recipe = store, vocabulary, recipe
+        self.pairs = recipe.objective == "mlm_sop"
+        self.windows = Windows(store, recipe.sequence_length - self.overhead, recipe.seed)
+        self._order = lru_cache(maxsize=2)(self._shuffled)
+
+    @property
+    def overhead(self) -> int:
+        """Special tokens a row."""
+        return 3 if self.pairs else 2
+
+    def batch(self, step: int, first: int = 0, rows: int | None = None) -> PretrainingBatch:
+        """Rows `first` .. `first + rows` of the global batch of `step` (all of them by default)."""
+        recipe = self.recipe
+        rows = recipe.batch_size if rows is None else rows
+        samples = np.arange(rows, dtype=np.int64) + (step * recipe.batch_size + first)
+        epochs, places = np.divmod(samples, self.windows.count)
+        windows = np.empty_like(places)
+        for epoch in np.unique(epochs):
+            windows[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
+        if recipe.dupe_factor is None:
+            copies, keys = epochs, samples
+        else:
+            copies = epochs % recipe.dupe_factor
+            keys = copies * self.windows.count + windows
+        return self._assembled(self.windows.starts(windows, copies), self._length(step), recipe.seed, keys)
+
+    def validation(self, store: TokenStore, rows: int) -> PretrainingBatch | None:
+        """Up to `rows` fixed full-length rows of a held-out store, evenly spaced; None where it fills no row."""
+        length = min(self.recipe.sequence_length, len(store) + self.overhead)
+        content = length - self.overhead
+        if content < 4:
+            return None
+        count = max(1, min(rows, len(store) // content))
+        starts = np.linspace(0, len(store) - content, count).astype(np.int64)
+        seed = seed_of(self.recipe.seed, _VALIDATION)
+        return self._assembled(starts, length, seed, np.arange(count, dtype=np.int64), store)
+
+    def _length(self, step: int) -> int:
+        """Length of all rows of a step: now and then a whole step is short, so that nothing is ever padded."""
+        recipe = self.recipe
+        full = recipe.sequence_length
+        if uniform(recipe.seed, _SHORT, step) >= recipe.short_sequence_probability:
+            return full
+        eighths = 1 + int(uniform(recipe.seed, _LENGTH, step) * (_LENGTHS - 1))
+        return max(min(8, full), full * eighths // _LENGTHS)
+
+    def _shuffled(self, epoch: int) -> Ints:
+        generator = np.random.default_rng(seed_of(self.recipe.seed, _EPOCH, epoch))
+        return generator.permutation(self.windows.count)
+
+    def _assembled(
+        self, starts: Ints, length: int, seed: int, keys: Ints, store: TokenStore | None = None
+    ) -> PretrainingBatch:
+        recipe, vocabulary = self.recipe, self.vocabulary
+        store = store or self.store
+        if self.pairs:
+            sequences = paired_sequences(store, vocabulary, starts, length, seed, keys)
+        else:
+            sequences = plain_sequences(store, vocabulary, starts, length)
+        ids = sequences.input_ids
+        chosen = chosen_positions(
+            ids,
+            sequences.special,
+            predictions_per_row(length, recipe.masked_share),
+            recipe.max_ngram,
+            seed,
+            keys,
+            vocabulary.continues if recipe.whole_word else None,
+        )
+        positions = np.flatnonzero(chosen)
+        return PretrainingBatch(
+            torch.from_numpy(masked_ids(ids, chosen, vocabulary, seed, keys)),
+            torch.from_numpy(sequences.token_type_ids),
+            torch.from_numpy(positions),
+            torch.from_numpy(ids.reshape(-1)[positions]),
+            torch.from_numpy(sequences.swapped),
+        )

@@ -1,0 +1,76 @@
+"""One process or many: which share of a batch is this process's, and how sums and gradients come together."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ligero.common.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where this process computes. `torchrun` (or accelerate, or Slurm) starts the processes and sets WORLD_SIZE."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    @classmethod
+    def from_environment(cls, device: str = "auto") -> Placement:
+        """Join the process group that the environment describes, if any; `device` auto takes a GPU where there is one."""
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
+        use_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+        chosen = torch.device("cuda", local) if use_gpu else torch.device("cpu")
+        if use_gpu:
+            torch.cuda.set_device(chosen)
+        if world > 1 and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if use_gpu else "gloo")
+        return cls(chosen, rank, world)
+
+    def share(self, batch_size: int, micro_batch_size: int) -> tuple[int, int]:
+        """First row and number of rows of this process in every batch.
+
+        Raises:
+            ConfigurationError: the micro batches cannot be dealt out evenly.
+        """
+        if batch_size % (micro_batch_size * self.world):
+            raise ConfigurationError(
+                f"pretraining: batch_size {batch_size} is not a multiple of micro_batch_size {micro_batch_size} x "
+                f"{self.world} processes; lower micro_batch_size or change the number of processes"
+            )
+        rows = batch_size // self.world
+        return self.rank * rows, rows
+
+    def wrapped(self, module: nn.Module) -> nn.Module:
+        """The module with gradients averaged over all processes."""
+        if self.world == 1:
+            return module
+        from torch.nn.parallel import DistributedDataParallel
+
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
+
+    def summed(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.world > 1:
+            torch.distributed.all_reduce(values)
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process."""
+        if self.world == 1:
+            return flag
+        return bool(self.summed(torch.tensor(float(flag), device=self.device)).item() > 0)
+
+    def barrier(self) -> None:
+        if self.world > 1:
+            torch.distributed.barrier()

@@ -1,0 +1,52 @@
+"""Watching a run for divergence: numbers that are not finite, or a smoothed loss far above its best."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ligero.common.errors import LigeroError
+from ligero.settings.training import Divergence
+
+_SMOOTHING = 0.95
+_SETTLING_STEPS = 20
+"""Steps before a spike can be seen: the mean of a few losses says little."""
+
+
+class DivergenceError(LigeroError):
+    """Pretraining diverged and its settings say to stop, or the rollbacks are used up."""
+
+
+class DivergenceWatch:
+    """Tells at each step whether the run has diverged; its state is part of a checkpoint."""
+
+    def __init__(self, settings: Divergence) -> None:
+        self.settings = settings
+        self.mean, self.weight, self.best, self.steps = 0.0, 0.0, math.inf, 0
+
+    def problem(self, loss: float, gradient_norm: float) -> str | None:
+        """What is wrong with this step, or None."""
+        if not math.isfinite(loss):
+            return f"the loss is {loss}"
+        if not math.isfinite(gradient_norm):
+            return f"the gradient norm is {gradient_norm}"
+        self.mean = _SMOOTHING * self.mean + (1 - _SMOOTHING) * loss
+        self.weight = _SMOOTHING * self.weight + (1 - _SMOOTHING)
+        self.steps += 1
+        smoothed = self.mean / self.weight
+        if self.steps < _SETTLING_STEPS:
+            return None
+        self.best = min(self.best, smoothed)
+        if smoothed > self.settings.spike_factor * self.best:
+            return (
+                f"the smoothed loss {smoothed:.3f} is more than {self.settings.spike_factor} times its best, "
+                f"{self.best:.3f}"
+            )
+        return None
+
+    def state(self) -> dict[str, Any]:
+        return {"mean": self.mean, "weight": self.weight, "best": self.best, "steps": self.steps}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.mean, self.weight = state["mean"], state["weight"]
+        self.best, self.steps = state["best"], state["steps"]

@@ -1,0 +1,334 @@
+"""The pretraining loop: from batches to a trained model, resumable to the bit.
+
+Everything random is a function of (seed, step), so the state of a run is its weights, its optimiser's moments and a few
+numbers. A run that is killed at any step and started again writes the weights and losses of one that was not.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ligero.common.progress import progress
+from ligero.models.fast import use_fused_activations
+from ligero.pretraining.batches import BatchSource, PretrainingBatch
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
+from ligero.pretraining.draws import seed_of
+from ligero.pretraining.metrics import MetricsFile
+from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.prefetch import Prefetcher
+from ligero.pretraining.validation import validate
+from ligero.settings.training import Pretraining
+from ligero.training.checkpoints import Checkpoints
+from ligero.training.optimizers import make_optimizer, set_learning_rate
+from ligero.training.schedules import linear_warmup_decay
+
+_DROPOUT = 31
+
+
+@dataclass
+class Progress:
+    """What a run has done so far; part of a checkpoint."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    rate_scale: float = 1.0
+    rollbacks: list[dict[str, Any]] = field(default_factory=list)
+    last: dict[str, float] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
+
+
+class Pretrainer:
+    """Trains `model` in place by `recipe`.
+
+    Args:
+        model: a transformers pretraining model on the CPU, freshly initialised.
+        source: batches of the training text.
+        held_out: one batch of held-out text, or None.
+        state_folder: checkpoints and the metrics file of the running training.
+        placement: device and process.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Pretraining,
+        source: BatchSource,
+        held_out: PretrainingBatch | None,
+        state_folder: Path,
+        placement: Placement,
+        label: str = "pretraining",
+    ) -> None:
+        self.recipe, self.source, self.held_out, self.placement = recipe, source, held_out, placement
+        self.label = label
+        self.model = use_fused_activations(model).to(placement.device)
+        self.objective = PretrainingObjective(self.model)
+        compiled = torch.compile(self.objective) if recipe.compile else self.objective
+        self.parallel = placement.wrapped(compiled)  # type: ignore[arg-type]
+        self.rate = float(recipe.learning_rate)
+        self.optimizer = make_optimizer(self.model, recipe.optimizer, self.rate, recipe.weight_decay)
+        self.share = placement.share(recipe.batch_size, recipe.micro_batch_size)
+        self.checkpoints = Checkpoints(state_folder / "checkpoints", recipe.keep_checkpoints)
+        self.metrics = MetricsFile(state_folder / "metrics.jsonl" if placement.is_first else None)
+        self.watch = DivergenceWatch(recipe.divergence)
+        self.done = Progress()
+        self._interrupted = False
+        self._initial: dict[str, Any] | None = None
+
+    def run(self) -> bool:
+        """Train to the end of the recipe; False when a signal (SIGTERM, SIGINT) stopped it after a checkpoint.
+
+        Raises:
+            DivergenceError: the run diverged and may not roll back (any more).
+            CheckpointError: a checkpoint could not be written.
+        """
+        recipe = self.recipe
+        if recipe.divergence.on_divergence == "rollback":
+            self._initial = _copied(self._state())
+        self._resume()
+        with self._signals(), self._bar() as bar:
+            batches = self._batches()
+            clock = time.monotonic()
+            while self.done.step < recipe.total_steps:
+                batch = next(batches)
+                step = self.done.step
+                result = self._step(step, batch)
+                if result is None:
+                    break
+                now = time.monotonic()
+                self.done.seconds, clock = self.done.seconds + now - clock, now
+                if problem := self.watch.problem(result["loss"], result["gradient_norm"]):
+                    self._diverged(step, problem)
+                    batches = self._batches()
+                    continue
+                self._finish_step(step, batch, result, bar)
+                if self.placement.any(self._interrupted):
+                    break
+            completed = self.done.step >= recipe.total_steps
+        if not completed:
+            self._save()
+        self.metrics.close()
+        return completed
+
+    # One step
+
+    def _step(self, step: int, batch: PretrainingBatch) -> dict[str, float] | None:
+        """Forward, backward and update on the batch of `step`; None when interrupted before the update."""
+        recipe, device = self.recipe, self.placement.device
+        rate = self.rate * self.done.rate_scale
+        rate *= linear_warmup_decay(step, recipe.warmup_steps, recipe.total_steps)
+        set_learning_rate(self.optimizer, rate)
+        self.model.train()
+        predictions = self._total(len(batch.labels))
+        rows = recipe.batch_size
+        sums = torch.zeros(4, device=device)
+        self.optimizer.zero_grad(set_to_none=True)
+        first_micro = self.share[0] // recipe.micro_batch_size
+        pieces = list(batch.micro_batches(recipe.micro_batch_size))
+        for number, piece in enumerate(pieces):
+            # Dropout too is a function of place, so it does not depend on how rows are dealt to processes.
+            torch.manual_seed(seed_of(recipe.seed, _DROPOUT, step, first_micro + number))
+            with self._synchronised(number == len(pieces) - 1):
+                outputs = self._forward(piece.to(device))
+                loss = outputs[0] / max(predictions, 1)
+                if len(outputs) == 4:
+                    loss = loss + outputs[2] / rows
+                # Processes average their gradients; the loss is a sum over the whole batch.
+                (loss * self.placement.world).backward()
+            sums[: len(outputs)] += torch.stack([value.detach().float() for value in outputs])
+            if self._stop_requested():
+                return None
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.max_grad_norm, foreach=True)
+        mlm, mlm_correct, sop, sop_correct = self.placement.summed(sums).tolist()
+        result = {
+            "loss": mlm / max(predictions, 1) + sop / rows,
+            "mlm_loss": mlm / max(predictions, 1),
+            "mlm_accuracy": mlm_correct / max(predictions, 1),
+            "gradient_norm": float(norm),
+            "learning_rate": rate,
+        }
+        if self.objective.sentence_order:
+            result |= {"sop_loss": sop / rows, "sop_accuracy": sop_correct / rows}
+        if result["gradient_norm"] == result["gradient_norm"] and abs(result["gradient_norm"]) != float(
+            "inf"
+        ):
+            self.optimizer.step()
+        return result
+
+    def _forward(self, piece: PretrainingBatch) -> tuple[Tensor, ...]:
+        with self._precision():
+            return self.parallel(
+                piece.input_ids, piece.token_type_ids, piece.positions, piece.labels, piece.swapped
+            )
+
+    def _finish_step(self, step: int, batch: PretrainingBatch, result: dict[str, float], bar: Any) -> None:
+        """Count, log, validate and save after a good step."""
+        recipe, done = self.recipe, self.done
+        tokens = batch.tokens * self.placement.world
+        done.step, done.tokens = step + 1, done.tokens + tokens
+        done.last = {name: value for name, value in result.items() if name != "gradient_norm"}
+        bar.update(tokens)
+        last = done.step == recipe.total_steps
+        if done.step % recipe.log_every == 0 or done.step == 1 or last:
+            speed = done.tokens / max(done.seconds, 1e-9)
+            bar.set_postfix_str(
+                f"step {done.step}/{recipe.total_steps}, loss {result['loss']:.3f}, rate {result['learning_rate']:.2e}",
+                refresh=False,
+            )
+            self.metrics.write(
+                step=done.step, **result, tokens=done.tokens, tokens_per_second=round(speed, 1)
+            )
+        if self.held_out is not None and (done.step % recipe.validate_every == 0 or last):
+            with self._precision():
+                done.validation = validate(
+                    self.objective, self.held_out, recipe.micro_batch_size, self.placement.device
+                )
+            self.metrics.write(step=done.step, event="validation", **done.validation)
+        if done.step % recipe.checkpoint_every == 0 and not last:
+            self._save()
+
+    # State
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "watch": self.watch.state(),
+            "progress": dict(vars(self.done)),
+            "metrics_position": self.metrics.position,
+        }
+
+    def _save(self) -> None:
+        if self.placement.is_first:
+            self.checkpoints.save(self.done.step, self._state())
+        self.placement.barrier()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.watch.restore(state["watch"])
+        self.done = Progress(**{**state["progress"], "rollbacks": list(state["progress"]["rollbacks"])})
+
+    def _resume(self) -> None:
+        """Continue from the latest intact checkpoint, or start."""
+        found = self.checkpoints.load_latest()
+        if found is None:
+            self.metrics.rewind(0)
+            self.metrics.write(
+                step=0, event="start", parameters=sum(p.numel() for p in self.model.parameters())
+            )
+            return
+        self._restore(found[1])
+        self.metrics.rewind(found[1]["metrics_position"])
+
+    def _diverged(self, step: int, problem: str) -> None:
+        """Stop, or go back to an earlier checkpoint with a lower rate, as the authors did for large and xlarge."""
+        settings, done = self.recipe.divergence, self.done
+        message = f"{self.label}: diverged at step {step + 1}: {problem}"
+        if settings.on_divergence == "stop" or len(done.rollbacks) >= settings.maximum_rollbacks:
+            self.metrics.write(step=step + 1, event="diverged", problem=problem)
+            self.metrics.close()
+            used = f" after {len(done.rollbacks)} rollbacks" if done.rollbacks else ""
+            raise DivergenceError(
+                f"{message}{used}. Lower its learning_rate, lengthen warmup_steps, or set divergence.on_divergence: "
+                f"rollback. Checkpoints: {self.checkpoints.folder}"
+            )
+        rollbacks, scale = done.rollbacks, done.rate_scale * settings.learning_rate_scale
+        # A second divergence before a new checkpoint means that the last one was already on its way out.
+        stuck = rollbacks[-1]["to_step"] if rollbacks else None
+        found = self.checkpoints.load_latest()
+        if found is not None and found[0] == stuck:
+            found = self.checkpoints.load_latest(before=stuck)
+        seconds, tokens = done.seconds, done.tokens
+        target = found[0] if found else 0
+        self._restore(found[1] if found else self._fresh())
+        rolled = {"step": step + 1, "to_step": target, "learning_rate_scale": scale, "problem": problem}
+        self.done.rollbacks = [*rollbacks, rolled]
+        self.done.rate_scale = scale
+        self.done.seconds, self.done.tokens = seconds, tokens
+        self.metrics.write(event="rollback", **rolled)
+        if self.placement.is_first:
+            self.checkpoints.remove_after(target)
+        self._save()
+        print(f"{message}; back to step {target} with the learning rate times {scale:.3f}")
+
+    def _fresh(self) -> dict[str, Any]:
+        assert self._initial is not None
+        return self._initial
+
+    # Surroundings
+
+    def _batches(self) -> Iterator[PretrainingBatch]:
+        first, rows = self.share
+        return iter(
+            Prefetcher(
+                lambda step: self.source.batch(step, first, rows),
+                range(self.done.step, self.recipe.total_steps),
+                background=self.placement.device.type == "cuda",
+            )
+        )
+
+    def _total(self, count: int) -> int:
+        """Predictions in the whole batch: the same in every process without whole words, else added up."""
+        if self.placement.world == 1:
+            return count
+        return int(self.placement.summed(torch.tensor(float(count), device=self.placement.device)).item())
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.recipe.precision == "bf16":
+            return torch.autocast(self.placement.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _synchronised(self, now: bool) -> AbstractContextManager[Any]:
+        if self.placement.world == 1 or now:
+            return nullcontext()
+        return self.parallel.no_sync()  # type: ignore[operator]
+
+    def _stop_requested(self) -> bool:
+        """Whether to stop now; in several processes all hear of it at the same place, the end of a step."""
+        return self._interrupted and self.placement.world == 1
+
+    def _bar(self) -> Any:
+        per_step = self.recipe.batch_size * self.recipe.sequence_length
+        bar = progress(total=per_step * self.recipe.total_steps, label=self.label, unit="token")
+        bar.initial = bar.n = self.done.tokens
+        return bar
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask for a checkpoint and an orderly end; a second one ends at once."""
+
+        def ask(number: int, frame: Any) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+
+        try:
+            earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        except ValueError:  # not in the main thread: signals are the caller's
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,91 @@
+"""N-gram masking (Lan et al. 2020, section 4.1; Joshi et al. 2020): which tokens are predicted, and what stands for them.
+
+A row is tiled with n-grams whose lengths are drawn with probability proportional to 1/n; n-grams are then taken in
+random order until the row's number of predictions is reached, the last one cut to fit. With whole words the n-grams are
+of words, and one that does not fit is left out. 80 % of the chosen tokens become [MASK], 10 % a random token, 10 % stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ligero.pretraining.draws import uniform
+from ligero.pretraining.vocabulary import Vocabulary
+
+Ints = NDArray[np.int64]
+_LENGTH, _ORDER, _FATE, _REPLACEMENT = 11, 12, 13, 14
+
+
+def predictions_per_row(length: int, masked_share: float) -> int:
+    """Tokens predicted in a row of `length`, specials counted: 77 of 512 and 19 of 128 at 15 % (BERT's rounding)."""
+    return max(1, round(length * masked_share))
+
+
+def chosen_positions(
+    ids: Ints,
+    special: NDArray[np.bool_],
+    predictions: int,
+    max_ngram: int,
+    seed: int,
+    keys: Any,
+    continues: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Which tokens are predicted, [B, S] bool; exactly `predictions` a row (at most, with whole words).
+
+    Args:
+        ids, special: [B, S]; special tokens are never chosen and end every n-gram.
+        keys: [B], names of the rows in random draws.
+        continues: [vocabulary] bool for whole words, None for single tokens.
+    """
+    rows, length = ids.shape
+    column = np.arange(length)
+    keys = np.asarray(keys)[:, None]
+    # Pieces: the tokens, or the words. A special token is a piece of its own, so no word runs across it.
+    after_special = np.concatenate([np.ones((rows, 1), dtype=bool), special[:, :-1]], axis=1)
+    begins = (
+        np.ones((rows, length), dtype=bool)
+        if continues is None
+        else ~continues[ids] | special | after_special
+    )
+    piece = np.cumsum(begins, axis=1) - 1
+    # N-grams of pieces: tile with drawn lengths; a special token also ends one.
+    shares = np.cumsum(1.0 / np.arange(1, max_ngram + 1))
+    lengths = 1 + np.searchsorted(
+        shares[:-1] / shares[-1], uniform(seed, _LENGTH, keys, column), side="right"
+    )
+    ends = np.minimum(np.cumsum(lengths, axis=1), length)
+    tile_begins = np.zeros((rows, length + 1), dtype=bool)
+    np.put_along_axis(tile_begins, ends, True, axis=1)
+    tile_begins[:, 0] = True
+    unit_begins = begins & (np.take_along_axis(tile_begins, piece, axis=1) | special | after_special)
+    unit = np.cumsum(unit_begins, axis=1) - 1
+    # Units in random order, special ones last; a stable sort keeps the tokens of a unit together and in order.
+    priority = np.take_along_axis(uniform(seed, _ORDER, keys, column), unit, axis=1)
+    priority[special] = 2.0
+    order = np.argsort(priority, axis=1, kind="stable")
+    taken = min(predictions, int((~special).sum(axis=1).min()))
+    chosen = np.zeros((rows, length), dtype=bool)
+    np.put_along_axis(chosen, order[:, :taken], True, axis=1)
+    if continues is not None and taken < length:
+        # The unit that the cut went through is left out as a whole.
+        last = np.take_along_axis(unit, order[:, taken - 1 : taken], axis=1)
+        following = np.take_along_axis(unit, order[:, taken : taken + 1], axis=1)
+        chosen &= ~((unit == last) & (last == following))
+    return chosen
+
+
+def masked_ids(ids: Ints, chosen: NDArray[np.bool_], vocabulary: Vocabulary, seed: int, keys: Any) -> Ints:
+    """The ids with the chosen ones replaced: 80 % [MASK], 10 % a random ordinary token, 10 % unchanged."""
+    row, column = np.nonzero(chosen)
+    key = np.asarray(keys)[row]
+    fate = uniform(seed, _FATE, key, column)
+    draw = (uniform(seed, _REPLACEMENT, key, column) * len(vocabulary.ordinary)).astype(np.int64)
+    original = ids[row, column]
+    result = ids.copy()
+    result[row, column] = np.where(
+        fate < 0.8, vocabulary.mask, np.where(fate < 0.9, vocabulary.ordinary[draw], original)
+    )
+    return result

@@ -1,0 +1,150 @@
+"""One model from token store to model folder: what the program `pretrain.py` does."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ligero.common.errors import MismatchError
+from ligero.common.files import atomic_directory, write_json
+from ligero.common.hashing import digest_value
+from ligero.models.build import build_for_pretraining, count_parameters, make_config
+from ligero.models.heads import copy_tokenizer
+from ligero.pretraining.batches import BatchSource, PretrainingBatch
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.store import TokenStore
+from ligero.pretraining.validation import unigram_loss
+from ligero.pretraining.vocabulary import Vocabulary
+from ligero.settings.jobs import PretrainingJob, digest
+
+# Settings that change how fast or how visibly a model is trained, not what it becomes (but for rounding): a run resumes
+# its checkpoints when they change.
+_OPERATIONAL = {
+    "micro_batch_size",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "validate_every",
+    "log_every",
+    "compile",
+}
+VALIDATION_ROWS = 256
+
+
+@dataclass
+class Prepared:
+    """Everything a run needs, before a device is touched."""
+
+    job: PretrainingJob
+    model: nn.Module
+    source: BatchSource
+    held_out: PretrainingBatch | None
+    fingerprint: str
+    """Digest of all that determines the weights: settings, text, vocabulary."""
+
+
+def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepared:
+    """Open the store, read the vocabulary and initialise the model.
+
+    Raises:
+        MismatchError: the store holds ids beyond the model's embeddings.
+    """
+    recipe = job.recipe
+    vocabulary = Vocabulary.load(tokenizer_folder, words=recipe.whole_word)
+    store = TokenStore.open(tokens)
+    config = make_config(job.model.architecture, vocabulary.size, vocabulary.pad)
+    if vocabulary.size > config.vocab_size:
+        raise MismatchError(
+            f"models.{job.model_id}.architecture.vocab_size: {config.vocab_size} rows for a vocabulary of "
+            f"{vocabulary.size}; raise it or leave it out"
+        )
+    if len(store) and int(store.tokens[: 1 << 20].max()) >= vocabulary.size:
+        raise MismatchError(
+            f"{tokens}: holds ids beyond the vocabulary of {tokenizer_folder}; build the store again"
+        )
+    source = BatchSource(store, vocabulary, recipe)
+    settings = job.model_dump(mode="json")
+    for name in _OPERATIONAL:
+        del settings["recipe"][name], settings["model"]["pretraining"][name]
+    return Prepared(
+        job=job,
+        model=build_for_pretraining(config, recipe.objective, recipe.seed),
+        source=source,
+        held_out=source.validation(TokenStore.open(tokens, "validation"), VALIDATION_ROWS),
+        fingerprint=digest_value([settings, store.identity]),
+    )
+
+
+def pretrain(
+    prepared: Prepared,
+    tokenizer_folder: Path,
+    out: Path,
+    log_folder: Path,
+    state: Path,
+    placement: Placement,
+) -> bool:
+    """Train, then write the model folder, metrics.jsonl and summary.json; False when a signal ended it early.
+
+    The state of a run lies in `state`/FINGERPRINT; states of other settings are removed only when this run has ended.
+    """
+    job, recipe = prepared.job, prepared.job.recipe
+    folder = Path(state) / prepared.fingerprint
+    if placement.is_first and state.is_dir():
+        others = [
+            path.name for path in state.iterdir() if path.is_dir() and path.name != prepared.fingerprint
+        ]
+        if others:
+            print(
+                f"{job.model_id}: settings, text or vocabulary changed since an unfinished run; starting anew "
+                f"({', '.join(others)} stays in {state} until this run has ended)",
+                file=sys.stderr,
+            )
+    trainer = Pretrainer(
+        prepared.model, recipe, prepared.source, prepared.held_out, folder, placement, label=job.model_id
+    )
+    completed = trainer.run()
+    if placement.is_first and completed:
+        with atomic_directory(out) as staging:
+            trainer.model.save_pretrained(staging)  # type: ignore[operator]
+            copy_tokenizer(tokenizer_folder, staging)
+        Path(log_folder).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "metrics.jsonl", Path(log_folder) / "metrics.jsonl")
+        write_json(Path(log_folder) / "summary.json", _summary(prepared, trainer))
+        shutil.rmtree(state, ignore_errors=True)
+    placement.barrier()
+    return completed
+
+
+def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
+    """What is worth knowing of a finished run."""
+    job, done, source = prepared.job, trainer.done, prepared.source
+    device = trainer.placement.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    summary: dict[str, Any] = {
+        "model": job.model_id,
+        "parameters": count_parameters(trainer.model),
+        "steps": done.step,
+        "tokens": done.tokens,
+        "corpus_tokens": len(source.store),
+        "epochs": round(done.step * job.recipe.batch_size / source.windows.count, 3),
+        "seconds": round(done.seconds, 2),
+        "tokens_per_second": round(done.tokens / max(done.seconds, 1e-9), 1),
+        "device": name,
+        "processes": trainer.placement.world,
+        "threads": torch.get_num_threads(),
+        "final": done.last,
+        "validation": done.validation,
+        "rollbacks": done.rollbacks,
+        "determined_by": digest(job),
+        "fingerprint": prepared.fingerprint,
+        "torch": torch.__version__,
+    }
+    if prepared.held_out is not None:
+        summary["unigram_loss"] = unigram_loss(source.store, prepared.held_out.labels, source.vocabulary.size)
+    return summary

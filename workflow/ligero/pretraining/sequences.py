@@ -1,0 +1,118 @@
+"""Sequences packed from the token store: every row is full, none is padded.
+
+The text is read as one stream cut into windows that fill a row exactly. A window is a pure function of its number and
+its *copy*: each copy shifts the cuts, so that later epochs see other windows. Sentence order (Lan et al. 2020, section
+3.1) splits a window at a line's start into two consecutive segments, A and B, swapped half the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ligero.common.errors import DataError
+from ligero.pretraining.draws import mixed, uniform
+from ligero.pretraining.store import TokenStore
+from ligero.pretraining.vocabulary import Vocabulary
+
+Ints = NDArray[np.int64]
+_SHIFT, _SPLIT, _SWAP, _MIDDLE = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """B packed rows of S tokens.
+
+    Attributes:
+        input_ids: [B, S], [CLS] A [SEP] B [SEP] or [CLS] text [SEP].
+        token_type_ids: [B, S], 1 on B and its [SEP].
+        special: [B, S] bool, on [CLS] and [SEP].
+        swapped: [B], 1 where B precedes A in the text; zeros without sentence order.
+    """
+
+    input_ids: Ints
+    token_type_ids: Ints
+    special: NDArray[np.bool_]
+    swapped: Ints
+
+
+class Windows:
+    """The windows of a store.
+
+    Args:
+        content: tokens of text a full row holds: its length without the special tokens.
+
+    Raises:
+        DataError: the store has no full window.
+    """
+
+    def __init__(self, store: TokenStore, content: int, seed: int) -> None:
+        self.store, self.content, self.seed = store, content, seed
+        self.count = (len(store) - 1) // content - 1
+        """Windows in one epoch: one less than fit, so that every copy can shift the cuts by up to a window."""
+        if self.count < 1:
+            if len(store) < content:
+                raise DataError(
+                    "token store",
+                    None,
+                    f"{len(store)} tokens do not fill one sequence of {content}.",
+                    "Use more text or a shorter sequence_length.",
+                )
+            self.count = 1
+
+    def starts(self, windows: Ints, copies: Ints) -> Ints:
+        """Offsets of the first token of each window, [B]."""
+        room = np.uint64(min(self.content, len(self.store) - self.count * self.content + 1))
+        shift = (mixed(self.seed, _SHIFT, copies) % room).astype(np.int64)
+        return windows * self.content + shift
+
+
+def plain_sequences(store: TokenStore, vocabulary: Vocabulary, starts: Ints, length: int) -> Sequences:
+    """Rows [CLS] text [SEP] of `length` tokens whose text begins at `starts`."""
+    rows = len(starts)
+    ids = np.empty((rows, length), dtype=np.int64)
+    ids[:, 0], ids[:, -1] = vocabulary.cls, vocabulary.sep
+    ids[:, 1:-1] = store.tokens[starts[:, None] + np.arange(length - 2)]
+    special = np.zeros((rows, length), dtype=bool)
+    special[:, [0, -1]] = True
+    return Sequences(ids, np.zeros_like(ids), special, np.zeros(rows, dtype=np.int64))
+
+
+def paired_sequences(
+    store: TokenStore, vocabulary: Vocabulary, starts: Ints, length: int, seed: int, keys: Any
+) -> Sequences:
+    """Rows [CLS] A [SEP] B [SEP] of `length` tokens; `keys` [B] name the rows in random draws."""
+    content = length - 3
+    split = split_points(store, starts, content, seed, keys)
+    swapped = (uniform(seed, _SWAP, keys) < 0.5).astype(np.int64)
+    first = np.where(swapped == 1, content - split, split)[:, None]
+    rotation = np.where(swapped == 1, split, 0)[:, None]
+    column = np.arange(length)
+    place = np.clip(column - 1 - (column > first + 1), 0, content - 1)
+    ids = store.tokens[starts[:, None] + (place + rotation) % content].astype(np.int64)
+    middle = column == first + 1
+    special = middle | (column == 0) | (column == length - 1)
+    ids[special] = vocabulary.sep
+    ids[:, 0] = vocabulary.cls
+    return Sequences(ids, (column > first + 1).astype(np.int64), special, swapped)
+
+
+def split_points(store: TokenStore, starts: Ints, content: int, seed: int, keys: Any) -> Ints:
+    """Length of the text before the split, [B], in 1 .. content - 1.
+
+    A line's start inside the window, drawn uniformly, unless a document starts there (two documents have no order);
+    otherwise a token in the middle half.
+    """
+    low = np.searchsorted(store.segments, (starts + 1).astype(np.uint64), side="left")
+    high = np.searchsorted(store.segments, (starts + content).astype(np.uint64), side="left")
+    choices = high - low
+    pick = low + (uniform(seed, _SPLIT, keys) * choices).astype(np.int64)
+    line = store.segments[np.minimum(pick, len(store.segments) - 1)]
+    document = store.documents[np.searchsorted(store.documents, line, side="left")]
+    quarter = content // 4
+    middle = quarter + (uniform(seed, _MIDDLE, keys) * (content - 2 * quarter)).astype(np.int64)
+    split = np.where((choices > 0) & (document != line), line.astype(np.int64) - starts, middle)
+    return np.clip(split, 1, content - 1)

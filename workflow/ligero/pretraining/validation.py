@@ -1,0 +1,45 @@
+"""Loss and accuracy of a pretraining model on held-out text, and the plateau of a model that knows only frequencies."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ligero.pretraining.batches import PretrainingBatch
+from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.store import TokenStore
+
+
+@torch.no_grad()
+def validate(
+    objective: PretrainingObjective, batch: PretrainingBatch, rows: int, device: torch.device
+) -> dict[str, float]:
+    """MLM loss and accuracy, and SOP loss and accuracy where the model has them, on a fixed batch, `rows` at a time."""
+    was_training = objective.training
+    objective.eval()
+    sums: Tensor | None = None
+    for part in batch.micro_batches(rows):
+        piece = part.to(device)
+        outputs = objective(
+            piece.input_ids, piece.token_type_ids, piece.positions, piece.labels, piece.swapped
+        )
+        values = torch.stack([value.float() for value in outputs])
+        sums = values if sums is None else sums + values
+    objective.train(was_training)
+    assert sums is not None
+    totals = sums.tolist()
+    predictions = max(len(batch.labels), 1)
+    result = {"mlm_loss": totals[0] / predictions, "mlm_accuracy": totals[1] / predictions}
+    if objective.sentence_order:
+        result |= {"sop_loss": totals[2] / len(batch), "sop_accuracy": totals[3] / len(batch)}
+    return result
+
+
+def unigram_loss(store: TokenStore, labels: Tensor, vocabulary_size: int, sample: int = 10_000_000) -> float:
+    """Mean cross entropy, in nats, of `labels` under the token frequencies of the text (add-one smoothed).
+
+    The plateau on which a masked language model stands that has learned frequencies and nothing else.
+    """
+    counts = np.bincount(store.tokens[:sample], minlength=vocabulary_size) + 1.0
+    return float(-np.log(counts[labels.numpy()] / counts.sum()).mean())

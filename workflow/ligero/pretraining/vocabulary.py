@@ -1,0 +1,75 @@
+"""What pretraining must know of a vocabulary: its special ids, its size, and which pieces continue a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ligero.common.errors import DataError
+from ligero.common.files import read_json
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Special ids and size of a vocabulary.
+
+    Attributes:
+        ordinary: ids that may replace a masked token, all but the special ones.
+        continues: [size] bool, whether a piece continues the word of the piece before it; None where not asked for.
+    """
+
+    size: int
+    cls: int
+    sep: int
+    pad: int
+    mask: int
+    ordinary: NDArray[np.int64]
+    continues: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def load(cls, folder: Path, words: bool = False) -> Vocabulary:
+        """Read encoder_info.json of a tokenizer folder, and with `words` the pieces of encoder.json.
+
+        Raises:
+            DataError: a special token is missing.
+        """
+        path = Path(folder) / "encoder_info.json"
+        info = read_json(path)
+        special: dict[str, Any] = info.get("special", {})
+        for name in ("cls", "sep", "pad", "mask"):
+            if special.get(name) is None:
+                raise DataError(path, None, f"special token '{name}' is missing; pretraining needs it.")
+        size = int(info["vocabulary_size"])
+        ordinary = np.setdiff1d(np.arange(size), [value for value in special.values() if value is not None])
+        return cls(
+            size=size,
+            cls=int(special["cls"]),
+            sep=int(special["sep"]),
+            pad=int(special["pad"]),
+            mask=int(special["mask"]),
+            ordinary=ordinary,
+            continues=_continuations(Path(folder) / "encoder.json", size) if words else None,
+        )
+
+
+def _continuations(path: Path, size: int) -> NDArray[np.bool_]:
+    """Which pieces continue a word: '##' marks it in WordPiece; in the others a missing word mark does."""
+    model = read_json(path)["model"]
+    vocabulary = model["vocab"]
+    pieces = (
+        dict(enumerate(piece for piece, _ in vocabulary))
+        if isinstance(vocabulary, list)
+        else {index: piece for piece, index in vocabulary.items()}
+    )
+    kind = model.get("type")
+    continues = np.zeros(size, dtype=bool)
+    for index, piece in pieces.items():
+        if index < size:
+            continues[index] = (
+                piece.startswith("##") if kind == "WordPiece" else not piece.startswith(("▁", "Ġ"))
+            )
+    return continues
