@@ -113,11 +113,9 @@ def _cut(buffer: bytes) -> int:
     """Where to end a block: after the last blank line if there is one, else after the last line, else 0."""
     # Blank lines are searched in the last part first: documents are small beside a block.
     for start in (max(0, len(buffer) - (1 << 16)), 0):
-        last = None
-        for last in _BLANK_LINE.finditer(buffer, start):
-            pass
-        if last is not None:
-            return last.end()
+        ends = [match.end() for match in _BLANK_LINE.finditer(buffer, start)]
+        if ends:
+            return ends[-1]
     return buffer.rfind(b"\n") + 1
 
 

@@ -1,0 +1,1 @@
+"""Vocabularies: training, what a saved tokenizer really does (encoder.json), encoding, quality."""

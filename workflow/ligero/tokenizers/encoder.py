@@ -1,0 +1,201 @@
+"""Encode text with a saved vocabulary, on the `tokenizers` library alone: no transformers, so programs start at once.
+
+A vocabulary's folder holds `encoder.json`, the backend of the tokenizer that AutoTokenizer loads from that folder, and
+`encoder_info.json`. The ids are those of AutoTokenizer, with one intended difference: the name of a special token that
+stands in a text ("</s>" in a manual) is text, never a special token.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Encoding, Tokenizer
+
+from ligero.common.errors import DataError
+from ligero.common.files import read_json, write_json
+
+ENCODER_FILE, INFO_FILE = "encoder.json", "encoder_info.json"
+SPECIAL_ROLES = ("cls", "sep", "pad", "unk", "mask")
+
+_DISARMED = str.maketrans({"<": "‹", "＜": "‹", "﹤": "‹", "[": "(", "［": "(", "﹇": "("})
+"""One character for one, so that offsets stay; NFKC makes '<' and '[' of the others."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """What programs need to know about a vocabulary."""
+
+    kind: str
+    """Class of the loaded tokenizer, as in tokenizer_config.json."""
+    lower_case: bool
+    vocabulary_size: int
+    special: dict[str, int]
+    """Ids of cls, sep, pad, unk and mask."""
+    uses_token_types: bool
+    """Whether the second text of a pair has segment id 1."""
+    sample_check: int
+    """Texts on which encoder.json and the loaded tokenizer were compared."""
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / INFO_FILE, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> EncoderInfo:
+        values = read_json(folder / INFO_FILE)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise DataError(
+                folder / INFO_FILE,
+                None,
+                f"not an encoder's description: {error}.",
+                "Make the vocabulary again.",
+            ) from error
+
+
+class Encoder:
+    """A vocabulary, ready to encode.
+
+    Attributes:
+        backend: the underlying `tokenizers.Tokenizer`, without padding and truncation.
+        info: its description.
+        cls, sep, pad, unk, mask: ids of the special tokens.
+    """
+
+    def __init__(self, backend: Tokenizer, info: EncoderInfo) -> None:
+        backend.no_padding()
+        backend.no_truncation()
+        # Names of special tokens in running text are text.
+        backend.encode_special_tokens = True
+        self.backend = backend
+        self.info = info
+        self.cls, self.sep, self.pad, self.unk, self.mask = (info.special[role] for role in SPECIAL_ROLES)
+        self._forbidden = frozenset((self.cls, self.sep, self.pad, self.mask))
+        self._words_backend: Tokenizer | None = None
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Encoder:
+        """Read `encoder.json` and `encoder_info.json` of a vocabulary's or a model's folder."""
+        folder = Path(folder)
+        info = EncoderInfo.read(folder)
+        try:
+            backend = Tokenizer.from_file(str(folder / ENCODER_FILE))
+        except Exception as error:  # the library raises plain Exception
+            raise DataError(
+                folder / ENCODER_FILE, None, f"cannot be read: {error}.", "Make the vocabulary again."
+            ) from error
+        if backend.get_vocab_size() != info.vocabulary_size:
+            raise DataError(
+                folder / ENCODER_FILE,
+                None,
+                f"has {backend.get_vocab_size()} tokens, {INFO_FILE} says {info.vocabulary_size}.",
+                "Make the vocabulary again.",
+            )
+        return cls(backend, info)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.info.vocabulary_size
+
+    @property
+    def uses_token_types(self) -> bool:
+        return self.info.uses_token_types
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text without special tokens."""
+        ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
+        if self._forbidden.isdisjoint(ids):
+            return ids
+        disarmed: list[int] = self.backend.encode(text.translate(_DISARMED), add_special_tokens=False).ids
+        return disarmed
+
+    def encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Ids of words given one by one, and for each id the index of its word; no special tokens.
+
+        Each word is encoded as in the middle of running text: for byte-level vocabularies with a space before it, the
+        first one too, which is what transformers' `add_prefix_space=True` with `is_split_into_words=True` does. A word
+        may have no ids at all (control characters).
+        """
+        backend = self._backend_for_words()
+        encoding = backend.encode(list(words), is_pretokenized=True, add_special_tokens=False)
+        if not self._forbidden.isdisjoint(encoding.ids):
+            disarmed = [word.translate(_DISARMED) for word in words]
+            encoding = backend.encode(disarmed, is_pretokenized=True, add_special_tokens=False)
+        return encoding.ids, [int(word) for word in encoding.word_ids]
+
+    def encode_batch(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        max_length: int | None = None,
+        stride: int = 0,
+        truncation: str = "longest_first",
+        add_special_tokens: bool = True,
+    ) -> list[Encoding]:
+        """Encode texts, or pairs of texts, with special tokens.
+
+        Args:
+            texts: first texts.
+            pairs: second texts, as many.
+            max_length: cut to so many tokens, special ones included; None does not cut.
+            stride: tokens shared by windows; windows after the first are in each encoding's `.overflowing`.
+            truncation: longest_first, only_first or only_second.
+            add_special_tokens: whether to add the special tokens of the vocabulary's template.
+
+        Returns:
+            `tokenizers.Encoding`s: ids, type_ids (segments), offsets (characters), sequence_ids, overflowing.
+        """
+        if pairs is not None and len(pairs) != len(texts):
+            raise ValueError(f"{len(texts)} texts but {len(pairs)} second texts")
+        inputs: list[Any] = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
+        # Looking for specials in the content needs the encodings before truncation and template.
+        inputs = self._disarmed_where_needed(inputs)
+        if max_length is not None:
+            self.backend.enable_truncation(max_length, stride=stride, strategy=truncation)
+        try:
+            encodings: list[Encoding] = self.backend.encode_batch(
+                inputs, add_special_tokens=add_special_tokens
+            )
+        finally:
+            self.backend.no_truncation()
+        return encodings
+
+    def _disarmed_where_needed(self, inputs: list[Any]) -> list[Any]:
+        """Texts with the first sign of special tokens' names replaced where the vocabulary would take them for such."""
+        if not self._takes_names_for_tokens():
+            return inputs
+
+        def safe(text: str) -> str:
+            if "<" not in text and "[" not in text and text.isascii():
+                return text
+            ids = self.backend.encode(text, add_special_tokens=False).ids
+            return text if self._forbidden.isdisjoint(ids) else text.translate(_DISARMED)
+
+        return [tuple(map(safe, item)) if isinstance(item, tuple) else safe(item) for item in inputs]
+
+    def _takes_names_for_tokens(self) -> bool:
+        """Unigram models match the names of special tokens as pieces; the others split at their brackets."""
+        return type(self.backend.model).__name__ == "Unigram"
+
+    def _backend_for_words(self) -> Tokenizer:
+        if self._words_backend is None:
+            description = json.loads(self.backend.to_str())
+            _add_prefix_space(description.get("pre_tokenizer"))
+            self._words_backend = Tokenizer.from_str(json.dumps(description))
+            self._words_backend.encode_special_tokens = True
+        return self._words_backend
+
+
+def _add_prefix_space(pre_tokenizer: dict[str, Any] | None) -> None:
+    """Make every byte-level step of a pre-tokenizer put a space before each word."""
+    if not pre_tokenizer:
+        return
+    if pre_tokenizer["type"] == "ByteLevel":
+        pre_tokenizer["add_prefix_space"] = True
+    for step in pre_tokenizer.get("pretokenizers", ()):
+        _add_prefix_space(step)

@@ -1,0 +1,207 @@
+"""Turn a tokenizer folder into what the pipeline encodes with, and prove that both give the same ids.
+
+transformers rebuilds some tokenizers when it loads them and then ignores parts of tokenizer.json, so what counts is the
+backend of the *loaded* tokenizer. It is written to encoder.json and compared with the loaded tokenizer on a sample that
+holds what usually goes wrong.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ligero.common.errors import LigeroError, MismatchError
+from ligero.common.files import read_json
+from ligero.tokenizers.encoder import ENCODER_FILE, SPECIAL_ROLES, Encoder, EncoderInfo
+
+TRICKY_TEXTS = (
+    "El niño comió piña; la pingüina, un plátano.",
+    "¿Qué hora es? ¡Las tres y cuarto!",
+    "ÁRBOL, CIGÜEÑA, Ñandú y ÉL.",
+    unicodedata.normalize("NFD", "El camión del señor Núñez está aquí."),
+    "½ kilo, 3ª planta, 25 °C, ﬁn, Ⅳ, ｆｕｌｌ",
+    "Vaya 😀👍🏽 y 👨‍👩‍👧 … «comillas» “otras” ‘más’ ``latex'' — guion",
+    "tab\tfeed\x0c nul\x00 bell\x07 nbsp\u00a0zwsp\u200bjoin\u200d soft\u00adhyphen bom\ufeff",
+    "日本語 и русский, Ελλάς, العربية",
+    "  muchos    espacios  ",
+    "....  ------ ====== aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "it's don't 'comillas' rock'n'roll a_b c-d e/f 1,234.56 50% #tag @usuario",
+    "",
+    " ",
+    "a",
+)
+"""What usually goes wrong: accents, ñ, inverted marks, NFD, ligatures, emoji, quotes, control characters, scripts."""
+
+_ACCENT_PAIRS = (("año", "ano"), ("él", "el"), ("pingüino", "pinguino"), ("ÁÑO", "ANO"), ("camión", "camion"))
+
+_CLASSES = {
+    "AlbertTokenizer": "transformers.models.albert.tokenization_albert",
+    "BertTokenizer": "transformers.models.bert.tokenization_bert",
+    "RobertaTokenizer": "transformers.models.roberta.tokenization_roberta",
+}
+"""Classes that are imported directly: AutoTokenizer takes 3 s to import."""
+
+_KEEPS_ACCENTS = {"AlbertTokenizer": {"keep_accents": True}, "BertTokenizer": {"strip_accents": False}}
+
+
+def load_tokenizer(folder: Path, **changes: Any) -> Any:
+    """The tokenizer that AutoTokenizer loads from `folder`, without the network and without remote code."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    configuration = folder / "tokenizer_config.json"
+    name = read_json(configuration).get("tokenizer_class", "") if configuration.exists() else ""
+    # A name that maps to one class only; a model type in config.json could make AutoTokenizer choose another.
+    if name in _CLASSES and not (folder / "config.json").exists():
+        loader = getattr(importlib.import_module(_CLASSES[name]), name)
+    else:
+        from transformers import AutoTokenizer as loader  # noqa: N813
+    try:
+        tokenizer = loader.from_pretrained(str(folder), **changes)
+    except (OSError, ValueError, KeyError) as error:
+        raise LigeroError(f"{folder}: no tokenizer can be loaded from here: {error}") from error
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise LigeroError(
+            f"{folder}: {type(tokenizer).__name__} has no fast backend. Convert it: "
+            "AutoTokenizer.from_pretrained(..., use_fast=True).save_pretrained(...)."
+        )
+    return tokenizer
+
+
+def loses_accents(backend: Tokenizer) -> list[str]:
+    """Words which the normaliser makes equal to others by taking accents or the tilde of ñ away."""
+    normalizer = backend.normalizer
+    if normalizer is None:
+        return []
+    same = normalizer.normalize_str
+    return [word for word, without in _ACCENT_PAIRS if same(word) == same(without)]
+
+
+def export_encoder(folder: Path, lower_case: bool | None = None, sample: Iterable[str] = ()) -> EncoderInfo:
+    """Write encoder.json and encoder_info.json into a tokenizer's or model's folder.
+
+    Args:
+        folder: holds tokenizer.json, tokenizer_config.json or a SentencePiece model. A tokenizer that would lose
+            accents although its vocabulary has them, or whose case setting is overridden, is saved again.
+        lower_case: overrides the folder's own setting; None keeps it.
+        sample: texts to compare on, besides TRICKY_TEXTS.
+
+    Raises:
+        LigeroError: nothing loadable, a special token missing, or accents lost beyond mending.
+        MismatchError: encoder.json and the loaded tokenizer disagree.
+    """
+    folder = Path(folder)
+    changes: dict[str, Any] = {} if lower_case is None else {"do_lower_case": lower_case}
+    tokenizer = load_tokenizer(folder, **changes)
+    name = type(tokenizer).__name__
+    if lost := loses_accents(tokenizer.backend_tokenizer):
+        changes |= _mend(folder, name, tokenizer, lost)
+    if changes:
+        load_tokenizer(folder, **changes).save_pretrained(str(folder))
+        # What counts is what the folder gives without being told.
+        tokenizer = load_tokenizer(folder)
+        if lost := loses_accents(tokenizer.backend_tokenizer):
+            raise LigeroError(f"{folder}: the tokenizer still loses accents after mending: {', '.join(lost)}")
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    lowers = backend.normalizer is not None and "ABC" not in backend.normalizer.normalize_str("ABC")
+    if lower_case is not None and lowers != lower_case:
+        raise LigeroError(
+            f"{folder}: lower_case: {str(lower_case).lower()} was asked for, but a {name} loaded from here "
+            f"{'lower-cases' if lowers else 'keeps the case'}; a tokenizer of this class cannot be changed."
+        )
+    backend.save(str(folder / ENCODER_FILE))
+    texts = [*TRICKY_TEXTS, *sample]
+    info = EncoderInfo(
+        kind=name,
+        lower_case=lowers,
+        vocabulary_size=backend.get_vocab_size(),
+        special=_special_ids(folder, tokenizer),
+        uses_token_types=1 in backend.encode("a", "b").type_ids,
+        sample_check=len(texts),
+    )
+    info.write(folder)
+    check_equal(folder, tokenizer, texts)
+    return info
+
+
+def _mend(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[str, Any]:
+    has_accents = any("ñ" in token for token in tokenizer.get_vocab())
+    if name in _KEEPS_ACCENTS and has_accents:
+        return dict(_KEEPS_ACCENTS[name])
+    raise LigeroError(
+        f"{folder}: this {name} takes accents and ñ away ({', '.join(lost)}), "
+        + ("and it is not known how to tell it not to." if has_accents else "and its vocabulary has no ñ.")
+        + " Spanish needs them; use another vocabulary."
+    )
+
+
+def _special_ids(folder: Path, tokenizer: Any) -> dict[str, int]:
+    ids = {role: getattr(tokenizer, f"{role}_token_id") for role in SPECIAL_ROLES}
+    missing = [role for role, value in ids.items() if value is None]
+    if missing:
+        raise LigeroError(
+            f"{folder}: the tokenizer has no {', '.join(missing)} token; name it in special_tokens_map.json or "
+            "tokenizer_config.json."
+        )
+    return {role: int(value) for role, value in ids.items()}
+
+
+def check_equal(folder: Path, tokenizer: Any, texts: Sequence[str]) -> None:
+    """Compare the Encoder of a folder with the loaded tokenizer on texts, pairs and their segments.
+
+    Raises:
+        MismatchError: they differ somewhere; the message shows the text.
+    """
+    encoder = Encoder.load(folder)
+    names = [token for token in tokenizer.all_special_tokens if token]
+    plain = [text for text in texts if not any(name.lower() in text.lower() for name in names)]
+    expected = tokenizer(plain, add_special_tokens=True, return_token_type_ids=True, verbose=False)
+    for text, ids, types, ours in zip(
+        plain, expected["input_ids"], expected["token_type_ids"], encoder.encode_batch(plain), strict=True
+    ):
+        _same(folder, text, (ours.ids, ours.type_ids), (ids, types))
+        _same(
+            folder,
+            text,
+            encoder.encode(text),
+            tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"],
+        )
+    pairs = list(zip(plain, reversed(plain), strict=True))[:200]
+    first, second = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    expected = tokenizer(first, second, return_token_type_ids=True, verbose=False)
+    for text, ids, types, ours in zip(
+        first,
+        expected["input_ids"],
+        expected["token_type_ids"],
+        encoder.encode_batch(first, second),
+        strict=True,
+    ):
+        _same(folder, text, (ours.ids, ours.type_ids), (ids, types))
+    if not expected_names_are_text(encoder, names):
+        raise MismatchError(f"{folder}: the name of a special token in a text becomes a special token")
+
+
+def expected_names_are_text(encoder: Encoder, names: Iterable[str]) -> bool:
+    """Whether texts that hold the names of special tokens are encoded without special tokens."""
+    forbidden = {encoder.cls, encoder.sep, encoder.pad, encoder.mask}
+    return all(
+        forbidden.isdisjoint(encoder.encode(text))
+        and forbidden.isdisjoint(encoder.encode_words(text.split())[0])
+        for name in names
+        for text in (name, f"un {name} dos", f"un{name}dos", name.upper(), name.lower())
+    )
+
+
+def _same(folder: Path, text: str, ours: Any, theirs: Any) -> None:
+    if ours != theirs:
+        raise MismatchError(
+            f"{folder}: {ENCODER_FILE} and the tokenizer loaded from the folder differ on {json.dumps(text)[:200]}: "
+            f"{str(ours)[:200]} against {str(theirs)[:200]}"
+        )

@@ -1,0 +1,28 @@
+"""Train a vocabulary on the cleaned corpus."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.settings.program import check_digest, load_resolved
+from ligero.tokenizers.training import train_tokenizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    parser.add_argument("--tokenizer", required=True, help="id of the vocabulary in the configuration")
+    parser.add_argument("--corpus", type=Path, required=True, help="clean text to train on")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the vocabulary")
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
+    args = parser.parse_args()
+
+    settings = load_resolved(args.config).tokenizers[args.tokenizer]
+    check_digest(settings, args.expect)
+    train_tokenizer(settings, args.corpus, args.out)
+
+
+if __name__ == "__main__":
+    run_program(main)
