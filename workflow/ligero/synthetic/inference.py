@@ -17,7 +17,10 @@ LABELS = ("entailment", "neutral", "contradiction")
 VERBS = ("comprar", "vender", "perder", "encontrar")
 PLACES = ("en el:obra", "en el:paraje", "en loc")
 TIMES = ("ayer", "el/DET day", "por la/DET mañana", "en month")
-RELATIVES = tuple(n.singular for n in lx.NOUNS["familia"])
+RELATIVES = ("padre", "madre", "hermano", "hermana")
+STATES = lx.ANTONYMS[:2]
+NUMBERS = ("dos", "tres", "cuatro")
+CAUSES = ("por la/DET fiesta/NOUN", "por la/DET lluvia/NOUN", "desde el/DET lunes/NOUN")
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,9 @@ def scenes(voice: Voice) -> Triple:
     kind = rng.choice(tuple(lx.HYPERNYMS))
     narrow, wide = rng.choice(lx.NOUNS[kind]), lx.HYPERNYMS[kind]
     who = entity("first", rng) if rng.random() < 0.5 else noun_phrase("el", rng.choice(lx.NOUNS["oficio"]))
-    denied, is_wide = rng.random() < 0.4, rng.random() < 0.4
-    numbers = rng.sample(list(lx.NUMBER_WORDS.values()), 2)
-    extra = _extra(rng) if rng.random() < 0.5 else ""
+    denied, is_wide = rng.random() < 0.5, rng.random() < 0.4
+    numbers = rng.sample(NUMBERS, 2)
+    extra = _extra(rng) if rng.random() < 0.65 else ""
     place = _settled(rng.choice(PLACES), rng)
     premise = Scene(
         who,
@@ -102,16 +105,16 @@ def scenes(voice: Voice) -> Triple:
         )
     else:
         widened = wide if rng.random() < 0.6 else premise.thing
-        entailed = _with(premise, thing=widened, extra=extra if rng.random() < 0.5 else "", place="")
+        entailed = _with(premise, thing=widened, extra=extra if rng.random() < 0.75 else "", place="")
         added = _extra(rng, avoid=extra)
         if is_wide and rng.random() < 0.6:
             neutral = _with(premise, thing=narrow, place="")
         else:
             neutral = _with(premise, extra=added, place="")
-    if not denied and rng.random() < 0.35:
+    if not denied and rng.random() < 0.2:
         against = _with(premise, number=numbers[1], place="", extra=extra if rng.random() < 0.5 else "")
     else:
-        against = _with(premise, denied=not denied, place="" if denied else place, place_first=False)
+        against = _with(premise, denied=not denied, place="")
     parts = dict(zip(LABELS, (entailed, neutral, against), strict=True))
     return Triple(premise.text(voice), {k: s.text(voice) for k, s in parts.items()}, "fiction")
 
@@ -124,7 +127,7 @@ def states(voice: Voice) -> Triple:
     """The square was empty: antonyms contradict each other, with a denial they agree."""
     rng = voice.rng
     place = rng.choice(lx.NOUNS["obra"])
-    one, other = rng.choice(lx.ANTONYMS)[:: rng.choice((1, -1))]
+    one, other = rng.choice(STATES)[:: rng.choice((1, -1))]
     city = _settled("loc", rng)
     when = _settled(rng.choice(TIMES), rng)
     form, contrary = one.form(place.gender, False), other.form(place.gender, False)
@@ -134,16 +137,44 @@ def states(voice: Voice) -> Triple:
     premise = f"> $P de {city} {'no ' * denied}v:estar.impf {shown}/ADJ {when} ."
     if rng.random() < 0.5:
         premise = f"{when} , > $P de {city} {'no ' * denied}v:estar.impf {shown}/ADJ ."
-    third = rng.choice([pair for pair in lx.ANTONYMS if pair[0] is not one and pair[1] is not one])
-    unknown = rng.choice(third).form(place.gender, False)
-    same, opposite = f"$P v:estar.impf {form}/ADJ .", f"$P v:estar.impf {contrary}/ADJ ."
+    same, opposite = f"$P v:estar.impf {form}/ADJ", f"$P v:estar.impf {contrary}/ADJ"
     if denied and rng.random() < 0.5:
-        same, opposite = f"$P no v:estar.impf {contrary}/ADJ .", f"$P no v:estar.impf {form}/ADJ ."
-    patterns = (same, f"$P v:estar.impf {unknown}/ADJ .", opposite)
-    texts = [say(p, voice, **bound) for p in patterns]
+        same, opposite = f"$P no v:estar.impf {contrary}/ADJ", f"$P no v:estar.impf {form}/ADJ"
+    if rng.random() < 0.35:
+        third = rng.choice([pair for pair in STATES if pair[0] is not one and pair[1] is not one])
+        unknown = f"$P v:estar.impf {rng.choice(third).form(place.gender, False)}/ADJ"
+    else:
+        unknown = f"{same} {rng.choice(CAUSES)}"
+    patterns = (same, unknown, opposite)
+    texts = [say(p + " .", voice, **bound) for p in patterns]
     return Triple(say(premise, voice, **bound), dict(zip(LABELS, texts, strict=True)), "travel")
+
+
+def contrasts(voice: Voice) -> Triple:
+    """One of two deeds is denied: which one the *no* belongs to is a matter of its place only."""
+    rng = voice.rng
+    who = entity("first", rng)
+    verbs = rng.sample(VERBS, 3)
+    things = [noun_phrase("bare", rng.choice(lx.NOUNS[kind])) for kind in rng.sample(tuple(lx.HYPERNYMS), 2)]
+    denied = rng.randrange(2)
+    bound = {"W": who, "T": things[0], "U": things[1]}
+
+    def deed(verb: str, what: str, no: bool) -> str:
+        return f"{'no ' * no}v:{verb}.pret ${what}"
+
+    premise = f"$W {deed(verbs[0], 'T', denied == 0)} , pero {deed(verbs[1], 'U', denied == 1)} ."
+    asked = rng.randrange(2)
+    truth = denied == asked
+    what = "TU"[asked]
+    patterns = (
+        f"$W {deed(verbs[asked], what, truth)} .",
+        f"$W {deed(verbs[2], what, rng.random() < 0.5)} .",
+        f"$W {deed(verbs[asked], what, not truth)} .",
+    )
+    texts = [say(p, voice, **bound) for p in patterns]
+    return Triple(say(premise, voice, **bound), dict(zip(LABELS, texts, strict=True)), "telephone")
 
 
 def draw_triple(rng: random.Random) -> Triple:
     """A premise of a random kind with its three hypotheses."""
-    return rng.choices((scenes, states), (70, 30))[0](Voice(rng))
+    return rng.choices((scenes, states, contrasts), (65, 20, 15))[0](Voice(rng))
