@@ -161,9 +161,15 @@ def _by_window(student: TokenLayout, teacher: TokenLayout, answers: AnswerAlignm
 def _match(
     student: TokenLayout, our_keys: Ints, our_index: Ints, their_keys: Ints, their_index: Ints
 ) -> Pairs:
-    """Pair entries of equal key, in the student's order; of several with one key on a side the first is taken."""
-    _, ours, theirs = np.intersect1d(our_keys, their_keys, return_indices=True)
-    entries, sources = our_index[ours], their_index[theirs]
+    """Pair entries of equal key, in the student's order; of several with one key in a feature the first is taken."""
+    known, first = np.unique(their_keys, return_index=True)
+    place = np.minimum(np.searchsorted(known, our_keys), max(len(known) - 1, 0))
+    found = np.flatnonzero(known[place] == our_keys) if len(known) else np.zeros(0, np.int64)
+    entries, sources = our_index[found], their_index[first[place[found]]]
+    # Several windows of the student may look into one of the teacher's: keys are unique in a feature only.
+    in_feature = student.features[entries] * (np.int64(len(known)) + 1) + place[found]
+    _, kept = np.unique(in_feature, return_index=True)
+    entries, sources = entries[kept], sources[kept]
     order = np.argsort(entries)
     entries, sources = entries[order], sources[order]
     counts = np.bincount(student.features[entries], minlength=len(student))
@@ -188,7 +194,7 @@ def _first_subwords(layout: TokenLayout) -> Flags:
 
 def _window_spans(layout: TokenLayout) -> tuple[Ints, Ints]:
     """First and last character of each window's context; an empty context has (0, 0)."""
-    big = np.iinfo(np.int64).max
+    big = np.iinfo(np.int32).max
     context = layout.starts >= 0
     # Every feature has at least its [CLS] entry, so no segment of reduceat is empty.
     begins = np.minimum.reduceat(np.where(context, layout.starts, big), layout.offsets[:-1])
