@@ -6,6 +6,7 @@ that changes re-runs exactly the jobs whose digest it changes, and no job can re
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -238,6 +239,7 @@ def stage_options(study: Study, regime: Regime) -> TrainingOptions:
     return study.distillation.options
 
 
+@cache
 def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
     """All trials of a model over its tasks, in a stable order."""
     stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
@@ -267,6 +269,7 @@ def _points(grid: Grid) -> list[tuple[int, int, str]]:
     return list(product(grid.batch_size, grid.epochs, grid.learning_rate))
 
 
+@cache
 def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
     """A model's trials cut into shards of `trials_per_job`."""
     stage = study.fine_tuning if regime == "fine-tuning" else study.distillation

@@ -91,6 +91,10 @@ class Study(Settings):
     left_out: dict[Identifier, str] = Field(default_factory=dict)
     """Models left out of this run with the reason; filled by the workflow where local weights are not there."""
 
+    def __hash__(self) -> int:
+        """By identity, so that plans are cached for one study; hashing its contents costs more than planning."""
+        return id(self)
+
     @model_validator(mode="after")
     def _references_exist(self) -> Study:
         problems = [*self._dangling(), *self._clashes()]
