@@ -8,6 +8,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -35,7 +36,40 @@ def safe_member(name: str) -> bool:
     )
 
 
-def members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+@contextmanager
+def _readable(archive: Path) -> Iterator[None]:
+    """Turn whatever the libraries raise about a damaged archive into a DataError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(archive, None, "no such file.") from error
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        OSError,
+        RuntimeError,
+    ) as error:
+        raise DataError(
+            archive, None, f"cannot be read as an archive: {error}.", "Fetch it again."
+        ) from error
+
+
+class MemberStream:
+    """The bytes of one member."""
+
+    def __init__(self, archive: Path, stream: IO[bytes]) -> None:
+        self._archive, self._stream = archive, stream
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, or all; DataError where the archive is damaged or ends early."""
+        with _readable(self._archive):
+            return self._stream.read(size)
+
+
+def members(archive: Path) -> Iterator[tuple[str, int, MemberStream]]:
     """Yield (name, size in bytes, stream) of every regular file of an archive, in archive order.
 
     Each stream must be read before the next member is asked for. Links and devices are passed over, and a name that
@@ -46,25 +80,14 @@ def members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     """
     kind = _members_of_zip if archive.name.endswith(".zip") else _members_of_tar
     if not is_archive(archive):
-        raise DataError(
-            archive, None, f"unknown kind of archive; expected one of {', '.join(ARCHIVE_SUFFIXES)}."
-        )
-    try:
+        expected = ", ".join(ARCHIVE_SUFFIXES)
+        raise DataError(archive, None, f"unknown kind of archive; expected one of {expected}.")
+    with _readable(archive):
         for name, size, stream in kind(archive):
             if not safe_member(name):
-                raise DataError(
-                    archive,
-                    None,
-                    f"unsafe member name {name!r} (absolute, or with '..').",
-                    "Do not use this archive.",
-                )
-            yield name, size, stream
-    except (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise DataError(archive, None, "no such file.") from error
-        raise DataError(
-            archive, None, f"cannot be read as an archive: {error}.", "Fetch it again."
-        ) from error
+                problem = f"unsafe member name {name!r} (absolute, or with '..')."
+                raise DataError(archive, None, problem, "Do not use this archive.")
+            yield name, size, MemberStream(archive, stream)
 
 
 def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -106,7 +129,7 @@ def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def open_member(archive: Path, member: str) -> Iterator[tuple[int, IO[bytes]]]:
+def open_member(archive: Path, member: str) -> Iterator[tuple[int, MemberStream]]:
     """Open one file of an archive as (size in bytes, stream).
 
     Raises:

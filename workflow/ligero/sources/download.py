@@ -73,6 +73,7 @@ class _Part:
         self.note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
 
     def discard(self) -> None:
+        self.sha256, self.size, self.validator = hashlib.sha256(), 0, None
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
 
@@ -119,6 +120,8 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
 
     timeout = httpx.Timeout(patience.read_timeout, connect=patience.connect_timeout)
     failures = 0
+    if part.size and part.size == expected.size:  # killed between the last byte and the file's final name
+        return
     with httpx.Client(follow_redirects=True, timeout=timeout, headers={"User-Agent": "ligero"}) as client:
         while True:
             before, wait = part.size, None
@@ -161,7 +164,10 @@ def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation)
             part.restart(url, None)
             return False
         response.raise_for_status()
-        if response.status_code == 206 and _range_start(response) == part.size and part.size:
+        if response.status_code == 206:
+            if _range_start(response) != part.size:  # not what was asked for: begin again, without a range
+                part.restart(url, None)
+                return False
             total = _total_length(response)
         else:
             part.restart(url, _validator(response))
@@ -181,7 +187,7 @@ def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation)
 def _receive(response: httpx.Response, part: _Part, total: int | None) -> None:
     with part.path.open("ab") as handle, progress(total=total, label=part.path.name[1:-5], unit="B") as bar:
         bar.update(part.size)
-        for chunk in response.iter_raw(CHUNK):
+        for chunk in response.iter_raw():  # as it arrives, so that a kill loses next to nothing
             handle.write(chunk)
             handle.flush()
             part.sha256.update(chunk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -15,10 +16,13 @@ from ligero.common.files import atomic_path
 from ligero.common.hashing import CHUNK, sha256_file
 from ligero.common.progress import progress
 from ligero.settings.sources import Source
-from ligero.sources.archives import open_member
+from ligero.sources.archives import MemberStream, open_member
 from ligero.sources.checksums import Expectation, SourcesLock, exclusive
 from ligero.sources.download import Patience, check_disk_space, download
 from ligero.sources.errors import ChecksumError, FetchError, NotThereError
+
+WORTH_A_BAR = 32 << 20
+"""Copies below this size (bytes) are done before a progress bar could be read."""
 
 
 @dataclass(frozen=True)
@@ -168,18 +172,20 @@ def _copy(origin: Path, destination: Path, expected: Expectation) -> tuple[str, 
 
 
 def _write(
-    stream: IO[bytes], size: int, destination: Path, expected: Expectation, what: str
+    stream: IO[bytes] | MemberStream, size: int, destination: Path, expected: Expectation, what: str
 ) -> tuple[str, int]:
     """Stream to `destination`, verified before it gets its name."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     check_disk_space(destination.parent, size, what)
     sha256, written = hashlib.sha256(), 0
-    with atomic_path(destination) as temporary, progress(total=size, label=destination.name, unit="B") as bar:
-        with temporary.open("wb") as handle:
+    with atomic_path(destination) as temporary:
+        bar = progress(total=size, label=destination.name, unit="B") if size >= WORTH_A_BAR else None
+        with temporary.open("wb") as handle, bar or nullcontext():
             while chunk := stream.read(CHUNK):
                 handle.write(chunk)
                 sha256.update(chunk)
                 written += len(chunk)
-                bar.update(len(chunk))
+                if bar is not None:
+                    bar.update(len(chunk))
         expected.check(what, sha256.hexdigest(), written)
     return sha256.hexdigest(), written

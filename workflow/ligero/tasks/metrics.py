@@ -80,22 +80,32 @@ def accuracy(references: Sequence[int | str], predictions: Sequence[int | str]) 
 # --- tagging ----------------------------------------------------------------------------------------------------------
 
 
-def chunks(tags: Sequence[str]) -> set[tuple[str, int, int]]:
-    """Chunks (type, first word, last word) of a sentence's tags, exactly as seqeval 1.2.2 finds them by default.
+Chunk = tuple[str, int, int]
+"""(type, first word, last word); words are numbered through all sentences, with one place between two sentences."""
+
+
+def chunks(sentences: Sequence[Sequence[str]]) -> list[set[Chunk]]:
+    """The chunks that end in each sentence, exactly as seqeval 1.2.2 finds them by default.
 
     Follows conlleval: the first letter is the prefix, the rest (without a hyphen) the type. A chunk begins at B or S,
     after E or S, and wherever a type appears after another; plain UPOS tags are taken apart likewise, so that SCONJ
     and CCONJ get the same type CONJ, and a run of equal tags is mostly one chunk (FACTS.md, "Fine-tuning").
+
+    seqeval joins all sentences, an O after each, and that shows: the tag X has the same (empty) type as O, so an X at
+    a sentence's edge neither begins nor ends a chunk. Sentences are therefore read as one sequence here too.
     """
-    found: set[tuple[str, int, int]] = set()
-    prefix, kind, begin = "O", "", 0
-    for position, tag in enumerate([*tags, "O"]):
-        next_prefix, next_kind = _parts(tag)
-        if _ends(prefix, kind, next_prefix, next_kind):
-            found.add((kind, begin, position - 1))
-        if _begins(prefix, kind, next_prefix, next_kind):
-            begin = position
-        prefix, kind = next_prefix, next_kind
+    prefix, kind, begin, position = "O", "", 0, 0
+    found: list[set[Chunk]] = []
+    for tags in sentences:
+        ending: set[Chunk] = set()
+        for tag in (*tags, "O"):
+            next_prefix, next_kind = _parts(tag)
+            if _ends(prefix, kind, next_prefix, next_kind):
+                ending.add((kind, begin, position - 1))
+            if _begins(prefix, kind, next_prefix, next_kind):
+                begin = position
+            prefix, kind, position = next_prefix, next_kind, position + 1
+        found.append(ending)
     return found
 
 
@@ -132,10 +142,11 @@ def score_tagging(references: Sequence[Sequence[str]], predictions: Sequence[Seq
     if len(references) != len(predictions):
         raise MismatchError(f"{len(predictions)} predicted sentences for {len(references)}")
     units = np.zeros((len(references), 5))
+    chunked = zip(chunks(references), chunks(predictions), strict=True)
     for row, (gold, predicted) in enumerate(zip(references, predictions, strict=True)):
         if len(gold) != len(predicted):
             raise MismatchError(f"sentence {row + 1}: {len(predicted)} predicted tags for {len(gold)} words")
-        gold_chunks, predicted_chunks = chunks(gold), chunks(predicted)
+        gold_chunks, predicted_chunks = next(chunked)
         units[row] = (
             len(gold_chunks & predicted_chunks),
             len(predicted_chunks),

@@ -1,0 +1,183 @@
+"""Downloads from a real HTTP server that misbehaves in every way that servers do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from ligero.sources import download as download_module
+from ligero.sources.checksums import Expectation
+from ligero.sources.download import Patience, download
+from ligero.sources.errors import ChecksumError, FetchError, NotThereError
+
+from .scripted_server import BODY, Server
+
+SUM = hashlib.sha256(BODY).hexdigest()
+NOTHING = Expectation(None, None)
+QUICK = Patience(attempts=4, first_wait=0.0, read_timeout=5.0, sleep=lambda seconds: None)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.http.shutdown()
+    running.http.server_close()
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What lies in a folder beside lock guards."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".guard"))
+
+
+def test_a_whole_file_arrives(server: Server, tmp_path: Path) -> None:
+    assert download(server.url, tmp_path / "f", Expectation(SUM, len(BODY)), QUICK) == (SUM, len(BODY))
+    assert leftovers(tmp_path) == ["f"]
+
+
+def test_cut_connections_are_resumed_without_fetching_anything_twice(server: Server, tmp_path: Path) -> None:
+    server.steps = [server.cut, server.cut, server.cut, server.whole]
+    download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert [request.get("Range") for request in server.requests] == [
+        None, "bytes=300000-", "bytes=600000-", "bytes=900000-",
+    ]  # fmt: skip
+    assert server.served == len(BODY)
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    def changed(handler: BaseHTTPRequestHandler) -> None:
+        server.etag = '"v2"'
+        server.whole(handler)
+
+    server.steps = [server.cut, changed]
+    download(server.url, tmp_path / "f", NOTHING, QUICK)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert server.served == len(BODY) + 300_000
+
+
+def test_a_server_without_ranges_is_asked_for_everything(server: Server, tmp_path: Path) -> None:
+    def ignores_ranges(handler: BaseHTTPRequestHandler) -> None:
+        del handler.headers["Range"]
+        server.whole(handler)
+
+    server.steps = [server.cut, ignores_ranges]
+    download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+def test_unavailable_then_there(server: Server, tmp_path: Path) -> None:
+    waited: list[float] = []
+    server.steps = [server.status(503, Retry_After="7"), server.status(503), server.whole]
+    patience = Patience(attempts=4, first_wait=1.0, sleep=waited.append)
+    download(server.url, tmp_path / "f", NOTHING, patience)
+    assert waited == [7.0, 2.0]
+
+
+def test_given_up_after_all_attempts(server: Server, tmp_path: Path) -> None:
+    server.steps = [server.status(503)]
+    with pytest.raises(
+        FetchError, match="given up after 4 attempts without progress; the server answered 503"
+    ):
+        download(server.url, tmp_path / "f", NOTHING, QUICK)
+    assert len(server.requests) == 4
+
+
+def test_not_found_and_forbidden_are_not_retried(server: Server, tmp_path: Path) -> None:
+    server.steps = [server.status(404)]
+    with pytest.raises(NotThereError, match="404"):
+        download(server.url, tmp_path / "f", NOTHING, QUICK)
+    server.steps = [server.status(403)]
+    with pytest.raises(FetchError, match="403 Forbidden"):
+        download(server.url, tmp_path / "f", NOTHING, QUICK)
+    assert len(server.requests) == 2
+
+
+def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
+    server.steps = [server.status(302, Location="/elsewhere"), server.whole]
+    download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert [request["path"] for request in server.requests] == ["/file.bin", "/elsewhere"]
+
+
+def test_a_wrong_checksum_names_both_sums_and_keeps_nothing(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ChecksumError) as caught:
+        download(server.url, tmp_path / "f", Expectation("0" * 64, None, "registry of sources"), QUICK)
+    assert "0" * 64 in str(caught.value) and SUM in str(caught.value)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_wrong_size_is_refused_before_anything_is_transferred(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ChecksumError, match=r"expected 5 bytes .* announces 1,048,576"):
+        download(server.url, tmp_path / "f", Expectation(None, 5), QUICK)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_wrong_half_from_an_earlier_run_is_dropped_and_all_fetched_anew(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / ".f.part").write_bytes(b"x" * 1000)
+    (tmp_path / ".f.part.json").write_text(json.dumps({"url": server.url, "validator": None}))
+    download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert (tmp_path / "f").read_bytes() == BODY
+    assert [request.get("Range") for request in server.requests] == ["bytes=1000-", None]
+
+
+def test_a_full_disk_is_noticed_before(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(FetchError, match=r"1,048,576 bytes needed in .*free"):
+        download(server.url, tmp_path / "f", NOTHING, QUICK)
+
+
+def test_a_server_that_falls_silent_counts_as_cut(server: Server, tmp_path: Path) -> None:
+    def stalls(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(BODY)))
+        handler.send_header("ETag", server.etag)
+        handler.end_headers()
+        server.send(handler, BODY[:100_000])
+        time.sleep(1.0)
+
+    server.steps = [stalls, server.whole]
+    patience = Patience(attempts=2, first_wait=0.0, read_timeout=0.2, sleep=lambda seconds: None)
+    download(server.url, tmp_path / "f", Expectation(SUM, None), patience)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
+def test_killed_ten_times_it_ends_with_the_right_file(server: Server, tmp_path: Path) -> None:
+    """kill -9 at ten moments of one download: every start goes on from where the last one was."""
+    config = tmp_path / "fetch.py"
+    config.write_text(
+        "from pathlib import Path\n"
+        "from ligero.sources.checksums import Expectation\n"
+        "from ligero.sources.download import download\n"
+        f"download({server.url!r}, Path({str(tmp_path / 'f')!r}), Expectation({SUM!r}, None))\n"
+    )
+    server.steps = [lambda handler: server.whole(handler, pause=0.01)]
+    kills = 0
+    environment = {"PYTHONPATH": str(ROOT / "workflow"), "PATH": "/usr/bin:/bin"}
+    part, before = tmp_path / ".f.part", 0
+    while not (tmp_path / "f").exists():
+        process = subprocess.Popen([sys.executable, str(config)], env=environment, stderr=subprocess.DEVNULL)
+        while process.poll() is None and kills < 10:
+            if part.exists() and part.stat().st_size > before:
+                before = part.stat().st_size
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            time.sleep(0.002)
+        process.wait()
+    assert kills == 10
+    assert (tmp_path / "f").read_bytes() == BODY
+    # Only what was under way in sockets and buffers when a kill came can have been sent twice.
+    assert server.served <= len(BODY) + kills * 4 * (1 << 16)
