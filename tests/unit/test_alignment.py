@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.unit.toy_distillation import toy_split
 
 from ligero.common.errors import MismatchError
 from ligero.distillation.alignment import Pairs, align
 from ligero.distillation.token_layout import TokenLayout, layout_of, ragged_indices
-from tests.unit.toy_distillation import toy_split
 
 
 def entries(pairs: Pairs, layout: TokenLayout) -> np.ndarray:
     """Index into the student's layout of every pair."""
     feature = np.repeat(np.arange(len(layout)), np.diff(pairs.offsets))
-    flat = {(int(f), int(p)): i for i, (f, p) in enumerate(zip(layout.features, layout.positions, strict=True))}
+    flat = {
+        (int(f), int(p)): i for i, (f, p) in enumerate(zip(layout.features, layout.positions, strict=True))
+    }
     return np.array([flat[int(f), int(p)] for f, p in zip(feature, pairs.positions, strict=True)])
 
 
@@ -34,12 +36,17 @@ def test_an_example_without_logits_is_refused() -> None:
 
 
 def test_tagging_pairs_equal_words_of_equal_examples() -> None:
-    student, teacher = layout_of(toy_split("token_classification", 2)), layout_of(toy_split("token_classification", 3))
+    student, teacher = (
+        layout_of(toy_split("token_classification", 2)),
+        layout_of(toy_split("token_classification", 3)),
+    )
     alignment = align(student, teacher, "token_classification", False)
     (pairs,) = alignment.pairs
     ours = entries(pairs, student)
     assert (student.words[ours] == teacher.words[pairs.sources]).all()
-    assert (student.examples[student.features[ours]] == teacher.examples[teacher.features[pairs.sources]]).all()
+    assert (
+        student.examples[student.features[ours]] == teacher.examples[teacher.features[pairs.sources]]
+    ).all()
     assert alignment.counts == {
         "matched": student.entries,
         "student_words_without_teacher": 0,
@@ -75,17 +82,27 @@ def test_answers_pair_equal_characters_of_one_window(mode: str, lengths: tuple[i
     alignment = align(student, teacher, "question_answering", False, mode)
     for number, pairs in enumerate(alignment.pairs):
         ours = entries(pairs, student)
-        same_example = student.examples[student.features[ours]] == teacher.examples[teacher.features[pairs.sources]]
+        same_example = (
+            student.examples[student.features[ours]] == teacher.examples[teacher.features[pairs.sources]]
+        )
         assert same_example.all()
         column = "ends" if number and mode == "boundary" else "starts"
         assert (getattr(student, column)[ours] == getattr(teacher, column)[pairs.sources]).all()
         # [CLS], which says "no answer here", always has its counterpart.
-        assert (np.bincount(student.features[ours][student.starts[ours] < 0], minlength=len(student)) == 1).all()
+        assert (
+            np.bincount(student.features[ours][student.starts[ours] < 0], minlength=len(student)) == 1
+        ).all()
         windows = teacher.features[pairs.sources]
         for feature in range(len(student)):
             assert len(set(windows[pairs.offsets[feature] : pairs.offsets[feature + 1]])) == 1
     if lengths == (64, 64):
-        words = len({(int(e), int(w)) for e, w in zip(student.examples[student.features], student.words, strict=True) if w >= 0})
+        words = len(
+            {
+                (int(e), int(w))
+                for e, w in zip(student.examples[student.features], student.words, strict=True)
+                if w >= 0
+            }
+        )
         if mode == "first_subword":
             assert alignment.counts["matched"] == words + len(student)
         assert alignment.counts["student_tokens_outside_teacher_window"] == 0
@@ -117,13 +134,18 @@ def test_a_window_that_begins_inside_a_word_has_no_first_subword_there() -> None
     ours = entries(alignment.pairs[0], student)
     context = ours[student.starts[ours] >= 0]
     begins: dict[tuple[int, int], int] = {}
-    for example, word, start in zip(student.examples[student.features], student.words, student.starts, strict=True):
+    for example, word, start in zip(
+        student.examples[student.features], student.words, student.starts, strict=True
+    ):
         if word >= 0:
             key = (int(example), int(word))
             begins[key] = min(begins.get(key, start), start)
     cut = 0
     for entry in context:
-        assert student.starts[entry] == begins[int(student.examples[student.features[entry]]), int(student.words[entry])]
+        assert (
+            student.starts[entry]
+            == begins[int(student.examples[student.features[entry]]), int(student.words[entry])]
+        )
     for feature in range(len(student)):
         first = student.offsets[feature] + 1
         cut += student.starts[first] > begins[int(student.examples[feature]), int(student.words[first])]

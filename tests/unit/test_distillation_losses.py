@@ -45,9 +45,14 @@ def test_kl_is_torch_batchmean_times_temperature_squared() -> None:
 
 
 def test_mse_is_on_raw_logits_and_ignores_the_temperature() -> None:
-    expected = sum((s - t) ** 2 for s, t in zip(STUDENT.flatten().tolist(), TEACHER.flatten().tolist(), strict=True)) / 6
+    expected = (
+        sum((s - t) ** 2 for s, t in zip(STUDENT.flatten().tolist(), TEACHER.flatten().tolist(), strict=True))
+        / 6
+    )
     for temperature in (1.0, 5.0):
-        assert distillation_loss(STUDENT, TEACHER, "mse", temperature).item() == pytest.approx(expected, rel=1e-6)
+        assert distillation_loss(STUDENT, TEACHER, "mse", temperature).item() == pytest.approx(
+            expected, rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("kind", ["kl", "ce", "mse"])
@@ -78,7 +83,9 @@ def test_an_entry_without_counterpart_renormalises_the_teacher_and_gives_finite_
         assert loss.item() == pytest.approx(((1 - 2) ** 2 + 0.5**2) / 2)
         return
     p = softmax([2.0, 0.0], 1.0)
-    q = softmax([1.0, 0.3, 0.5], 1.0)  # the student keeps the entry that the teacher lacks, and learns that it is unlikely
+    q = softmax(
+        [1.0, 0.3, 0.5], 1.0
+    )  # the student keeps the entry that the teacher lacks, and learns that it is unlikely
     assert student.grad[0, 1] > 0
     entropy = sum(a * math.log(a) for a in p) if kind == "kl" else 0.0
     assert loss.item() == pytest.approx(entropy - p[0] * math.log(q[0]) - p[1] * math.log(q[2]), rel=1e-5)

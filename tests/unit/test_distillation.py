@@ -1,0 +1,242 @@
+"""Distillation as a whole: cached equals live, a student of its teacher's size becomes its teacher, teachers are chosen."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.toy_distillation import options, toy_model, toy_split
+
+from ligero.common.errors import ConfigurationError
+from ligero.distillation.alignment import align
+from ligero.distillation.caching import entry_logits
+from ligero.distillation.objective import DistillationObjective, valid_positions
+from ligero.distillation.targets import CachedTargets, LiveTargets
+from ligero.distillation.teachers import PUBLISHED, choose_teacher
+from ligero.distillation.token_layout import layout_of
+from ligero.settings.jobs import TeacherJob, Trial
+from ligero.training.batches import epoch_batches
+from ligero.training.evaluate import predict
+from ligero.training.objective import GoldObjective
+from ligero.training.trial import TrialSpec, Validation, run_trial
+
+TYPES = ("sequence_classification", "token_classification", "question_answering")
+
+
+def targets_of(task_type: Any, size: int, mode: str, teacher: Any, **split: Any) -> tuple[Any, Any, Any]:
+    """The student's split, and the cached and the live targets of a teacher whose pieces have 2 letters."""
+    ours, theirs = toy_split(task_type, size, **split), toy_split(task_type, 2, **split)
+    layout = layout_of(theirs)
+    alignment = align(layout_of(ours), layout, task_type, size == 2, mode)  # type: ignore[arg-type]
+    cached = CachedTargets(alignment, entry_logits(theirs, layout, predict(teacher, theirs)))
+    return ours, cached, LiveTargets(alignment, layout, theirs, teacher, 0)
+
+
+def curve(
+    folder: Path, task_type: Any, split: Any, targets: Any, *, epochs: int = 2, **objective: Any
+) -> dict[str, Any]:
+    settings = {"alpha": 0.0, "temperature": 1.0, "kind": "kl", **objective}
+    trial = Trial(model="toy", task="toy", batch_size=8, epochs=epochs, learning_rate="1e-3", seed=1)
+    return run_trial(
+        TrialSpec(trial, options(), folder, "x", patience=10),
+        DistillationObjective(task_type, targets, **settings),
+        load_model=lambda: toy_model(task_type, seed=5),
+        save_model=lambda model, path: model.save_pretrained(path),
+        train=split,
+        validation=Validation(split, lambda predictions: 0.0),
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.mark.parametrize("task_type", TYPES)
+@pytest.mark.parametrize(("size", "mode"), [(2, "first_subword"), (3, "first_subword"), (3, "boundary")])
+def test_cached_and_live_teacher_give_the_same_training_curve(
+    task_type: Any, size: int, mode: str, tmp_path: Path
+) -> None:
+    teacher = toy_model(task_type, seed=9)
+    split, cached, live = targets_of(task_type, size, mode, teacher, max_length=20)
+    objective = {"alpha": 0.3, "temperature": 2.0}
+    curves = [
+        curve(tmp_path / name, task_type, split, targets, **objective)["curve"]
+        for name, targets in (("cached", cached), ("live", live))
+    ]
+    for a, b in zip(*curves, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["kl", "ce", "mse"])
+@pytest.mark.parametrize("task_type", TYPES)
+def test_a_student_of_its_teachers_size_becomes_its_teacher(task_type: Any, kind: Any) -> None:
+    teacher = toy_model(task_type, seed=9)
+    split, cached, _ = targets_of(task_type, 2, "first_subword", teacher, count=16)
+    student = toy_model(task_type, seed=3)
+    objective = DistillationObjective(task_type, cached, alpha=0.0, temperature=1.0, kind=kind)
+
+    def distance() -> float:
+        ours, theirs = (probabilities(model, split) for model in (student, teacher))
+        return float(np.abs(ours - theirs).mean())
+
+    before = distance()
+    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-2, weight_decay=0.0)
+    for epoch in range(60):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-2 * (1 - epoch / 60)
+        for rows in epoch_batches(split.lengths, 8, epoch, options()):
+            batch = split.batch(rows, 0)
+            loss = objective(student(input_ids=batch.input_ids, attention_mask=batch.attention_mask), batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert distance() < 0.15 * before
+
+
+def probabilities(model: Any, split: Any) -> np.ndarray:
+    layout = layout_of(split)
+    logits = entry_logits(split, layout, predict(model, split)).astype(np.float64)
+    if split.task_type == "question_answering":
+        sums = np.add.reduceat(np.exp(logits), layout.offsets[:-1], axis=0)
+        return np.exp(logits) / sums[layout.features]
+    return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+
+
+def outputs_of(model: Any, batch: Any) -> Any:
+    return model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+
+
+@pytest.mark.parametrize("task_type", TYPES)
+def test_alpha_one_is_the_gold_loss(task_type: Any) -> None:
+    split, cached, _ = targets_of(task_type, 3, "first_subword", toy_model(task_type, seed=9))
+    batch = split.batch(np.arange(8), 0)
+    outputs = outputs_of(toy_model(task_type, seed=1), batch)
+    objective = DistillationObjective(task_type, cached, alpha=1.0, temperature=3.0, kind="kl")
+    assert objective(outputs, batch).item() == GoldObjective(task_type)(outputs, batch).item()
+
+
+@pytest.mark.parametrize("task_type", TYPES)
+def test_padding_changes_no_loss_and_micro_batches_add_up(task_type: Any) -> None:
+    split, cached, _ = targets_of(task_type, 3, "first_subword", toy_model(task_type, seed=9), max_length=18)
+    model = toy_model(task_type, seed=1).eval()
+    objective = DistillationObjective(task_type, cached, alpha=0.0, temperature=2.0, kind="kl")
+    whole = split.batch(np.arange(12), 0)
+    parts = [split.batch(np.arange(start, start + 3), 0) for start in range(0, 12, 3)]
+    losses = [objective(outputs_of(model, part), part).item() * objective.weight(part) for part in parts]
+    together = objective(outputs_of(model, whole), whole).item()
+    assert sum(losses) / sum(objective.weight(part) for part in parts) == pytest.approx(together, rel=1e-4)
+
+
+def test_answer_loss_averages_start_and_end_over_tokens_without_padding() -> None:
+    teacher = toy_model("question_answering", seed=9)
+    split, cached, _ = targets_of("question_answering", 2, "first_subword", teacher)
+    batch = split.batch(np.arange(6), 0)
+    student, theirs = (outputs_of(toy_model("question_answering", seed=s), batch) for s in (1, 9))
+    expected = 0.0
+    lead = split.offsets[batch.rows.numpy()]
+    for ours, reference in (
+        (student.start_logits, theirs.start_logits),
+        (student.end_logits, theirs.end_logits),
+    ):
+        for item in range(len(batch)):
+            length = int(batch.attention_mask[item].sum())
+            context = torch.from_numpy(split.start[lead[item] : lead[item] + length] >= 0)
+            context[0] = True
+            p = torch.where(context, reference[item, :length], -torch.inf).log_softmax(-1)
+            q = ours[item, :length].log_softmax(-1)
+            expected += (p.exp() * (p - q))[context].sum().item() / len(batch) / 2
+    objective = DistillationObjective("question_answering", cached, alpha=0.0, temperature=1.0, kind="kl")
+    assert objective(student, batch).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_text_that_the_teachers_window_does_not_cover_leaves_the_students_softmax() -> None:
+    student, teacher = (toy_split("question_answering", size, max_length=n) for size, n in ((2, 64), (3, 12)))
+    alignment = align(layout_of(student), layout_of(teacher), "question_answering", False)
+    batch = student.batch(np.arange(len(student)), 0)
+    valid = valid_positions(alignment, batch)
+    assert valid[:, 0].all() and not valid[batch.attention_mask == 0].any()
+    left_out = int(batch.attention_mask.sum() - valid.sum())
+    assert left_out == alignment.counts["student_tokens_outside_teacher_window"] > 0
+
+
+# ---- teachers
+
+
+def selection(folder: Path, model: str, loss: float | None, task: str = "ner") -> Path:
+    path = folder / f"{model}.json"
+    value = {
+        "trial": {"model": model, "task": task},
+        "best": {"loss": loss},
+        "folder": f"models/{model}",
+        "model_digest": "d",
+    }
+    path.write_text(json.dumps(value))
+    return path
+
+
+def teacher_job(rule: str, choice: str | None = None, name: str = "NER") -> TeacherJob:
+    candidates = {"a": "ALBETO xxlarge", "b": "RoBERTa-BNE base", "c": "BETO"}
+    return TeacherJob(task_id="ner", task_name=name, rule=rule, choice=choice, candidates=candidates)
+
+
+def test_the_lowest_validation_loss_teaches_and_ties_go_to_the_first(tmp_path: Path) -> None:
+    files = [selection(tmp_path, *pair) for pair in (("c", 0.2), ("b", 0.2), ("a", None), ("stranger", 0.0))]
+    chosen = choose_teacher(teacher_job("validation"), files)
+    assert chosen["teacher"] == "b" and chosen["folder"] == "models/b"
+    assert chosen["losses"] == {"a": None, "b": 0.2, "c": 0.2}
+    with pytest.raises(ConfigurationError, match="no candidate has a finite"):
+        choose_teacher(teacher_job("validation"), files[2:3])
+
+
+def test_a_named_teacher_wins_over_every_rule(tmp_path: Path) -> None:
+    files = [selection(tmp_path, "a", 0.9), selection(tmp_path, "b", 0.2)]
+    chosen = choose_teacher(teacher_job("validation", choice="a"), files)
+    assert (chosen["teacher"], chosen["rule"]) == ("a", "list")
+    with pytest.raises(ConfigurationError, match="no selection of its trials"):
+        choose_teacher(teacher_job("list", choice="c"), files)
+
+
+def test_published_teachers_are_found_by_their_printed_names(tmp_path: Path) -> None:
+    files = [selection(tmp_path, model, 0.5) for model in "abc"]
+    assert choose_teacher(teacher_job("published"), files)["teacher"] == "b"
+    assert choose_teacher(teacher_job("published", name="TAR/XQuAD"), files)["teacher"] == "a"
+    with pytest.raises(ConfigurationError, match="names no teacher for task 'ner'"):
+        choose_teacher(teacher_job("published", name="Sentiment"), files)
+    table = tmp_path / "teachers.csv"
+    table.write_text("dataset,teacher\nNER,mBERT\n")
+    with pytest.raises(ConfigurationError, match=r"asks for mBERT .* no candidate"):
+        choose_teacher(teacher_job("published"), files, table)
+
+
+def test_the_published_table_is_complete() -> None:
+    with PUBLISHED.open(newline="") as handle:
+        assert len(list(csv.DictReader(handle))) == 8
+
+
+def test_batches_without_any_counterpart_cost_nothing() -> None:
+    empty = SimpleNamespace(
+        items=torch.zeros(0, dtype=torch.long), positions=torch.zeros(0, dtype=torch.long)
+    )
+    empty.logits = torch.zeros(0, 3)
+    alignment = align(*[layout_of(toy_split("token_classification", 2))] * 2, "token_classification", True)
+
+    class Nothing:
+        def __init__(self) -> None:
+            self.alignment = alignment
+
+        def __call__(self, batch: Any) -> Any:
+            return (empty,)
+
+    objective = DistillationObjective(
+        "token_classification", Nothing(), alpha=0.0, temperature=1.0, kind="kl"
+    )
+    logits = torch.zeros(2, 5, 3, requires_grad=True)
+    loss = objective(
+        SimpleNamespace(logits=logits), toy_split("token_classification", 2).batch(np.arange(2), 0)
+    )
+    loss.backward()
+    assert loss.item() == 0.0

@@ -1,0 +1,194 @@
+"""The cache of teacher logits: exact, resumable, and refused wherever it does not belong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.toy_distillation import LABELS, toy_model, toy_split
+
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import write_json
+from ligero.distillation import caching
+from ligero.distillation.cache import LogitCache, fingerprint_of, write_logits
+from ligero.distillation.fingerprints import check_cache, teacher_fingerprints, tokens_digest
+from ligero.distillation.targets import check_classes
+from ligero.distillation.token_layout import layout_of
+from ligero.training.evaluate import predict
+
+TYPES = ("sequence_classification", "token_classification", "question_answering")
+FINGERPRINTS = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}
+
+
+def cached(folder: Path, task_type: Any, dtype: Any = "float32", part_tokens: int = 100) -> LogitCache:
+    split = toy_split(task_type, 2, max_length=20)
+    fingerprint = fingerprint_of(FINGERPRINTS)
+    parts = caching.compute_parts(
+        toy_model(task_type), split, folder / "state", fingerprint, dtype=dtype, part_tokens=part_tokens
+    )
+    assert len(parts) > 2
+    return caching.assemble(parts, folder / "cache", split, {"task": "toy", "fingerprints": FINGERPRINTS})
+
+
+@pytest.mark.parametrize("task_type", TYPES)
+def test_cached_logits_are_the_teachers_own(task_type: Any, tmp_path: Path) -> None:
+    split = toy_split(task_type, 2, max_length=20)
+    layout = layout_of(split)
+    expected = caching.entry_logits(split, layout, predict(toy_model(task_type), split))
+    cache = cached(tmp_path, task_type)
+    assert cache.layout.equals(layout)
+    np.testing.assert_allclose(cache.logits, expected, atol=1e-5)
+    assert not cache.logits.flags.owndata  # mapped, not read
+    half = cached(tmp_path / "half", task_type, "float16")
+    assert half.logits.dtype == np.float16
+    np.testing.assert_allclose(half.logits, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_a_killed_job_continues_with_the_parts_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = cached(tmp_path / "whole", "token_classification")
+    calls: list[int] = []
+    genuine = caching.predict
+
+    def counting(model: Any, split: Any, **options: Any) -> Any:
+        calls.append(len(split))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return genuine(model, split, **options)
+
+    monkeypatch.setattr(caching, "predict", counting)
+    with pytest.raises(KeyboardInterrupt):
+        cached(tmp_path / "killed", "token_classification")
+    finished = len(list((tmp_path / "killed" / "state").iterdir()))
+    resumed = cached(tmp_path / "killed", "token_classification")
+    parts = len(caching.part_bounds(toy_split("token_classification", 2, max_length=20).lengths, 100))
+    assert finished == 2 and len(calls) == 3 + parts - 2
+    assert resumed.logits.tobytes() == whole.logits.tobytes()
+
+
+def test_shards_share_the_parts(tmp_path: Path) -> None:
+    split = toy_split("sequence_classification", 2)
+    model = toy_model("sequence_classification")
+    both = [
+        caching.compute_parts(model, split, tmp_path, "f", dtype="float32", shard=(k, 2), part_tokens=50)
+        for k in (0, 1)
+    ]
+    everything = caching.compute_parts(model, split, tmp_path, "f", dtype="float32", part_tokens=50)
+    assert sorted(both[0] + both[1]) == everything
+
+
+def test_parts_cover_every_feature_once() -> None:
+    lengths = np.array([5, 300, 2, 2, 2, 90, 10])
+    bounds = caching.part_bounds(lengths, 100)
+    assert [feature for start, stop in bounds for feature in range(start, stop)] == list(range(7))
+
+
+def test_logits_that_do_not_fit_the_precision_are_refused(tmp_path: Path) -> None:
+    layout = layout_of(toy_split("sequence_classification", 2, 2))
+    with np.errstate(over="ignore"):
+        logits = np.array([[1.0, 2.0], [1e6, 0.0]]).astype(np.float16)
+    with pytest.raises(DataError, match="set it to float32"):
+        write_logits(tmp_path / "x.arrow", "sequence_classification", layout, logits, "f")
+
+
+def test_meta_and_logits_of_different_runs_are_refused(tmp_path: Path) -> None:
+    cached(tmp_path, "sequence_classification")
+    meta_path = tmp_path / "cache" / "meta.json"
+    meta = json.loads(meta_path.read_text())
+    meta["fingerprints"]["weights"] = "retrained"
+    write_json(meta_path, meta)
+    with pytest.raises(MismatchError, match="another teacher"):
+        LogitCache.open(tmp_path / "cache")
+    (tmp_path / "cache" / "logits.arrow").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="not a readable Arrow file"):
+        LogitCache.open(tmp_path / "cache")
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> dict[str, Any]:
+    """A teacher's folder and encoded task on disk, and the meta.json of its logits."""
+    folder, encoded = tmp_path / "teacher", tmp_path / "encoded"
+    model = toy_model("sequence_classification")
+    model.config.id2label = dict(enumerate(LABELS))
+    model.config.label2id = {label: index for index, label in enumerate(LABELS)}
+    model.save_pretrained(folder)
+    (folder / "encoder.json").write_text("{}")
+    write_json(encoded / "info.json", {"examples_digests": {"train": "data"}})
+    split = toy_split("sequence_classification", 2)
+    fingerprints = teacher_fingerprints(folder, "sequence_classification", LABELS, split, encoded)
+    meta = {
+        "task": "toy",
+        "task_type": "sequence_classification",
+        "folder": str(folder),
+        "fingerprints": fingerprints,
+    }
+    return {"folder": folder, "encoded": encoded, "split": split, "meta": meta}
+
+
+def check(teacher: dict[str, Any], **changes: Any) -> None:
+    expected = {
+        "task": "toy",
+        "task_type": "sequence_classification",
+        "labels": LABELS,
+        "encoded": teacher["encoded"],
+    }
+    check_cache(teacher["meta"], Path("logits/toy"), **{**expected, **changes})
+
+
+def test_logits_that_belong_pass(teacher: dict[str, Any]) -> None:
+    check(teacher)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"task": "other"}, "another task"),
+        ({"task_type": "token_classification"}, "another task type"),
+        ({"labels": ("B", "A", "C")}, "another label list"),
+    ],
+)
+def test_logits_of_another_task_or_label_order_are_refused(
+    teacher: dict[str, Any], change: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(MismatchError, match=named):
+        check(teacher, **change)
+
+
+def test_logits_of_other_data_are_refused(teacher: dict[str, Any]) -> None:
+    write_json(teacher["encoded"] / "info.json", {"examples_digests": {"train": "grown"}})
+    with pytest.raises(MismatchError, match="another training examples"):
+        check(teacher)
+
+
+def test_logits_of_a_teacher_that_was_trained_again_are_refused(teacher: dict[str, Any]) -> None:
+    toy_model("sequence_classification", seed=1).save_pretrained(teacher["folder"])
+    with pytest.raises(MismatchError, match="another teacher's weights"):
+        check(teacher)
+
+
+def test_a_teacher_with_other_labels_is_refused(teacher: dict[str, Any]) -> None:
+    with pytest.raises(MismatchError, match="labels are A, B, C, the task's are A, C, B"):
+        teacher_fingerprints(
+            teacher["folder"],
+            "sequence_classification",
+            ("A", "C", "B"),
+            teacher["split"],
+            teacher["encoded"],
+        )
+
+
+def test_the_number_of_classes_is_checked() -> None:
+    with pytest.raises(MismatchError, match="have 4 classes, the task has 3"):
+        check_classes(np.zeros((2, 4)), 3, "token_classification")
+
+
+def test_equal_tokens_mean_one_vocabulary() -> None:
+    split = toy_split("question_answering", 2)
+    assert tokens_digest(split) == tokens_digest(toy_split("question_answering", 2))
+    assert tokens_digest(split) != tokens_digest(toy_split("question_answering", 3))
+    assert tokens_digest(split) != tokens_digest(replace(split, input_ids=split.input_ids + 1))
