@@ -19,6 +19,7 @@ def main() -> None:
         "--weights", required=True, type=Path, help="model folder that the student starts from"
     )
     parser.add_argument("--encoded-dir", required=True, type=Path, help="R/encoded/VOCABULARY of the student")
+    parser.add_argument("--examples-dir", required=True, type=Path, help="R/tasks, the prepared tasks")
     parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
     parser.add_argument("--state-dir", required=True, type=Path, help="R/state/distillation/STUDENT")
     parser.add_argument("--out", required=True, type=Path, help="R/trials/distillation/STUDENT/shard-N.json")
@@ -32,13 +33,15 @@ def main() -> None:
     import torch
 
     from ligero.distillation.cached_objectives import CachedObjectives
-    from ligero.training.shard import run_shard, write_shard
+    from ligero.training.identity import write_shard
+    from ligero.training.shard import run_shard
 
     torch.set_num_threads(args.threads)
     results = run_shard(
         job,
         weights=args.weights,
         encoded_dir=args.encoded_dir,
+        examples_dir=args.examples_dir,
         state_dir=args.state_dir,
         objectives=CachedObjectives(job, args.logits_dir, args.encoded_dir),
     )

@@ -262,7 +262,7 @@ def _answering(
     )
     for rows in _chunks(path, ["id", "context", "question", "answers"]):
         questions = _ids(encoder, [row["question"] for row in rows])
-        contexts = encoder.backend.encode_batch([row["context"] for row in rows], add_special_tokens=False)
+        contexts = encoder.encode_batch([row["context"] for row in rows], add_special_tokens=False)
         for row, question, encoded in zip(rows, questions, contexts, strict=True):
             room = job.max_length - template.pair_length - len(question)
             if room < 1:
@@ -360,9 +360,7 @@ def windows(tokens: int, room: int, overlap: int) -> Iterator[tuple[int, int]]:
 
 
 def _ids(encoder: Encoder, texts: list[str]) -> list[list[int]]:
-    return [
-        encoding.ids for encoding in encoder.backend.encode_batch_fast(texts, add_special_tokens=False)
-    ]
+    return [encoding.ids for encoding in encoder.encode_batch(texts, add_special_tokens=False)]
 
 
 def _chunks(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
