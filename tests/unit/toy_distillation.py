@@ -22,7 +22,10 @@ def sentences(count: int, seed: int = 0, words: int = 8) -> list[list[str]]:
     generator = np.random.default_rng(seed)
     letters = list("abcdefgh")
     return [
-        ["".join(generator.choice(letters, generator.integers(1, 7))) for _ in range(generator.integers(2, words + 1))]
+        [
+            "".join(generator.choice(letters, generator.integers(1, 7)))
+            for _ in range(generator.integers(2, words + 1))
+        ]
         for _ in range(count)
     ]
 
@@ -32,7 +35,9 @@ def pieces(word: str, size: int) -> list[str]:
 
 
 def token_id(piece: str, first: bool) -> int:
-    return 3 + (sum((ord(letter) - 96) * 11**i for i, letter in enumerate(piece)) * 2 + first) % (VOCABULARY - 3)
+    return 3 + (sum((ord(letter) - 96) * 11**i for i, letter in enumerate(piece)) * 2 + first) % (
+        VOCABULARY - 3
+    )
 
 
 def label_of(word: str) -> int:
@@ -40,7 +45,14 @@ def label_of(word: str) -> int:
 
 
 def toy_split(
-    task_type: TaskType, size: int, count: int = 24, *, seed: int = 0, max_length: int = 64, stride: int = 4, words: int = 8
+    task_type: TaskType,
+    size: int,
+    count: int = 24,
+    *,
+    seed: int = 0,
+    max_length: int = 64,
+    stride: int = 4,
+    words: int = 8,
 ) -> EncodedSplit:
     """`count` examples in the vocabulary of pieces of `size` letters; windows and truncation as the real encoder makes them."""
     rows: list[dict[str, Any]] = []
@@ -61,12 +73,16 @@ def _tokens(sentence: list[str], size: int) -> list[tuple[int, int, int, int]]:
     return found
 
 
-def _classification(example: int, sentence: list[str], size: int, max_length: int, stride: int) -> list[dict[str, Any]]:
+def _classification(
+    example: int, sentence: list[str], size: int, max_length: int, stride: int
+) -> list[dict[str, Any]]:
     tokens = _tokens(sentence, size)[: max_length - 2]
     return [{"example": example, "ids": [CLS, *(t[0] for t in tokens), SEP], "label": label_of(sentence[0])}]
 
 
-def _tagging(example: int, sentence: list[str], size: int, max_length: int, stride: int) -> list[dict[str, Any]]:
+def _tagging(
+    example: int, sentence: list[str], size: int, max_length: int, stride: int
+) -> list[dict[str, Any]]:
     tokens = _tokens(sentence, size)[: max_length - 2]
     words = [-1, *(t[1] for t in tokens), -1]
     return [
@@ -79,7 +95,9 @@ def _tagging(example: int, sentence: list[str], size: int, max_length: int, stri
     ]
 
 
-def _answering(example: int, sentence: list[str], size: int, max_length: int, stride: int) -> list[dict[str, Any]]:
+def _answering(
+    example: int, sentence: list[str], size: int, max_length: int, stride: int
+) -> list[dict[str, Any]]:
     tokens = _tokens(sentence, size)
     question = [token_id(sentence[-1][:1], True)]
     room, rows, begin = max_length - 3 - len(question), [], 0
