@@ -1,0 +1,187 @@
+"""Writes a study's artefacts with made-up but plausible figures, in the shapes that the programs write."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ligero.common.files import write_json, write_text
+from ligero.common.hashing import digest_value
+from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
+from ligero.settings import jobs
+from ligero.settings.layout import Layout
+from ligero.settings.study import Study
+
+KEYS = {
+    "sequence_classification": ("accuracy",),
+    "token_classification": ("f1", "precision", "recall", "accuracy"),
+    "question_answering": ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match"),
+}
+BASELINES = {
+    "sequence_classification": "majority class",
+    "token_classification": "most frequent tag of each word",
+    "question_answering": "most frequent answer",
+}
+
+
+def chance(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but `parts`."""
+    return int(digest_value([str(part) for part in parts]), 16) / 16**16
+
+
+def write_artefacts(study: Study, root: Path) -> None:
+    """Everything that tables and figures read."""
+    layout = Layout(study.model_copy(update={"results_dir": str(root)}))
+    systems = jobs.measured_systems(study)
+    macs = {(s.regime, s.model_id): _macs(s.architecture) for s in systems}
+    reference = macs["fine-tuning", study.efficiency.reference]
+    write_json(
+        layout.efficiency,
+        {
+            "conditions": {"sequence_length": study.efficiency.sequence_length},
+            "rows": [
+                {
+                    "regime": s.regime,
+                    "model": s.model_id,
+                    "name": s.name,
+                    "parameters": s.architecture.hidden_size * 2500,
+                    "macs": macs[s.regime, s.model_id],
+                    "attention_macs": macs[s.regime, s.model_id] // 10,
+                    "bytes": s.architecture.hidden_size * 10_000,
+                    "vocabulary_size": s.architecture.vocab_size or 1500,
+                    "speedup": exact_speedup(macs[s.regime, s.model_id], reference),
+                    "thesis_speedup": str(thesis_speedup(macs[s.regime, s.model_id], reference) or "")
+                    or None,
+                }
+                for s in systems
+            ],
+        },
+    )
+    write_json(layout.inference_speed, _speed(study, macs))
+    for task_id in study.tasks:
+        write_json(
+            layout.baseline(task_id),
+            {"name": BASELINES[study.tasks[task_id].type], **_score(study, task_id, 0.4)},
+        )
+        write_json(layout.task_info(task_id), _info(study, task_id))
+    for regime, model in jobs.systems(study):
+        ability = (
+            0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)
+        )
+        for number, tasks in enumerate(jobs.scoring_shards_of(study, regime)):
+            records = [_score(study, task, ability + 0.1 * chance(regime, model, task)) for task in tasks]
+            write_json(f"{layout.root}/scores/{regime}/{model}/shard-{number}.json", {"scores": records})
+        for task_id in study.tasks:
+            write_json(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
+    for task_id in study.tasks if study.distillation else ():
+        losses = {model: 0.3 + chance(model, task_id) for model in jobs.teacher_candidates(study, task_id)}
+        teacher = min(losses, key=lambda model: losses[model])
+        write_json(
+            layout.teacher(task_id),
+            {"task": task_id, "teacher": teacher, "rule": "validation", "losses": losses},
+        )
+    for model in jobs.pretrained_models(study):
+        _pretraining(study, layout, model)
+
+
+def _macs(a: Any) -> int:
+    return 64 * a.num_hidden_layers * (4 * a.hidden_size**2 + 2 * a.hidden_size * a.intermediate_size)
+
+
+def _score(study: Study, task_id: str, level: float) -> dict[str, Any]:
+    task = study.tasks[task_id]
+    values = {key: 100 * min(level, 1.0) * (1 - 0.05 * place) for place, key in enumerate(KEYS[task.type])}
+    return {
+        "task": task_id,
+        "metric": task.metric,
+        "score": next(iter(values.values())),
+        "metrics": values,
+        "intervals": {key: [value - 1.5, value + 1.5] for key, value in values.items()},
+        "examples": 200,
+    }
+
+
+def _info(study: Study, task_id: str) -> dict[str, Any]:
+    return {
+        "task": task_id,
+        "counts": {"train": 2000, "validation": 200, "test": 200},
+        "labels": list(study.tasks[task_id].labels),
+        "leaks": {"train_test": {"same_id": 0, "same_text": 3}},
+        "notes": ["leak: 3 examples of test have the same text as one of train"],
+    }
+
+
+def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:
+    trials = [trial for trial in jobs.trials_of(study, regime, model) if trial.task == task_id]
+    results = [
+        {"id": trial.id, "loss": chance(model, task_id, trial.id), "score": 80.0, "epoch": 2, "step": 100}
+        for trial in trials
+    ]
+    best = min(range(len(trials)), key=lambda place: results[place]["loss"])
+    return {
+        "regime": regime,
+        "model": model,
+        "task": task_id,
+        "trial": trials[best].model_dump(mode="json"),
+        "id": trials[best].id,
+        "best": {"epoch": 2, "step": 100, "loss": results[best]["loss"], "score": 80.0},
+        "candidates": results,
+    }
+
+
+def _speed(study: Study, macs: dict[Any, int]) -> dict[str, Any]:
+    rows = []
+    for regime, model in jobs.systems(study):
+        seconds = 0.001 + macs[regime, model] / 5e10
+        timed = {
+            "inferences_per_second": 1 / seconds,
+            "median_seconds": seconds,
+            "mean_seconds": seconds,
+            "fastest_seconds": seconds,
+            "kept_runs": 19,
+            "runs": 20,
+        }
+        rows.append({"regime": regime, "model": model, "name": model, "cpu": timed, "gpu": None})
+    conditions = {
+        "cpu": "A processor",
+        "cpu_threads": 1,
+        "gpu": None,
+        "sequence_length": study.speed.sequence_length,
+        "engine": "torch, eager",
+        "date": "2026-01-01",
+    }
+    return {"conditions": conditions, "rows": rows}
+
+
+def _pretraining(study: Study, layout: Layout, model: str) -> None:
+    recipe = study.models[model].pretraining
+    assert recipe
+    steps = min(recipe.total_steps, 300)
+    lines: list[dict[str, Any]] = [{"step": 0, "event": "start", "parameters": 1000}]
+    restart = 180 if chance(model) < 0.3 else None
+    for step in range(1, steps + 1):
+        spike = 2.0 if restart and 175 < step <= restart else 0.0
+        noise = 0.2 * (chance(model, step) - 0.5)
+        loss = 2.5 + 5 * math.exp(-step / 80) + noise + spike
+        lines.append({"step": step, "loss": loss, "mlm_loss": loss - 0.6, "learning_rate": 1e-3})
+        if step == restart:
+            lines.append({"event": "rollback", "step": step, "to_step": 100, "learning_rate_scale": 0.8})
+        if step % 100 == 0:
+            lines.append({"step": step, "event": "validation", "mlm_loss": loss - 0.5, "sop_accuracy": 0.7})
+    write_text(layout.pretraining_metrics(model), "".join(json.dumps(line) + "\n" for line in lines))
+    write_json(
+        layout.pretraining_summary(model),
+        {
+            "model": model,
+            "steps": steps,
+            "tokens": steps * 2048,
+            "seconds": 20.0,
+            "device": "cpu",
+            "final": {"loss": 2.6},
+            "validation": {"mlm_loss": 2.4, "sop_accuracy": 0.71},
+            "unigram_loss": 6.1,
+            "rollbacks": [{"to_step": 100}] if restart else [],
+        },
+    )

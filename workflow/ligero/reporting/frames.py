@@ -1,0 +1,38 @@
+"""Small helpers with which every table is put together: cells as printed, notes, the column that tells the scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ligero.efficiency.arithmetic import truncate
+
+Cell = str | int | None
+
+
+def printed(value: float | None, digits: int = 2) -> str | None:
+    """A figure as the tables print it: truncated, as in the thesis; None stays an empty cell."""
+    return None if value is None else str(truncate(value, digits))
+
+
+def interval(ends: Sequence[float] | None) -> str | None:
+    """A confidence interval as one cell."""
+    return None if ends is None else f"[{truncate(ends[0])}, {truncate(ends[1])}]"
+
+
+def joined(notes: Iterable[str | None]) -> str | None:
+    """Notes as one cell, each once; None where there are none."""
+    kept = list(dict.fromkeys(note for note in notes if note))
+    return "; ".join(kept) or None
+
+
+def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], scale: str) -> pd.DataFrame:
+    """A table with the given columns, then `scale` and `notes`; what a row leaves out is an empty cell.
+
+    The scale stands in the table itself, so that a miniature's figures cannot be taken for the thesis'.
+    """
+    names = [*columns, "scale", "notes"]
+    filled = [[{"scale": scale, **row}.get(name) for name in names] for row in rows]
+    return pd.DataFrame(filled, columns=names, dtype=object)

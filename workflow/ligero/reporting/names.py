@@ -1,0 +1,83 @@
+"""Names of columns: how the thesis' tables call tasks and metrics, and how tasks of other studies are called beside them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ligero.settings.study import Study
+from ligero.settings.tasks import Task, TaskType
+
+THESIS_STEMS = {
+    "mldoc": "mldoc",
+    "pawsx": "pawsx",
+    "xnli": "xnli",
+    "pos": "pos",
+    "ner": "ner",
+    "mlqa": "mlqa",
+    "sqac": "sqac",
+    "tarxquad": "tar_xquad",
+}
+"""A task's name in the thesis, without case and punctuation, to the beginning of its column names."""
+
+HEADLINE_METRIC = {
+    "accuracy": "accuracy",
+    "seqeval_f1": "f1",
+    "token_accuracy": "accuracy",
+    "squad_f1": "f1",
+}
+"""The setting `metric` of a task to the key of that metric in a score file."""
+
+TASK_TYPES: dict[TaskType, str] = {
+    "sequence_classification": "Text Classification",
+    "token_classification": "Sequence Tagging",
+    "question_answering": "Question Answering",
+}
+"""Task types as the thesis' table of data sets prints them."""
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    """A column of a score table."""
+
+    suffix: str
+    """End of the column's name."""
+    key: str
+    """Key of the metric in a score file."""
+
+
+THESIS_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
+    "sequence_classification": (MetricColumn("accuracy", "accuracy"),),
+    "token_classification": (MetricColumn("f1", "f1"),),
+    "question_answering": (MetricColumn("f1", "f1"), MetricColumn("exact_match", "exact_match")),
+}
+"""What the thesis prints."""
+
+ADDED_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
+    "sequence_classification": (),
+    # seqeval misreads plain part-of-speech tags (FACTS.md, "Fine-tuning"): the share of right words is the honest figure.
+    "token_classification": (MetricColumn("token_accuracy", "accuracy"),),
+    # MLQA's own script for Spanish leaves out Spanish articles and all punctuation; SQuAD's leaves out English articles.
+    "question_answering": (
+        MetricColumn("f1_mlqa_script", "mlqa_f1"),
+        MetricColumn("exact_match_mlqa_script", "mlqa_exact_match"),
+    ),
+}
+"""What we print beside it."""
+
+
+def plain(name: str) -> str:
+    """A name without case, spaces and punctuation, so that 'TAR / XQuAD' and 'tar-xquad' are one."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def stem(task_id: str, task: Task) -> str:
+    """Beginning of a task's column names: the thesis' where the task has a name of the thesis, else the task's id."""
+    return THESIS_STEMS.get(plain(task.name), task_id.replace("-", "_"))
+
+
+def has_the_thesis_tasks(study: Study) -> bool:
+    """Whether the study has exactly the eight tasks over which the thesis takes its score."""
+    return sorted(stem(task_id, task) for task_id, task in study.tasks.items()) == sorted(
+        THESIS_STEMS.values()
+    )

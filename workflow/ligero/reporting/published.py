@@ -1,0 +1,70 @@
+"""The thesis' tables (resources/thesis/*.csv), its one erratum, and the arithmetic that leads from tables to scores."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from ligero.common.errors import DataError
+from ligero.efficiency.arithmetic import truncate
+from ligero.reporting.names import THESIS_STEMS
+
+TABLES_OF_THE_THESIS = Path(__file__).resolve().parents[3] / "resources" / "thesis"
+
+Key = tuple[str, str]
+"""(regime, name of the system)."""
+
+ERRATA: dict[Key, dict[str, str]] = {("fine-tuning", "ALBETO xlarge"): {"pos_f1": "98.20", "ner_f1": "81.42"}}
+"""Values in the authors' repository where the printed ones are another row's: the printed row repeats ALBETO xxlarge,
+and the printed score 84.13 is only reached with these (FACTS.md, "Arithmetic of the tables")."""
+
+SCORE_TABLES = ("text_classification", "sequence_tagging", "question_answering")
+
+
+def read_table(name: str, folder: Path = TABLES_OF_THE_THESIS) -> list[dict[str, str]]:
+    """The rows of one of the thesis' tables, every cell as printed.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    path = folder / f"{name}.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            return list(csv.DictReader(handle))
+    except FileNotFoundError as error:
+        raise DataError(
+            path, None, "no such file.", "Restore resources/thesis from the repository."
+        ) from error
+
+
+def printed_figures(folder: Path = TABLES_OF_THE_THESIS) -> dict[Key, dict[str, str]]:
+    """Every printed figure of every system: column name to cell, over the tables that compare systems."""
+    figures: dict[Key, dict[str, str]] = {}
+    for name in (*SCORE_TABLES, "summary", "inference_speed"):
+        for row in read_table(name, folder):
+            cells = {column: cell for column, cell in row.items() if column not in ("regime", "model")}
+            figures.setdefault((row["regime"], row["model"]), {}).update(cells)
+    # The summary is the last of these tables in the thesis, and the first of them in the order of its systems.
+    return {
+        (row["regime"], row["model"]): figures[row["regime"], row["model"]]
+        for row in read_table("summary", folder)
+    }
+
+
+def corrected(key: Key, figures: Mapping[str, str]) -> dict[str, str]:
+    """A system's printed figures with the erratum applied."""
+    return {**figures, **ERRATA.get(key, {})}
+
+
+def score_columns() -> list[str]:
+    """The eight columns over which the thesis takes its score."""
+    accuracy = ("mldoc", "pawsx", "xnli")
+    return [f"{stem}_{'accuracy' if stem in accuracy else 'f1'}" for stem in THESIS_STEMS.values()]
+
+
+def recomputed_score(figures: Mapping[str, str]) -> Decimal:
+    """The score that follows from a system's eight printed figures: their mean, truncated to two decimals."""
+    columns = score_columns()
+    return truncate(sum((Decimal(figures[column]) for column in columns), Decimal(0)) / len(columns))

@@ -1,0 +1,106 @@
+"""A study's artefacts, read from its results folder. Every file asked for must be there: the workflow made it first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ligero.common.errors import DataError
+from ligero.common.files import read_json
+from ligero.settings import jobs
+from ligero.settings.layout import Layout
+from ligero.settings.study import Regime, Study
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system as a row of a table."""
+
+    regime: Regime
+    model: str
+    """Id of the model or student."""
+    name: str
+    left_out: str | None
+    """Why it was not run, or None."""
+
+
+class Results:
+    """Reads artefacts by what they are; raises DataError where one is missing or malformed."""
+
+    def __init__(self, study: Study, root: Path | str) -> None:
+        self.study = study.model_copy(update={"results_dir": str(root)})
+        self.layout = Layout(self.study)
+
+    def rows(self) -> list[Row]:
+        """Every system in the order of the configuration, those left out included."""
+        study = self.study
+        students = study.distillation.students if study.distillation else {}
+        chosen: list[tuple[Regime, str, str]] = [("fine-tuning", model, model) for model in study.models]
+        chosen += [("distillation", student, spec.initial) for student, spec in students.items()]
+        return [
+            Row(regime, model, jobs.system_name(study, regime, model), study.left_out.get(initial))
+            for regime, model, initial in chosen
+        ]
+
+    def scores(self, tasks: Iterable[str]) -> dict[tuple[Regime, str, str], Record]:
+        """Test scores of all systems by (regime, model, task)."""
+        wanted = list(tasks)
+        found: dict[tuple[Regime, str, str], Record] = {}
+        for regime, model in jobs.systems(self.study):
+            for task in wanted:
+                path = self.layout.score(regime, model, task)
+                records = {record["task"]: record for record in self._read(path)["scores"]}
+                if task not in records:
+                    raise DataError(
+                        path, None, f"it has no score of task '{task}'.", "Score the model again."
+                    )
+                found[regime, model, task] = records[task]
+        return found
+
+    def baselines(self, tasks: Iterable[str]) -> dict[str, Record]:
+        """Scores without a model, by task."""
+        return {task: self._read(self.layout.baseline(task)) for task in tasks}
+
+    @cached_property
+    def efficiency(self) -> dict[tuple[Regime, str], Record]:
+        """Parameters and MACs by (regime, model)."""
+        rows = self._read(self.layout.efficiency)["rows"]
+        return {(row["regime"], row["model"]): row for row in rows}
+
+    @cached_property
+    def speed(self) -> dict[tuple[Regime, str], Record]:
+        """Latency by (regime, model)."""
+        rows = self._read(self.layout.inference_speed)["rows"]
+        return {(row["regime"], row["model"]): row for row in rows}
+
+    @property
+    def speed_conditions(self) -> Record:
+        conditions: Record = self._read(self.layout.inference_speed)["conditions"]
+        return conditions
+
+    def task_info(self, task: str) -> Record:
+        """Counts, leaks and notes of a task."""
+        return self._read(self.layout.task_info(task))
+
+    def teacher(self, task: str) -> Record:
+        return self._read(self.layout.teacher(task))
+
+    def selection(self, regime: Regime, model: str, task: str) -> Record:
+        return self._read(self.layout.selection(regime, model, task))
+
+    def pretraining_summary(self, model: str) -> Record:
+        return self._read(self.layout.pretraining_summary(model))
+
+    @cached_property
+    def _cache(self) -> dict[str, Record]:
+        return {}
+
+    def _read(self, path: str) -> Record:
+        if path not in self._cache:
+            self._cache[path] = read_json(path)
+        return self._cache[path]

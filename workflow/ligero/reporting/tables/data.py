@@ -1,0 +1,46 @@
+"""The table of data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ligero.reporting.frames import joined, table
+from ligero.reporting.names import TASK_TYPES, plain
+from ligero.reporting.published import read_table
+from ligero.reporting.results import Results
+from ligero.settings.tasks import Task
+
+SPLITS = ("train", "validation", "test")
+
+
+def datasets(results: Results) -> pd.DataFrame:
+    """Counts of every task beside those of the thesis, leaks from train to test, and what was cut or left out."""
+    published = {plain(row["dataset"]): row for row in read_table("datasets")}
+    rows = [
+        _row(task, results.task_info(task_id), published.get(plain(task.name)))
+        for task_id, task in results.study.tasks.items()
+    ]
+    columns = [
+        "dataset",
+        "task_type",
+        "categories",
+        *SPLITS,
+        "published_counts",
+        "test_texts_seen_in_training",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def _row(task: Task, info: Mapping[str, Any], published: Mapping[str, str] | None) -> dict[str, Any]:
+    return {
+        "dataset": task.name,
+        "task_type": TASK_TYPES[task.type],
+        "categories": len(task.labels) if task.labels else "-",
+        **{split: info["counts"][split] for split in SPLITS},
+        "published_counts": " / ".join(published[split] for split in SPLITS) if published else None,
+        "test_texts_seen_in_training": info.get("leaks", {}).get("train_test", {}).get("same_text"),
+        "notes": joined(info.get("notes", ())),
+    }

@@ -1,0 +1,175 @@
+"""Tables about the models before fine-tuning: what they are and how they were pretrained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ligero.efficiency.arithmetic import short_count, truncate
+from ligero.reporting.frames import joined, table
+from ligero.reporting.published import read_table
+from ligero.reporting.results import Results
+from ligero.settings import jobs
+from ligero.settings.models import Model
+
+ARCHITECTURES = {"albert": "ALBERT", "bert": "BERT", "roberta": "RoBERTa", "distilbert": "DistilBERT"}
+SIZES = ("tiny", "base", "large", "xlarge", "xxlarge")
+HOUR = 3600.0
+
+
+def pretrained_models(results: Results) -> pd.DataFrame:
+    """Every model of the study; at the thesis' scale also the models that the thesis surveyed and did not include."""
+    rows = [_model(results, model_id) for model_id in results.study.models]
+    if results.study.scale == "thesis":
+        rows += [
+            {**row, "notes": "surveyed in the thesis, not part of its study"}
+            for row in read_table("pretrained_models")
+            if row["included"] == "no"
+        ]
+    columns = [
+        "included",
+        "model",
+        "architecture",
+        "size",
+        "vocabulary",
+        "vocabulary_types",
+        "max_sequence_length",
+        "parameters",
+        "domain",
+        "availability",
+        "weights",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def _model(results: Results, model_id: str) -> dict[str, Any]:
+    model = results.study.models[model_id]
+    reason = results.study.left_out.get(model_id)
+    cost = results.efficiency.get(("fine-tuning", model_id), {})
+    vocabulary = cost.get("vocabulary_size", model.architecture.vocab_size)
+    return {
+        "included": "no" if reason else "yes",
+        "model": model.name,
+        "architecture": ARCHITECTURES[model.architecture.type],
+        "size": next((size for size in SIZES if size in model.name.lower().split()), "-"),
+        "vocabulary": _vocabulary(vocabulary),
+        "vocabulary_types": _letter_case(results, model),
+        "max_sequence_length": model.architecture.max_position_embeddings,
+        "parameters": short_count(cost["parameters"]) if cost else None,
+        "domain": "General" if results.study.scale == "thesis" else None,
+        "availability": {"pretrain": "Trained here", "hub": "Public", "local": "Local"}[model.weights],
+        "weights": _weights(model),
+        "notes": joined([reason]),
+    }
+
+
+def _vocabulary(size: int | None) -> str | None:
+    """Thousands as the thesis prints them; small vocabularies exactly."""
+    return None if size is None else short_count(size) if size >= 10_000 else str(size)
+
+
+def _letter_case(results: Results, model: Model) -> str | None:
+    lower_case = results.study.tokenizers[model.tokenizer].lower_case if model.tokenizer else model.lower_case
+    if lower_case is None:
+        return next(
+            (case for case in ("uncased", "cased") if model.hub and model.hub.id.endswith(f"-{case}")), None
+        )
+    return "uncased" if lower_case else "cased"
+
+
+def _weights(model: Model) -> str | None:
+    if model.weights == "hub" and model.hub:
+        return f"{model.hub.id}@{model.hub.revision}"
+    return model.local if model.weights == "local" else f"tokenizer {model.tokenizer}"
+
+
+def albeto_configurations(results: Results) -> pd.DataFrame:
+    """Layers and widths of every ALBERT of the study."""
+    rows = []
+    for model_id, model in results.study.models.items():
+        if (shape := model.architecture).type != "albert":
+            continue
+        cost = results.efficiency.get(("fine-tuning", model_id), {})
+        rows.append(
+            {
+                "model": model.name,
+                "parameters": short_count(cost["parameters"]) if cost else None,
+                "layers": shape.num_hidden_layers,
+                "hidden": shape.hidden_size,
+                "embedding": shape.embedding_size or 128,  # transformers' AlbertConfig
+                "heads": shape.num_attention_heads,
+                "feed_forward": shape.intermediate_size,
+                "exact_parameters": cost.get("parameters"),
+                "notes": results.study.left_out.get(model_id),
+            }
+        )
+    columns = [
+        "model",
+        "parameters",
+        "layers",
+        "hidden",
+        "embedding",
+        "heads",
+        "feed_forward",
+        "exact_parameters",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def pretraining_details(results: Results) -> pd.DataFrame:
+    """Recipe of every model that is pretrained here, and what its training took and reached."""
+    rows = [_pretraining(results, model_id) for model_id in jobs.pretrained_models(results.study)]
+    columns = [
+        "model",
+        "learning_rate",
+        "batch_size",
+        "warmup_ratio",
+        "warmup_steps",
+        "total_steps",
+        "training_days_tpu_v3_8",
+        "training_hours",
+        "device",
+        "tokens",
+        "training_loss",
+        "validation_mlm_loss",
+        "unigram_loss",
+        "validation_sop_accuracy",
+        "rollbacks",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def _pretraining(results: Results, model_id: str) -> dict[str, Any]:
+    model = results.study.models[model_id]
+    recipe, done = model.pretraining, results.pretraining_summary(model_id)
+    assert recipe
+    validation, rollbacks = done.get("validation") or {}, done.get("rollbacks") or []
+    return {
+        "model": model.name,
+        "learning_rate": recipe.learning_rate,
+        "batch_size": recipe.batch_size,
+        "warmup_ratio": f"{recipe.warmup_steps / recipe.total_steps:.2e}",
+        "warmup_steps": recipe.warmup_steps,
+        "total_steps": recipe.total_steps,
+        "training_hours": f"{done['seconds'] / HOUR:.3f}",
+        "device": done["device"],
+        "tokens": done["tokens"],
+        "training_loss": _decimals((done.get("final") or {}).get("loss")),
+        "validation_mlm_loss": _decimals(validation.get("mlm_loss", validation.get("loss"))),
+        "unigram_loss": _decimals(done.get("unigram_loss")),
+        "validation_sop_accuracy": _decimals(validation.get("sop_accuracy")),
+        "rollbacks": len(rollbacks),
+        "notes": joined(
+            [
+                "not trained on a TPU v3-8, so no days are given for it",
+                f"{len(rollbacks)} restarts from an earlier checkpoint with a lower rate"
+                if rollbacks
+                else None,
+            ]
+        ),
+    }
+
+
+def _decimals(value: float | None) -> str | None:
+    return None if value is None else str(truncate(value, 4))

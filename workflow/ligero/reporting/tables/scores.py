@@ -1,0 +1,92 @@
+"""Test scores of every system on the tasks of one type, and of the baselines that need no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ligero.reporting.frames import interval, joined, printed, table
+from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, THESIS_STEMS, stem
+from ligero.reporting.results import Record, Results
+from ligero.settings.study import Study
+from ligero.settings.tasks import TaskType
+
+STEMS_OF_TYPE: dict[TaskType, tuple[str, ...]] = {
+    "sequence_classification": ("mldoc", "pawsx", "xnli"),
+    "token_classification": ("pos", "ner"),
+    "question_answering": ("mlqa", "sqac", "tar_xquad"),
+}
+"""The thesis' tasks of each type; their columns stand in the table even where a study lacks the task."""
+
+
+def text_classification(results: Results) -> pd.DataFrame:
+    """Accuracy of every system."""
+    return score_table(results, "sequence_classification")
+
+
+def sequence_tagging(results: Results) -> pd.DataFrame:
+    """F1 by seqeval, as in the thesis, and the share of right words."""
+    return score_table(results, "token_classification")
+
+
+def question_answering(results: Results) -> pd.DataFrame:
+    """F1 and exact match by SQuAD's script, as in the thesis, and by MLQA's."""
+    return score_table(results, "question_answering")
+
+
+def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
+    """All systems, then the baseline, on the tasks of a type: the thesis' columns, added metrics, 95 % intervals."""
+    study = results.study
+    tasks = tasks_of_type(study, task_type)
+    scores, baselines = results.scores(tasks), results.baselines(tasks)
+    absent = [
+        f"task {name} is not in this configuration"
+        for name in STEMS_OF_TYPE[task_type]
+        if name not in tasks.values()
+    ]
+    rows: list[dict[str, Any]] = []
+    for row in results.rows():
+        found = {task: scores[row.regime, row.model, task] for task in tasks} if not row.left_out else {}
+        cells = _cells(tasks, task_type, found)
+        rows.append(
+            {"regime": row.regime, "model": row.name, **cells, "notes": joined([row.left_out, *absent])}
+        )
+    if baselines:
+        name = " / ".join(dict.fromkeys(record["name"] for record in baselines.values()))
+        cells = _cells(tasks, task_type, baselines)
+        rows.append({"regime": "baseline", "model": name, **cells, "notes": joined(absent)})
+    return table(["regime", "model", *score_columns(tasks, task_type)], rows, study.scale)
+
+
+def tasks_of_type(study: Study, task_type: TaskType) -> dict[str, str]:
+    """Ids of a study's tasks of a type, each with the beginning of its columns' names."""
+    return {task_id: stem(task_id, task) for task_id, task in study.tasks.items() if task.type == task_type}
+
+
+def score_columns(tasks: Mapping[str, str], task_type: TaskType) -> list[str]:
+    """Columns of a score table: the thesis' in its order, those of further tasks, then what the thesis does not print."""
+    known = STEMS_OF_TYPE[task_type]
+    stems = [*known, *(name for name in tasks.values() if name not in known)]
+    shown = [f"{name}_{metric.suffix}" for name in stems for metric in THESIS_METRICS[task_type]]
+    added = [f"{name}_{metric.suffix}" for name in tasks.values() for metric in ADDED_METRICS[task_type]]
+    intervals = [
+        f"{name}_{metric.suffix}_interval" for name in tasks.values() for metric in THESIS_METRICS[task_type]
+    ]
+    return [*shown, *added, *intervals]
+
+
+def _cells(
+    tasks: Mapping[str, str], task_type: TaskType, found: Mapping[str, Record]
+) -> dict[str, str | None]:
+    cells: dict[str, str | None] = {}
+    for task, record in found.items():
+        for metric in (*THESIS_METRICS[task_type], *ADDED_METRICS[task_type]):
+            column = f"{tasks[task]}_{metric.suffix}"
+            cells[column] = printed(record["metrics"].get(metric.key))
+            cells[f"{column}_interval"] = interval(record.get("intervals", {}).get(metric.key))
+    return cells
+
+
+assert sorted(name for names in STEMS_OF_TYPE.values() for name in names) == sorted(THESIS_STEMS.values())

@@ -1,0 +1,32 @@
+"""Make one table of the study from its artefacts: CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.reporting.results import Results
+from ligero.reporting.tables import TABLES, make
+from ligero.reporting.writing import write_table
+from ligero.settings.jobs import reporting_job
+from ligero.settings.program import check_digest, load_resolved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    parser.add_argument("--table", required=True, choices=list(TABLES))
+    parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
+    parser.add_argument("--out-csv", type=Path, required=True)
+    parser.add_argument("--out-md", type=Path, required=True)
+    parser.add_argument("--out-tex", type=Path, required=True)
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
+    args = parser.parse_args()
+    study = load_resolved(args.config)
+    check_digest(reporting_job(study), args.expect)
+    write_table(make(args.table, Results(study, args.results)), args.out_csv, args.out_md, args.out_tex)
+
+
+if __name__ == "__main__":
+    run_program(main)
