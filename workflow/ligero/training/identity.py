@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_files
 from ligero.settings.jobs import ShardJob, Trial
@@ -38,8 +39,14 @@ def identity_of(
 
 
 def digest_weights(folder: Path) -> str:
-    """Digest of the files that make a model: its configuration and its tensors."""
-    names = sorted(path.name for path in folder.glob("*.safetensors"))
+    """Digest of the files that make a model: its configuration and its tensors.
+
+    Raises:
+        DataError: the folder holds no model.
+    """
+    names = sorted(path.name for path in folder.glob("model*.safetensors"))
+    if not names or not (folder / "config.json").is_file():
+        raise DataError(folder, None, "no config.json and model*.safetensors: not the folder of a model.")
     return digest_files(folder, ["config.json", *names])
 
 
