@@ -20,7 +20,6 @@ def main() -> None:
     )
     parser.add_argument("--encoded-dir", required=True, type=Path, help="R/encoded/VOCABULARY of the student")
     parser.add_argument("--examples-dir", required=True, type=Path, help="R/tasks, the prepared tasks")
-    parser.add_argument("--examples-dir", required=True, type=Path, help="R/tasks")
     parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
     parser.add_argument("--state-dir", required=True, type=Path, help="R/state/distillation/STUDENT")
     parser.add_argument("--out", required=True, type=Path, help="R/trials/distillation/STUDENT/shard-N.json")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
@@ -17,7 +17,7 @@ from ligero.settings.corpus import Cleaning, Tokenizer
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Efficiency, Regime, Speed, Study
-from ligero.settings.tasks import Task
+from ligero.settings.tasks import Task, TaskType
 from ligero.settings.training import Grid, LearningRate, Pretraining, TrainingOptions
 
 
@@ -121,9 +121,9 @@ class TeacherJob(Settings):
 
 class LogitsJob(Settings):
     task_id: Identifier
-    task_type: str
+    task_type: TaskType
     labels: tuple[str, ...]
-    dtype: str
+    dtype: Literal["float16", "float32"]
     micro_batch_size: int | None
     precision: str
     max_words: int | None
