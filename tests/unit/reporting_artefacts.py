@@ -161,15 +161,10 @@ def _pretraining(study: Study, layout: Layout, model: str) -> None:
     steps = min(recipe.total_steps, 300)
     lines: list[dict[str, Any]] = [{"step": 0, "event": "start", "parameters": 1000}]
     restart = 180 if chance(model) < 0.3 else None
-    for step in range(1, steps + 1):
-        spike = 2.0 if restart and 175 < step <= restart else 0.0
-        noise = 0.2 * (chance(model, step) - 0.5)
-        loss = 2.5 + 5 * math.exp(-step / 80) + noise + spike
-        lines.append({"step": step, "loss": loss, "mlm_loss": loss - 0.6, "learning_rate": 1e-3})
-        if step == restart:
-            lines.append({"event": "rollback", "step": step, "to_step": 100, "learning_rate_scale": 0.8})
-        if step % 100 == 0:
-            lines.append({"step": step, "event": "validation", "mlm_loss": loss - 0.5, "sop_accuracy": 0.7})
+    if restart:
+        lines += _logged(model, range(1, 176), 0.0) + _logged(model, range(176, restart), 2.0)
+        lines.append({"event": "rollback", "step": restart, "to_step": 100, "learning_rate_scale": 0.8})
+    lines += _logged(model, range(101 if restart else 1, steps + 1), 0.0)
     write_text(layout.pretraining_metrics(model), "".join(json.dumps(line) + "\n" for line in lines))
     write_json(
         layout.pretraining_summary(model),
@@ -185,3 +180,13 @@ def _pretraining(study: Study, layout: Layout, model: str) -> None:
             "rollbacks": [{"to_step": 100}] if restart else [],
         },
     )
+
+
+def _logged(model: str, steps: range, excess: float) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for step in steps:
+        loss = 2.5 + 5 * math.exp(-step / 80) + 0.2 * (chance(model, step) - 0.5) + excess
+        lines.append({"step": step, "loss": loss, "mlm_loss": loss - 0.6, "learning_rate": 1e-3})
+        if step % 100 == 0:
+            lines.append({"step": step, "event": "validation", "mlm_loss": loss - 0.5, "sop_accuracy": 0.7})
+    return lines

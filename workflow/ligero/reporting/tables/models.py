@@ -52,7 +52,7 @@ def _model(results: Results, model_id: str) -> dict[str, Any]:
         "included": "no" if reason else "yes",
         "model": model.name,
         "architecture": ARCHITECTURES[model.architecture.type],
-        "size": next((size for size in SIZES if size in model.name.lower().split()), "-"),
+        "size": _size(model),
         "vocabulary": _vocabulary(vocabulary),
         "vocabulary_types": _letter_case(results, model),
         "max_sequence_length": model.architecture.max_position_embeddings,
@@ -62,6 +62,12 @@ def _model(results: Results, model_id: str) -> dict[str, Any]:
         "weights": _weights(model),
         "notes": joined([reason]),
     }
+
+
+def _size(model: Model) -> str:
+    """The size that a model's name tells, else the one that its width is known by (Devlin et al. 2019)."""
+    named = next((size for size in SIZES if size in model.name.lower().split()), None)
+    return named or {768: "base", 1024: "large"}.get(model.architecture.hidden_size, "-")
 
 
 def _vocabulary(size: int | None) -> str | None:
