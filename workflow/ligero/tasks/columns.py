@@ -29,7 +29,7 @@ def read_columns(path: Path) -> list[list[TaggedLine]]:
         if not line.strip():
             sentences.append([])
         elif not line.startswith(DOCUMENT_START) and not (is_conllu and line.startswith("#")):
-            cells = line.rstrip("\n").split("\t") if "\t" in line else line.split()
+            cells = line.split("\t") if "\t" in line else line.rstrip(" ").split(" ")
             if len(cells) < 2 or (is_conllu and len(cells) != 10):
                 raise DataError(path, number, f"expected columns 'word ... tag', found {line!r}.")
             if not is_conllu:
