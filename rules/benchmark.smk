@@ -20,7 +20,7 @@ rule measure_efficiency:
         "Counting parameters and multiply-accumulate operations of every system"
     shell:
         "python $PROGRAMS/measure_efficiency.py --config $CONFIG --results {params.results} --out {output}"
-        " --expect {params.settings} 2> {log}"
+        " --expect {params.settings} &> {log}"
 
 
 rule measure_speed:
@@ -45,4 +45,4 @@ rule measure_speed:
         "Measuring the latency of every system on this device"
     shell:
         "python $PROGRAMS/measure_speed.py --config $CONFIG --results {params.results} --out {output}"
-        " --threads {threads} --expect {params.settings} 2> {log}"
+        " --threads {threads} --expect {params.settings} &> {log}"

@@ -22,7 +22,7 @@ rule generate_study:
     message:
         "Writing the embedded study: a Spanish corpus and eight tasks in their published formats"
     shell:
-        "python $PROGRAMS/generate_study.py --out {params.folder} --seed {params.seed} --scale {params.scale} 2> {log}"
+        "python $PROGRAMS/generate_study.py --out {params.folder} --seed {params.seed} --scale {params.scale} &> {log}"
 
 
 rule fetch_source:
@@ -49,7 +49,7 @@ rule fetch_source:
         "Fetching and verifying {wildcards.path}"
     shell:
         "python $PROGRAMS/fetch_source.py --config $CONFIG --source {params.source} --destination {output}"
-        " --lock {params.lock} --generated-mirror {params.generated} 2> {log}"
+        " --lock {params.lock} --generated-mirror {params.generated} &> {log}"
 
 
 rule clean_corpus:
@@ -77,4 +77,4 @@ rule clean_corpus:
         "Cleaning the corpus"
     shell:
         "python $PROGRAMS/clean_corpus.py --config $CONFIG --sources-dir {params.sources} --out {params.folder}"
-        " --threads {threads} --expect {params.settings} 2> {log}"
+        " --threads {threads} --expect {params.settings} &> {log}"

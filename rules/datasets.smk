@@ -24,7 +24,7 @@ rule prepare_task:
         "Reading {wildcards.task}"
     shell:
         "python $PROGRAMS/prepare_task.py --config $CONFIG --task {wildcards.task} --sources-dir {params.sources}"
-        " --out {params.folder} --expect {params.settings} 2> {log}"
+        " --out {params.folder} --expect {params.settings} &> {log}"
 
 
 rule encode_task:
@@ -53,7 +53,7 @@ rule encode_task:
     shell:
         "python $PROGRAMS/encode_task.py --config $CONFIG --task {wildcards.task}"
         " --vocabulary {wildcards.vocabulary} --encoder-dir {params.encoder} --examples {params.examples}"
-        " --out {params.folder} --expect {params.settings} 2> {log}"
+        " --out {params.folder} --expect {params.settings} &> {log}"
 
 
 rule score_baseline:
@@ -74,4 +74,4 @@ rule score_baseline:
         "Scoring the baseline of {wildcards.task} that needs no model"
     shell:
         "python $PROGRAMS/score_baselines.py --config $CONFIG --task {wildcards.task}"
-        " --examples {params.examples} --out {output} 2> {log}"
+        " --examples {params.examples} --out {output} &> {log}"

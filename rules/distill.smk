@@ -35,4 +35,4 @@ rule distill_student:
         "python $PROGRAMS/distill.py --config $CONFIG --student {wildcards.student} --shard {wildcards.shard}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
         " --logits-dir {params.logits} --state-dir {params.state} --out {output} --threads {threads}"
-        " --expect {params.settings} 2> {log}"
+        " --expect {params.settings} &> {log}"

@@ -33,7 +33,7 @@ rule finetune_model:
     shell:
         "python $PROGRAMS/finetune.py --config $CONFIG --model {wildcards.model} --shard {wildcards.shard}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
-        " --state-dir {params.state} --out {output} --threads {threads} --expect {params.settings} 2> {log}"
+        " --state-dir {params.state} --out {output} --threads {threads} --expect {params.settings} &> {log}"
 
 
 rule select_trial:
@@ -56,7 +56,7 @@ rule select_trial:
     shell:
         "python $PROGRAMS/select_trial.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
         " --task {wildcards.task} --shards {input} --out-selection {output.selection}"
-        " --out-model {output.model} --expect {params.settings} 2> {log}"
+        " --out-model {output.model} --expect {params.settings} &> {log}"
 
 
 rule score_model:
@@ -89,4 +89,4 @@ rule score_model:
         "python $PROGRAMS/score_model.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
         " --shard {wildcards.shard} --models-dir {params.models} --encoded-dir {params.encoded}"
         " --examples-dir {params.examples} --out {output} --predictions-dir {params.predictions}"
-        " --threads {threads} --expect {params.settings} 2> {log}"
+        " --threads {threads} --expect {params.settings} &> {log}"

@@ -32,4 +32,4 @@ rule cache_logits:
     shell:
         "python $PROGRAMS/cache_logits.py --config $CONFIG --task {wildcards.task} --teacher {input.teacher}"
         " --models-dir {params.models} --encoded-root {params.encoded} --out {params.folder}"
-        " --threads {threads} --expect {params.settings} 2> {log}"
+        " --threads {threads} --expect {params.settings} &> {log}"

@@ -33,7 +33,7 @@ rule pretrain_model:
     shell:
         "python $PROGRAMS/pretrain.py --config $CONFIG --model {wildcards.model} --tokens {params.tokens}"
         " --tokenizer-dir {params.tokenizer} --out {params.folder} --log-dir {params.history}"
-        " --state {params.state} --threads {threads} --expect {params.settings} 2> {log}"
+        " --state {params.state} --threads {threads} --expect {params.settings} &> {log}"
 
 
 rule prepare_weights:
@@ -57,4 +57,4 @@ rule prepare_weights:
         "Fetching or copying the weights of {wildcards.model} and checking its vocabulary"
     shell:
         "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
-        " --hub-cache {params.cache} --expect {params.settings} 2> {log}"
+        " --hub-cache {params.cache} --expect {params.settings} &> {log}"

@@ -23,4 +23,4 @@ rule make_report:
     # A second Snakemake reads what the first one recorded; it computes nothing and needs no lock.
     shell:
         "python -m snakemake --snakefile {params.project}/Snakefile --configfile $CONFIG --nolock --cores 1"
-        " --report {output} -- {input} 2> {log}"
+        " --report {output} -- {input} &> {log}"

@@ -29,7 +29,7 @@ rule make_table:
         "Making the table {wildcards.table}"
     shell:
         "python $PROGRAMS/make_table.py --config $CONFIG --table {wildcards.table} --results {params.results}"
-        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} 2> {log}"
+        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} &> {log}"
 
 
 rule make_summary:
@@ -53,7 +53,7 @@ rule make_summary:
         "Making the summary"
     shell:
         "python $PROGRAMS/make_table.py --config $CONFIG --table summary --results {params.results}"
-        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} 2> {log}"
+        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} &> {log}"
 
 
 rule make_figure:
@@ -82,4 +82,4 @@ rule make_figure:
         "Drawing the figure {wildcards.figure}"
     shell:
         "python $PROGRAMS/make_figure.py --config $CONFIG --figure {wildcards.figure} --results {params.results}"
-        " --out {output} --expect {params.settings} 2> {log}"
+        " --out {output} --expect {params.settings} &> {log}"

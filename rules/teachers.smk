@@ -22,4 +22,4 @@ rule select_teacher:
         "Choosing the teacher for {wildcards.task}"
     shell:
         "python $PROGRAMS/select_teacher.py --config $CONFIG --task {wildcards.task} --selections {input}"
-        " --out {output} --expect {params.settings} 2> {log}"
+        " --out {output} --expect {params.settings} &> {log}"

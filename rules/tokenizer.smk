@@ -25,7 +25,7 @@ rule train_tokenizer:
         "Training the vocabulary {wildcards.tokenizer}"
     shell:
         "python $PROGRAMS/train_tokenizer.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
-        " --corpus {input.corpus} --out {params.folder} --expect {params.settings} 2> {log}"
+        " --corpus {input.corpus} --out {params.folder} --expect {params.settings} &> {log}"
 
 
 rule encode_corpus:
@@ -56,4 +56,4 @@ rule encode_corpus:
     shell:
         "python $PROGRAMS/encode_corpus.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
         " --tokenizer-dir {params.tokenizer} --corpus-dir {params.corpus} --out {params.folder}"
-        " --threads {threads} 2> {log}"
+        " --threads {threads} &> {log}"
