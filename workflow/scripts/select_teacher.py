@@ -30,6 +30,7 @@ def main() -> None:
     check_digest(job, args.expect)
     chosen = choose_teacher(job, args.selections, args.published)
     chosen["vocabulary"] = jobs.vocabulary_of(study, chosen["teacher"])
+    chosen["vocabularies"] = {model: jobs.vocabulary_of(study, model) for model in chosen["weights"]}
     write_json(args.out, chosen)
     print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
 

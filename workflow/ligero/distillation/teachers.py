@@ -33,7 +33,8 @@ def choose_teacher(
         selections: `R/selection/fine-tuning/MODEL/TASK.json` of the candidates; others are ignored.
 
     Returns:
-        {task, teacher, rule ("validation", "published" or "list"), losses {model: validation loss or null}, folder, model_digest}.
+        {task, teacher, rule ("validation", "published" or "list"), losses {model: validation loss or null}, folder, model_digest,
+        weights {model: weight} of the teachers that teach together}.
 
     Raises:
         ConfigurationError: the named teacher is no candidate, or no candidate has a finite loss.
@@ -49,13 +50,17 @@ def choose_teacher(
     elif job.rule == "published":
         teacher, rule = published_teacher(job, published), "published"
     else:
-        teacher, rule = _lowest(losses, job.task_id), "validation"
+        best = _best(losses, 1)
+        if not best:
+            raise ConfigurationError(f"teachers: no candidate has a finite validation loss on '{job.task_id}'")
+        teacher, rule = best[0], "validation"
     if teacher not in found:
         raise ConfigurationError(
             f"teachers: '{teacher}' is to teach task '{job.task_id}', but there is no selection of its trials among "
             f"{', '.join(found) or 'none'}"
         )
     selection = found[teacher]
+    together = _best(losses, job.number) if rule == "validation" else [teacher]
     return {
         "task": job.task_id,
         "teacher": teacher,
@@ -63,7 +68,21 @@ def choose_teacher(
         "losses": losses,
         "folder": selection["folder"],
         "model_digest": selection.get("model_digest"),
+        "weights": weights_of({model: losses[model] or 0.0 for model in together}, job.weighting),
     }
+
+
+def weights_of(losses: Mapping[str, float], weighting: str) -> dict[str, float]:
+    """Weights of several teachers, summing to 1.
+
+    Args:
+        losses: model id to validation loss, the best first.
+        weighting: "mean" weighs all alike, "validation" by exp(-loss): the geometric mean of the probabilities that a teacher
+            gives to the gold labels of the validation split.
+    """
+    lowest = min(losses.values())
+    shares = {m: math.exp(lowest - loss) if weighting == "validation" else 1.0 for m, loss in losses.items()}
+    return {model: share / sum(shares.values()) for model, share in shares.items()}
 
 
 def published_teacher(job: TeacherJob, table: Path = PUBLISHED) -> str:
@@ -92,12 +111,10 @@ def published_teacher(job: TeacherJob, table: Path = PUBLISHED) -> str:
     return by_name[_plain(wanted)]
 
 
-def _lowest(losses: Mapping[str, float | None], task_id: str) -> str:
-    """The model of lowest loss; of equals the one that stands first in the study."""
+def _best(losses: Mapping[str, float | None], number: int) -> list[str]:
+    """The models of lowest loss, best first; of equals the one that stands first in the study."""
     finite = {model: loss for model, loss in losses.items() if loss is not None}
-    if not finite:
-        raise ConfigurationError(f"teachers: no candidate has a finite validation loss on task '{task_id}'")
-    return min(finite, key=lambda model: finite[model])
+    return sorted(finite, key=lambda model: finite[model])[:number]
 
 
 def _finite(loss: Any) -> float | None:

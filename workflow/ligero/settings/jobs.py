@@ -117,6 +117,8 @@ class TeacherJob(Settings):
     choice: Identifier | None
     candidates: dict[Identifier, str]
     """Model id to name."""
+    number: int = 1
+    weighting: str = "mean"
 
 
 class LogitsJob(Settings):
@@ -361,6 +363,9 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
             "loss": distillation.loss,
             "patience": distillation.patience,
             "logits_dtype": distillation.logits_dtype,
+            "answer_alignment": distillation.answer_alignment,
+            "relations": distillation.relations,
+            "relation_weight": distillation.relation_weight,
         }
         if student and distillation
         else None,
@@ -402,6 +407,8 @@ def teacher_job(study: Study, task_id: str) -> TeacherJob:
         rule=study.teachers.rule,
         choice=study.teachers.choices.get(task_id),
         candidates={model: study.models[model].name for model in teacher_candidates(study, task_id)},
+        number=study.teachers.number,
+        weighting=study.teachers.weighting,
     )
 
 

@@ -180,6 +180,14 @@ class Distillation(Training):
     """Stop after more than this many epochs without a strictly lower validation loss."""
     logits_dtype: Literal["float16", "float32"] = "float32"
     """Precision of the cached logits."""
+    answer_alignment: Literal["first_subword", "boundary"] = "first_subword"
+    """Question answering between vocabularies: logits of the first subword of each word (thesis), or of the tokens that begin
+    and end at the same characters, which keeps the ends of answers. One vocabulary is aligned token by token either way."""
+    relations: Literal["none", "hidden", "attention"] = "none"
+    """Beyond the thesis: also match relations between tokens, of hidden states layer by layer (TinyBERT's layer map) or of the
+    last layer's queries, keys and values (MiniLMv2). Runs the teacher at every step; needs one vocabulary."""
+    relation_weight: float = Field(1.0, gt=0.0)
+    """Weight of the relation loss beside alpha's."""
     tasks_per_scoring_job: int | Literal["all"] = 1
 
 
@@ -192,3 +200,7 @@ class Teachers(Settings):
     """Models considered by the rule 'validation'; null means all."""
     choices: dict[Identifier, Identifier] = Field(default_factory=dict)
     """Task id to model id, for the rule 'list'; entries also override the other rules."""
+    number: int = Field(1, ge=1)
+    """Teachers a task: with the rule 'validation' this many of lowest loss teach together; 1 is the thesis."""
+    weighting: Literal["mean", "validation"] = "mean"
+    """How several teachers are averaged: all alike, or in proportion to exp(-validation loss)."""
