@@ -10,7 +10,7 @@ import re
 
 from ligero.settings.corpus import Cleaning
 
-URL = re.compile(
+ADDRESS = re.compile(
     r"""
       [a-z][a-z0-9+.-]{1,15}://\S+                                    # with a scheme
     | \bwww\.\S+                                                      # without one
@@ -20,10 +20,13 @@ URL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_HOST_END = re.compile(r"\.[a-z]{2,6}/", re.IGNORECASE)
+_SPACES = re.compile(r"(\s+)")
+
 BULLETS = "*+|•▪▫◦‣●○■□►▶▸➢➤✓✔★☆→⇒·"
 """Signs that start an item of a listing or a row of a table."""
 
-LISTING = re.compile(
+ITEM = re.compile(
     rf"""
     \s*+
     (?: [{re.escape(BULLETS)}](?:\s|$)                                # * item
@@ -31,14 +34,44 @@ LISTING = re.compile(
       | \(?[0-9]{{1,3}}(?:\.[0-9]{{1,3}}){{0,5}}(?:[.)]-?|\.?[ºª]|-)\s++\S   # 1. item, 1.2) item, (3) item
       | \(?[a-z]\)(?:\s|$)                                            # a) item
       | \(?[ivxl]{{1,6}}\)(?:\s|$)                                    # iv) item
-      | (?:[^|]*\s\|(?=\s|$)){{2}}                                    # menus: Inicio | Ayuda | Contacto
-      | (?:[^>]*\s>(?=\s|$)){{2}}                                     # Inicio > Ayuda > Contacto
-      | (?:[^»]*\s»(?=\s|$)){{2}}
     )
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-"""Bounded repetitions and possessive quantifiers keep the time linear in the line's length."""
+"""Start of an item. Bounded repetitions and possessive quantifiers keep the time linear in the line's length."""
+
+MENU_SIGNS = "|>»"
+_STANDING_ALONE = {sign: re.compile(rf"(?<=\s){re.escape(sign)}(?=\s|$)") for sign in MENU_SIGNS}
+
+
+def is_listing(line: str) -> bool:
+    """Whether a line is an item of a listing, or a menu or row of a table (Inicio | Ayuda | Contacto)."""
+    if ITEM.match(line):
+        return True
+    stripped = line.strip()
+    return any(
+        line.count(sign) >= 2 and len(alone.findall(stripped)) >= 2 for sign, alone in _STANDING_ALONE.items()
+    )
+
+
+def without_addresses(line: str) -> str:
+    """A line without its web and e-mail addresses. They hold no white space, so only words that may be one are tried."""
+    if not _may_hold_address(line):
+        return line
+    pieces = _SPACES.split(line)
+    for index, word in enumerate(pieces):
+        if _may_hold_address(word):
+            pieces[index] = ADDRESS.sub("", word)
+    return "".join(pieces)
+
+
+def _may_hold_address(text: str) -> bool:
+    return (
+        "@" in text
+        or ("/" in text and ("://" in text or _HOST_END.search(text) is not None))
+        or "www." in text.lower()
+    )
+
 
 Dropped = str
 """Why a line was dropped: 'blank', 'url' (nothing else on it), 'listing' or 'short'."""
@@ -54,10 +87,10 @@ def clean_line(line: str, cleaning: Cleaning) -> tuple[str | None, Dropped]:
     if not line or line.isspace():
         return None, "blank"
     if cleaning.remove_urls:
-        line = URL.sub("", line)
+        line = without_addresses(line)
         if not line or line.isspace():
             return None, "url"
-    if cleaning.remove_listings and LISTING.match(line):
+    if cleaning.remove_listings and is_listing(line):
         return None, "listing"
     if cleaning.collapse_whitespace:
         line = " ".join(line.split())

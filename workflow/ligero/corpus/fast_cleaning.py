@@ -18,7 +18,7 @@ from ligero.corpus.cleaning import clean_documents, clean_line
 from ligero.corpus.statistics import PartStatistics, text_statistics
 from ligero.settings.corpus import Cleaning
 
-Bytes = NDArray[np.uint8]
+Places = NDArray[np.int64]
 
 _ASCII_SPACES = bytes.maketrans(b"\t\x0b\x0c\r\x1c\x1d\x1e\x1f", b" " * 8)
 _OTHER_SPACES = [
@@ -26,21 +26,16 @@ _OTHER_SPACES = [
     for code in (0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 ]
 
-_MAY_BE_LISTING = re.compile(
+_MAY_BE_ITEM = re.compile(
     rb"\n(?:[*+|]|-[ \n]|\xc2\xb7|\xe2\x80[\x93\xa2\xa3]|\(?[0-9]{1,3}[.)\xc2-]|\(?[A-Za-z]{1,6}\))"
 )
-_MAY_BE_ADDRESS = (b"/", b"@", b"www.")
-_MAY_BE_MENU = (b" |", b" >", b" \xc2\xbb")
-
-_CASELESS_E2 = (0x80, 0x83)
-"""U+2000 to U+20FF: punctuation, currency, superscripts: nothing in there has another case."""
+_HOST_END = re.compile(rb"\.[a-z]{2,6}/")
 
 
 def _lead_table() -> NDArray[np.bool_]:
     """Bytes that start a character whose lower case the fast path does not know.
 
-    Known are ASCII, Latin-1 (C2, C3), combining accents (CC), punctuation (E2 80 to E2 83), CJK and Hangul (E3 to E9, EB,
-    EC) and emoji (F0 9F); continuation bytes say nothing.
+    Known are ASCII, Latin-1 (C2, C3), combining accents (CC), CJK and Hangul (E3 to E9, EB, EC); of E2 and F0 see below.
     """
     table = np.zeros(256, dtype=bool)
     table[0xC2:] = True
@@ -49,6 +44,50 @@ def _lead_table() -> NDArray[np.bool_]:
 
 
 _UNKNOWN_LEADS = _lead_table()
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """The characters outside ASCII in a text: where they start, and their first two bytes."""
+
+    places: Places
+    first: NDArray[np.uint8]
+    second: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, text: bytes) -> _Letters:
+        data = np.frombuffer(text, dtype=np.uint8)
+        places = np.flatnonzero(data >= 0xC2)
+        return cls(places, data[places], data[places + 1])
+
+    def spaces(self, text: bytes) -> list[bytes]:
+        """Which white space outside ASCII the text holds."""
+        data = np.frombuffer(text, dtype=np.uint8)
+        held = {bytes((0xC2, second)) for second in np.unique(self.second[self.first == 0xC2]).tolist()}
+        for lead in (0xE1, 0xE2, 0xE3):
+            places = self.places[self.first == lead]
+            codes = np.unique(data[places + 1].astype(np.int32) << 8 | data[places + 2])
+            held |= {bytes((lead, code >> 8, code & 0xFF)) for code in codes.tolist()}
+        return [space for space in _OTHER_SPACES if space in held]
+
+    def latin_capitals(self) -> Places:
+        """Places of the second bytes of À to Þ (U+00C0 to U+00DE without the multiplication sign)."""
+        second = self.second
+        return self.places[(self.first == 0xC3) & (second <= 0x9E) & (second != 0x97)] + 1
+
+    def unknown(self) -> Places:
+        """Characters that might have a lower case which the fast path does not know.
+
+        U+2000 to U+20FF (E2 80 to E2 83: punctuation, currency) and U+1F000 to U+1FFFF (F0 9F: emoji) have none.
+        """
+        unknown = _UNKNOWN_LEADS[self.first]
+        unknown |= (self.first == 0xE2) & (self.second > 0x83)
+        unknown |= (self.first == 0xF0) & (self.second != 0x9F)
+        return self.places[unknown]
+
+    def angle_quotes(self) -> Places:
+        """Closing angle quotes, which are also signs of menus."""
+        return self.places[(self.first == 0xC2) & (self.second == 0xBB)]
 
 
 @dataclass(frozen=True)
@@ -76,10 +115,13 @@ def clean_block(block: bytes, cleaning: Cleaning) -> CleanedBlock:
     statistics.raw = text_statistics(flat)
     statistics.raw.characters = _count_characters(block)
     statistics.raw.bytes = len(block)
-    lower = _lower_simple(flat) if cleaning.lower_case else flat
+    letters = _Letters.of(flat)
+    lower = flat.lower()
+    suspicious = _suspicious_lines(flat, lower, letters, cleaning)
+    lower = _lower_capitals(lower, letters) if cleaning.lower_case else flat
     pieces: list[bytes] = []
     done = 1
-    for start, end in _suspicious_lines(flat, cleaning):
+    for start, end in suspicious:
         cleaned, reason = clean_line(flat[start:end].decode("utf-8"), cleaning)
         pieces.append(lower[done:start])
         if cleaned is not None:
@@ -116,51 +158,65 @@ def _clean_plainly(block: bytes, cleaning: Cleaning, statistics: PartStatistics)
 
 def _collapse(block: bytes) -> bytes:
     """A line feed, then the block with every run of white space as one space and none at the ends of lines."""
-    flat = b"\n" + block.translate(_ASCII_SPACES)
-    for space in _OTHER_SPACES:
-        if space in flat:
-            flat = flat.replace(space, b" ")
-    while b"  " in flat:
-        flat = flat.replace(b"  ", b" ")
-    return flat.replace(b" \n", b"\n").replace(b"\n ", b"\n")
+    flat = b"\n" + block
+    data = np.frombuffer(flat, dtype=np.uint8)
+    if np.count_nonzero(data < 0x20) != np.count_nonzero(data == 0x0A):
+        flat = flat.translate(_ASCII_SPACES)
+    for space in _Letters.of(flat).spaces(flat):
+        flat = flat.replace(space, b" ")
+    data = np.frombuffer(flat, dtype=np.uint8)
+    blank, line_feed = data == 0x20, data == 0x0A
+    # A space goes where white space stands before it, and then where a line feed follows.
+    surplus = blank[1:] & (blank[:-1] | line_feed[:-1])
+    if surplus.any():
+        data = np.concatenate([data[:1], data[1:][~surplus]])
+        blank, line_feed = data == 0x20, data == 0x0A
+    trailing = blank[:-1] & line_feed[1:]
+    if trailing.any():
+        data = np.concatenate([data[:-1][~trailing], data[-1:]])
+    return data.tobytes()
 
 
-def _lower_simple(flat: bytes) -> bytes:
-    """Lower case of ASCII and Latin-1; every other character as it is."""
-    lower = np.frombuffer(bytearray(flat.lower()), dtype=np.uint8)
-    second = lower[1:]
-    upper = (lower[:-1] == 0xC3) & (second >= 0x80) & (second <= 0x9E) & (second != 0x97)
-    second += upper.astype(np.uint8) * np.uint8(0x20)
-    return lower.tobytes()
+def _lower_capitals(lower: bytes, letters: _Letters) -> bytes:
+    """Latin-1 capitals in lower case too, in a text whose ASCII letters are."""
+    capitals = letters.latin_capitals()
+    if not len(capitals):
+        return lower
+    changed = np.frombuffer(bytearray(lower), dtype=np.uint8)
+    changed[capitals] += np.uint8(0x20)
+    return changed.tobytes()
 
 
-def _suspicious_lines(flat: bytes, cleaning: Cleaning) -> list[tuple[int, int]]:
+def _suspicious_lines(
+    flat: bytes, lower: bytes, letters: _Letters, cleaning: Cleaning
+) -> list[tuple[int, int]]:
     """Start and end of the lines that only the reference may clean, in order; `flat` starts with a line feed."""
-    places: list[NDArray[np.int64]] = []
+    places: list[Places] = []
     if cleaning.remove_urls:
-        lower = flat.lower()
-        places += [_find_all(lower, sign) for sign in _MAY_BE_ADDRESS]
+        places += [_find_all(lower, sign) for sign in (b"://", b"@", b"www.")]
+        if b"/" in flat:
+            places.append(_array([match.start() for match in _HOST_END.finditer(lower)]))
     if cleaning.remove_listings:
-        places += [_find_all(flat, sign) for sign in _MAY_BE_MENU]
-        places.append(_array([match.start() + 1 for match in _MAY_BE_LISTING.finditer(flat)]))
-    if cleaning.lower_case or cleaning.remove_listings:
-        places.append(_unknown_letters(flat))
-    found = np.concatenate(places) if places else _array([])
+        quotes = letters.angle_quotes()
+        spaced = np.frombuffer(flat, dtype=np.uint8)[quotes - 1] == 0x20
+        places += [_find_all(flat, b"|"), _find_all(flat, b">"), quotes[spaced]]
+        places.append(_array([match.start() + 1 for match in _MAY_BE_ITEM.finditer(flat)]))
+    places.append(letters.unknown())
+    found = np.concatenate(places)
     if not len(found):
         return []
-    data = np.frombuffer(flat, dtype=np.uint8)
-    ends = np.flatnonzero(data == 0x0A)
+    ends = np.flatnonzero(np.frombuffer(flat, dtype=np.uint8) == 0x0A)
     # A place belongs to the line between the line feed before it and the next one.
     lines = np.unique(np.searchsorted(ends, found, side="left"))
     starts, stops = (ends[lines - 1] + 1).tolist(), ends[lines].tolist()
     return [(start, stop) for start, stop in zip(starts, stops, strict=True) if stop > start]
 
 
-def _array(values: list[int]) -> NDArray[np.int64]:
+def _array(values: list[int]) -> Places:
     return np.asarray(values, dtype=np.int64)
 
 
-def _find_all(text: bytes, sign: bytes) -> NDArray[np.int64]:
+def _find_all(text: bytes, sign: bytes) -> Places:
     places, place = [], text.find(sign)
     while place >= 0:
         places.append(place)
@@ -170,17 +226,7 @@ def _find_all(text: bytes, sign: bytes) -> NDArray[np.int64]:
     return _array(places)
 
 
-def _unknown_letters(flat: bytes) -> NDArray[np.int64]:
-    data = np.frombuffer(flat, dtype=np.uint8)
-    unknown = _UNKNOWN_LEADS[data]
-    second = data[1:]
-    lead_e2 = data[:-1] == 0xE2
-    unknown[:-1] |= lead_e2 & ((second < _CASELESS_E2[0]) | (second > _CASELESS_E2[1]))
-    unknown[:-1] |= (data[:-1] == 0xF0) & (second != 0x9F)
-    return np.flatnonzero(unknown)
-
-
-def _character_ends(text: bytes) -> NDArray[np.int64]:
+def _character_ends(text: bytes) -> Places:
     """For each line of `text` the number of characters up to and including its line feed."""
     data = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(data == 0x0A)
@@ -190,12 +236,12 @@ def _character_ends(text: bytes) -> NDArray[np.int64]:
     return ends + 1 - before
 
 
-def line_lengths(text: bytes) -> NDArray[np.int64]:
+def line_lengths(text: bytes) -> Places:
     """Characters of each line, without its line feed."""
     return np.diff(_character_ends(text), prepend=0) - 1
 
 
-def line_length_histogram(text: bytes) -> NDArray[np.int64]:
+def line_length_histogram(text: bytes) -> Places:
     """Lines by length: entry n counts the lines of 2**(n-1) to 2**n - 1 characters (0: empty lines, left out)."""
     lengths = line_lengths(text)
     lengths = lengths[lengths > 0]

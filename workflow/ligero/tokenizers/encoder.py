@@ -125,7 +125,8 @@ class Encoder:
         if not self._forbidden.isdisjoint(encoding.ids):
             disarmed = [word.translate(_DISARMED) for word in words]
             encoding = backend.encode(disarmed, is_pretokenized=True, add_special_tokens=False)
-        return encoding.ids, [int(word) for word in encoding.word_ids]
+        words_of_ids: list[int] = [word for word in encoding.word_ids if word is not None]
+        return encoding.ids, words_of_ids
 
     def encode_batch(
         self,

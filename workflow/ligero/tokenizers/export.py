@@ -58,9 +58,9 @@ def load_tokenizer(folder: Path, **changes: Any) -> Any:
     name = read_json(configuration).get("tokenizer_class", "") if configuration.exists() else ""
     # A name that maps to one class only; a model type in config.json could make AutoTokenizer choose another.
     if name in _CLASSES and not (folder / "config.json").exists():
-        loader = getattr(importlib.import_module(_CLASSES[name]), name)
+        loader: Any = getattr(importlib.import_module(_CLASSES[name]), name)
     else:
-        from transformers import AutoTokenizer as loader  # noqa: N813
+        loader = importlib.import_module("transformers").AutoTokenizer
     try:
         tokenizer = loader.from_pretrained(str(folder), **changes)
     except (OSError, ValueError, KeyError) as error:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ LINES_COMPARED = 1_000
 SENTENCEPIECE_THREADS = 4
 """Fixed: the sums of the EM algorithm, and so the vocabulary, depend on how the text is cut for threads."""
 MAXIMUM_POSITIONS = 512
+
+Lines = Callable[[], Iterator[str]]
+"""Gives the same lines at each call: some trainers read them twice."""
 
 
 def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> EncoderInfo:
@@ -38,7 +41,10 @@ def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> 
     total = count_lines(corpus)
     if not total:
         raise DataError(corpus, None, "no text to train a vocabulary on.")
-    lines = sample_lines(corpus, settings.training_sentences, settings.seed, total=total)
+
+    def lines() -> Iterator[str]:
+        return sample_lines(corpus, settings.training_sentences, settings.seed, total=total)
+
     train = {"sentencepiece_unigram": _unigram, "wordpiece": _wordpiece, "byte_level_bpe": _byte_level_bpe}
     with atomic_directory(folder) as staging:
         tokenizer = train[settings.kind](settings, lines, staging)
@@ -56,7 +62,7 @@ def _check_size(settings: TokenizerSettings, size: int) -> None:
         )
 
 
-def _unigram(settings: TokenizerSettings, lines: Iterator[str], folder: Path) -> Any:
+def _unigram(settings: TokenizerSettings, lines: Lines, folder: Path) -> Any:
     """SentencePiece unigram as in Google's ALBERT recipe (Lan et al. 2020), loaded as AlbertTokenizer."""
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2
@@ -64,7 +70,7 @@ def _unigram(settings: TokenizerSettings, lines: Iterator[str], folder: Path) ->
 
     def prepared() -> Iterator[str]:
         # The steps that AlbertTokenizer does before SentencePiece's own normalisation (NFKC).
-        for line in lines:
+        for line in lines():
             quoted = line.replace("``", '"').replace("''", '"')
             yield quoted.lower() if settings.lower_case else quoted
 
@@ -103,26 +109,36 @@ def _unigram(settings: TokenizerSettings, lines: Iterator[str], folder: Path) ->
     )
 
 
-def _wordpiece(settings: TokenizerSettings, lines: Iterator[str], folder: Path) -> Any:
+def _wordpiece(settings: TokenizerSettings, lines: Lines, folder: Path) -> Any:
     """WordPiece with BERT's normaliser and pre-tokenizer; accents are kept whatever the case."""
     from tokenizers import trainers
     from transformers.models.bert.tokenization_bert import BertTokenizer
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=settings.vocabulary_size, special_tokens=special, show_progress=False, min_frequency=2
-    )
     options = {
         "do_lower_case": settings.lower_case,
         "strip_accents": False,
         "model_max_length": MAXIMUM_POSITIONS,
     }
-    backend = BertTokenizer(**options).backend_tokenizer
-    _train_backend(backend, lines, trainer)
-    return BertTokenizer(vocab=backend.get_vocab(), **options)
+
+    def trained(size: int, first_tokens: list[str]) -> dict[str, int]:
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=size, special_tokens=first_tokens, show_progress=False, min_frequency=2
+        )
+        backend = BertTokenizer(**options).backend_tokenizer
+        backend.train_from_iterator(lines(), trainer=trainer)
+        vocabulary: dict[str, int] = backend.get_vocab()
+        return vocabulary
+
+    # The trainer numbers the continuing letters (##a) in the order of a randomly seeded hash map, and equally frequent
+    # pairs are merged in the order of these numbers. A first run without merges finds the letters, and the second is
+    # given them sorted, so that two runs give the same vocabulary.
+    letters = sorted(token for token in trained(0, special) if token.startswith("##"))
+    vocabulary = trained(settings.vocabulary_size, [*special, *letters])
+    return BertTokenizer(vocab=vocabulary, **options)
 
 
-def _byte_level_bpe(settings: TokenizerSettings, lines: Iterator[str], folder: Path) -> Any:
+def _byte_level_bpe(settings: TokenizerSettings, lines: Lines, folder: Path) -> Any:
     """Byte-level BPE as in RoBERTa (Liu et al. 2019): cased, no unknown characters."""
     from tokenizers import pre_tokenizers, trainers
     from transformers.models.roberta.tokenization_roberta import RobertaTokenizer
@@ -139,17 +155,9 @@ def _byte_level_bpe(settings: TokenizerSettings, lines: Iterator[str], folder: P
         min_frequency=2,
     )
     backend = RobertaTokenizer().backend_tokenizer
-    _train_backend(backend, lines, trainer)
-    backend.save(str(folder / "tokenizer.json"))
-    import json
-
-    model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    backend.train_from_iterator(lines(), trainer=trainer)
+    model = json.loads(backend.to_str())["model"]
     merges = [
         tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]
     ]
     return RobertaTokenizer(vocab=model["vocab"], merges=merges, model_max_length=MAXIMUM_POSITIONS)
-
-
-def _train_backend(backend: Any, lines: Iterator[str], trainer: Any) -> None:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    backend.train_from_iterator(lines, trainer=trainer)
