@@ -83,7 +83,7 @@ def scenes(voice: Voice) -> Triple:
     who = entity("first", rng) if rng.random() < 0.5 else noun_phrase("el", rng.choice(lx.NOUNS["oficio"]))
     denied, is_wide = rng.random() < 0.5, rng.random() < 0.4
     numbers = rng.sample(NUMBERS, 2)
-    extra = _extra(rng) if rng.random() < 0.65 else ""
+    extra = _extra(rng) if rng.random() < 0.5 else ""
     place = _settled(rng.choice(PLACES), rng)
     premise = Scene(
         who,
@@ -105,7 +105,7 @@ def scenes(voice: Voice) -> Triple:
         )
     else:
         widened = wide if rng.random() < 0.6 else premise.thing
-        entailed = _with(premise, thing=widened, extra=extra if rng.random() < 0.75 else "", place="")
+        entailed = _with(premise, thing=widened, extra=extra if rng.random() < 0.6 else "", place="")
         added = _extra(rng, avoid=extra)
         if is_wide and rng.random() < 0.6:
             neutral = _with(premise, thing=narrow, place="")
@@ -177,4 +177,4 @@ def contrasts(voice: Voice) -> Triple:
 
 def draw_triple(rng: random.Random) -> Triple:
     """A premise of a random kind with its three hypotheses."""
-    return rng.choices((scenes, states, contrasts), (65, 20, 15))[0](Voice(rng))
+    return rng.choices((scenes, states, contrasts), (74, 20, 6))[0](Voice(rng))

@@ -1,4 +1,4 @@
-"""Extractive questions: short contexts of three or four facts in which several words could be the answer.
+"""Extractive questions: short contexts of two to four facts in which several words could be the answer.
 
 Three sources of the same make: ``lives`` (MLQA: what happened to a person), ``events`` (SQAC: news with a different
 actor in each sentence) and ``places`` (SQuAD-es / XQuAD: buildings). The relation that the question names stands
@@ -71,7 +71,7 @@ LIFE = (
     _fact("v:fundar.pret $X .", "X=brand", "¿ qué v:fundar.pret $A ? > X"),
     _fact("v:conocer.pret a $X .", "X=full", "¿ a quién v:conocer.pret $A ? > X"),
 )
-DEEDS = ("comprar", "vender", "perder", "encontrar", "robar", "pintar")
+DEEDS = ("comprar", "vender", "robar", "pintar")
 BUILDING = (
     _fact(
         "v:ser.pret v:construir.part por $X en $Y .",
@@ -161,15 +161,13 @@ def places(voice: Voice, wanted: int) -> Paragraph:
 
 
 def events(voice: Voice, wanted: int) -> Paragraph:
-    """Three deeds of three persons, each with its own verb, things, number and city."""
+    """Two or three deeds of as many persons, each with its own verb, things, number and city."""
     rng = voice.rng
     distinct = _Distinct(voice)
-    things = rng.sample(
-        lx.NOUNS["fruta"] + lx.NOUNS["vehiculo"] + lx.NOUNS["instrumento"] + lx.NOUNS["mueble"], 3
-    )
+    things = rng.sample(lx.NOUNS["fruta"] + lx.NOUNS["vehiculo"], 3)
     numbers = rng.sample(list(lx.NUMBER_WORDS.values()), 3)
     sentences = []
-    for verb, thing, number in zip(rng.sample(DEEDS, 3), things, numbers, strict=True):
+    for verb, thing, number in zip(rng.sample(DEEDS, rng.choice((2, 3))), things, numbers, strict=False):
         number_phrase = entity("small", rng)
         number_phrase = Phrase(
             tuple(type(t)(number, number, t.upos, t.feats) for t in number_phrase.tokens), "m", True
