@@ -1,8 +1,7 @@
 """Extractive questions: short contexts of two to four facts in which several words could be the answer.
 
-Three sources of the same make: ``lives`` (MLQA: what happened to a person), ``events`` (SQAC: news with a different
-actor in each sentence) and ``places`` (SQuAD-es / XQuAD: buildings). The relation that the question names stands
-beside the answer, the other candidates of its kind beside other relations.
+Three sources of the same make: ``lives`` (MLQA: what happened to a person), ``events`` (SQAC: news with two actors)
+and ``places`` (SQuAD-es / XQuAD: buildings). The relation that the question names stands beside the answer, the other candidates of its kind beside other relations.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import random
 from dataclasses import dataclass
 
 from ligero.synthetic import lexicon as lx
-from ligero.synthetic.grammar import Phrase, Voice, entity, noun_phrase, realise, render, say
+from ligero.synthetic.grammar import Phrase, Token, Voice, entity, noun_phrase, realise, render, say
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,10 @@ BUILDING = (
 )
 
 
+Sentence = tuple[str, dict[str, Phrase], list[tuple[str, str]]]
+"""Pattern, bound phrases, and (question pattern, answer slot) for what can be asked."""
+
+
 class _Distinct:
     """Draws entities of which none occurs twice in one context."""
 
@@ -114,7 +117,7 @@ class _Distinct:
 def _paragraph(
     voice: Voice,
     title: str,
-    sentences: list[tuple[str, dict[str, Phrase], list[tuple[str, str]]]],
+    sentences: list[Sentence],
     wanted: int,
 ) -> Paragraph:
     """Render the sentences one behind the other and place ``wanted`` of the possible questions."""
@@ -133,11 +136,11 @@ def _paragraph(
     return Paragraph(title, context, tuple(voice.rng.sample(questions, min(wanted, len(questions)))))
 
 
-def _told(voice: Voice, subject: Phrase, facts: tuple[Fact, ...], count: int) -> tuple[str, list]:
+def _told(voice: Voice, subject: Phrase, facts: tuple[Fact, ...], count: int) -> tuple[str, list[Sentence]]:
     rng = voice.rng
     distinct = _Distinct(voice)
     distinct.used |= {t.form for t in subject.tokens if t.form[0].isupper()}
-    sentences = []
+    sentences: list[Sentence] = []
     for i, fact in enumerate(rng.sample(facts, count)):
         bound = {"A": subject} | {slot: distinct.draw(kind) for slot, kind in fact.slots.items()}
         opening = "$A" if i == 0 else rng.choice(("luego @A", "también @A", "$A"))
@@ -161,32 +164,29 @@ def places(voice: Voice, wanted: int) -> Paragraph:
 
 
 def events(voice: Voice, wanted: int) -> Paragraph:
-    """Two or three deeds of as many persons, each with its own verb, things, number and city."""
+    """Two deeds of two persons in two cities, and where and when the money for them came from."""
     rng = voice.rng
     distinct = _Distinct(voice)
-    things = rng.sample(lx.NOUNS["fruta"] + lx.NOUNS["vehiculo"], 3)
-    numbers = rng.sample(list(lx.NUMBER_WORDS.values()), 3)
-    sentences = []
-    for verb, thing, number in zip(rng.sample(DEEDS, rng.choice((2, 3))), things, numbers, strict=False):
-        number_phrase = entity("small", rng)
-        number_phrase = Phrase(
-            tuple(type(t)(number, number, t.upos, t.feats) for t in number_phrase.tokens), "m", True
-        )
-        bound = {"A": distinct.draw("full"), "N": number_phrase, "X": distinct.draw("loc")}
-        bound["T"] = noun_phrase("bare", thing)
+    things = rng.sample(lx.NOUNS["fruta"] + lx.NOUNS["vehiculo"], 2)
+    numbers = rng.sample(list(lx.NUMBER_WORDS.values()), 2)
+    sentences: list[Sentence] = []
+    for verb, thing, number in zip(rng.sample(DEEDS, 2), things, numbers, strict=True):
+        bound = {
+            "A": distinct.draw("full"),
+            "N": Phrase((Token(number, number, "NUM", "NumType=Card"),), "m", True),
+            "T": noun_phrase("bare", thing),
+            "Z": distinct.draw("loc"),
+        }
         how_many = "cuántas/DET" if thing.gender == "f" else "cuántos/DET"
-        sentences.append(
-            (
-                f"$A v:{verb}.pret $N $T en $X .",
-                bound,
-                [
-                    (f"¿ quién v:{verb}.pret $T ?", "A"),
-                    (f"¿ {how_many} $T > v:{verb}.pret $A ?", "N"),
-                    (f"¿ dónde v:{verb}.pret $A $T ?", "X"),
-                ],
-            )
-        )
-    return _paragraph(voice, f"Sucesos de {bound['X'].text}", sentences, wanted)
+        who = (f"¿ quién v:{verb}.pret $T ?", "A")
+        count = (f"¿ {how_many} $T > v:{verb}.pret $A ?", "N")
+        sentences.append((f"$A v:{verb}.pret $N $T en $Z .", bound, [who, count]))
+    source = {"X": distinct.draw("loc"), "Y": distinct.draw("year")}
+    where = ("¿ de dónde > v:llegar.pret el/DET dinero/NOUN ?", "X")
+    when = ("¿ cuándo > v:llegar.pret el/DET dinero/NOUN ?", "Y")
+    closing = "el/DET dinero/NOUN v:llegar.pret de $X en $Y ."
+    sentences.insert(rng.randrange(3), (closing, source, [where, when]))
+    return _paragraph(voice, f"Sucesos de {source['X'].text}", sentences, wanted)
 
 
 MAKERS = {"lives": lives, "events": events, "places": places}
