@@ -16,6 +16,7 @@ from tests.unit.toy_distillation import options, toy_model, toy_split
 from ligero.common.errors import ConfigurationError
 from ligero.distillation.alignment import align
 from ligero.distillation.caching import entry_logits
+from ligero.distillation.ensemble import averaged
 from ligero.distillation.objective import DistillationObjective, valid_positions
 from ligero.distillation.targets import CachedTargets, LiveTargets
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
@@ -163,6 +164,39 @@ def test_text_that_the_teachers_window_does_not_cover_leaves_the_students_softma
     assert left_out == alignment.counts["student_tokens_outside_teacher_window"] > 0
 
 
+@pytest.mark.parametrize("task_type", TYPES)
+def test_twice_the_same_teacher_is_one_teacher(task_type: Any) -> None:
+    teacher = toy_model(task_type, seed=9)
+    split, cached, _ = targets_of(task_type, 3, "first_subword", teacher, max_length=18)
+    layout = layout_of(split)
+    both = averaged(layout, [cached.alignment] * 2, [cached._logits] * 2, [0.3, 0.7])
+    batch = split.batch(np.arange(10), 0)
+    outputs = outputs_of(toy_model(task_type, seed=1), batch)
+    one, two = (
+        DistillationObjective(task_type, targets, alpha=0.0, temperature=1.0, kind="kl")(
+            outputs, batch
+        ).item()
+        for targets in (cached, both)
+    )
+    assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_several_teachers_are_averaged_by_weight_over_those_that_have_the_word() -> None:
+    student = layout_of(toy_split("token_classification", 2))
+    sizes = ((2, 64), (3, 8))
+    teachers = [
+        layout_of(toy_split("token_classification", size, max_length=length)) for size, length in sizes
+    ]
+    alignments = [align(student, teacher, "token_classification", False) for teacher in teachers]
+    logits = [
+        np.full((teacher.entries, 3), value) for teacher, value in zip(teachers, (1.0, 5.0), strict=True)
+    ]
+    targets = averaged(student, alignments, logits, [0.75, 0.25])
+    values = targets._logits[targets.alignment.pairs[0].sources]
+    shared = int((values == 2.0).all(axis=1).sum())
+    assert shared == teachers[1].entries and (values == 1.0).all(axis=1).sum() == student.entries - shared
+
+
 # ---- teachers
 
 
@@ -190,6 +224,17 @@ def test_the_lowest_validation_loss_teaches_and_ties_go_to_the_first(tmp_path: P
     assert chosen["losses"] == {"a": None, "b": 0.2, "c": 0.2}
     with pytest.raises(ConfigurationError, match="no candidate has a finite"):
         choose_teacher(teacher_job("validation"), files[2:3])
+
+
+def test_several_teachers_are_the_best_by_validation_loss(tmp_path: Path) -> None:
+    files = [selection(tmp_path, *pair) for pair in (("c", 0.2), ("b", 0.3), ("a", 0.9))]
+    job = teacher_job("validation").model_copy(update={"number": 2})
+    assert choose_teacher(job, files)["weights"] == {"c": 0.5, "b": 0.5}
+    weights = choose_teacher(job.model_copy(update={"weighting": "validation"}), files)["weights"]
+    assert weights["c"] / weights["b"] == pytest.approx(np.exp(0.1)) and sum(
+        weights.values()
+    ) == pytest.approx(1)
+    assert choose_teacher(teacher_job("validation"), files)["weights"] == {"c": 1.0}
 
 
 def test_a_named_teacher_wins_over_every_rule(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from ligero.common.errors import run_program
 from ligero.common.files import read_json
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, load_resolved
-from ligero.settings.training import TrainingOptions
 
 
 def main() -> None:
@@ -36,46 +35,30 @@ def main() -> None:
     job = jobs.logits_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
     chosen = read_json(args.teacher)
-    folder = args.models_dir / chosen["teacher"] / args.task
-    encoded = args.encoded_root / chosen["vocabulary"] / args.task
     state = args.state_dir or args.out.parent.parent / "state" / "logits" / args.task
 
     import torch
 
-    from ligero.distillation.cache import fingerprint_of
-    from ligero.distillation.caching import assemble, compute_parts
-    from ligero.distillation.fingerprints import teacher_fingerprints
-    from ligero.models.heads import load_selected
-    from ligero.training.data import EncodedSplit
-    from ligero.training.steps import training_device
+    from ligero.distillation.caching import build_cache
 
     torch.set_num_threads(args.threads)
-    split = EncodedSplit.load(
-        encoded / "train.parquet", job.task_type, TrainingOptions(max_words=job.max_words)
-    )
-    fingerprints = teacher_fingerprints(folder, job.task_type, job.labels, split, encoded)
-    fingerprints |= {"dtype": job.dtype, "precision": job.precision}
-    parts = compute_parts(
-        load_selected(folder, job.task_type).to(training_device()),
-        split,
-        state,
-        fingerprint_of(fingerprints),
-        dtype=job.dtype,
-        precision=job.precision,
-        max_features=job.micro_batch_size,
-        shard=args.shard or (0, 1),
-    )
-    if args.shard is not None:
-        return
-    meta = {
-        "task": args.task,
-        "teacher": chosen["teacher"],
-        "folder": str(folder),
-        "fingerprints": fingerprints,
-    }
-    cache = assemble(parts, args.out, split, meta)
-    shutil.rmtree(state, ignore_errors=True)
-    print(f"{args.task}: logits of {chosen['teacher']} for {len(cache.layout):,} features", file=sys.stderr)
+    weights = chosen.get("weights") or {chosen["teacher"]: 1.0}
+    for number, teacher in enumerate(weights):
+        vocabulary = chosen.get("vocabularies", {}).get(teacher, chosen["vocabulary"])
+        cache = build_cache(
+            job,
+            teacher,
+            models_dir=args.models_dir,
+            encoded=args.encoded_root / vocabulary / args.task,
+            out=args.out if number == 0 else args.out / "also" / teacher,
+            state=state / teacher,
+            shard=args.shard,
+            together=weights,
+        )
+        if cache is not None:
+            print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
+    if args.shard is None:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
 from ligero.distillation.alignment import AnswerAlignment, align
 from ligero.distillation.cache import LogitCache, fingerprint_of
+from ligero.distillation.ensemble import averaged
 from ligero.distillation.fingerprints import check_cache, tokens_digest
 from ligero.distillation.objective import DistillationObjective
-from ligero.distillation.targets import CachedTargets, check_classes
+from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.settings.jobs import ShardJob
 from ligero.settings.tasks import Task
@@ -37,46 +39,75 @@ class CachedObjectives:
             raise MismatchError(f"shard of {job.model_id}: its regime is {job.regime}, not distillation")
         self._settings = job.distillation
         self._logits_dir = logits_dir
-        self._fingerprints: dict[str, str] = {}
+        self._fingerprints: dict[str, Any] = {}
         for task_id, task in job.tasks.items():
-            folder = logits_dir / task_id
-            meta = read_json(folder / "meta.json")
-            check_cache(
-                meta,
-                folder,
-                task=task_id,
-                task_type=task.type,
-                labels=task.labels,
-                encoded=encoded_dir / task_id,
-            )
-            self._fingerprints[task_id] = fingerprint_of(meta["fingerprints"])
+            made_of = {}
+            for teacher, (folder, weight) in teacher_folders(logits_dir / task_id).items():
+                meta = read_json(folder / "meta.json")
+                check_cache(
+                    meta,
+                    folder,
+                    task=task_id,
+                    task_type=task.type,
+                    labels=task.labels,
+                    encoded=encoded_dir / task_id,
+                )
+                made_of[teacher] = [fingerprint_of(meta["fingerprints"]), weight]
+            self._fingerprints[task_id] = made_of
 
     def fingerprint(self, task_id: str) -> Any:
         """The cache's fingerprint: a trial made with other logits is another trial."""
         return {"logits": self._fingerprints[task_id]}
 
     def build(self, task_id: str, task: Task, train: EncodedSplit) -> DistillationObjective:
-        """Align the task's cache with the student's training split."""
-        return cached_objective(LogitCache.open(self._logits_dir / task_id), task, train, self._settings)
+        """Align the task's caches with the student's training split."""
+        folders = teacher_folders(self._logits_dir / task_id)
+        caches = [LogitCache.open(folder) for folder, _ in folders.values()]
+        weights = [weight for _, weight in folders.values()]
+        return cached_objective(caches, task, train, self._settings, weights)
+
+
+def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:
+    """Folder and weight of every teacher whose logits a task's cache holds; the first one's are in `folder` itself."""
+    meta = read_json(folder / "meta.json")
+    together: dict[str, float] = meta.get("together") or {meta.get("teacher", ""): 1.0}
+    return {
+        teacher: (folder if teacher == meta.get("teacher") else folder / "also" / teacher, weight)
+        for teacher, weight in together.items()
+    }
 
 
 def cached_objective(
-    cache: LogitCache, task: Task, train: EncodedSplit, settings: dict[str, Any]
+    caches: Sequence[LogitCache],
+    task: Task,
+    train: EncodedSplit,
+    settings: dict[str, Any],
+    weights: Sequence[float] = (1.0,),
 ) -> DistillationObjective:
     """The objective of one task.
 
     Args:
+        caches: one a teacher.
         settings: alpha, temperature and loss; `answer_alignment` ("first_subword" or "boundary") where it is not the default.
+        weights: one a teacher.
     """
-    check_classes(cache.logits, len(task.labels), task.type)
+    layout, tokens = layout_of(train), tokens_digest(train)
     answers: AnswerAlignment = settings.get("answer_alignment", "first_subword")
-    same_vocabulary = cache.meta["fingerprints"]["tokens"] == tokens_digest(train)
-    alignment = align(layout_of(train), cache.layout, task.type, same_vocabulary, answers)
-    counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in alignment.counts.items())
-    print(f"{cache.meta.get('task')}: logits aligned by {alignment.mode}: {counted}", file=sys.stderr)
+    alignments = []
+    for cache in caches:
+        check_classes(cache.logits, len(task.labels), task.type)
+        same_vocabulary = cache.meta["fingerprints"]["tokens"] == tokens
+        alignment = align(layout, cache.layout, task.type, same_vocabulary, answers)
+        counted = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in alignment.counts.items())
+        teacher = cache.meta.get("teacher")
+        print(
+            f"{cache.meta.get('task')}: {teacher}'s logits aligned by {alignment.mode}: {counted}",
+            file=sys.stderr,
+        )
+        alignments.append(alignment)
     return DistillationObjective(
         task.type,
-        CachedTargets(alignment, cache.logits),
+        averaged(layout, alignments, [cache.logits for cache in caches], weights),
         alpha=settings["alpha"],
         temperature=settings["temperature"],
         kind=settings["loss"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from torch import nn
 from ligero.common.progress import progress
 from ligero.distillation.cache import Dtype, LogitCache, Logits, fingerprint_of, read_logits, write_logits
 from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
+from ligero.settings.jobs import LogitsJob
+from ligero.settings.training import TrainingOptions
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict
 
@@ -99,3 +101,53 @@ def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: dic
     logits = np.concatenate([read_logits(path, split.task_type, fingerprint)[1] for path in parts])
     LogitCache.write(folder, split.task_type, layout_of(split), logits, meta)
     return LogitCache.open(folder)
+
+
+def build_cache(
+    job: LogitsJob,
+    teacher: str,
+    *,
+    models_dir: Path,
+    encoded: Path,
+    out: Path,
+    state: Path,
+    shard: tuple[int, int] | None = None,
+    together: Mapping[str, float] | None = None,
+) -> LogitCache | None:
+    """Run one teacher over a task's training split and write its cache; finished parts in `state` are kept and used.
+
+    Args:
+        models_dir: `R/models/fine-tuning`.
+        encoded: `R/encoded/VOCABULARY/TASK` of the teacher.
+        shard: (k, n) only computes its share of the parts and returns None.
+        together: weights of all the task's teachers, written into meta.json.
+    """
+    from ligero.distillation.fingerprints import teacher_fingerprints
+    from ligero.models.heads import load_selected
+    from ligero.training.steps import training_device
+
+    folder = models_dir / teacher / job.task_id
+    options = TrainingOptions(max_words=job.max_words)
+    split = EncodedSplit.load(encoded / "train.parquet", job.task_type, options)
+    fingerprints = teacher_fingerprints(folder, job.task_type, job.labels, split, encoded)
+    fingerprints |= {"dtype": job.dtype, "precision": job.precision}
+    parts = compute_parts(
+        load_selected(folder, job.task_type).to(training_device()),
+        split,
+        state,
+        fingerprint_of(fingerprints),
+        dtype=job.dtype,
+        precision=job.precision,
+        max_features=job.micro_batch_size,
+        shard=shard or (0, 1),
+    )
+    if shard is not None:
+        return None
+    meta = {
+        "task": job.task_id,
+        "teacher": teacher,
+        "folder": str(folder),
+        "fingerprints": fingerprints,
+        "together": dict(together or {teacher: 1.0}),
+    }
+    return assemble(parts, out, split, meta)

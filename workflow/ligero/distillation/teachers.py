@@ -52,7 +52,9 @@ def choose_teacher(
     else:
         best = _best(losses, 1)
         if not best:
-            raise ConfigurationError(f"teachers: no candidate has a finite validation loss on '{job.task_id}'")
+            raise ConfigurationError(
+                f"teachers: no candidate has a finite validation loss on '{job.task_id}'"
+            )
         teacher, rule = best[0], "validation"
     if teacher not in found:
         raise ConfigurationError(
