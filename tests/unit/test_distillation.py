@@ -40,15 +40,23 @@ def targets_of(task_type: Any, size: int, mode: str, teacher: Any, **split: Any)
 
 
 def curve(
-    folder: Path, task_type: Any, split: Any, targets: Any, *, epochs: int = 2, **objective: Any
+    folder: Path,
+    task_type: Any,
+    split: Any,
+    targets: Any,
+    *,
+    epochs: int = 2,
+    make: Any = DistillationObjective,
+    save: Any = lambda model, path: model.save_pretrained(path),
+    **objective: Any,
 ) -> dict[str, Any]:
     settings = {"alpha": 0.0, "temperature": 1.0, "kind": "kl", **objective}
     trial = Trial(model="toy", task="toy", batch_size=8, epochs=epochs, learning_rate="1e-3", seed=1)
     return run_trial(
         TrialSpec(trial, options(), folder, "x", patience=10),
-        DistillationObjective(task_type, targets, **settings),
+        make(task_type, targets, **settings),
         load_model=lambda: toy_model(task_type, seed=5),
-        save_model=lambda model, path: model.save_pretrained(path),
+        save_model=save,
         train=split,
         validation=Validation(split, lambda predictions: 0.0),
         device=torch.device("cpu"),

@@ -14,11 +14,13 @@ from ligero.distillation.cache import LogitCache, fingerprint_of
 from ligero.distillation.ensemble import averaged
 from ligero.distillation.fingerprints import check_cache, tokens_digest
 from ligero.distillation.objective import DistillationObjective
+from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.settings.jobs import ShardJob
 from ligero.settings.tasks import Task
 from ligero.training.data import EncodedSplit
+from ligero.training.objective import Objective
 
 
 class CachedObjectives:
@@ -59,12 +61,38 @@ class CachedObjectives:
         """The cache's fingerprint: a trial made with other logits is another trial."""
         return {"logits": self._fingerprints[task_id]}
 
-    def build(self, task_id: str, task: Task, train: EncodedSplit) -> DistillationObjective:
+    def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
         """Align the task's caches with the student's training split."""
         folders = teacher_folders(self._logits_dir / task_id)
         caches = [LogitCache.open(folder) for folder, _ in folders.values()]
         weights = [weight for _, weight in folders.values()]
-        return cached_objective(caches, task, train, self._settings, weights)
+        objective = cached_objective(caches, task, train, self._settings, weights)
+        if self._settings.get("relations", "none") == "none":
+            return objective
+        return with_relations(objective, caches[0], task, train, self._settings)
+
+
+def with_relations(
+    objective: DistillationObjective,
+    cache: LogitCache,
+    task: Task,
+    train: EncodedSplit,
+    settings: dict[str, Any],
+) -> RelationObjective:
+    """The objective with the relation loss of the (first) teacher beside it, which runs at every step.
+
+    Raises:
+        MismatchError: the teacher reads other tokens than the student, so their tokens cannot be related one by one.
+    """
+    from ligero.models.heads import load_selected
+
+    if cache.meta["fingerprints"]["tokens"] != tokens_digest(train):
+        raise MismatchError(
+            f"distillation.relations: {settings['relations']} needs a teacher of the student's vocabulary, but {cache.meta['teacher']} "
+            f"reads other tokens on task '{cache.meta['task']}'. Choose one under teachers.choices, or set relations: none."
+        )
+    teacher = load_selected(Path(cache.meta["folder"]), task.type)
+    return RelationObjective(objective, teacher, settings["relations"], settings["relation_weight"])
 
 
 def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:

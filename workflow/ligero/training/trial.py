@@ -124,6 +124,8 @@ class _Run:
         self.spec, self.options, self.trial = spec, spec.options, spec.trial
         self.train_split, self.validation, self.device = train, validation, device
         self.model = model.to(device).train()
+        if (attach := getattr(objective, "attach", None)) is not None:
+            attach(self.model)  # an objective that looks into the model, beyond its outputs
         if self.options.gradient_checkpointing:
             enable_gradient_checkpointing(self.model)
         self.steps = steps_per_epoch(len(train), self.trial.batch_size)

@@ -1,0 +1,114 @@
+"""Relation distillation: the formula, padding, and what it is for, on models of every attention layout."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.test_distillation import curve, targets_of
+from tests.unit.toy_distillation import VOCABULARY, toy_model
+
+from ligero.common.errors import LigeroError
+from ligero.distillation.objective import DistillationObjective
+from ligero.distillation.relations import (
+    AttentionProbe,
+    RelationObjective,
+    mapped_layers,
+    relation_heads,
+    relation_loss,
+)
+from ligero.models.architectures import config_class, model_class
+
+
+def test_the_loss_is_the_divergence_of_scaled_dot_product_softmaxes() -> None:
+    ours, theirs = torch.randn(1, 2, 4, generator=torch.manual_seed(0)), torch.randn(1, 2, 6)
+    expected = 0.0
+    for head in range(2):
+        for row in range(2):
+            distributions = []
+            for x, width in ((theirs, 3), (ours, 2)):
+                part = x[0, :, head * width : (head + 1) * width]
+                scores = [math.exp(float(part[row] @ part[column]) / math.sqrt(width)) for column in range(2)]
+                distributions.append([score / sum(scores) for score in scores])
+            expected += sum(p * math.log(p / q) for p, q in zip(*distributions, strict=True)) / 4
+    loss = relation_loss(ours, theirs, torch.ones(1, 2, dtype=torch.bool), 2)
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_padding_changes_nothing_and_gradients_stay_finite() -> None:
+    ours, theirs = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    padded = [torch.cat([x, torch.full((2, 2, 4), 9.0)], dim=1).requires_grad_() for x in (ours, theirs)]
+    mask = torch.tensor([[True] * 3 + [False] * 2] * 2)
+    loss = relation_loss(padded[0], padded[1], mask, 2)
+    assert loss.item() == pytest.approx(relation_loss(ours, theirs, mask[:, :3], 2).item(), rel=1e-5)
+    loss.backward()
+    assert torch.isfinite(padded[0].grad).all() and padded[1].grad is None
+
+
+def test_heads_divide_both_widths_and_layers_are_spread() -> None:
+    assert relation_heads(312, 768, 12) == 12
+    assert relation_heads(312, 1024, 16) == 8
+    assert mapped_layers(4, 12) == [3, 6, 9, 12]
+    assert mapped_layers(2, 3) == [2, 3]
+
+
+@pytest.mark.parametrize("kind", ["albert", "bert", "distilbert", "roberta"])
+def test_every_architectures_last_attention_is_found(kind: str) -> None:
+    sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "pad_token_id": 0, "max_position_embeddings": 40}
+    if kind == "distilbert":
+        sizes |= {"dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2}
+    else:
+        sizes |= {
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+        }
+    model = model_class(kind, "token_classification")(config_class(kind)(**sizes)).eval()
+    probe = AttentionProbe(model)
+    model(input_ids=torch.ones(2, 5, dtype=torch.long))
+    queries, keys, values = probe.take()
+    assert queries.shape == keys.shape == values.shape == (2, 5, 16)
+    assert not torch.equal(queries, values)
+    with pytest.raises(LigeroError, match="no query projection"):
+        AttentionProbe(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("kind", ["hidden", "attention"])
+def test_a_trial_with_relations_draws_the_student_towards_its_teacher(kind: Any, tmp_path: Path) -> None:
+    teacher = toy_model("token_classification", seed=9, hidden=32, layers=2)
+    split, cached, _ = targets_of("token_classification", 2, "first_subword", teacher)
+    batch = split.batch(np.arange(len(split)), 0)
+
+    def relations_of(student: Any) -> float:
+        base = DistillationObjective("token_classification", cached, alpha=0.0, temperature=1.0, kind="kl")
+        objective = RelationObjective(base, teacher, kind)
+        objective.attach(student.eval())
+        outputs = student(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask, **objective.forward_options
+        )
+        return (objective(outputs, batch) - base(outputs, batch)).item()
+
+    class WithRelations(RelationObjective):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            base = DistillationObjective(*args, **options)
+            super().__init__(base, teacher, kind, 10.0)
+
+    trained = {}
+    for name, objective in (("plain", DistillationObjective), ("relations", WithRelations)):
+        kept: list[Any] = []
+        curve(
+            tmp_path / name,
+            "token_classification",
+            split,
+            cached,
+            epochs=30,
+            make=objective,
+            save=lambda model, path, kept=kept: kept.append(model),
+        )
+        trained[name] = relations_of(kept[0])
+    assert trained["relations"] < 0.8 * trained["plain"]
