@@ -60,7 +60,7 @@ def test_shares_cut_by_group_and_cover_everything_once(sixty: Path) -> None:
     groups = [{example.group for example in split.examples} for split in splits.values()]
     assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
     note = splits["test"].notes[0]
-    assert "by document, article or premise (share 0.75 to 1); not the published split" in note
+    assert "by first sentence (share 0.75 to 1); not the published split" in note
     assert all(count == 0 for counts in leaks(splits).values() for count in counts.values())
 
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ligero.common.errors import DataError
-from ligero.settings.tasks import Split, Task
+from ligero.settings.tasks import Reader, Split, Task
 from ligero.tasks.examples import Example, QuestionExample, content_key
 from ligero.tasks.readers import GLOBAL_IDS, ReaderContext, read
+
+GROUPS: dict[Reader, str] = {"squad": "article", "xnli": "premise", "pawsx": "first sentence"}
+"""What a group is in each format; documents in the others."""
 
 
 @dataclass
@@ -49,9 +52,10 @@ def load_split(
         for example in read(task.reader, path_of(source), context):
             loaded.examples.append(example)
             loaded.known_as.append(example.id if task.reader in GLOBAL_IDS else f"{source}/{example.id}")
-    loaded.notes += [f"{name}: {count:,} {what}" for what, count in sorted(context.notes.items())]
+    files = ", ".join(split.sources)
+    loaded.notes += [f"{name}: {files}: {count:,} {what}" for what, count in sorted(context.notes.items())]
     _drop_ids(task, name, split, path_of, loaded)
-    _take_share(name, split, loaded)
+    _take_share(task.reader, name, split, loaded)
     _take_limit(name, split, loaded)
     first_file = path_of(split.sources[0])
     if not loaded.examples:
@@ -87,14 +91,14 @@ def _drop_ids(
     loaded.notes.append(f"{name}: {dropped:,} examples left out because their ids stand in {others}")
 
 
-def _take_share(name: str, split: Split, loaded: LoadedSplit) -> None:
+def _take_share(reader: Reader, name: str, split: Split, loaded: LoadedSplit) -> None:
     if split.share is None:
         return
     low, high = split.share
     of = len(loaded.examples)
-    by_group = len({example.group for example in loaded.examples}) < of
+    grouped = len({example.group for example in loaded.examples}) < of
     _keep(loaded, (low <= group_position(example.group) < high for example in loaded.examples))
-    unit = "document, article or premise" if by_group else "example"
+    unit = GROUPS.get(reader, "document") if grouped else "example"
     loaded.notes.append(
         f"{name}: {len(loaded.examples):,} of {of:,} examples, cut from {', '.join(split.sources)} by {unit} "
         f"(share {low:g} to {high:g}); not the published split"
