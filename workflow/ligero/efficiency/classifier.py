@@ -33,6 +33,12 @@ def random_input(vocabulary_size: int, length: int, seed: int = 0) -> Tensor:
     return torch.randint(lowest, vocabulary_size, (1, length), generator=generator)
 
 
+def build_without_weights(architecture: Architecture, labels: int) -> nn.Module:
+    """The same classifier on torch's meta device: shapes without numbers, so that any size costs neither time nor memory."""
+    with torch.device("meta"):
+        return build_classifier(architecture, labels)
+
+
 def safetensors_bytes(model: nn.Module) -> int:
     """Size in bytes of the model's `model.safetensors` in fp32, without writing it.
 

@@ -11,25 +11,27 @@ from torch import nn
 
 from ligero.common.progress import progress
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
-from ligero.efficiency.classifier import build_classifier, random_input, safetensors_bytes
+from ligero.efficiency.classifier import build_without_weights, safetensors_bytes
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.models.build import count_parameters
 from ligero.settings.jobs import EfficiencyJob, MeasuredSystem
 from ligero.settings.models import Architecture
 
 
-def count_macs(model: nn.Module, vocabulary_size: int, length: int) -> int:
-    """MACs of one forward pass over `length` random ids, batch 1, as thop counts them.
+def count_macs(model: nn.Module, length: int) -> int:
+    """MACs of one forward pass over `length` token ids, batch 1, as thop counts them.
 
     thop hooks linear layers (one MAC a weight used) and layer norms (four operations an element). It sees neither the
     products of attention nor embeddings nor activations; `attention_macs` gives the first. A layer that ALBERT uses
-    n times is counted n times.
+    n times is counted n times. The count depends on shapes alone, so `model` may lie on the meta device, and which ids are
+    read plays no part. thop leaves buffers in the model: use it for nothing else afterwards.
     """
     from thop import profile
 
+    ids = torch.zeros((1, length), dtype=torch.long, device=next(model.parameters()).device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # thop compares versions with distutils
-        macs, _ = profile(model, inputs=(random_input(vocabulary_size, length),), verbose=False)
+        macs, _ = profile(model, inputs=(ids,), verbose=False)
     return int(macs)
 
 
@@ -39,17 +41,16 @@ def attention_macs(architecture: Architecture, length: int) -> int:
 
 
 def cost_of(architecture: Architecture, labels: int, length: int) -> dict[str, int]:
-    """Parameters, MACs and bytes of one architecture; the model lives only as long as this call."""
+    """Parameters, bytes and MACs of one architecture, from its shapes alone."""
     assert architecture.vocab_size is not None
-    with torch.no_grad():
-        model = build_classifier(architecture, labels)
-        return {
-            "parameters": count_parameters(model),
-            "macs": count_macs(model, architecture.vocab_size, length),
-            "attention_macs": attention_macs(architecture, length),
-            "bytes": safetensors_bytes(model),
-            "vocabulary_size": architecture.vocab_size,
-        }
+    model = build_without_weights(architecture, labels)
+    return {
+        "parameters": count_parameters(model),
+        "bytes": safetensors_bytes(model),
+        "macs": count_macs(model, length),
+        "attention_macs": attention_macs(architecture, length),
+        "vocabulary_size": architecture.vocab_size,
+    }
 
 
 def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> dict[str, Any]:
