@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.unit.toy_distillation import options, toy_model, toy_split
 
 from ligero.common.errors import ConfigurationError
 from ligero.distillation.alignment import align
@@ -26,6 +25,7 @@ from ligero.training.batches import epoch_batches
 from ligero.training.evaluate import predict
 from ligero.training.objective import GoldObjective
 from ligero.training.trial import TrialSpec, Validation, run_trial
+from tests.unit.toy_distillation import options, toy_model, toy_split
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.unit.test_distillation import curve, targets_of
-from tests.unit.toy_distillation import VOCABULARY, toy_model
 
 from ligero.common.errors import LigeroError
+from ligero.distillation import relations
 from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.relations import (
     AttentionProbe,
@@ -22,6 +21,8 @@ from ligero.distillation.relations import (
     relation_loss,
 )
 from ligero.models.architectures import config_class, model_class
+from tests.unit.test_distillation import curve, targets_of
+from tests.unit.toy_distillation import VOCABULARY, toy_model
 
 
 def test_the_loss_is_the_divergence_of_scaled_dot_product_softmaxes() -> None:
@@ -81,34 +82,36 @@ def test_every_architectures_last_attention_is_found(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["hidden", "attention"])
 def test_a_trial_with_relations_draws_the_student_towards_its_teacher(kind: Any, tmp_path: Path) -> None:
     teacher = toy_model("token_classification", seed=9, hidden=32, layers=2)
+    for name, parameter in teacher.named_parameters():
+        if name.endswith(("query.weight", "key.weight", "value.weight")):
+            parameter.data *= 20.0  # fresh ones relate every token to every other alike
     split, cached, _ = targets_of("token_classification", 2, "first_subword", teacher)
-    batch = split.batch(np.arange(len(split)), 0)
 
-    def relations_of(student: Any) -> float:
-        base = DistillationObjective("token_classification", cached, alpha=0.0, temperature=1.0, kind="kl")
-        objective = RelationObjective(base, teacher, kind)
-        objective.attach(student.eval())
-        outputs = student(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask, **objective.forward_options
-        )
-        return (objective(outputs, batch) - base(outputs, batch)).item()
+    def with_relations(weight: float) -> Any:
+        def make(*args: Any, **options: Any) -> RelationObjective:
+            return RelationObjective(DistillationObjective(*args, **options), teacher, kind, weight)
 
-    class WithRelations(RelationObjective):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            base = DistillationObjective(*args, **options)
-            super().__init__(base, teacher, kind, 10.0)
+        return make
 
-    trained = {}
-    for name, objective in (("plain", DistillationObjective), ("relations", WithRelations)):
-        kept: list[Any] = []
-        curve(
-            tmp_path / name,
-            "token_classification",
-            split,
-            cached,
-            epochs=30,
-            make=objective,
-            save=lambda model, path, kept=kept: kept.append(model),
-        )
-        trained[name] = relations_of(kept[0])
-    assert trained["relations"] < 0.8 * trained["plain"]
+    genuine = relations.relation_loss
+    losses: dict[float, list[float]] = {}
+    for weight in (1e-9, 50.0):
+        seen: list[float] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(relations, "relation_loss", lambda *args, seen=seen: _kept(genuine(*args), seen))
+            curve(
+                tmp_path / str(weight),
+                "token_classification",
+                split,
+                cached,
+                epochs=15,
+                make=with_relations(weight),
+            )
+        losses[weight] = seen
+    assert losses[50.0][0] == losses[1e-9][0]
+    assert np.mean(losses[50.0][-6:]) < 0.97 * np.mean(losses[1e-9][-6:])
+
+
+def _kept(loss: torch.Tensor, seen: list[float]) -> torch.Tensor:
+    seen.append(loss.item())
+    return loss

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.toy_distillation import LABELS, toy_model, toy_split
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
@@ -19,6 +18,7 @@ from ligero.distillation.fingerprints import check_cache, teacher_fingerprints, 
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.training.evaluate import predict
+from tests.unit.toy_distillation import LABELS, toy_model, toy_split
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
 FINGERPRINTS = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}
