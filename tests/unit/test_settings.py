@@ -1,0 +1,161 @@
+"""The configuration: what is refused, with which words; what each job depends on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ligero.common.errors import ConfigurationError, MismatchError
+from ligero.settings import jobs
+from ligero.settings.describe import json_schema, reference_page
+from ligero.settings.load import load_study, without_missing_weights
+from ligero.settings.program import check_digest
+
+
+def refusal(config: dict[str, Any], project: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_study(config, project)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config/thesis.yaml", "config/spanish-sample.yaml"])
+def test_own_configurations_are_valid(project: Path, name: str) -> None:
+    study = load_study(yaml.safe_load((project / name).read_text(encoding="utf-8")), project)
+    assert study.tasks
+
+
+def test_unknown_key_names_its_path_and_the_nearest_known_key(default_config: dict[str, Any], project: Path) -> None:
+    default_config["models"]["albeto-tiny"]["tokeniser"] = "albeto"
+    message = refusal(default_config, project)
+    assert "models.albeto-tiny.tokeniser" in message
+    assert "did you mean 'tokenizer'?" in message
+
+
+def test_dangling_references_are_all_named_at_once(default_config: dict[str, Any], project: Path) -> None:
+    default_config["models"]["albeto-tiny"]["tokenizer"] = "nobody"
+    default_config["distillation"]["students"]["albeto-tiny"]["initial"] = "missing-model"
+    message = refusal(default_config, project)
+    assert "models.albeto-tiny.tokenizer: no tokenizer 'nobody'" in message
+    assert "distillation.students.albeto-tiny.initial: no model 'missing-model'" in message
+
+
+def test_model_without_a_source_of_weights(default_config: dict[str, Any], project: Path) -> None:
+    del default_config["models"]["albeto-tiny"]["pretraining"]
+    assert "weights: pretrain needs the key 'pretraining'" in refusal(default_config, project)
+
+
+def test_task_naming_an_unknown_source(default_config: dict[str, Any], project: Path) -> None:
+    default_config["tasks"]["ner"]["splits"]["test"]["sources"] = ["nowhere"]
+    assert "tasks.ner.splits.test: no source 'nowhere'" in refusal(default_config, project)
+
+
+def test_learning_rates_are_strings(default_config: dict[str, Any], project: Path) -> None:
+    default_config["fine_tuning"]["grid"]["learning_rate"] = [0.001]
+    assert "write learning rates as strings" in refusal(default_config, project)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"hidden_size": 65}, "multiple of num_attention_heads"),
+        ({"max_position_embeddings": 32}, "exceeds"),
+    ],
+)
+def test_impossible_architectures(
+    default_config: dict[str, Any], project: Path, change: dict[str, int], words: str
+) -> None:
+    default_config["models"]["albeto-tiny"]["architecture"] |= change
+    assert words in refusal(default_config, project)
+
+
+def test_mldoc_says_how_to_obtain_reuters(default_config: dict[str, Any], project: Path) -> None:
+    del default_config["tasks"]["mldoc"]["documents"]
+    message = refusal(default_config, project)
+    assert "rcv_dir" in message
+    assert "trec.nist.gov" in message
+
+
+def test_metric_must_fit_the_task(default_config: dict[str, Any], project: Path) -> None:
+    default_config["tasks"]["ner"]["metric"] = "accuracy"
+    assert "does not fit token_classification" in refusal(default_config, project)
+
+
+def test_published_grids_are_complete(project: Path) -> None:
+    """FACTS.md: 11 x 8 x 36 fine-tuning trials and 6 x 8 x 6 distillation trials."""
+    study = load_study(yaml.safe_load((project / "config/thesis.yaml").read_text(encoding="utf-8")), project)
+    fine_tuning = [trial for model in study.models for trial in jobs.trials_of(study, "fine-tuning", model)]
+    assert study.distillation
+    distilling = [
+        trial for student in study.distillation.students for trial in jobs.trials_of(study, "distillation", student)
+    ]
+    assert (len(fine_tuning), len(distilling)) == (11 * 8 * 36, 6 * 8 * 6)
+    large_rates = {trial.learning_rate for trial in fine_tuning if trial.model == "albeto-xlarge"}
+    assert large_rates == {"1e-6", "2e-6", "3e-6", "5e-6"}
+
+
+def test_names_change_no_job_but_the_tables(default_config: dict[str, Any], project: Path) -> None:
+    before = load_study(default_config, project)
+    default_config["models"]["albeto-tiny"]["name"] = "Another name"
+    after = load_study(default_config, project)
+    assert jobs.digest(jobs.pretraining_job(before, "albeto-tiny")) == jobs.digest(
+        jobs.pretraining_job(after, "albeto-tiny")
+    )
+    assert jobs.digest(jobs.shard_job(before, "fine-tuning", "albeto-tiny", 0)) == jobs.digest(
+        jobs.shard_job(after, "fine-tuning", "albeto-tiny", 0)
+    )
+    assert jobs.digest(jobs.reporting_job(before)) != jobs.digest(jobs.reporting_job(after))
+
+
+def test_a_recipe_changes_its_own_model_only(default_config: dict[str, Any], project: Path) -> None:
+    before = load_study(default_config, project)
+    recipe = default_config["models"]["albeto-tiny"]["pretraining"]
+    default_config["models"]["albeto-tiny"]["pretraining"] = {**recipe, "total_steps": recipe["total_steps"] + 1}
+    after = load_study(default_config, project)
+
+    def digest(study: Any, model: str) -> str:
+        return jobs.digest(jobs.pretraining_job(study, model))
+
+    assert digest(before, "albeto-tiny") != digest(after, "albeto-tiny")
+    assert digest(before, "albeto-base") == digest(after, "albeto-base")
+
+
+def test_missing_local_weights_leave_the_model_out_with_a_reason(
+    default_config: dict[str, Any], project: Path, tmp_path: Path
+) -> None:
+    model = default_config["models"]["bertin"]
+    for key in ("tokenizer", "pretraining"):
+        del model[key]
+    model |= {"weights": "local", "local": str(tmp_path / "nothing")}
+    study = without_missing_weights(load_study(default_config, project))
+    assert list(study.left_out) == ["bertin"]
+    assert "not there" in study.left_out["bertin"]
+    assert ("fine-tuning", "bertin") not in jobs.systems(study)
+
+
+def test_a_program_refuses_other_settings_than_planned(default_config: dict[str, Any], project: Path) -> None:
+    job = jobs.cleaning_job(load_study(default_config, project))
+    check_digest(job, jobs.digest(job))
+    with pytest.raises(MismatchError, match="start snakemake again"):
+        check_digest(job, "0" * 16)
+
+
+def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
+    assert (project / "workflow/schemas/config.schema.json").read_text(encoding="utf-8") == json_schema(), "make schema"
+    assert (project / "docs/configuration.md").read_text(encoding="utf-8") == reference_page(), "make schema"
+
+
+def test_parsing_the_workflow_loads_nothing_heavy(project: Path) -> None:
+    """Every cluster job parses the Snakefile: settings must not pull in torch and its like."""
+    code = (
+        "import sys; from ligero.settings import jobs, layout, load, program; "
+        "print([m for m in ('torch','transformers','datasets','pandas','pyarrow','numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(project / "workflow")}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
