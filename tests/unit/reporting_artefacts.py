@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from ligero.common.files import write_json, write_text
 from ligero.common.hashing import digest_value
@@ -33,6 +34,11 @@ def chance(*parts: object) -> float:
 
 def write_artefacts(study: Study, root: Path) -> None:
     """Everything that tables and figures read."""
+    with mock.patch("os.fsync"):  # hundreds of small files; these need not survive a power cut
+        _write(study, root)
+
+
+def _write(study: Study, root: Path) -> None:
     layout = Layout(study.model_copy(update={"results_dir": str(root)}))
     systems = jobs.measured_systems(study)
     macs = {(s.regime, s.model_id): _macs(s.architecture) for s in systems}

@@ -1,0 +1,404 @@
+"""Tables and figures from artefacts: values, columns, notes, determinism, files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.files import read_json, write_json
+from ligero.reporting.names import stem
+from ligero.reporting.published import TABLES_OF_THE_THESIS, corrected, printed_figures
+from ligero.reporting.results import Results
+from ligero.reporting.tables import TABLES, make
+from ligero.reporting.writing import to_csv, to_latex, to_markdown
+from ligero.settings import layout
+from ligero.settings.load import load_study, read_yaml
+from ligero.settings.study import Study
+from tests.unit.reporting_artefacts import write_artefacts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return load_study(read_yaml(ROOT / "config.yaml"), ROOT)
+
+
+@pytest.fixture(scope="module")
+def results(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The default study with made-up figures; tests must not change it."""
+    root = tmp_path_factory.mktemp("results")
+    write_artefacts(study, root)
+    return Results(study, root)
+
+
+def smaller(study: Study, root: Path, **changes: Any) -> Results:
+    """A study with other contents and artefacts of its own."""
+    changed = Study.model_validate({**study.model_dump(mode="json"), **changes})
+    write_artefacts(changed, root)
+    return Results(changed, root)
+
+
+def cells(frame: pd.DataFrame, **where: str) -> dict[str, Any]:
+    """The one row in which the given columns have the given values."""
+    chosen = frame
+    for column, value in where.items():
+        chosen = chosen[chosen[column] == value]
+    assert len(chosen) == 1, (where, len(chosen))
+    return {str(column): value for column, value in chosen.iloc[0].items()}
+
+
+# --- what every table keeps ---------------------------------------------------------------------------------------------
+
+
+def test_the_tables_are_those_of_the_public_interface() -> None:
+    assert set(TABLES) == {*layout.TABLES, "summary"}
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_every_table_has_the_thesis_columns_first_and_says_its_scale(name: str, results: Results) -> None:
+    frame = make(name, results)
+    assert len(frame)
+    assert set(frame["scale"]) == {"miniature"}
+    reference = TABLES_OF_THE_THESIS / f"{name}.csv"
+    if reference.exists():
+        with reference.open(encoding="utf-8", newline="") as handle:
+            wanted = next(csv.reader(handle))
+        assert list(frame.columns)[: len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_every_table_reads_no_more_than_the_workflow_gives_it(
+    name: str, results: Results, tmp_path: Path
+) -> None:
+    """The rule's inputs are all that a cluster job may count on."""
+    for path in results.layout.table_inputs(name):
+        target = tmp_path / Path(path).relative_to(results.layout.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(Path(path).read_bytes())
+    assert to_csv(make(name, Results(results.study, tmp_path))) == to_csv(make(name, results))
+
+
+def test_an_unknown_table_or_figure_is_refused_by_name(results: Results) -> None:
+    from ligero.reporting.figures import draw
+
+    with pytest.raises(ConfigurationError, match="no table 'scores'; known: datasets"):
+        make("scores", results)
+    with pytest.raises(ConfigurationError, match="no figure 'score_vs_price'"):
+        draw("score_vs_price", results)
+
+
+def test_a_missing_artefact_is_an_error_that_names_it(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"efficiency\.json: no such file"):
+        make("efficiency", Results(results.study, tmp_path))
+
+
+# --- scores -------------------------------------------------------------------------------------------------------------
+
+
+def test_score_tables_print_metrics_truncated_with_intervals(results: Results) -> None:
+    record = results.scores(["ner"])["fine-tuning", "beto-cased", "ner"]
+    row = cells(make("sequence_tagging", results), regime="fine-tuning", model="BETO cased")
+    f1 = record["metrics"]["f1"]
+    assert row["ner_f1"] == f"{int(f1 * 100) / 100:.2f}"
+    assert float(row["ner_token_accuracy"]) <= record["metrics"]["accuracy"]
+    assert row["ner_f1_interval"].startswith("[")
+
+
+def test_rows_stand_in_the_order_of_the_configuration_and_baselines_last(results: Results) -> None:
+    frame = make("text_classification", results)
+    names = [(row.regime, row.name) for row in results.rows()]
+    assert list(zip(frame["regime"], frame["model"], strict=True)) == [*names, ("baseline", "majority class")]
+    assert list(frame["model"])[:3] == ["BETO uncased", "BETO cased", "DistilBETO"]
+
+
+def test_a_task_of_the_thesis_that_a_study_lacks_keeps_its_column_and_gets_a_note(
+    study: Study, tmp_path: Path
+) -> None:
+    tasks = {
+        name: task
+        for name, task in study.model_dump(mode="json")["tasks"].items()
+        if name not in ("mldoc", "xnli")
+    }
+    few = smaller(study, tmp_path, tasks=tasks)
+    row = cells(make("text_classification", few), regime="fine-tuning", model="BETO cased")
+    assert row["mldoc_accuracy"] is None and row["xnli_accuracy"] is None and row["pawsx_accuracy"]
+    assert "task mldoc is not in this configuration" in row["notes"]
+    summary = cells(make("summary", few), regime="fine-tuning", model="BETO cased")
+    assert (
+        "mean of 6 tasks (PAWS-X, POS, NER, MLQA, SQAC, TAR / XQuAD), not of the thesis' eight"
+        in summary["notes"]
+    )
+    assert summary["score"] is not None
+    compared = cells(make("comparison", few), regime="fine-tuning", model="BETO cased", metric="score")
+    assert compared["measured"] is None and compared["notes"] == "the score needs all eight tasks"
+
+
+def test_a_task_of_ones_own_gets_columns_by_its_id(study: Study, tmp_path: Path) -> None:
+    tasks = study.model_dump(mode="json")["tasks"]
+    tasks["my-topics"] = {**tasks["mldoc"], "name": "My topics"}
+    more = smaller(study, tmp_path, tasks=tasks)
+    frame = make("text_classification", more)
+    assert cells(frame, regime="fine-tuning", model="BERTIN")["my_topics_accuracy"]
+    assert list(frame.columns).index("my_topics_accuracy") == 5  # right after the thesis' columns
+
+
+def test_a_model_left_out_keeps_its_row_with_the_reason(study: Study, tmp_path: Path) -> None:
+    reason = "its local weights models/e5 are not there"
+    without = smaller(study, tmp_path, left_out={"bertin": reason})
+    for name in ("text_classification", "efficiency", "inference_speed", "summary", "pretrained_models"):
+        frame = make(name, without)
+        frame = frame[frame["model"] == "BERTIN"]
+        assert len(frame) == 1 and reason in frame.iloc[0]["notes"], name
+    assert cells(make("summary", without), regime="fine-tuning", model="BERTIN")["score"] is None
+
+
+def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, study: Study) -> None:
+    write_artefacts(study, tmp_path)
+    path = tmp_path / "scores" / "fine-tuning" / "bertin" / "shard-0.json"
+    kept = [record for record in read_json(path)["scores"] if record["task"] != "pos"]
+    write_json(path, {"scores": kept})
+    with pytest.raises(DataError, match=r"bertin/shard-0\.json: it has no score of task 'pos'"):
+        make("sequence_tagging", Results(study, tmp_path))
+
+
+# --- summary and comparison ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The thesis' configuration with the thesis' own figures as artefacts: everything must come out as printed."""
+    from ligero.efficiency.macs import measure
+    from ligero.settings import jobs
+
+    thesis = load_study(read_yaml(ROOT / "config" / "thesis.yaml"), ROOT)
+    root = tmp_path_factory.mktemp("thesis")
+    write_artefacts(thesis, root)
+    found = Results(thesis, root)
+    write_json(found.layout.efficiency, measure(jobs.efficiency_job(thesis), {}))
+    figures = printed_figures()
+    for regime, model in jobs.systems(thesis):
+        right = corrected((regime, name := jobs.system_name(thesis, regime, model)), figures[regime, name])
+        for path in (root / "scores" / regime / model).iterdir():
+            records = read_json(path)["scores"]
+            for record in records:
+                prefix = stem(record["task"], thesis.tasks[record["task"]])
+                metrics = {
+                    column.removeprefix(f"{prefix}_"): float(cell)
+                    for column, cell in right.items()
+                    if column.startswith(f"{prefix}_")
+                }
+                record.update(metrics=metrics, score=metrics.get("accuracy", metrics.get("f1")))
+            write_json(path, {"scores": records})
+    return found
+
+
+def test_from_the_thesis_task_figures_the_summary_comes_out_as_printed(published: Results) -> None:
+    frame = make("summary", published)
+    for (regime, name), figures in printed_figures().items():
+        row = cells(frame, regime=regime, model=name)
+        assert {key: row[key] for key in ("parameters", "speedup", "score")} == {
+            key: figures[key] for key in ("parameters", "speedup", "score")
+        }
+        assert row["speedup_arithmetic"] == "thesis"
+
+
+def test_the_comparison_finds_no_difference_but_the_erratum(published: Results) -> None:
+    frame = make("comparison", published)
+    assert len(frame) == 17 * 16
+    counted = frame[~frame["metric"].str.endswith("_per_second")]
+    assert set(counted["difference"]) <= {"+0.00", "0.00", "equal"}
+    errata = counted[counted["corrected"].notna()]
+    assert [
+        tuple(row)
+        for row in errata[["model", "metric", "published", "corrected", "measured"]].itertuples(index=False)
+    ] == [
+        ("ALBETO xlarge", "pos_f1", "98.43", "98.20", "98.20"),
+        ("ALBETO xlarge", "ner_f1", "83.06", "81.42", "81.42"),
+    ]
+    scores = counted[counted["metric"] == "score"]
+    assert list(scores["recomputed"]) == list(scores["published"])
+
+
+def test_models_too_small_for_the_thesis_arithmetic_get_exact_speedups(results: Results) -> None:
+    row = cells(make("summary", results), regime="distillation", model="ALBETO base-10")
+    assert (row["speedup"], row["speedup_arithmetic"]) == ("1.20x", "exact")
+    efficiency = cells(make("efficiency", results), regime="distillation", model="ALBETO base-10")
+    assert efficiency["speedup"] == pytest.approx(1.2)
+    assert efficiency["thesis_speedup"] is None and "below 1 GMAC" in efficiency["notes"]
+
+
+def test_the_comparison_of_a_miniature_says_what_it_is_worth(results: Results) -> None:
+    row = cells(make("comparison", results), regime="fine-tuning", model="BETO cased", metric="ner_f1")
+    assert row["published"] == "87.14" and row["measured"]
+    assert row["notes"].startswith("miniature:")
+
+
+# --- other tables -------------------------------------------------------------------------------------------------------
+
+
+def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, study: Study) -> None:
+    row = cells(make("teachers", results), dataset="NER")
+    losses = results.teacher("ner")["losses"]
+    assert row["teacher"] == study.models[min(losses, key=losses.__getitem__)].name
+    assert row["next_best"] == study.models[sorted(losses, key=losses.__getitem__)[1]].name
+    assert row["rule"] == "validation"
+
+
+def test_a_study_without_students_has_an_empty_table_of_teachers(study: Study, tmp_path: Path) -> None:
+    frame = make("teachers", smaller(study, tmp_path, distillation=None))
+    assert len(frame) == 0 and list(frame.columns)[:2] == ["dataset", "teacher"]
+
+
+def test_datasets_show_published_counts_leaks_and_notes(results: Results) -> None:
+    row = cells(make("datasets", results), dataset="TAR / XQuAD")
+    assert (row["task_type"], row["categories"], row["train"]) == ("Question Answering", "-", 2000)
+    assert row["published_counts"] == "87595 / 10570 / 1190"
+    assert row["test_texts_seen_in_training"] == 3 and "leak" in row["notes"]
+
+
+def test_restarts_of_pretraining_are_told(results: Results) -> None:
+    frame = make("pretraining_details", results)
+    restarted = frame[frame["rollbacks"] > 0]
+    assert len(restarted) and all(
+        "restarts from an earlier checkpoint" in note for note in restarted["notes"]
+    )
+
+
+# --- files --------------------------------------------------------------------------------------------------------------
+
+
+def test_csv_round_trips_and_empty_cells_are_empty() -> None:
+    frame = pd.DataFrame({"a": ["x, y", None], "b": [1, None]}, dtype=object)
+    assert list(csv.reader(io.StringIO(to_csv(frame)))) == [["a", "b"], ["x, y", "1"], ["", ""]]
+
+
+def test_markdown_escapes_pipes_and_keeps_columns_straight() -> None:
+    frame = pd.DataFrame({"name": ["a|b", "c"], "score": ["84.82", None]}, dtype=object)
+    lines = to_markdown(frame).splitlines()
+    assert lines[2] == r"| a\|b | 84.82 |"
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_latex_is_escaped_and_has_booktabs_rules() -> None:
+    frame = pd.DataFrame({"task_name": ["50 % & more_", "~#$"], "score": ["84.82", "-1.00"]}, dtype=object)
+    text = to_latex(frame)
+    assert r"\begin{tabular}{lr}" in text
+    assert r"50 \% \& more\_ & 84.82 \\" in text and r"\textasciitilde{}\#\$" in text
+    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+
+
+def test_the_program_writes_three_files(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import make_table
+
+    config = tmp_path / "config.json"
+    write_json(config, results.study.model_dump(mode="json"))
+    outputs = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "tex")]
+    options = [
+        part
+        for name, path in zip(("csv", "md", "tex"), outputs, strict=True)
+        for part in (f"--out-{name}", str(path))
+    ]
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            "make_table.py",
+            "--config",
+            str(config),
+            "--table",
+            "summary",
+            "--results",
+            results.layout.root,
+            *options,
+        ],
+    )
+    make_table.main()
+    assert all(path.stat().st_size > 500 for path in outputs)
+
+
+# --- figures ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["score_vs_macs", "score_vs_macs_pos", "score_vs_latency", "training_loss_beto-cased"]
+)
+def test_figures_are_well_formed_and_the_same_every_time(name: str, results: Results, tmp_path: Path) -> None:
+    from ligero.reporting.figures import draw
+    from ligero.reporting.figures.style import write_svg
+
+    for copy in ("one.svg", "two.svg"):
+        write_svg(draw(name, results), tmp_path / copy)
+    first = (tmp_path / "one.svg").read_bytes()
+    assert first == (tmp_path / "two.svg").read_bytes()
+    assert ET.fromstring(first).tag.endswith("svg")
+    assert b"dc:date" not in first
+
+
+def test_figures_tell_the_scale(results: Results) -> None:
+    from ligero.reporting.figures import draw
+
+    figure = draw("score_vs_macs", results)
+    assert "(miniature)" in figure.axes[0].get_title(loc="left")
+
+
+def test_names_in_a_figure_do_not_cover_each_other(results: Results) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from ligero.reporting.figures import draw
+
+    figure = draw("score_vs_macs", results)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    names = {row.name for row in results.rows()}
+    texts = [text for text in figure.axes[0].texts if text.get_text() in names]
+    assert len(texts) == len(results.rows())
+    # The text alone: an annotation's own extent would include the line to its point.
+    boxes = [super(type(text), text).get_window_extent(canvas.get_renderer()) for text in texts]
+    for number, one in enumerate(boxes):
+        for other in boxes[:number]:
+            width = min(one.x1, other.x1) - max(one.x0, other.x0)
+            height = min(one.y1, other.y1) - max(one.y0, other.y0)
+            assert min(width, height) < 1.0
+
+
+def test_a_restart_throws_away_what_came_after_its_checkpoint(tmp_path: Path) -> None:
+    from ligero.reporting.figures.training_loss import read_curve, smoothed, split_kept
+
+    lines: list[dict[str, Any]] = [
+        {"step": 0, "event": "start", "parameters": 1},
+        *({"step": step, "loss": 1.0} for step in (1, 2, 3, 4)),
+        {"step": 4, "event": "validation", "mlm_loss": 9.0},
+        {"step": 5, "event": "rollback", "to_step": 2},
+        *({"step": step, "loss": 0.5} for step in (3, 4, 5)),
+        {"step": 5, "event": "validation", "mlm_loss": 0.4},
+    ]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    curve = read_curve(path)
+    kept, lost = split_kept(curve)
+    assert kept == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.5)]
+    assert lost == [[(3, 1.0), (4, 1.0)]]
+    assert curve.validation == [(5, 0.4)] and curve.restarts == [(5, 2)]
+    assert smoothed([(1, 1.0), (2, 3.0)]) == [(1, 1.0), (2, 3.0)]
+
+
+def test_a_broken_metrics_file_is_named_with_its_line(tmp_path: Path) -> None:
+    from ligero.reporting.figures.training_loss import read_curve
+
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo', encoding="utf-8")
+    with pytest.raises(DataError, match=r"metrics\.jsonl:2: not valid JSON"):
+        read_curve(path)
+    path.write_text('{"step": 0, "event": "start"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="no training loss"):
+        read_curve(path)
