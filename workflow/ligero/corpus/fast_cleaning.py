@@ -27,7 +27,7 @@ _OTHER_SPACES = [
 ]
 
 _MAY_BE_ITEM = re.compile(
-    rb"\n(?:[*+|]|-[ \n]|\xc2\xb7|\xe2\x80[\x93\xa2\xa3]|\(?[0-9]{1,3}[.)\xc2-]|\(?[A-Za-z]{1,6}\))"
+    rb"\n(?:[*+|]|-(?=[ \n])|\xc2\xb7|\xe2\x80[\x93\xa2\xa3]|\(?[0-9]{1,3}[.)\xc2-]|\(?[A-Za-z]{1,6}\))"
 )
 _HOST_END = re.compile(rb"\.[a-z]{2,6}/")
 

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from ligero.common.errors import DataError
 
@@ -35,11 +35,49 @@ def _decompressed(raw: BinaryIO) -> BinaryIO:
     if head == b"\xfd7zXZ\x00":
         return cast(BinaryIO, lzma.LZMAFile(raw))
     if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return cast(BinaryIO, _ZstdReader(raw))
+    return raw
+
+
+class _ZstdReader(io.RawIOBase):
+    """All frames of a zstd stream (`cat a.zst b.zst` is one text); unlike the library's reader it notices a cut one."""
+
+    def __init__(self, raw: BinaryIO) -> None:
         import zstandard
 
-        # A file of several frames (parallel writers, `cat a.zst b.zst`) is one text.
-        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-    return raw
+        self._raw = raw
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame: Any = None
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        pieces = []
+        wanted = size if size >= 0 else float("inf")
+        while wanted > 0:
+            if not self._ready and not self._more():
+                break
+            piece = self._ready if len(self._ready) <= wanted else self._ready[: int(wanted)]
+            self._ready = self._ready[len(piece) :]
+            pieces.append(piece)
+            wanted -= len(piece)
+        return b"".join(pieces)
+
+    def _more(self) -> bool:
+        """Decompress until there is something to give; False at the end of the last frame."""
+        while not self._ready:
+            ended = self._frame is not None and self._frame.eof
+            data = (self._frame.unused_data if ended else b"") or self._raw.read(1 << 18)
+            if not data:
+                if self._frame is None or ended:
+                    return False
+                raise EOFError("the zstd stream ends inside a frame")
+            if self._frame is None or ended:
+                self._frame = self._decompressor.decompressobj()
+            self._ready = self._frame.decompress(data)
+        return True
 
 
 class _Rewound(io.RawIOBase):
@@ -106,6 +144,8 @@ def _nested(content: io.BufferedIOBase | BinaryIO | object) -> BinaryIO:
         return cast(BinaryIO, bz2.BZ2File(rewound))
     if head == b"\xfd7zXZ\x00":
         return cast(BinaryIO, lzma.LZMAFile(rewound))
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return cast(BinaryIO, _ZstdReader(rewound))
     return rewound
 
 

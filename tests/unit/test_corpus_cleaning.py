@@ -1,0 +1,164 @@
+"""The fast path of cleaning equals the plain reference, on any Unicode and on real text."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ligero.corpus.cleaning import clean_documents, clean_line, is_listing, without_addresses
+from ligero.corpus.fast_cleaning import _Letters, clean_block, line_length_histogram
+from ligero.corpus.reading import read_blocks
+from ligero.settings.corpus import Cleaning
+
+WHITE_SPACE = "".join(
+    chr(code) for code in range(sys.maxunicode) if chr(code).isspace() and chr(code) != "\n"
+)
+DIRT = [
+    "https://www.ejemplo.es/a?b=c",
+    "ejemplo.com/ver",
+    "WWW.EJEMPLO.ES",
+    "ana.gil@correo.es",
+    "\n- ",
+    "\n* ",
+    "\n12. ",
+    "\na) ",
+    " | ",
+    " > ",
+    " » ",
+    "\n\n",
+    "  ",
+    "\u00a0",
+    "\u2003",
+    "ÁÉÑÜ",
+    "İΣΑΣ ",
+    "…",
+    "«sí»",
+    "👍🏽",
+    "e\u0301",
+]
+dirty_text = st.lists(
+    st.one_of(
+        st.sampled_from(DIRT),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+        st.text(alphabet="abcñÁ .-/@|»\n" + WHITE_SPACE, max_size=12),
+    ),
+    max_size=25,
+).map("".join)
+cleanings = st.builds(
+    Cleaning,
+    remove_urls=st.booleans(),
+    remove_listings=st.booleans(),
+    collapse_whitespace=st.sampled_from([True, True, True, False]),
+    lower_case=st.booleans(),
+    minimum_characters=st.sampled_from([0, 0, 3]),
+)
+
+
+@given(dirty_text, cleanings)
+@settings(max_examples=300, deadline=None)
+def test_fast_path_equals_reference(text: str, cleaning: Cleaning) -> None:
+    block = (text + "\n").encode()
+    cleaned = clean_block(block, cleaning)
+    assert cleaned.text.decode() == clean_documents(text, cleaning)
+    kept = [line for line in cleaned.text.decode().split("\n") if line]
+    assert cleaned.statistics.clean.lines == len(kept)
+    assert cleaned.statistics.clean.tokens == sum(len(line.split()) for line in kept)
+    assert cleaned.statistics.clean.characters == sum(map(len, kept))
+    raw = [line for line in text.split("\n") if line and not line.isspace()]
+    assert cleaned.statistics.raw.lines == len(raw)
+    assert cleaned.statistics.raw.tokens == sum(len(line.split()) for line in raw)
+    assert cleaned.statistics.raw.characters == sum(map(len, text.split("\n")))
+    dropped = sum(cleaned.statistics.dropped.values())
+    assert dropped == len(raw) - len(kept)
+
+
+def test_every_character_that_the_fast_path_handles_itself() -> None:
+    # What the fast path believes to be caseless or no white space must be.
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    encoded = [(character + " ").encode() for character in characters]
+    places = np.cumsum([0, *map(len, encoded[:-1])])
+    unknown = np.isin(places, _Letters.of(b"".join(encoded)).unknown())
+    trusted = [c for c, u in zip(characters, unknown, strict=True) if not u and c != "\n"]
+    assert 30_000 < len(trusted) < 60_000
+    text = "\n".join(f"x{character}Y" for character in trusted)
+    assert clean_block((text + "\n").encode(), Cleaning()).text.decode() == clean_documents(text, Cleaning())
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")))
+def test_order_of_white_space_and_the_other_steps_does_not_matter(line: str) -> None:
+    cleaning = Cleaning()
+    assert clean_line(" ".join(line.split()), cleaning) == clean_line(line, cleaning)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Más en https://www.ejemplo.es/a hoy", "Más en  hoy"),
+        ("Más en noticias.ejemplo.org/ver123 .", "Más en  ."),
+        ("Escribe a ana.gil@correo.es, por favor", "Escribe a , por favor"),
+        ("Y/o 25 km/h en 1.500/2", "Y/o 25 km/h en 1.500/2"),
+        ("Fin de frase.Otra", "Fin de frase.Otra"),
+    ],
+)
+def test_addresses(line: str, expected: str) -> None:
+    assert without_addresses(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* pieza",
+        "- leche",
+        "3. pieza",
+        "1.2) pieza",
+        "a) pieza",
+        "iv) pieza",
+        "Inicio | Noticias | Ayuda",
+        "• x",
+    ],
+)
+def test_listings(line: str) -> None:
+    assert is_listing(line)
+    assert clean_line(line, Cleaning(remove_listings=False))[0] is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-¿Vienes?",
+        "- ¿Vienes?",
+        "—No lo sé.",
+        "1990 fue un buen año",
+        "Tiene 3. Y ya.",
+        "a | b",
+        "«dijo» y «fue» así",
+    ],
+)
+def test_not_listings(line: str) -> None:
+    assert not is_listing(line)
+
+
+def test_what_spanish_needs_survives() -> None:
+    assert clean_line("¿ÑANDÚ Y PINGÜINO? ¡SÍ!", Cleaning())[0] == "¿ñandú y pingüino? ¡sí!"
+    assert clean_line("¿ÑANDÚ?", Cleaning(lower_case=False))[0] == "¿ÑANDÚ?"
+
+
+@pytest.mark.parametrize("word", ["a.", "a@", "www.", "a/", "1.", "| ", "- ", "(", " "])
+def test_long_lines_take_linear_time(word: str) -> None:
+    # A regular expression that backtracks quadratically would take hours here.
+    clean_line(word * 100_000 + "/x", Cleaning())
+
+
+def test_histogram_counts_by_powers_of_two() -> None:
+    assert line_length_histogram("a\nñó\n\nabc\nabcd\n".encode()).tolist() == [0, 1, 2, 1]
+
+
+def test_real_text(shared_data: Path) -> None:
+    for name in ("elixirschool_es.txt.xz", "es.react.dev.txt.xz"):
+        for block in read_blocks(shared_data / "raw" / name):
+            assert clean_block(block, Cleaning()).text.decode() == clean_documents(block.decode(), Cleaning())

@@ -1,0 +1,244 @@
+"""Vocabularies: what is saved is what AutoTokenizer loads and what the Encoder gives; Spanish letters survive."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.corpus.writing import TextWriter
+from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, loses_accents
+from ligero.tokenizers.quality import vocabulary_quality
+from ligero.tokenizers.sampling import count_lines, sample_lines
+from ligero.tokenizers.training import train_tokenizer
+from ligero.tokenizers.word_cache import LineEncoder
+
+KINDS = {
+    "unigram": TokenizerSettings(kind="sentencepiece_unigram", vocabulary_size=300, lower_case=True),
+    "unigram-cased": TokenizerSettings(kind="sentencepiece_unigram", vocabulary_size=300, lower_case=False),
+    "wordpiece": TokenizerSettings(kind="wordpiece", vocabulary_size=300, lower_case=True),
+    "wordpiece-cased": TokenizerSettings(kind="wordpiece", vocabulary_size=300, lower_case=False),
+    "bpe": TokenizerSettings(kind="byte_level_bpe", vocabulary_size=400, lower_case=False),
+}
+SYLLABLES = [
+    "ca",
+    "me",
+    "ni",
+    "to",
+    "ña",
+    "pi",
+    "güe",
+    "sol",
+    "tra",
+    "bló",
+    "árí",
+    "ción",
+    "por",
+    "que",
+    "él",
+    "ún",
+]
+
+
+def _sentences(seed: int, count: int) -> list[str]:
+    draw = random.Random(seed)
+    words = ["".join(draw.choices(SYLLABLES, k=draw.randint(1, 4))) for _ in range(300)]
+    return [
+        f"¿{' '.join(draw.choices(words, k=8)).capitalize()}, {draw.choice(words)}? 1.234 (así)!"
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "train.txt.zst"
+    with TextWriter(path) as writer:
+        writer.write(["\n".join([*_sentences(n, 20), ""]).encode() for n in range(30)])
+    return path
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def vocabulary(
+    request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizers") / request.param
+    train_tokenizer(KINDS[request.param], corpus, folder)
+    return folder
+
+
+def test_auto_tokenizer_gives_the_encoders_ids(vocabulary: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(vocabulary))
+    encoder = Encoder.load(vocabulary)
+    texts = [*TRICKY_TEXTS, *_sentences(99, 50)]
+    assert len(tokenizer) == encoder.vocabulary_size == KINDS[vocabulary.name].vocabulary_size
+    assert tokenizer(texts)["input_ids"] == [encoding.ids for encoding in encoder.encode_batch(texts)]
+    pairs = tokenizer(texts, texts[::-1], return_token_type_ids=True)
+    ours = encoder.encode_batch(texts, texts[::-1])
+    assert pairs["input_ids"] == [encoding.ids for encoding in ours]
+    assert pairs["token_type_ids"] == [encoding.type_ids for encoding in ours]
+    assert encoder.uses_token_types == (vocabulary.name != "bpe")
+    for role in ("cls", "sep", "pad", "unk", "mask"):
+        assert getattr(encoder, role) == getattr(tokenizer, f"{role}_token_id")
+    words = texts[0].split()
+    if vocabulary.name == "bpe":
+        tokenizer = AutoTokenizer.from_pretrained(str(vocabulary), add_prefix_space=True)
+    split = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
+    assert encoder.encode_words(words) == (split["input_ids"], split.word_ids())
+
+
+def test_letters_and_case(vocabulary: Path) -> None:
+    encoder = Encoder.load(vocabulary)
+    assert not loses_accents(encoder.backend)
+    assert encoder.encode("caña") != encoder.encode("cana")
+    assert (encoder.encode("CAÑA") == encoder.encode("caña")) == KINDS[vocabulary.name].lower_case
+    assert encoder.info.lower_case == KINDS[vocabulary.name].lower_case
+    ids = encoder.encode("que niño, ¿no?")
+    text = encoder.backend.decode(ids)
+    if vocabulary.name == "bpe":
+        assert text == "que niño, ¿no?"
+
+
+@pytest.mark.parametrize(
+    "name", ["<pad>", "<s>", "</s>", "<mask>", "[CLS]", "[SEP]", "[MASK]", "[PAD]", "＜pad＞"]
+)
+def test_names_of_special_tokens_are_text(vocabulary: Path, name: str) -> None:
+    encoder = Encoder.load(vocabulary)
+    forbidden = {encoder.cls, encoder.sep, encoder.pad, encoder.mask}
+    for text in (name, f"uno {name} dos", f"uno{name}dos", name.upper()):
+        assert forbidden.isdisjoint(encoder.encode(text))
+        assert forbidden.isdisjoint(encoder.encode_words(text.split())[0])
+        encoding = encoder.encode_batch([text], [text])[0]
+        inside = [
+            token
+            for token, special in zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+            if not special
+        ]
+        assert forbidden.isdisjoint(inside)
+        assert max(end for _, end in encoding.offsets) <= len(text)
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=30), max_size=5
+    )
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_word_cache_equals_the_encoder(vocabulary: Path, lines: list[str]) -> None:
+    _compare(vocabulary, [*lines, " ".join(lines)])
+
+
+def _compare(vocabulary: Path, lines: list[str]) -> None:
+    import numpy as np
+
+    encoder = Encoder.load(vocabulary)
+    cached = LineEncoder(encoder)
+    for _ in range(2):  # the second time from the cache
+        data, lengths = cached.encode(lines)
+        ids = np.frombuffer(data, dtype=cached.dtype)
+        expected = [encoder.encode(line) for line in lines]
+        assert lengths.tolist() == [len(line) for line in expected]
+        assert ids.tolist() == [token for line in expected for token in line]
+
+
+def test_word_cache_on_what_usually_goes_wrong(vocabulary: Path) -> None:
+    _compare(
+        vocabulary, [*TRICKY_TEXTS, "a <pad> b", "a \u0301b", "x ¨ y", "``a'' b", "it 's", *_sentences(5, 30)]
+    )
+
+
+def test_windows(vocabulary: Path) -> None:
+    encoder = Encoder.load(vocabulary)
+    first, *_ = encoder.encode_batch(
+        ["¿que?"], [" ".join(_sentences(1, 3))], max_length=40, stride=10, truncation="only_second"
+    )
+    windows = [first, *first.overflowing]
+    assert len(windows) > 1
+    assert all(len(window.ids) <= 40 and window.ids[0] == encoder.cls for window in windows)
+    assert encoder.encode_batch(["a " * 100])[0].ids[0] == encoder.cls
+    assert len(encoder.encode_batch(["a " * 100])[0].ids) > 40
+
+
+@pytest.mark.parametrize("kind", ["unigram", "wordpiece", "bpe"])
+def test_two_trainings_are_equal(kind: str, corpus: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        train_tokenizer(KINDS[kind], corpus, tmp_path / name)
+    assert (tmp_path / "a" / "encoder.json").read_bytes() == (tmp_path / "b" / "encoder.json").read_bytes()
+
+
+def test_impossible_vocabularies_are_refused(corpus: Path, tmp_path: Path) -> None:
+    for kind in ("sentencepiece_unigram", "wordpiece", "byte_level_bpe"):
+        wanted = TokenizerSettings(kind=kind, vocabulary_size=20_000, lower_case=False)
+        with pytest.raises(ConfigurationError, match="vocabulary_size 20000"):
+            train_tokenizer(wanted, corpus, tmp_path / "t")
+    with pytest.raises(ConfigurationError, match="lower_case: false"):
+        train_tokenizer(TokenizerSettings(kind="byte_level_bpe", vocabulary_size=400), corpus, tmp_path / "t")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tokenizer_that_loses_accents_is_mended(corpus: Path, tmp_path: Path) -> None:
+    good = tmp_path / "good"
+    train_tokenizer(KINDS["unigram"], corpus, good)
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(good, spoilt)
+    configuration = json.loads((spoilt / "tokenizer_config.json").read_text())
+    del configuration["keep_accents"]  # what the published ALBETO folders lack
+    (spoilt / "tokenizer_config.json").write_text(json.dumps(configuration))
+    export_encoder(spoilt)
+    text = ["El niño comió piña."]
+    assert Encoder.load(spoilt).encode(text[0]) == Encoder.load(good).encode(text[0])
+    assert json.loads((spoilt / "tokenizer_config.json").read_text())["keep_accents"] is True
+
+
+def test_a_vocabulary_without_accents_is_refused(tmp_path: Path) -> None:
+    from transformers.models.bert.tokenization_bert import BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "nino"]
+    BertTokenizer(vocab={word: index for index, word in enumerate(words)}).save_pretrained(str(tmp_path))
+    with pytest.raises(LigeroError, match="takes accents and ñ away"):
+        export_encoder(tmp_path)
+
+
+def test_broken_folders_are_refused(vocabulary: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        Encoder.load(tmp_path)
+    broken = tmp_path / "broken"
+    shutil.copytree(vocabulary, broken)
+    (broken / "encoder.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        Encoder.load(broken)
+
+
+def test_sample_is_seeded_and_without_replacement(corpus: Path) -> None:
+    total = count_lines(corpus)
+    assert total == 600
+    first, again, other = (list(sample_lines(corpus, 50, seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == 50
+    assert len(list(sample_lines(corpus, 1000, 1))) == 600
+
+
+def test_quality(vocabulary: Path) -> None:
+    quality = vocabulary_quality(Encoder.load(vocabulary), _sentences(3, 100))
+    assert quality["words"] == 100 * 11
+    assert 1 < quality["fertility"] < 12
+    assert 0 <= quality["unknown_share"] < 0.2
+    assert 0 <= quality["single_piece_words"] <= 1
+    zero = vocabulary_quality(Encoder.load(vocabulary), ["日本"])
+    assert zero["unknown_share"] == (0 if vocabulary.name == "bpe" else zero["unknown_share"])
+
+
+def test_decomposed_accents_are_the_same_letters(vocabulary: Path) -> None:
+    encoder = Encoder.load(vocabulary)
+    if vocabulary.name.startswith("unigram"):
+        assert encoder.encode(unicodedata.normalize("NFD", "niño")) == encoder.encode("niño")

@@ -1,0 +1,27 @@
+"""Measure how well a vocabulary fits texts that it was not trained on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.common.files import write_json
+from ligero.corpus.reading import read_documents
+from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.quality import vocabulary_quality
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder of the vocabulary")
+    parser.add_argument("--text", type=Path, required=True, help="clean text, one paragraph a line")
+    parser.add_argument("--out", type=Path, required=True, help="quality.json")
+    args = parser.parse_args()
+
+    lines = (line for document in read_documents(args.text) for line in document)
+    write_json(args.out, vocabulary_quality(Encoder.load(args.tokenizer_dir), lines))
+
+
+if __name__ == "__main__":
+    run_program(main)
