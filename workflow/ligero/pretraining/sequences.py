@@ -109,10 +109,14 @@ def split_points(store: TokenStore, starts: Ints, content: int, seed: int, keys:
     low = np.searchsorted(store.segments, (starts + 1).astype(np.uint64), side="left")
     high = np.searchsorted(store.segments, (starts + content).astype(np.uint64), side="left")
     choices = high - low
-    pick = low + (uniform(seed, _SPLIT, keys) * choices).astype(np.int64)
-    line = store.segments[np.minimum(pick, len(store.segments) - 1)]
-    document = store.documents[np.searchsorted(store.documents, line, side="left")]
+    drawn = (uniform(seed, _SPLIT, keys) * choices).astype(np.int64)
+    split = np.zeros_like(starts)
+    for turn in range(3):  # where a document starts, the next lines get their turn
+        pick = low + (drawn + turn) % np.maximum(choices, 1)
+        line = store.segments[np.minimum(pick, len(store.segments) - 1)]
+        document = store.documents[np.searchsorted(store.documents, line, side="left")]
+        usable = (split == 0) & (choices > 0) & (document != line)
+        split = np.where(usable, line.astype(np.int64) - starts, split)
     quarter = content // 4
     middle = quarter + (uniform(seed, _MIDDLE, keys) * (content - 2 * quarter)).astype(np.int64)
-    split = np.where((choices > 0) & (document != line), line.astype(np.int64) - starts, middle)
-    return np.clip(split, 1, content - 1)
+    return np.clip(np.where(split == 0, middle, split), 1, content - 1)

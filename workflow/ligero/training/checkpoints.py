@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from ligero.common.errors import LigeroError
-from ligero.common.files import atomic_path, write_json
+from ligero.common.files import atomic_path, read_json, write_json
 from ligero.common.hashing import sha256_file
 
 _NAME = re.compile(r"^step-(\d+)\.json$")
@@ -64,8 +65,6 @@ class Checkpoints:
 
         A damaged one is named on standard error and passed over.
         """
-        from ligero.common.files import read_json
-
         for step in reversed(self.steps()):
             if before is not None and step >= before:
                 continue
@@ -74,7 +73,7 @@ class Checkpoints:
                 if sha256_file(path) != read_json(path.with_suffix(".json"))["sha256"]:
                     raise ValueError("its content does not match its SHA-256")
                 return step, torch.load(path, map_location="cpu", weights_only=True)
-            except (LigeroError, OSError, ValueError, KeyError, RuntimeError) as error:
+            except (LigeroError, OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
                 print(f"{path}: damaged checkpoint passed over ({error})", file=sys.stderr)
         return None
 

@@ -1,0 +1,86 @@
+"""A tiny token store and recipe for the tests of pretraining."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.run import Prepared, prepare
+from ligero.settings.corpus import Tokenizer
+from ligero.settings.jobs import PretrainingJob
+from ligero.settings.models import Architecture, Model
+from ligero.settings.training import Pretraining
+
+VOCABULARY = 50
+CPU = Placement(torch.device("cpu"))
+
+
+def write_store(folder: Path, seed: int = 0, documents: int = 40) -> tuple[Path, Path]:
+    """A token store of counting text (each token is followed by the next one) and a vocabulary; their two folders."""
+    generator = np.random.default_rng(seed)
+    store, tokenizer = folder / "tokens", folder / "tokenizer"
+    store.mkdir(parents=True)
+    tokenizer.mkdir()
+    for split, number in (("train", documents), ("validation", 6)):
+        tokens: list[int] = []
+        starts, lines = [], []
+        for _ in range(number):
+            starts.append(len(tokens))
+            for _ in range(generator.integers(2, 5)):
+                lines.append(len(tokens))
+                first = int(generator.integers(0, 45))
+                tokens += [5 + (first + step) % 45 for step in range(int(generator.integers(5, 12)))]
+        np.array(tokens, dtype=np.uint16).tofile(store / f"{split}.bin")
+        np.save(store / f"{split}.documents.npy", np.array([*starts, len(tokens)], dtype=np.uint64))
+        np.save(store / f"{split}.segments.npy", np.array([*lines, len(tokens)], dtype=np.uint64))
+    (store / "store.json").write_text(json.dumps({"seed": seed}))
+    special = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
+    info = {"kind": "test", "vocabulary_size": VOCABULARY, "special": special, "uses_token_types": True}
+    (tokenizer / "encoder_info.json").write_text(json.dumps(info))
+    pieces = {f"{'##' if index % 3 == 0 else ''}w{index}": index for index in range(VOCABULARY)}
+    (tokenizer / "encoder.json").write_text(json.dumps({"model": {"type": "WordPiece", "vocab": pieces}}))
+    return store, tokenizer
+
+
+def recipe(**values: Any) -> Pretraining:
+    """A recipe of a few tiny steps."""
+    defaults: dict[str, Any] = {
+        "learning_rate": "3e-3",
+        "batch_size": 8,
+        "micro_batch_size": 4,
+        "warmup_steps": 2,
+        "total_steps": 8,
+        "sequence_length": 24,
+        "short_sequence_probability": 0.2,
+        "checkpoint_every": 3,
+        "validate_every": 4,
+        "log_every": 1,
+    }
+    return Pretraining(**{**defaults, **values})
+
+
+def job(kind: str = "albert", dropout: float = 0.1, **values: Any) -> PretrainingJob:
+    """A job that trains a tiny model of an architecture."""
+    chosen = recipe(**{"objective": "mlm_sop" if kind == "albert" else "mlm", **values})
+    architecture = Architecture(
+        type=kind,  # type: ignore[arg-type]
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        embedding_size=16 if kind == "albert" else None,
+        max_position_embeddings=34,
+        type_vocab_size=1 if kind == "roberta" else 2,
+        dropout=dropout,
+    )
+    model = Model(name="", architecture=architecture, weights="pretrain", tokenizer="t", pretraining=chosen)
+    return PretrainingJob(model_id="toy", model=model, recipe=chosen, tokenizer=Tokenizer(kind="wordpiece"))
+
+
+def prepared(folders: tuple[Path, Path], kind: str = "albert", **values: Any) -> Prepared:
+    return prepare(job(kind, **values), *folders)

@@ -1,0 +1,262 @@
+"""The pretraining loop: losses equal to transformers', exact resume, signals, divergence, several processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ligero.common.errors import ConfigurationError
+from ligero.models.heads import read_weights
+from ligero.pretraining import engine
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.divergence import DivergenceError
+from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.metrics import read_metrics
+from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.plan import plan
+from ligero.pretraining.run import pretrain
+from tests.unit.pretraining_toys import CPU, prepared, write_store
+
+Folders = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    torch.set_num_threads(1)
+    return write_store(tmp_path_factory.mktemp("store"))
+
+
+def train(folders: Folders, place: Path, kind: str = "albert", **values: Any) -> bool:
+    run = prepared(folders, kind, **values)
+    return pretrain(run, folders[1], place / "out", place / "log", place / "state", CPU)
+
+
+def lines(place: Path) -> list[dict[str, Any]]:
+    """Metrics without timings."""
+    return [
+        {name: value for name, value in line.items() if name != "tokens_per_second"}
+        for line in read_metrics(place / "log" / "metrics.jsonl")
+    ]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two runs wrote the same bits."""
+    first, second = read_weights(one / "out"), read_weights(other / "out")
+    return lines(one) == lines(other) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", ["albert", "bert", "roberta", "distilbert"])
+def test_loss_and_gradients_equal_the_plain_path(folders: Folders, kind: str) -> None:
+    run = prepared(folders, kind)
+    model = run.model.eval()
+    batch = run.source.batch(0)
+    labels = torch.full_like(batch.input_ids, -100).reshape(-1)
+    labels[batch.positions] = batch.labels
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "labels": labels.reshape(batch.input_ids.shape)}
+    if kind == "albert":
+        inputs |= {"token_type_ids": batch.token_type_ids, "sentence_order_label": batch.swapped}
+    expected = model(**inputs).loss
+    expected.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    outputs = PretrainingObjective(model)(
+        batch.input_ids, batch.token_type_ids, batch.positions, batch.labels, batch.swapped
+    )
+    loss = outputs[0] / len(batch.labels) + (outputs[2] / len(batch) if kind == "albert" else 0)
+    loss.backward()
+    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
+    for name, parameter in model.named_parameters():
+        if name in gradients:
+            torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: Path) -> None:
+    assert train(
+        folders, tmp_path, total_steps=150, optimizer="adamw", batch_size=16, micro_batch_size=16, max_ngram=1
+    )
+    from transformers.models.albert.modeling_albert import AlbertForMaskedLM
+
+    model = AlbertForMaskedLM.from_pretrained(tmp_path / "out")
+    assert model.config.vocab_size == 50
+    summary = json.loads((tmp_path / "log" / "summary.json").read_text())
+    assert summary["steps"] == 150 and summary["parameters"] > 0
+    assert summary["validation"]["mlm_loss"] < summary["unigram_loss"]
+    assert (tmp_path / "out" / "encoder.json").is_file() and not (tmp_path / "state").exists()
+    assert {"start", "validation"} == {line["event"] for line in lines(tmp_path) if "event" in line}
+
+
+def test_two_runs_are_equal_to_the_bit(folders: Folders, tmp_path: Path) -> None:
+    for name in "ab":
+        assert train(folders, tmp_path / name)
+    assert same(tmp_path / "a", tmp_path / "b")
+
+
+def _killed(folders: Folders, place: Path, at: int, how: int, values: dict[str, Any]) -> None:
+    """Train in this process until forward pass number `at`, then send `how` to oneself."""
+    torch.set_num_threads(1)
+    forward, passes = Pretrainer._forward, [0]
+
+    def counted(self: Pretrainer, piece: Any) -> Any:
+        passes[0] += 1
+        if passes[0] == at:
+            os.kill(os.getpid(), how)
+        return forward(self, piece)
+
+    Pretrainer._forward = counted  # type: ignore[method-assign]
+    os._exit(0 if train(folders, place, **values) else 75)
+
+
+def run_killed(folders: Folders, place: Path, at: int, how: int, **values: Any) -> int | None:
+    # Forked: the child has torch loaded already, which makes ten kills cheap.
+    process = multiprocessing.get_context("fork").Process(
+        target=_killed, args=(folders, place, at, how, values)
+    )
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+@pytest.mark.parametrize("optimizer", ["lamb", "adamw"])
+def test_killed_at_any_step_and_continued_is_equal_to_the_bit(
+    folders: Folders, tmp_path: Path, optimizer: str
+) -> None:
+    assert train(folders, tmp_path / "whole", optimizer=optimizer)
+    for number, at in enumerate((2, 5, 7, 8, 13)):
+        place = tmp_path / f"killed-{at}"
+        assert run_killed(folders, place, at, signal.SIGKILL, optimizer=optimizer) == -signal.SIGKILL
+        if number == 4:  # killed a second time, after resuming
+            assert run_killed(folders, place, 2, signal.SIGKILL, optimizer=optimizer) == -signal.SIGKILL
+        assert train(folders, place, optimizer=optimizer)
+        assert same(tmp_path / "whole", place), at
+
+
+def test_a_signal_writes_a_checkpoint_and_the_run_continues(folders: Folders, tmp_path: Path) -> None:
+    assert train(folders, tmp_path / "whole", checkpoint_every=1000)
+    for at in (1, 4):
+        place = tmp_path / f"stopped-{at}"
+        assert run_killed(folders, place, at, signal.SIGTERM, checkpoint_every=1000) == 75
+        assert list((place / "state").glob("*/checkpoints/step-*.pt"))
+        assert not (place / "out").exists()
+        assert train(folders, place, checkpoint_every=1000)
+        assert same(tmp_path / "whole", place)
+
+
+def test_accumulation_does_not_change_the_loss(folders: Folders, tmp_path: Path) -> None:
+    finals = []
+    for micro in (8, 2):
+        run = prepared(folders, micro_batch_size=micro)
+        for module in run.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        trainer = Pretrainer(run.model, run.job.recipe, run.source, run.held_out, tmp_path / str(micro), CPU)
+        assert trainer.run()
+        finals.append(trainer.done.last["loss"])
+    assert math.isclose(finals[0], finals[1], rel_tol=1e-4)
+
+
+def _spoiled(monkeypatch: pytest.MonkeyPatch, bad: set[int], times: int) -> None:
+    """Make the loss of the steps `bad` not a number, `times` times in all."""
+    step, left = Pretrainer._step, [times]
+
+    def spoiled(self: Pretrainer, number: int, batch: Any) -> Any:
+        result = step(self, number, batch)
+        if number in bad and left[0] and result is not None:
+            left[0] -= 1
+            result["loss"] = math.nan
+        return result
+
+    monkeypatch.setattr(engine.Pretrainer, "_step", spoiled)
+
+
+def test_divergence_stops(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _spoiled(monkeypatch, {4}, 1)
+    with pytest.raises(DivergenceError, match="diverged at step 5: the loss is nan"):
+        train(folders, tmp_path)
+    metrics = next((tmp_path / "state").glob("*/metrics.jsonl"))
+    assert read_metrics(metrics)[-1]["event"] == "diverged"
+
+
+@pytest.mark.parametrize(("times", "targets"), [(1, [3]), (2, [3, 0])])
+def test_divergence_rolls_back(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, targets: list[int]
+) -> None:
+    _spoiled(monkeypatch, {4}, times)
+    settings = {"on_divergence": "rollback", "learning_rate_scale": 0.5}
+    assert train(folders, tmp_path, divergence=settings)
+    summary = json.loads((tmp_path / "log" / "summary.json").read_text())
+    assert [entry["to_step"] for entry in summary["rollbacks"]] == targets
+    rates = {line["step"]: line["learning_rate"] for line in lines(tmp_path) if "learning_rate" in line}
+    assert rates[8] == pytest.approx(3e-3 * 0.5**times / 6)
+    assert sum(line.get("event") == "rollback" for line in lines(tmp_path)) == times
+
+
+def test_rollbacks_run_out(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _spoiled(monkeypatch, {4}, 100)
+    with pytest.raises(DivergenceError, match="after 2 rollbacks"):
+        train(folders, tmp_path, divergence={"on_divergence": "rollback", "maximum_rollbacks": 2})
+
+
+def test_other_settings_start_anew(folders: Folders, tmp_path: Path) -> None:
+    run_killed(folders, tmp_path, 10, signal.SIGKILL)
+    assert train(folders, tmp_path, learning_rate="1e-3")
+    assert lines(tmp_path)[0]["event"] == "start"
+    assert lines(tmp_path)[1]["learning_rate"] == pytest.approx(5e-4)
+
+
+def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ligero.pretraining.plan._SECONDS", 0.1)
+    run = prepared(folders)
+    text = plan(run.model, run.job.recipe, run.source, CPU)
+    assert "tokens/s" in text and "% of" in text and "minutes" in text
+
+
+def _process(rank: int, world: int, port: int, folders: Folders, place: Path) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(world),
+        "LOCAL_RANK": str(rank),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    run = prepared(folders, batch_size=12, micro_batch_size=2, whole_word=True)
+    placement = Placement.from_environment("cpu")
+    pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_several_processes_equal_one(folders: Folders, tmp_path: Path, world: int) -> None:
+    assert train(folders, tmp_path / "one", batch_size=12, micro_batch_size=2, whole_word=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=_process, args=(rank, world, port, folders, tmp_path / "many"))
+        for rank in range(world)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * world
+    one, many = read_weights(tmp_path / "one" / "out"), read_weights(tmp_path / "many" / "out")
+    for name, weight in one.items():
+        torch.testing.assert_close(many[name], weight, rtol=1e-3, atol=1e-5)
+    for ours, theirs in zip(lines(tmp_path / "one"), lines(tmp_path / "many"), strict=True):
+        assert ours.get("loss", 0) == pytest.approx(theirs.get("loss", 0), rel=1e-4)
+
+
+def test_uneven_shares_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="3 processes"):
+        Placement(torch.device("cpu"), 0, 3).share(8, 4)
