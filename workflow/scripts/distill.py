@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--expect", help="digest of the shard's settings, as planned")
     args = parser.parse_args()
 
-    job = jobs.shard_job(load_resolved(args.config), "distillation", args.student, args.shard)
+    study = load_resolved(args.config)
+    job = jobs.shard_job(study, "distillation", args.student, args.shard)
     check_digest(job, args.expect)
 
     import torch
@@ -43,6 +44,7 @@ def main() -> None:
         encoded_dir=args.encoded_dir,
         examples_dir=args.examples_dir,
         state_dir=args.state_dir,
+        grid=jobs.trials_of(study, "distillation", args.student),
         objectives=CachedObjectives(job, args.logits_dir, args.encoded_dir),
     )
     write_shard(args.out, results)

@@ -23,7 +23,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--expect", help="digest of the settings that the workflow planned")
     args = parser.parse_args()
-    job = jobs.shard_job(load_resolved(args.config), "fine-tuning", args.model, args.shard)
+    study = load_resolved(args.config)
+    job = jobs.shard_job(study, "fine-tuning", args.model, args.shard)
     check_digest(job, args.expect)
 
     import torch
@@ -38,6 +39,7 @@ def main() -> None:
         encoded_dir=args.encoded_dir,
         examples_dir=args.examples_dir,
         state_dir=args.state_dir,
+        grid=jobs.trials_of(study, "fine-tuning", args.model),
     )
     write_shard(args.out, results)
 

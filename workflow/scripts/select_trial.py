@@ -18,7 +18,9 @@ def main() -> None:
     parser.add_argument("--regime", required=True, choices=REGIMES)
     parser.add_argument("--model", required=True, help="id of the model or student")
     parser.add_argument("--task", required=True)
-    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="files with the trials' results")
+    parser.add_argument(
+        "--shards", type=Path, nargs="+", required=True, help="files with the trials' results"
+    )
     parser.add_argument("--out-selection", type=Path, required=True)
     parser.add_argument("--out-model", type=Path, required=True)
     parser.add_argument("--expect", help="digest of the settings that the workflow planned")

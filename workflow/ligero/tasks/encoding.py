@@ -56,7 +56,8 @@ class Template:
         segments = [0, 0, 0, 0, 0]
         part = 0
         for token, segment, sequence in zip(pair.ids, pair.type_ids, sequences, strict=True):
-            wanted = {0: 1, 1: 3}.get(sequence, part if part in (0, 2, 4) else part + 1)
+            specials = part if part in (0, 2, 4) else part + 1
+            wanted = specials if sequence is None else 1 + 2 * sequence
             part = max(part, wanted)
             parts[part].append(token)
             segments[part] = segment
@@ -288,7 +289,9 @@ def _answering(
                     positions = (lead + answer[0] - begin, lead + answer[1] - begin)
                     found += 1
 
-                def placed(values: list[int], lead: int = lead, begin: int = begin, stop: int = stop) -> list[int]:
+                def placed(
+                    values: list[int], lead: int = lead, begin: int = begin, stop: int = stop
+                ) -> list[int]:
                     return [-1] * lead + values[begin:stop] + [-1] * len(template.after)
 
                 features.append(
@@ -370,7 +373,9 @@ def _chunks(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     try:
         file = pq.ParquetFile(path)
     except (OSError, ValueError) as error:
-        raise DataError(path, None, f"not a readable Parquet file: {error}.", "Run prepare_task.py.") from error
+        raise DataError(
+            path, None, f"not a readable Parquet file: {error}.", "Run prepare_task.py."
+        ) from error
     with progress(total=file.metadata.num_rows, label=f"encoding {path.stem}", unit="example") as bar:
         for chunk in file.iter_batches(CHUNK, columns=columns):
             yield chunk.to_pylist()

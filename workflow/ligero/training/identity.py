@@ -7,7 +7,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
-from ligero.common.hashing import digest_files
+from ligero.common.hashing import digest_files, digest_value
 from ligero.settings.jobs import ShardJob, Trial
 
 
@@ -16,26 +16,31 @@ def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
     write_json(path, {"trials": results})
 
 
-def identity_of(
-    job: ShardJob, trial: Trial, weights_digest: str, encoded: Path, objective: Any
-) -> dict[str, Any]:
-    """Everything that a trial's result depends on, as a JSON value.
+def family_of(job: ShardJob, task_id: str, weights_digest: str, encoded: Path, objective: Any) -> str:
+    """Digest of everything that the results of a task's trials depend on, but for their point of the grid.
 
     Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
     """
     info = read_json(encoded / "info.json")
-    return {
-        "trial": trial.model_dump(mode="json"),
+    task = job.tasks[task_id]
+    depends_on = {
+        "task": task_id,
         "options": job.options.model_dump(mode="json"),
         "num_hidden_layers": job.num_hidden_layers,
-        "type": job.tasks[trial.task].type,
-        "labels": list(job.tasks[trial.task].labels),
-        "metric": job.tasks[trial.task].metric,
+        "type": task.type,
+        "labels": list(task.labels),
+        "metric": task.metric,
         "distillation": job.distillation,
         "weights": weights_digest,
         "data": {split: info["digests"][split] for split in ("train", "validation")},
         "objective": objective,
     }
+    return digest_value(depends_on)
+
+
+def identity_of(trial: Trial, family: str) -> str:
+    """Digest of everything that a trial's result depends on."""
+    return digest_value([family, trial.model_dump(mode="json")])
 
 
 def digest_weights(folder: Path) -> str:

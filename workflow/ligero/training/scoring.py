@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +62,14 @@ class Answered:
         answers: label names (classification), tags of each sentence (tagging), or texts (question answering), one an example.
         score: the task's headline metric, in percent.
         scored: all metrics with what their intervals need.
+        every_subword: tagging with `label_subwords: all`, the metrics over all labelled subwords, as the thesis' code
+            counted; else None.
     """
 
     answers: list[Any]
     score: float
     scored: Scored
+    every_subword: Scored | None = None
 
 
 def score_predictions(
@@ -86,6 +89,9 @@ def score_predictions(
         answers: list[Any] = [task.labels[label] for label in predictions.logits.argmax(axis=1).tolist()]
     elif task.type == "token_classification":
         answers = _tags(task.labels, predictions, split, examples)
+        if options.label_subwords == "all":
+            answered = score_answered(task, answers, examples)
+            return replace(answered, every_subword=_score_subwords(task.labels, predictions, split))
     else:
         answers = _texts(options, predictions, split, examples)
     return score_answered(task, answers, examples)
@@ -101,20 +107,24 @@ def score_answered(task: Task, answers: list[Any], examples: Examples) -> Answer
     else:
         references = [[answer["text"] for answer in found] for found in examples.columns["answers"]]
         ids = examples.columns["id"]
-        scored = score_answers(
-            dict(zip(ids, references, strict=True)), dict(zip(ids, answers, strict=True))
-        )
+        scored = score_answers(dict(zip(ids, references, strict=True)), dict(zip(ids, answers, strict=True)))
     return Answered(answers, scored.metrics[HEADLINE[task.metric]], scored)
 
 
 def score_record(task_id: str, task: Task, answered: Answered, seed: int) -> dict[str, Any]:
     """The entry of a score file; intervals are 95 % percentile bootstraps over examples."""
+    metrics = dict(answered.scored.metrics)
+    intervals = answered.scored.intervals(seed)
+    if answered.every_subword is not None:
+        found = answered.every_subword
+        metrics |= {f"{name}_every_subword": value for name, value in found.metrics.items()}
+        intervals |= {f"{name}_every_subword": ends for name, ends in found.intervals(seed).items()}
     return {
         "task": task_id,
         "metric": task.metric,
         "score": answered.score,
-        "metrics": answered.scored.metrics,
-        "intervals": {name: list(ends) for name, ends in answered.scored.intervals(seed).items()},
+        "metrics": metrics,
+        "intervals": {name: list(ends) for name, ends in intervals.items()},
         "examples": len(answered.answers),
     }
 
@@ -178,6 +188,17 @@ def _tags(
     return tags
 
 
+def _score_subwords(labels: Sequence[str], predictions: Predictions, split: EncodedSplit) -> Scored:
+    """Metrics where every labelled subword counts as a word: what the authors' code reports when it labels them all."""
+    chosen = predictions.logits.argmax(axis=1)
+    gold, predicted = [], []
+    for low, high in zip(split.offsets[:-1].tolist(), split.offsets[1:].tolist(), strict=True):
+        labelled = split.labels[low:high] >= 0
+        gold.append(_named(labels, split.labels[low:high][labelled].tolist()))
+        predicted.append(_named(labels, chosen[low:high][labelled].tolist()))
+    return score_tagging(gold, predicted)
+
+
 def _texts(
     options: TrainingOptions, predictions: Predictions, split: EncodedSplit, examples: Examples
 ) -> list[str]:
@@ -191,5 +212,3 @@ def _texts(
     return predict_answers(
         examples.columns["context"], split.examples, found, options.n_best, options.max_answer_length
     )
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from ligero.common.hashing import digest_value
-from ligero.settings.jobs import ShardJob
+from ligero.settings.jobs import ShardJob, Trial
 from ligero.settings.tasks import Task
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
-from ligero.training.identity import digest_weights, finished_result, identity_of
+from ligero.training.identity import digest_weights, family_of, finished_result, identity_of
 from ligero.training.objective import GoldObjective, Objective
+from ligero.training.pruning import prune
 from ligero.training.scoring import Examples, score_predictions
 from ligero.training.trial import TrialSpec, Validation, run_trial
 
@@ -53,6 +53,7 @@ def run_shard(
     examples_dir: Path,
     state_dir: Path,
     objectives: Objectives | None = None,
+    grid: Sequence[Trial] | None = None,
 ) -> list[dict[str, Any]]:
     """Run the shard's trials in order and return their results; finished ones are only read.
 
@@ -63,23 +64,29 @@ def run_shard(
         examples_dir: `R/tasks`, whose validation examples hold the answers that trials are scored by.
         state_dir: `R/state/REGIME/MODEL`; trial T of task K lives in `K/T`.
         objectives: defaults to the gold labels.
+        grid: all trials of the model, those of other shards too; of a task's finished ones only the best keeps its weights.
+            Defaults to the shard's own.
     """
     objectives = objectives or GoldObjectives()
     weights_digest = digest_weights(weights)
     left = Counter(trial.task for trial in job.trials)
+    families: dict[str, str] = {}
     results: list[dict[str, Any]] = []
     current: _TaskData | None = None
     for trial in job.trials:
         task = job.tasks[trial.task]
+        if trial.task not in families:
+            fingerprint = objectives.fingerprint(trial.task)
+            families[trial.task] = family_of(
+                job, trial.task, weights_digest, encoded_dir / trial.task, fingerprint
+            )
+        family = families[trial.task]
         spec = TrialSpec(
             trial=trial,
             options=job.options,
             folder=state_dir / trial.task / trial.id,
-            determined_by=digest_value(
-                identity_of(
-                    job, trial, weights_digest, encoded_dir / trial.task, objectives.fingerprint(trial.task)
-                )
-            ),
+            determined_by=identity_of(trial, family),
+            family=family,
             patience=job.distillation["patience"] if job.distillation else None,
         )
         left[trial.task] -= 1
@@ -97,6 +104,8 @@ def run_shard(
                 train=current.train,
                 validation=current.validation,
             )
+            others = [other for other in grid or job.trials if other.task == trial.task]
+            prune(state_dir / trial.task, others, family, job.options.selection_metric)
         results.append(result)
     return results
 

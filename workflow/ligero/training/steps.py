@@ -205,7 +205,7 @@ def enable_gradient_checkpointing(model: nn.Module) -> None:
             f"options.gradient_checkpointing: {type(model).__name__} does not support it; set it to false and lower "
             "micro_batch_size instead."
         )
-    model.gradient_checkpointing_enable()  # type: ignore[operator]
+    model.activation_checkpointing_enable()  # type: ignore[operator]
 
 
 def mixed(seed: int, step: int) -> int:

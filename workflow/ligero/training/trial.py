@@ -38,6 +38,7 @@ class TrialSpec:
     Attributes:
         folder: the trial's own folder; holds `result.json` and `best/` when done, `checkpoint.pt` while running.
         determined_by: digest of everything that the result depends on; another one makes old state worthless.
+        family: digest of what the trials of one task have in common; recorded, so that they can be compared safely.
         patience: stop after more than this many evaluations in a row without a strictly lower validation loss;
             None runs all epochs.
     """
@@ -47,6 +48,7 @@ class TrialSpec:
     folder: Path
     determined_by: str
     patience: int | None = None
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,7 @@ class _Run:
             "device": _device_name(self.device),
             "threads": torch.get_num_threads(),
             "determined_by": self.spec.determined_by,
+            "family": self.spec.family,
             "micro_batch_size": self.runner.micro_batch_size,
             "halvings": [*course.halvings, *self.runner.halvings],
             "stopped": stopped,

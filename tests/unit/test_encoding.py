@@ -1,0 +1,202 @@
+"""Encoding: templates, truncation, windows, answers placed on tokens, and the files read back by the training floor."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from ligero.common.errors import DataError
+from ligero.common.files import write_json
+from ligero.settings.jobs import EncodingJob
+from ligero.settings.training import TrainingOptions
+from ligero.tasks.encoding import Template, encode_split, encode_task, truncated_pair, windows
+from ligero.tasks.examples import (
+    Answer,
+    ClassificationExample,
+    QuestionExample,
+    TaggingExample,
+    write_examples,
+)
+from ligero.tokenizers.encoder import Encoder, EncoderInfo
+from ligero.training.data import EncodedSplit
+
+SPECIALS = {"cls": 0, "sep": 1, "pad": 2, "unk": 3, "mask": 4}
+
+
+def encoder(style: str = "bert") -> Encoder:
+    """Every letter of a word is a token of its own, `##` inside words."""
+    letters = "abcdefghijklmnopqrstuvwxyzáéíóúñ¿?.,"
+    names = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # type: ignore[call-arg]
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    if style == "bert":
+        backend.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+            special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
+        )
+    else:
+        backend.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] [SEP] $B [SEP]",
+            special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
+        )
+    return Encoder(
+        backend, EncoderInfo("test", False, backend.get_vocab_size(), SPECIALS, style == "bert", 0)
+    )
+
+
+def job(task_type: str, max_length: int = 32, doc_stride: int = 4) -> EncodingJob:
+    return EncodingJob(task_id="t", task_type=task_type, max_length=max_length, doc_stride=doc_stride)
+
+
+def test_template_of_bert_and_roberta() -> None:
+    bert = Template.of(encoder())
+    assert (bert.before, bert.between, bert.after, bert.single_after) == ((0,), (1,), (1,), (1,))
+    assert bert.pair([7, 8], [9]) == ([0, 7, 8, 1, 9, 1], [0, 0, 0, 0, 1, 1])
+    roberta = Template.of(encoder("roberta"))
+    assert roberta.pair([7], [9]) == ([0, 7, 1, 1, 9, 1], [0] * 6)
+    assert roberta.pair_length == 4
+    assert roberta.single([7]) == ([0, 7, 1], [0, 0, 0])
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
+def test_truncation_takes_from_the_longer_text_one_token_at_a_time(
+    first: int, second: int, room: int
+) -> None:
+    a, b = first, second
+    while a + b > room:
+        if a > b:
+            a -= 1
+        else:
+            b -= 1
+    assert truncated_pair(first, second, room) == (a, b)
+
+
+@given(st.integers(0, 200), st.integers(1, 40), st.integers(0, 39))
+def test_windows_cover_everything_and_overlap(tokens: int, room: int, overlap: int) -> None:
+    overlap = min(overlap, room - 1)
+    spans = list(windows(tokens, room, overlap))
+    assert spans[0][0] == 0
+    assert spans[-1][1] == tokens
+    for (_, stop), (begin, _) in itertools.pairwise(spans):
+        assert stop - begin == overlap
+    assert all(0 <= stop - begin <= room for begin, stop in spans)
+
+
+def test_classification_pairs_are_cut_and_counted(tmp_path: Path) -> None:
+    examples = [
+        ClassificationExample("1", "g", "abcdef", "ab", "y"),
+        ClassificationExample("2", "g", "ab", None, "x"),
+    ]
+    write_examples(tmp_path / "e.parquet", "sequence_classification", ["x", "y"], examples)
+    features, counted = encode_split(job("sequence_classification", 8), encoder(), tmp_path / "e.parquet")
+    assert counted == {"examples": 2, "truncated": 1}
+    assert features.scalars["label"].tolist() == [1, 0]
+    assert np.diff(features.offsets).tolist() == [8, 4]
+    assert features.tokens["token_type_ids"].tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0]
+
+
+def _tagging(tmp_path: Path, max_length: int, **options: Any) -> tuple[EncodedSplit, dict[str, Any]]:
+    folder = tmp_path / "tasks"
+    examples = [
+        TaggingExample("1", "g", ("ab", "c", "def"), ("O", "B-X", "I-X")),
+        TaggingExample("2", "g", ("c", "c"), ("O", "O")),
+    ]
+    for split in ("train", "validation", "test"):
+        write_examples(folder / f"{split}.parquet", "token_classification", ["O", "B-X", "I-X"], examples)
+    write_json(folder / "info.json", {"digests": {"train": "1", "validation": "2", "test": "3"}})
+    backend = encoder()
+    backend.backend.save(str(tmp_path / "encoder.json"))
+    backend.info.write(tmp_path)
+    encode_task(job("token_classification", max_length), "v", tmp_path, folder, tmp_path / "out")
+    from ligero.common.files import read_json
+
+    info = read_json(tmp_path / "out" / "info.json")
+    loaded = EncodedSplit.load(
+        tmp_path / "out" / "train.parquet", "token_classification", TrainingOptions(**options)
+    )
+    return loaded, info
+
+
+def test_tagging_labels_first_or_every_subword(tmp_path: Path) -> None:
+    first, _ = _tagging(tmp_path, 32)
+    assert first.word_ids.tolist() == [-1, 0, 0, 1, 2, 2, 2, -1, -1, 0, 1, -1]
+    assert first.labels.tolist() == [-100, 0, -100, 1, 2, -100, -100, -100, -100, 0, 0, -100]
+    every, _ = _tagging(tmp_path, 32, label_subwords="all")
+    assert every.labels.tolist() == [-100, 0, 0, 1, 2, 2, 2, -100, -100, 0, 0, -100]
+
+
+def test_tagging_cuts_words_keeps_special_tokens_and_counts(tmp_path: Path) -> None:
+    split, info = _tagging(tmp_path, 6)
+    assert info["counts"]["train"] == {
+        "features": 2,
+        "examples": 2,
+        "truncated": 1,
+        "lost_words": 0,
+        "words_without_tokens": 0,
+    }
+    split, info = _tagging(tmp_path, 5)
+    assert info["counts"]["train"]["lost_words"] == 1
+    split, _ = _tagging(tmp_path, 32, max_words=1)
+    assert split.lengths.tolist() == [4, 3]
+    assert split.input_ids[[0, 3, 4, 6]].tolist() == [0, 1, 0, 1]
+
+
+CONTEXT = "Ñandú, el año pasado.  ¿Quién vino ayer?  El niño comió piñas y un pez."
+
+
+@pytest.mark.parametrize("style", ["bert", "roberta"])
+@pytest.mark.parametrize("answer", ["Ñandú", "año pasado", "piñas", "pez.", "¿Quién vino"])
+def test_answers_are_found_again_at_their_tokens(tmp_path: Path, style: str, answer: str) -> None:
+    context = CONTEXT.lower()
+    answer = answer.lower()
+    example = QuestionExample("q", "g", context, "¿que?", (Answer(answer, context.index(answer)),))
+    write_examples(tmp_path / "e.parquet", "question_answering", [], [example])
+    features, counted = encode_split(
+        job("question_answering", 40, 16), encoder(style), tmp_path / "e.parquet"
+    )
+    assert counted["several_windows"] == 1
+    found = 0
+    words = re.findall(r"\w+|[^\w\s]", context)
+    for feature in range(len(features)):
+        low, high = features.offsets[feature], features.offsets[feature + 1]
+        starts = features.tokens["start"][low:high]
+        ends = features.tokens["end"][low:high]
+        begin, stop = features.scalars["start_position"][feature], features.scalars["end_position"][feature]
+        if begin:
+            assert context[starts[begin] : ends[stop]] == answer
+            found += 1
+        for start, word in zip(starts, features.tokens["word_ids"][low:high], strict=True):
+            assert (start < 0) == (word < 0)
+            if word >= 0:
+                assert context[start] in words[word]
+    assert found + counted["windows_without_answer"] == len(features)
+    assert found >= 1
+
+
+def test_a_question_that_fills_the_window_is_an_error_that_names_it(tmp_path: Path) -> None:
+    example = QuestionExample("q7", "g", "abc", "abcdefgh", (Answer("a", 0),))
+    write_examples(tmp_path / "e.parquet", "question_answering", [], [example])
+    with pytest.raises(DataError, match="'q7' has 8 tokens"):
+        encode_split(job("question_answering", 11), encoder(), tmp_path / "e.parquet")
+    _, counted = encode_split(job("question_answering", 12), encoder(), tmp_path / "e.parquet")
+    assert counted["less_overlap"] == 1
+
+
+def test_an_empty_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    write_examples(tmp_path / "e.parquet", "question_answering", [], [])
+    with pytest.raises(DataError, match="no column"):
+        EncodedSplit.load(tmp_path / "e.parquet", "question_answering", TrainingOptions())
+    (tmp_path / "x.parquet").write_text("not parquet")
+    with pytest.raises(DataError, match="not a readable Parquet"):
+        EncodedSplit.load(tmp_path / "x.parquet", "question_answering", TrainingOptions())

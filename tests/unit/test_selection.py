@@ -1,0 +1,108 @@
+"""Selection: the best by validation, ties, what is kept and what is deleted, and the model card."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import read_json, write_json
+from ligero.settings.jobs import SelectionJob, Trial
+from ligero.training.selection import best_trial, select
+
+
+def job(rates: list[str], metric: str = "loss") -> SelectionJob:
+    trials = [
+        Trial(model="m", task="t", batch_size=8, epochs=2, learning_rate=rate, seed=1) for rate in rates
+    ]
+    return SelectionJob(
+        regime="fine-tuning",
+        model_id="m",
+        task_id="t",
+        model_name="Model",
+        task_name="Task",
+        metric="accuracy",
+        selection_metric=metric,
+        trials=tuple(trials),
+    )
+
+
+def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]) -> list[dict[str, Any]]:
+    made = []
+    for trial, (loss, score) in zip(work.trials, figures, strict=True):
+        best = folder / trial.id / "best"
+        best.mkdir(parents=True, exist_ok=True)
+        (best / "config.json").write_text('{"model_type": "albert", "id2label": {"0": "no", "1": "sí"}}')
+        (best / "model.safetensors").write_text(trial.id)
+        made.append(
+            {
+                "trial": trial.model_dump(mode="json"),
+                "id": trial.id,
+                "best": {"epoch": 1, "step": 10, "loss": loss, "score": score},
+                "seconds": 1.0,
+                "device": "cpu",
+                "micro_batch_size": 8,
+                "folder": str(best),
+            }
+        )
+    return made
+
+
+def test_lowest_loss_or_highest_score_and_the_first_of_equals(tmp_path: Path) -> None:
+    work = job(["1e-5", "2e-5", "3e-5", "5e-5"])
+    made = results(work, tmp_path, [(0.5, 90.0), (0.4, 80.0), (0.4, 95.0), (0.6, 95.0)])
+    assert best_trial(made, "loss")["id"] == work.trials[1].id
+    assert best_trial(made, "score")["id"] == work.trials[2].id
+
+
+def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path) -> None:
+    work = job(["1e-5", "2e-5", "3e-5"])
+    made = results(work, tmp_path / "state", [(0.5, 1.0), (0.4, 1.0), (0.6, 1.0)])
+    # In two shards and another order: the grid's order decides, not that of the files.
+    write_json(tmp_path / "0.json", {"trials": [made[2]]})
+    write_json(
+        tmp_path / "1.json", {"trials": [made[1], made[0], {**made[0], "trial": {"task": "u", "model": "m"}}]}
+    )
+    out = tmp_path / "models" / "t"
+    for _ in range(2):  # a second run finds the winner's weights still there
+        selection = select(work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", out)
+    assert selection == read_json(tmp_path / "s.json")
+    assert selection["id"] == work.trials[1].id
+    assert [candidate["id"] for candidate in selection["candidates"]] == [trial.id for trial in work.trials]
+    assert (out / "model.safetensors").read_text() == work.trials[1].id
+    assert [Path(result["folder"]).exists() for result in made] == [False, True, False]
+    card = (out / "README.md").read_text()
+    assert "# Model on Task" in card
+    assert "best of 3 trials" in card
+    assert "`sí`" in card
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    work = job(["1e-5", "2e-5"])
+    made = results(work, tmp_path, [(0.5, 1.0), (0.4, 1.0)])
+    write_json(tmp_path / "0.json", {"trials": made[:1]})
+    with pytest.raises(MismatchError, match="no result of 1 trials, the first is batch8-epochs2-rate2e-5"):
+        select(work, [tmp_path / "0.json"], tmp_path / "s.json", tmp_path / "out")
+    write_json(tmp_path / "1.json", {"trials": made})
+    with pytest.raises(MismatchError, match="two shard files"):
+        select(work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
+    (Path(made[1]["folder"]) / "model.safetensors").unlink()
+    with pytest.raises(DataError, match="not the folder of a model"):
+        select(work, [tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
+    (Path(made[1]["folder"]) / "config.json").unlink()
+    with pytest.raises(MismatchError, match="run its shard again"):
+        select(work, [tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_selection_needs_no_torch() -> None:
+    import subprocess
+
+    root = Path(__file__).parents[2]
+    code = "import sys; sys.path[:0] = ['workflow', 'workflow/scripts']; import select_trial, score_baselines, encode_task; "
+    code += "print([name for name in ('torch', 'transformers', 'pandas', 'pyarrow') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

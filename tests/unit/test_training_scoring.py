@@ -1,0 +1,268 @@
+"""From logits to answers and metrics; baselines; shards of trials from real folders to a scored model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ligero.common.errors import MismatchError
+from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob, Trial
+from ligero.settings.models import Architecture, Model
+from ligero.settings.tasks import Split, Splits, Task
+from ligero.settings.training import TrainingOptions
+from ligero.tasks.encoding import encode_task
+from ligero.tasks.examples import Answer, QuestionExample, TaggingExample, digest_examples, write_examples
+from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import Predictions
+from ligero.training.identity import write_shard
+from ligero.training.scoring import Examples, score_predictions, score_selected, write_answers
+from ligero.training.selection import select
+from ligero.training.shard import run_shard
+from tests.unit.test_encoding import encoder, job
+
+LABELS = ("O", "B-X", "I-X")
+NOTHING = np.zeros(0, np.float32)
+ROOT = Path(__file__).parents[2]
+
+
+def task(kind: str) -> Task:
+    split = Split(sources=("s",))
+    reader, metric, labels = {
+        "token_classification": ("conll2002", "seqeval_f1", LABELS),
+        "question_answering": ("squad", "squad_f1", ()),
+    }[kind]
+    return Task(
+        name="T",
+        type=kind,  # type: ignore[arg-type]
+        reader=reader,  # type: ignore[arg-type]
+        splits=Splits(train=split, validation=split, test=split),
+        labels=labels,
+        metric=metric,  # type: ignore[arg-type]
+    )
+
+
+def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:
+    """`R/tasks/t` with the same examples in every split."""
+    for split in ("train", "validation", "test"):
+        write_examples(folder / "t" / f"{split}.parquet", kind, LABELS, examples)  # type: ignore[arg-type]
+    digest = digest_examples(examples)
+    digests = dict.fromkeys(("train", "validation", "test"), digest)
+    (folder / "t" / "info.json").write_text(json.dumps({"digests": digests}))
+    return folder / "t"
+
+
+def encoded(folder: Path, examples: Path, kind: str, max_length: int) -> Path:
+    """`R/encoded/v/t`; the encoder lies in `folder`."""
+    made = encoder()
+    made.backend.save(str(folder / "encoder.json"))
+    made.info.write(folder)
+    encode_task(job(kind, max_length), "v", folder, examples, folder / "encoded" / "t")
+    return folder / "encoded" / "t"
+
+
+TAGGED = [
+    TaggingExample("1", "g", ("ab", "cd", "e"), ("B-X", "I-X", "O")),
+    TaggingExample("2", "g", ("e", "ab"), ("O", "B-X")),
+]
+
+
+def test_tags_are_read_at_first_subwords_and_lost_words_are_outside(tmp_path: Path) -> None:
+    kind = "token_classification"
+    folder = prepared(tmp_path / "tasks", kind, TAGGED)
+    path = encoded(tmp_path, folder, kind, max_length=6)
+    split = EncodedSplit.load(path / "test.parquet", "token_classification", TrainingOptions())
+    examples = Examples.load(folder / "test.parquet", "token_classification")
+    assert split.word_ids.tolist() == [
+        -1,
+        0,
+        0,
+        1,
+        1,
+        -1,
+        -1,
+        0,
+        1,
+        1,
+        -1,
+    ]  # "e" of the first sentence is cut away
+    logits = np.zeros((len(split.word_ids), 3), np.float32)
+    logits[np.arange(len(logits)), [0, 1, 2, 2, 0, 1, 1, 0, 1, 2, 0]] = 1.0
+    answered = score_predictions(
+        task(kind), TrainingOptions(), Predictions(logits, NOTHING, NOTHING), split, examples
+    )
+    assert answered.answers == [["B-X", "I-X", "O"], ["O", "B-X"]]
+    assert answered.score == 100.0
+    assert answered.every_subword is None
+    every = TrainingOptions(label_subwords="all")
+    split = EncodedSplit.load(path / "test.parquet", "token_classification", every)
+    predictions = Predictions(logits, NOTHING, NOTHING)
+    answered = score_predictions(task(kind), every, predictions, split, examples)
+    # Subwords: B B I I | O B B against predictions B I I O | O B I. The gold's repeated B starts a chunk anew each time.
+    assert answered.every_subword is not None
+    assert answered.every_subword.metrics["accuracy"] == pytest.approx(100 * 4 / 7)
+    assert answered.score == 100.0
+    written = write_answers(tmp_path, "t", task(kind), answered.answers, examples)
+    assert written.read_text() == "ab\tB-X\tB-X\ncd\tI-X\tI-X\ne\tO\tO\n\ne\tO\tO\nab\tB-X\tB-X\n\n"
+
+
+def test_answers_come_from_the_best_window(tmp_path: Path) -> None:
+    kind = "question_answering"
+    context = "uno dos tres cuatro cinco seis siete ocho"
+    example = QuestionExample("q", "g", context, "que", (Answer("seis", context.index("seis")),))
+    folder = prepared(tmp_path / "tasks", kind, [example])
+    path = encoded(tmp_path, folder, kind, max_length=24)
+    split = EncodedSplit.load(path / "test.parquet", "question_answering", TrainingOptions())
+    examples = Examples.load(folder / "test.parquet", "question_answering")
+    assert len(split) > 1
+    start = np.full(len(split.start), -5.0, np.float32)
+    end = start.copy()
+    for feature in np.flatnonzero(split.start_position):
+        start[split.offsets[feature] + split.start_position[feature]] = 5.0
+        end[split.offsets[feature] + split.end_position[feature]] = 5.0
+    answered = score_predictions(
+        task(kind), TrainingOptions(), Predictions(NOTHING, start, end), split, examples
+    )
+    assert answered.answers == ["seis"]
+    assert answered.scored.metrics["mlqa_exact_match"] == 100.0
+
+
+def test_splits_of_other_data_are_refused(tmp_path: Path) -> None:
+    kind = "token_classification"
+    folder = prepared(tmp_path / "tasks", kind, TAGGED)
+    path = encoded(tmp_path, folder, kind, max_length=20)
+    split = EncodedSplit.load(path / "test.parquet", "token_classification", TrainingOptions())
+    prepared(tmp_path / "other", kind, TAGGED[:1])
+    examples = Examples.load(tmp_path / "other" / "t" / "test.parquet", "token_classification")
+    logits = np.zeros((len(split.word_ids), 3), np.float32)
+    with pytest.raises(MismatchError, match="Encode the task again"):
+        score_predictions(
+            task(kind), TrainingOptions(), Predictions(logits, NOTHING, NOTHING), split, examples
+        )
+
+
+def columns(**values: list[Any]) -> Examples:
+    return Examples(Path("x"), values)
+
+
+def test_baselines_of_classification_and_tagging() -> None:
+    train = columns(id=["1"] * 4, label=[2, 1, 1, 2])
+    assert majority_class(("a", "b", "c"), train, columns(id=["1", "2"])) == ["b", "b"]
+    tagged = columns(words=[["La", "casa"], ["la", "banca", "banca"]], labels=[[0, 1], [0, 2, 1]])
+    found = frequent_tags(("D", "N", "V"), tagged, columns(words=[["la", "LA", "banca", "nuevo"]]))
+    # "banca" is N and V once each, and N comes first in the label list; unseen words get the commonest tag of all.
+    assert found == [["D", "D", "N", "D"]]
+
+
+def test_baseline_of_questions_prefers_frequent_answers_that_stand_as_words() -> None:
+    answers = [[{"text": "Ana", "start": 0}], [{"text": "Ana", "start": 0}], [{"text": "Luis", "start": 0}]]
+    test = columns(context=["La Anaconda y Luis", "Vino Ana.", "Nadie vino a la fiesta"])
+    assert frequent_answers(columns(answers=answers), test) == ["Luis", "Ana", "Nadie vino a"]
+
+
+def test_baseline_record(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, "token_classification", TAGGED)
+    record = score_baseline("t", task("token_classification"), folder)
+    assert record["score"] == 100.0 == record["metrics"]["accuracy"] == record["intervals"]["f1"][0]
+    assert (record["name"], record["examples"]) == ("most frequent tag of each word", 2)
+
+
+def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None:
+    kind = "token_classification"
+    folder = prepared(tmp_path / "tasks", kind, TAGGED)
+    encoded(tmp_path, folder, kind, max_length=20)
+    weights = tmp_path
+    architecture = Architecture(
+        type="albert",
+        hidden_size=16,
+        embedding_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=32,
+    )
+    from ligero.models.build import build_for_pretraining, make_config
+
+    build_for_pretraining(make_config(architecture, encoder().vocabulary_size, 2)).save_pretrained(weights)
+    trials = [
+        Trial(model="m", task="t", batch_size=2, epochs=8, learning_rate=rate, seed=42)
+        for rate in ("1e-5", "2e-2")
+    ]
+    shard = ShardJob(
+        regime="fine-tuning",
+        model_id="m",
+        model=Model(name="", architecture=architecture, weights="local", local="x"),
+        num_hidden_layers=None,
+        trials=tuple(trials),
+        tasks={"t": task(kind)},
+        options=TrainingOptions(),
+        distillation=None,
+    )
+
+    def run() -> list[dict[str, Any]]:
+        return run_shard(
+            shard,
+            weights=weights,
+            encoded_dir=tmp_path / "encoded",
+            examples_dir=tmp_path / "tasks",
+            state_dir=tmp_path / "state",
+        )
+
+    results = run()
+    assert results[0]["best"]["loss"] > results[1]["best"]["loss"]
+    assert [Path(result["folder"]).exists() for result in results] == [
+        False,
+        True,
+    ]  # the loser's weights are gone
+    write_shard(tmp_path / "shard-0.json", results)
+    selection = SelectionJob(
+        regime="fine-tuning",
+        model_id="m",
+        task_id="t",
+        model_name="M",
+        task_name="T",
+        metric="seqeval_f1",
+        selection_metric="loss",
+        trials=tuple(trials),
+    )
+    models = tmp_path / "models"
+    chosen = select(selection, [tmp_path / "shard-0.json"], tmp_path / "s.json", models / "t")
+    assert chosen["trial"]["learning_rate"] == "2e-2"
+    assert run() == results  # finished trials are not repeated, with or without their weights
+    scoring = ScoringJob(
+        regime="fine-tuning", model_id="m", tasks={"t": task(kind)}, options=TrainingOptions()
+    )
+    (record,) = score_selected(
+        scoring,
+        models_dir=models,
+        encoded_dir=tmp_path / "encoded",
+        examples_dir=tmp_path / "tasks",
+        predictions_dir=tmp_path / "predictions",
+    )
+    assert set(record["intervals"]) == set(record["metrics"])
+    gold = tmp_path / "gold.conll"
+    lines = (tmp_path / "predictions" / "t.conll").read_text().splitlines()
+    gold.write_text("\n".join("\t".join(line.split("\t")[:2]) for line in lines) + "\n")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "workflow/scripts/score.py",
+            "tagging",
+            "--references",
+            str(gold),
+            "--predictions",
+            record["predictions"],
+        ],
+        cwd=ROOT,
+        env={"PYTHONPATH": "workflow"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["f1"] == pytest.approx(record["score"])

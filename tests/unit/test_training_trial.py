@@ -1,0 +1,334 @@
+"""The trial loop: determinism, resuming, patience, the best weights, micro batches, memory, options."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ligero.common.errors import LigeroError
+from ligero.settings.jobs import Trial
+from ligero.settings.tasks import TaskType
+from ligero.settings.training import TrainingOptions
+from ligero.training import evaluate
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import Predictions
+from ligero.training.objective import GoldObjective
+from ligero.training.steps import StepRunner, is_out_of_memory, parameter_groups
+from ligero.training.trial import TrialSpec, Validation, run_trial
+from tests.unit.toy_distillation import toy_model, toy_split
+
+TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
+
+
+def accuracy(split: EncodedSplit) -> Any:
+    def score(predictions: Predictions) -> float:
+        if not len(split.label):
+            return 0.0
+        return float(100 * (predictions.logits.argmax(axis=1) == split.label).mean())
+
+    return score
+
+
+def save(model: nn.Module, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    torch.save(model.state_dict(), folder / "weights.pt")
+
+
+def dropping_model(task_type: TaskType = "sequence_classification") -> nn.Module:
+    model = toy_model(task_type)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.2
+    return model
+
+
+def trial(
+    folder: Path,
+    *,
+    task_type: TaskType = "sequence_classification",
+    epochs: int = 4,
+    rate: str = "1e-2",
+    batch: int = 8,
+    patience: int | None = None,
+    determined_by: str = "d",
+    validation: EncodedSplit | None = None,
+    load: Any = None,
+    after_epoch: Any = None,
+    **options: Any,
+) -> dict[str, Any]:
+    validation = validation or toy_split(task_type, 2, 16, seed=1)
+    return run_trial(
+        TrialSpec(
+            Trial(model="m", task="t", batch_size=batch, epochs=epochs, learning_rate=rate, seed=42),
+            TrainingOptions(**options),
+            folder,
+            determined_by,
+            patience,
+        ),
+        GoldObjective(task_type),
+        load_model=load or (lambda: dropping_model(task_type)),
+        save_model=save,
+        train=toy_split(task_type, 2, 30),
+        validation=Validation(validation, accuracy(validation)),
+        device=torch.device("cpu"),
+        seconds_between_checkpoints=0.0,
+        after_epoch=after_epoch,
+    )
+
+
+def without_times(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in ("seconds", "folder")}
+
+
+def weights(result: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return torch.load(Path(result["folder"]) / "weights.pt", weights_only=True)
+
+
+def same_weights(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    first, second = weights(one), weights(other)
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("task_type", TASKS)
+def test_a_trial_learns_and_two_give_the_same_bits(tmp_path: Path, task_type: TaskType) -> None:
+    first = trial(tmp_path / "a", task_type=task_type)
+    second = trial(tmp_path / "b", task_type=task_type)
+    assert without_times(first) == without_times(second)
+    assert same_weights(first, second)
+    assert first["curve"][-1]["train_loss"] < first["curve"][0]["train_loss"]
+    assert first["stopped"] == "epochs"
+    assert [point["step"] for point in first["curve"]] == [
+        (epoch + 1) * first["curve"][0]["step"] for epoch in range(4)
+    ]
+
+
+def test_a_finished_trial_is_skipped_until_something_changes(tmp_path: Path) -> None:
+    def never() -> nn.Module:
+        raise AssertionError("trained again")
+
+    first = trial(tmp_path)
+    assert trial(tmp_path, load=never) == first
+    assert not (tmp_path / "checkpoint.pt").exists()
+    with pytest.raises(AssertionError, match="trained again"):
+        trial(tmp_path, load=never, determined_by="other")
+
+
+@pytest.mark.parametrize("stop_after", [1, 2])
+def test_a_resumed_trial_ends_as_if_nothing_had_happened(tmp_path: Path, stop_after: int) -> None:
+    def interrupt(epoch: int, point: dict[str, Any]) -> None:
+        if epoch == stop_after + 1:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"warmup_ratio": 0.1, "weight_decay": 0.01, "evaluations_per_epoch": 2}
+    whole = trial(tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        trial(tmp_path / "cut", after_epoch=interrupt, **options)
+    assert (tmp_path / "cut" / "checkpoint.pt").exists()
+    seen: list[int] = []
+    resumed = trial(tmp_path / "cut", after_epoch=lambda epoch, _: seen.append(epoch), **options)
+    assert seen[0] == stop_after + 1
+    assert without_times(resumed) == without_times(whole)
+    assert same_weights(resumed, whole)
+
+
+def test_a_damaged_checkpoint_starts_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.joinpath("checkpoint.pt").write_bytes(b"not a checkpoint")
+    assert trial(tmp_path, epochs=1)["curve"][0]["epoch"] == 1
+    assert "starts over" in capsys.readouterr().err
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = {paths!r}
+import torch
+from tests.unit.test_training_trial import trial
+torch.set_num_threads({threads})
+def slow(epoch, point):
+    Path({folder!r}, f"epoch-{{epoch}}").touch()
+    time.sleep(0.2)
+trial(Path({folder!r}), epochs=50, after_epoch=slow, patience=49)
+"""
+
+
+def test_kill_minus_nine_loses_no_finished_epoch(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    script = KILLED.format(
+        paths=[str(root), str(root / "workflow")], folder=str(folder), threads=torch.get_num_threads()
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stderr=subprocess.DEVNULL)
+    try:
+        while not (folder / "epoch-3").exists():
+            assert process.poll() is None, "the trial ended by itself"
+            time.sleep(0.02)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    seen: list[int] = []
+    resumed = trial(folder, epochs=50, patience=49, after_epoch=lambda epoch, _: seen.append(epoch))
+    whole = trial(tmp_path / "whole", epochs=50, patience=49)
+    assert seen[0] >= 3
+    assert without_times(resumed) == without_times(whole)
+    assert same_weights(resumed, whole)
+
+
+def _scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
+    left = iter(losses)
+    monkeypatch.setattr("ligero.training.trial.validation_loss", lambda *_: next(left))
+
+
+def test_patience_counts_evaluations_without_a_strictly_lower_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _scripted(monkeypatch, [1.0, 0.9, 0.9, 0.95, 0.9, 0.1])
+    result = trial(tmp_path / "a", epochs=6, patience=2)
+    # 0.9 again and 0.95 are two without a lower loss, the next 0.9 is the third: more than two.
+    assert (result["stopped"], len(result["curve"])) == ("patience", 5)
+    assert (result["best"]["epoch"], result["best"]["loss"]) == (2, 0.9)
+    _scripted(monkeypatch, [1.0, 0.9, 0.9, 0.95, 0.8, 0.7])
+    result = trial(tmp_path / "b", epochs=6, patience=2)
+    assert (result["stopped"], result["best"]["epoch"]) == ("epochs", 6)
+    _scripted(monkeypatch, [1.0, 1.0])
+    assert trial(tmp_path / "c", epochs=6, patience=0)["stopped"] == "patience"
+
+
+def test_the_best_weights_are_kept_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _scripted(monkeypatch, [0.5, 0.6, 0.7, 0.8])
+    early = trial(tmp_path / "a")
+    assert early["best"]["epoch"] == 1
+    _scripted(monkeypatch, [0.8, 0.7, 0.6, 0.5])
+    late = trial(tmp_path / "b")
+    assert late["best"]["epoch"] == 4
+    assert not same_weights(early, late)
+    monkeypatch.undo()
+    validation = toy_split("sequence_classification", 2, 16, seed=1)
+    model = dropping_model()
+    model.load_state_dict(weights(early))
+    whole = trial(tmp_path / "c")
+    loss = evaluate.validation_loss(evaluate.predict(model, validation), validation)
+    assert loss == pytest.approx(whole["curve"][0]["validation_loss"], abs=1e-6)
+
+
+def test_selection_by_score_takes_the_earliest_of_equals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _scripted(monkeypatch, [1.0, 0.9, 0.8, 0.7])
+    monkeypatch.setattr("tests.unit.test_training_trial.accuracy", lambda split: lambda predictions: 50.0)
+    assert trial(tmp_path, selection_metric="score")["best"]["epoch"] == 1
+
+
+def test_a_loss_that_is_never_finite_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _scripted(monkeypatch, [float("nan")] * 4)
+    with pytest.raises(LigeroError, match="never finite"):
+        trial(tmp_path)
+
+
+def _runner(task_type: TaskType, micro: int | None, **options: Any) -> StepRunner:
+    return StepRunner(
+        toy_model(task_type).train(),
+        GoldObjective(task_type),
+        TrainingOptions(max_grad_norm=None, **options),
+        rate=1e-3,
+        batch_size=12,
+        total_steps=10,
+        device=torch.device("cpu"),
+        micro_batch_size=micro,
+    )
+
+
+@pytest.mark.parametrize("task_type", TASKS)
+def test_accumulated_micro_batches_equal_the_whole_batch(task_type: TaskType) -> None:
+    split = toy_split(task_type, 2, 30)
+    whole, parts = _runner(task_type, None), _runner(task_type, 5)
+    for runner in (whole, parts):
+        runner._gradients(split, np.arange(12))
+    for one, other in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_memory_that_runs_out_halves_the_micro_batch_and_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = toy_split("sequence_classification", 2, 30)
+    runner, plain = _runner("sequence_classification", None), _runner("sequence_classification", 3)
+    forward = runner.model.forward
+
+    def hungry(*args: Any, **inputs: Any) -> Any:
+        if len(inputs["input_ids"]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(*args, **inputs)
+
+    monkeypatch.setattr(runner.model, "forward", hungry)
+    runner.model.__dict__["_ligero_has_segments"] = True
+    for number in range(2):
+        runner.step(split, np.arange(12), number)
+        plain.step(split, np.arange(12), number)
+    assert runner.micro_batch_size == 3
+    assert runner.halvings == [{"step": 0, "from": 12, "to": 6}, {"step": 0, "from": 6, "to": 3}]
+    for one, other in zip(runner.model.parameters(), plain.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB"))
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+    runner = _runner("sequence_classification", None)
+
+    def broken(**inputs: Any) -> Any:
+        raise RuntimeError("index out of range")
+
+    monkeypatch.setattr(runner.model, "forward", broken)
+    with pytest.raises(RuntimeError, match="index out of range"):
+        runner.step(toy_split("sequence_classification", 2, 30), np.arange(12), 0)
+    assert not runner.halvings
+
+
+def test_parameter_groups_follow_the_options() -> None:
+    model = toy_model("sequence_classification")
+    count = len(list(model.parameters()))
+    everything = parameter_groups(model, TrainingOptions(weight_decay=0.01), 1.0)
+    assert [(len(group["params"]), group["weight_decay"]) for group in everything] == [(count, 0.01)]
+    chosen = parameter_groups(
+        model,
+        TrainingOptions(weight_decay=0.01, decay_all_parameters=False, head_learning_rate_factor=10.0),
+        1e-3,
+    )
+    by_kind = {(group["weight_decay"], group["lr"]): len(group["params"]) for group in chosen}
+    assert by_kind[0.01, 0.01] == 1  # the head's matrix
+    assert by_kind[0.0, 0.01] == 1  # its bias
+    assert sum(by_kind.values()) == count
+    for group in chosen:
+        assert all((parameter.ndim > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_trains(tmp_path: Path, precision: str) -> None:
+    result = trial(tmp_path, precision=precision)
+    assert result["curve"][-1]["train_loss"] < result["curve"][0]["train_loss"]
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path) -> None:
+    plain = trial(tmp_path / "a", load=lambda: toy_model("sequence_classification"))
+    less = trial(
+        tmp_path / "b", load=lambda: toy_model("sequence_classification"), gradient_checkpointing=True
+    )
+    assert [point["validation_loss"] for point in plain["curve"]] == pytest.approx(
+        [point["validation_loss"] for point in less["curve"]], rel=1e-5
+    )
+
+
+def test_results_are_json(tmp_path: Path) -> None:
+    result = trial(tmp_path)
+    assert json.loads((tmp_path / "result.json").read_text()) == result

@@ -1,0 +1,37 @@
+"""Keep disk bounded while a grid runs: of the finished trials of a task only the best keeps its weights. Needs no torch.
+
+Several jobs may prune at once: all order the finished trials alike, and the best of them is never deleted.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ligero.common.files import read_json
+from ligero.settings.jobs import Trial
+from ligero.training.selection import best_trial
+
+
+def prune(task_dir: Path, grid: Sequence[Trial], family: str, selection_metric: str) -> None:
+    """Delete the weights of every finished trial that cannot be selected any more.
+
+    Args:
+        task_dir: `R/state/REGIME/MODEL/TASK`.
+        grid: all trials of the task; folders of other trials (an earlier grid's) are left alone and do not count.
+        family: what the task's trials have in common; results of another family are stale and do not count.
+        selection_metric: "loss" or "score".
+    """
+    finished: list[dict[str, Any]] = []
+    for trial in grid:
+        path = task_dir / trial.id / "result.json"
+        if path.is_file() and (result := read_json(path)).get("family") == family:
+            finished.append(result)
+    if not finished:
+        return
+    best = best_trial(finished, selection_metric)
+    for result in finished:
+        if result is not best:
+            shutil.rmtree(result["folder"], ignore_errors=True)
