@@ -113,6 +113,14 @@ def test_squad_leaves_out_empty_answers(tmp_path: Path) -> None:
     (found,) = read("squad", tmp_path / "f", context)
     assert isinstance(found, QuestionExample) and [answer.text for answer in found.answers] == ["ríe"]
     assert context.notes == {"empty answers left out": 1}
+    (tmp_path / "f").write_text(squad("Ana ríe", ("", 0)))
+    assert list(read("squad", tmp_path / "f", context)) == []
+    assert context.notes["questions left out because all their answers are empty"] == 1
+
+
+def test_squad_takes_white_space_off_answers(tmp_path: Path) -> None:
+    (found,) = examples("squad", tmp_path / "f", squad("Ana  ríe", ("  ríe", 3)))
+    assert [(answer.text, answer.start) for answer in found.answers] == [("ríe", 5)]
 
 
 def test_tables_of_ones_own(tmp_path: Path) -> None:
@@ -307,11 +315,11 @@ def test_any_unicode_survives_squad(
 ) -> None:
     document = json.loads(squad(before + answer + after, (answer, len(before))))
     text = json.dumps(document, ensure_ascii=ascii_only)
-    if not answer.strip(" \ufeff") or (before + answer).startswith("\ufeff"):
+    if not answer.strip().strip("\ufeff") or (before + answer).startswith("\ufeff"):
         return
     (found,) = examples("squad", tmp_path / "f", text)
     start = found.answers[0].start
-    assert found.context[start : start + len(answer)] == answer
+    assert found.context[start : start + len(answer.strip())] == answer.strip() == found.answers[0].text
 
 
 @QUICK

@@ -18,11 +18,12 @@ BYTE_ORDER_MARK = "\ufeff"
 def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
     """Read questions with their answers; the group is the article's title (its number where it has none).
 
-    A byte order mark at the head of a context (XQuAD has two) is taken off and offsets are shifted. An empty answer
-    text (SQuAD-es has some where alignment failed) is no answer; it is left out and counted.
+    A byte order mark at the head of a context (XQuAD has two) is taken off and offsets are shifted; white space around
+    an answer is taken off too. An empty answer text (SQuAD-es has some where alignment failed) is no answer: it is left
+    out and counted, and so is a question that has no other.
 
     Raises:
-        DataError: not SQuAD JSON, a question id twice, no answer left, or an answer that is not at its offset.
+        DataError: not SQuAD JSON, a question id twice, no answers at all, or an answer that is not at its offset.
     """
     seen: set[str] = set()
     for number, article in enumerate(_list(path, load_squad(path), "data", "top level")):
@@ -40,13 +41,12 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
                         path, None, f"question id '{identity}' occurs twice.", "Give each its own id."
                     )
                 seen.add(identity)
-                yield QuestionExample(
-                    id=identity,
-                    group=title,
-                    context=passage,
-                    question=_text(path, entry, "question", f"question '{identity}'"),
-                    answers=_answers(path, entry, identity, passage, shift, context),
-                )
+                question = _text(path, entry, "question", f"question '{identity}'")
+                answers = _answers(path, entry, identity, passage, shift, context)
+                if answers:
+                    yield QuestionExample(identity, title, passage, question, answers)
+                else:
+                    context.notes["questions left out because all their answers are empty"] += 1
 
 
 def load_squad(path: Path) -> dict[str, Any]:
@@ -92,13 +92,21 @@ def _answers(
     path: Path, entry: dict[str, Any], identity: str, passage: str, shift: int, context: ReaderContext
 ) -> tuple[Answer, ...]:
     answers = []
-    for given in _list(path, entry, "answers", f"question '{identity}'"):
+    listed = _list(path, entry, "answers", f"question '{identity}'")
+    if not listed:
+        raise DataError(
+            path,
+            None,
+            f"question '{identity}' has no answer.",
+            "SQuAD v1.1 expects at least one; remove the question.",
+        )
+    for given in listed:
         text, start = given.get("text"), given.get("answer_start")
         if not isinstance(text, str) or not isinstance(start, int):
             raise DataError(
                 path, None, f"question '{identity}': an answer needs 'text' and an integer 'answer_start'."
             )
-        if not text.strip(f" {BYTE_ORDER_MARK}"):
+        if not text.strip().strip(BYTE_ORDER_MARK):
             context.notes["empty answers left out"] += 1
             continue
         start -= shift
@@ -111,14 +119,8 @@ def _answers(
                 f"{found!r}.",
                 "Offsets count characters (not bytes) from the start of the context.",
             )
-        answers.append(Answer(text, start))
-    if not answers:
-        raise DataError(
-            path,
-            None,
-            f"question '{identity}' has no answer.",
-            "SQuAD v1.1 expects at least one; remove the question.",
-        )
+        trimmed = text.strip()
+        answers.append(Answer(trimmed, start + text.index(trimmed)))
     return tuple(answers)
 
 
