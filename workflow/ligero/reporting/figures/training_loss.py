@@ -25,7 +25,7 @@ class Curve:
     segments: list[list[tuple[int, float]]] = field(default_factory=lambda: [[]])
     """(step, loss) between restarts."""
     validation: list[tuple[int, float]] = field(default_factory=list)
-    """(step, masked language modelling loss on held-out text)."""
+    """(step, the same loss on held-out text)."""
     restarts: list[tuple[int, int]] = field(default_factory=list)
     """(step at which training diverged, step that it went back to)."""
 
@@ -61,7 +61,8 @@ def _add(curve: Curve, entry: dict[str, Any]) -> None:
         curve.segments.append([])
         curve.validation = [point for point in curve.validation if point[0] <= entry["to_step"]]
     elif event == "validation":
-        curve.validation.append((entry["step"], entry["mlm_loss"]))
+        # The sum that training minimises too; only ALBERT predicts the order of sentences.
+        curve.validation.append((entry["step"], entry["mlm_loss"] + entry.get("sop_loss", 0.0)))
     elif event is None and "loss" in entry:
         curve.segments[-1].append((entry["step"], entry["loss"]))
 
@@ -82,12 +83,11 @@ def training_loss(results: Results, model: str) -> Figure:
             marker="o",
             markersize=4,
             linewidth=0.8,
-            label="held-out text: masked tokens",
+            label="loss on held-out text",
         )
     _draw_restarts(axes, curve.restarts)
     axes.set_xlabel("step")
     axes.set_ylabel("loss in nats")
-    axes.set_ylim(bottom=0)
     axes.margins(x=0.02)
     axes.legend(fontsize=8, frameon=False)
     return figure
