@@ -62,14 +62,19 @@ class CachedObjectives:
         return {"logits": self._fingerprints[task_id]}
 
     def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
-        """Align the task's caches with the student's training split."""
+        """What the student's trials on a task minimise, from its caches aligned with the training split."""
+        objective = self.objective(task_id, task, train)
+        if self._settings.get("relations", "none") == "none":
+            return objective
+        first = LogitCache.open(self._logits_dir / task_id)
+        return with_relations(objective, first, task, train, self._settings)
+
+    def objective(self, task_id: str, task: Task, train: EncodedSplit) -> DistillationObjective:
+        """The part that the cached logits make."""
         folders = teacher_folders(self._logits_dir / task_id)
         caches = [LogitCache.open(folder) for folder, _ in folders.values()]
         weights = [weight for _, weight in folders.values()]
-        objective = cached_objective(caches, task, train, self._settings, weights)
-        if self._settings.get("relations", "none") == "none":
-            return objective
-        return with_relations(objective, caches[0], task, train, self._settings)
+        return cached_objective(caches, task, train, self._settings, weights)
 
 
 def with_relations(

@@ -1,0 +1,92 @@
+"""The hyper-parameter study: its space, its pruning, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.common.errors import MismatchError
+from ligero.distillation.study import (
+    LOSSES,
+    TEMPERATURES,
+    Point,
+    best_per_loss,
+    open_study,
+    run_study,
+    study_summary,
+    table_of,
+)
+from ligero.distillation.study_figures import draw_importances, draw_slices
+
+
+def loss_at(point: Point, epoch: int) -> float:
+    """A made-up course of training: kl and small alpha are good, and every point improves with the epochs."""
+    return LOSSES.index(point.loss) * 0.2 + point.alpha + 0.01 * point.temperature + 1.0 / epoch
+
+
+class Trainer:
+    """Stands for a trial of 9 epochs; dies at the given calls of `report`."""
+
+    def __init__(self, dies_at: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        self.dies_at, self.reports = dies_at, 0
+
+    def __call__(self, point: Point, folder: Path, report: Any) -> float:
+        folder.mkdir(parents=True, exist_ok=True)
+        for epoch in range(1, 10):
+            self.reports += 1
+            report(epoch, loss_at(point, epoch))
+            if self.reports in self.dies_at:
+                raise KeyboardInterrupt
+        return loss_at(point, 9)
+
+
+def opened(folder: Path, identity: str = "x") -> Any:
+    return open_study(folder / "study.journal", "toy", identity, max_epochs=9, seed=7)
+
+
+def test_points_come_from_the_thesis_space_and_bad_ones_are_pruned(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    run_study(study, 25, Trainer(), tmp_path)
+    rows = table_of(study)
+    assert len(rows) == 25
+    for row in rows:
+        assert row["loss"] in LOSSES and row["temperature"] in TEMPERATURES
+        assert 0 <= row["alpha"] <= 1 and 1e-5 <= row["learning_rate"] <= 1e-4
+    pruned = [row for row in rows if row["state"] == "pruned"]
+    assert pruned and all(row["epochs"] < 9 for row in pruned)
+    best = best_per_loss(rows)
+    assert best[0]["validation_loss"] == min(r["validation_loss"] for r in rows if r["state"] == "complete")
+    assert len({row["loss"] for row in best}) == len(best)
+    assert not list(tmp_path.glob("trial-*"))
+
+
+def test_a_killed_study_finds_what_an_unharmed_one_finds(tmp_path: Path) -> None:
+    whole = opened(tmp_path / "whole")
+    run_study(whole, 12, Trainer(), tmp_path / "whole")
+    trainer = Trainer(dies_at={3, 20, 31})
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
+    run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
+    assert table_of(opened(tmp_path / "killed")) == table_of(whole)
+
+
+def test_a_study_of_other_data_is_refused(tmp_path: Path) -> None:
+    opened(tmp_path)
+    with pytest.raises(MismatchError, match="other data, weights"):
+        opened(tmp_path, "y")
+
+
+def test_summary_and_figures(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    run_study(study, 15, Trainer(), tmp_path)
+    summary = study_summary(study)
+    assert summary["trials"] == 15 and sum(summary["importances"].values()) == pytest.approx(1)
+    for number in (1, 2):
+        draw_importances(summary["importances"], tmp_path / f"importances-{number}.svg")
+        draw_slices(table_of(study), tmp_path / f"slices-{number}.svg")
+    for name in ("importances", "slices"):
+        assert (tmp_path / f"{name}-1.svg").read_bytes() == (tmp_path / f"{name}-2.svg").read_bytes()
+    draw_importances({}, tmp_path / "empty.svg")

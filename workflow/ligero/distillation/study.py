@@ -1,0 +1,213 @@
+"""The thesis' search over distillation's hyper-parameters: Optuna with TPE and Hyperband pruning, minimising validation loss.
+
+FACTS of the search space: rate U(1e-5, 1e-4), alpha U(0, 1), temperature in {1, 2, 5}, loss in {kl, ce, mse}. TPE: Bergstra et al.
+(NIPS 2011); Hyperband: Li et al. (JMLR 2018).
+
+The storage is an append-only journal file, so a kill at any moment loses nothing and several workers may share it. A trial
+whose worker died is continued under its own number, from its last checkpoint, and the sampler is seeded by how many trials there
+were before: one worker that was killed and started again finds what it would have found otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from ligero.common.errors import MismatchError
+
+LOSSES = ("kl", "ce", "mse")
+TEMPERATURES = (1.0, 2.0, 5.0)
+ALPHA = (0.0, 1.0)
+RATE = (1e-5, 1e-4)
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+_WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a trial of the study tries."""
+
+    loss: str
+    alpha: float
+    temperature: float
+    learning_rate: str
+    """As a string with six significant digits, as everywhere."""
+
+
+Report = Callable[[int, float], None]
+"""Takes epoch (1-based) and validation loss; raises optuna.TrialPruned when the trial shall end."""
+
+
+def open_study(
+    path: Path, name: str, identity: str, *, max_epochs: int, min_epochs: int = 1, seed: int = 42
+) -> optuna.Study:
+    """Open or create the study in a journal file.
+
+    Args:
+        identity: digest of everything that its trials have in common.
+        max_epochs: Hyperband's largest resource; min_epochs its smallest.
+
+    Raises:
+        MismatchError: the file holds a study of other data, weights or settings.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=name,
+        storage=JournalStorage(JournalFileBackend(str(path))),
+        direction="minimize",
+        pruner=optuna.pruners.HyperbandPruner(min_resource=min_epochs, max_resource=max_epochs),
+        load_if_exists=True,
+    )
+    known = study.user_attrs.get("identity")
+    if known is None:
+        study.set_user_attr("identity", identity)
+        study.set_user_attr("seed", seed)
+        study.set_user_attr("max_epochs", max_epochs)
+    elif known != identity:
+        raise MismatchError(
+            f"{path}: holds a study of other data, weights, logits or settings ({known}, now {identity}). Move it away, or choose "
+            "another --state-dir."
+        )
+    return study
+
+
+def suggest(trial: optuna.Trial) -> Point:
+    """A point of the thesis' search space; a trial that is continued gets its own again."""
+    return Point(
+        loss=trial.suggest_categorical("loss", list(LOSSES)),
+        alpha=trial.suggest_float("alpha", *ALPHA),
+        temperature=trial.suggest_categorical("temperature", list(TEMPERATURES)),
+        learning_rate=f"{trial.suggest_float('learning_rate', *RATE):.6g}",
+    )
+
+
+def run_study(
+    study: optuna.Study, trials: int, evaluate: Callable[[Point, Path, Report], float], folder: Path
+) -> None:
+    """Work on a study until it has this many finished trials (completed or pruned).
+
+    Args:
+        evaluate: trains one point, keeps its state in the folder it is given, reports each epoch, and returns the lowest loss.
+        folder: of the trials' states; a trial's own is removed when it has ended.
+    """
+    while sum(t.state in FINISHED for t in study.get_trials(deepcopy=False)) < trials:
+        trial = _orphan(study) or _next_trial(study)
+        trial.set_user_attr(_WORKER, _this_worker())
+        point = suggest(trial)
+        state = folder / f"trial-{trial.number:05d}"
+        try:
+            value = evaluate(point, state, _reporter(trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, value)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _next_trial(study: optuna.Study) -> optuna.Trial:
+    """Ask for a new trial, with a sampler that depends on the seed and on how many trials there are."""
+    number = len(study.get_trials(deepcopy=False))
+    seed = (int(study.user_attrs["seed"]) * 1_000_003 + number) % 2**32
+    study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
+    return study.ask()
+
+
+def _reporter(trial: optuna.Trial) -> Report:
+    def report(epoch: int, loss: float) -> None:
+        reported = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        if epoch not in reported:
+            trial.report(loss, epoch)
+        if epoch < trial.study.user_attrs["max_epochs"] and trial.should_prune():
+            raise optuna.TrialPruned
+
+    return report
+
+
+def _orphan(study: optuna.Study) -> optuna.Trial | None:
+    """A running trial whose worker on this machine has died."""
+    for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        host, _, process = str(frozen.user_attrs.get(_WORKER, "")).rpartition(":")
+        if (host == socket.gethostname() and not _is_alive(int(process))) or not host:
+            return optuna.Trial(study, frozen._trial_id)
+    return None
+
+
+def _this_worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return False  # a trial of ours that is still running was interrupted by an exception
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def table_of(study: optuna.Study) -> list[dict[str, Any]]:
+    """One row a finished trial, in the order of their numbers."""
+    return [
+        {
+            "number": trial.number,
+            "state": trial.state.name.lower(),
+            "validation_loss": _last_value(trial),
+            "epochs": max(trial.intermediate_values, default=0),
+            **{name: trial.params.get(name) for name in ("loss", "alpha", "temperature", "learning_rate")},
+        }
+        for trial in study.get_trials(deepcopy=False, states=FINISHED)
+    ]
+
+
+def best_per_loss(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The completed trial of lowest validation loss for each loss function, best first."""
+    best: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["state"] != "complete":
+            continue
+        known = best.get(row["loss"])
+        if known is None or row["validation_loss"] < known["validation_loss"]:
+            best[row["loss"]] = row
+    return sorted(best.values(), key=lambda row: row["validation_loss"])
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """Share of each hyper-parameter in good trials being good (PED-ANOVA, Watanabe et al. 2023); empty below four trials."""
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(completed) < 4 or len({trial.value for trial in completed}) < 2:
+        return {}
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+
+
+def _last_value(trial: FrozenTrial) -> float | None:
+    if trial.value is not None:
+        return float(trial.value)
+    return min(trial.intermediate_values.values(), default=None)
+
+
+def study_summary(study: optuna.Study) -> dict[str, Any]:
+    """What a study found, as a JSON value."""
+    rows = table_of(study)
+    return {
+        "study": study.study_name,
+        "trials": len(rows),
+        "pruned": sum(row["state"] == "pruned" for row in rows),
+        "best_per_loss": best_per_loss(rows),
+        "importances": json.loads(json.dumps(importances(study))),
+    }
