@@ -30,7 +30,8 @@ class Expectation:
         """
         if self.size is not None and size != self.size:
             raise ChecksumError(
-                f"{what}: expected {self.size:,} bytes ({self.origin}), found {size:,} (sha256 {sha256}). "
+                f"{what}: expected {self.size:,} bytes with sha256 {self.sha256 or 'unknown'} ({self.origin}), "
+                f"found {size:,} with {sha256}. "
                 "The file is truncated or another version; nothing was kept."
             )
         if self.sha256 is not None and sha256 != self.sha256:
