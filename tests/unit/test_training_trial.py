@@ -119,7 +119,7 @@ def test_a_finished_trial_is_skipped_until_something_changes(tmp_path: Path) -> 
 
     first = trial(tmp_path)
     assert trial(tmp_path, load=never) == first
-    assert not (tmp_path / "checkpoint.pt").exists()
+    assert not (tmp_path / "checkpoints").exists()
     with pytest.raises(AssertionError, match="trained again"):
         trial(tmp_path, load=never, determined_by="other")
 
@@ -134,7 +134,7 @@ def test_a_resumed_trial_ends_as_if_nothing_had_happened(tmp_path: Path, stop_af
     whole = trial(tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         trial(tmp_path / "cut", after_epoch=interrupt, **options)
-    assert (tmp_path / "cut" / "checkpoint.pt").exists()
+    assert list((tmp_path / "cut" / "checkpoints").glob("*.pt"))
     seen: list[int] = []
     resumed = trial(tmp_path / "cut", after_epoch=lambda epoch, _: seen.append(epoch), **options)
     assert seen[0] == stop_after + 1
@@ -142,10 +142,32 @@ def test_a_resumed_trial_ends_as_if_nothing_had_happened(tmp_path: Path, stop_af
     assert same_weights(resumed, whole)
 
 
+def _cut(folder: Path, **options: Any) -> Path:
+    """A trial that stopped in its second epoch; returns its checkpoint."""
+
+    def interrupt(epoch: int, point: dict[str, Any]) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trial(folder, after_epoch=interrupt, **options)
+    (path,) = (folder / "checkpoints").glob("*.pt")
+    return path
+
+
 def test_a_damaged_checkpoint_starts_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tmp_path.joinpath("checkpoint.pt").write_bytes(b"not a checkpoint")
-    assert trial(tmp_path, epochs=1)["curve"][0]["epoch"] == 1
-    assert "starts over" in capsys.readouterr().err
+    _cut(tmp_path).write_bytes(b"not a checkpoint")
+    seen: list[int] = []
+    trial(tmp_path, after_epoch=lambda epoch, _: seen.append(epoch))
+    assert seen[0] == 1
+    assert "damaged checkpoint" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_other_settings_is_worthless(tmp_path: Path) -> None:
+    _cut(tmp_path)
+    seen: list[int] = []
+    trial(tmp_path, determined_by="other", after_epoch=lambda epoch, _: seen.append(epoch))
+    assert seen[0] == 1
 
 
 KILLED = """

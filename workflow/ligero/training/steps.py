@@ -14,6 +14,7 @@ from ligero.common.errors import LigeroError
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import Batch, EncodedSplit, Ints
 from ligero.training.objective import Objective
+from ligero.training.schedules import linear_warmup_decay
 
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NOT_DECAYED_DIMENSIONS = 1
@@ -78,13 +79,6 @@ def parameter_groups(model: nn.Module, options: TrainingOptions, rate: float) ->
     ]
 
 
-def linear_factor(step: int, total: int, warmup: int) -> float:
-    """Factor on the learning rate at a 0-based step: up from 0 over `warmup` steps, then down to 0 at `total`."""
-    if step < warmup:
-        return step / warmup
-    return (total - step) / max(1, total - warmup)
-
-
 class StepRunner:
     """Runs optimiser steps of one trial.
 
@@ -133,7 +127,7 @@ class StepRunner:
                 if not is_out_of_memory(error) or self.micro_batch_size == 1:
                     raise
             self._halve(step)
-        factor = linear_factor(step, self.total_steps, self.warmup_steps)
+        factor = linear_warmup_decay(step, self.warmup_steps, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_rate"] * factor
         if self.options.max_grad_norm is not None:

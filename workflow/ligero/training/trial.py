@@ -20,11 +20,11 @@ from ligero.common.progress import progress
 from ligero.settings.jobs import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training.batches import epoch_batches, evaluation_steps, steps_per_epoch
+from ligero.training.checkpoints import Checkpoints
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict, validation_loss
 from ligero.training.identity import finished_result
 from ligero.training.objective import Objective
-from ligero.training.state import load_state, save_state
 from ligero.training.steps import StepRunner, enable_gradient_checkpointing, training_device
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
@@ -36,7 +36,7 @@ class TrialSpec:
     """What identifies a trial and where it keeps its state.
 
     Attributes:
-        folder: the trial's own folder; holds `result.json` and `best/` when done, `checkpoint.pt` while running.
+        folder: the trial's own folder; holds `result.json` and `best/` when done, `checkpoints/` while running.
         determined_by: digest of everything that the result depends on; another one makes old state worthless.
         family: digest of what the trials of one task have in common; recorded, so that they can be compared safely.
         patience: stop after more than this many evaluations in a row without a strictly lower validation loss;
@@ -107,7 +107,7 @@ def run_trial(
     stopped = run.train(seconds_between_checkpoints, after_epoch)
     result = run.finish(stopped, save_model)
     write_json(spec.folder / "result.json", result)
-    (spec.folder / "checkpoint.pt").unlink(missing_ok=True)
+    shutil.rmtree(spec.folder / "checkpoints", ignore_errors=True)
     return result
 
 
@@ -141,6 +141,7 @@ class _Run:
             device=device,
         )
         self.course = _Course()
+        self.checkpoints = Checkpoints(spec.folder / "checkpoints", keep=1)
         self.best_weights: dict[str, Tensor] | None = None
         """CPU copy of the best weights; None where the model holds them."""
         self.best_is_current = False
@@ -265,10 +266,10 @@ class _Run:
         course.micro_batch_size = self.runner.micro_batch_size
         course.halvings += self.runner.halvings
         self.runner.halvings = []
-        save_state(
-            self.spec.folder / "checkpoint.pt",
-            self.spec.determined_by,
+        self.checkpoints.save(
+            course.epoch * self.steps,
             {
+                "determined_by": self.spec.determined_by,
                 "course": dict(vars(course)),
                 "model": self.model.state_dict(),
                 "optimizer": self.runner.optimizer.state_dict(),
@@ -280,12 +281,13 @@ class _Run:
 
     def resume(self) -> None:
         """Continue from the checkpoint where it fits; state of another trial is removed."""
-        folder = self.spec.folder
-        state = load_state(folder / "checkpoint.pt", self.spec.determined_by)
-        (folder / "result.json").unlink(missing_ok=True)
-        shutil.rmtree(folder / "best", ignore_errors=True)
-        if state is None:
+        (self.spec.folder / "result.json").unlink(missing_ok=True)
+        shutil.rmtree(self.spec.folder / "best", ignore_errors=True)
+        found = self.checkpoints.load_latest()
+        if found is None or found[1]["determined_by"] != self.spec.determined_by:
+            self.checkpoints.clear()
             return
+        state = found[1]
         self.model.load_state_dict(state["model"])
         self.runner.optimizer.load_state_dict(state["optimizer"])
         self.runner.scaler.load_state_dict(state["scaler"])
