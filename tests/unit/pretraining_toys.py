@@ -68,7 +68,7 @@ def job(kind: str = "albert", dropout: float = 0.1, **values: Any) -> Pretrainin
     """A job that trains a tiny model of an architecture."""
     chosen = recipe(**{"objective": "mlm_sop" if kind == "albert" else "mlm", **values})
     architecture = Architecture(
-        type=kind,  # type: ignore[arg-type]
+        type=kind,
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_missing_and_superfluous_weights_are_refused(pretrained: dict[str, Path]
 
     weights = read_weights(pretrained["bert"])
     (tmp_path / "config.json").write_bytes((pretrained["bert"] / "config.json").read_bytes())
-    with pytest.raises(DataError, match="no model.safetensors"):
+    with pytest.raises(DataError, match=r"no model\.safetensors"):
         load_for_task(tmp_path, "token_classification", LABELS)
     name = next(name for name in weights if "layer.1" in name)
     save_file({k: v for k, v in weights.items() if k != name}, tmp_path / "model.safetensors")
@@ -171,7 +172,7 @@ def test_kept_layers_are_spaced_evenly(teacher: int, data: st.DataObject) -> Non
     student = data.draw(st.integers(1, teacher))
     kept = kept_layers(teacher, student)
     assert len(set(kept)) == student and kept[0] == 0 and kept[-1] < teacher
-    gaps = {b - a for a, b in zip(kept, kept[1:], strict=False)}
+    gaps = {b - a for a, b in pairwise(kept)}
     assert len(gaps) <= 2 and (not gaps or max(gaps) - min(gaps) <= 1)
 
 

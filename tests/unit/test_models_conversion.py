@@ -1,0 +1,105 @@
+"""Weights of others: old files converted, folders copied and checked, no code ever loaded."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ligero.common.errors import DataError
+from ligero.models import conversion
+from ligero.models.build import build_for_pretraining, make_config
+from ligero.models.conversion import FetchError, convert_old_weights, prepare_weights
+from ligero.models.heads import load_for_task, read_weights
+from ligero.settings.jobs import WeightsJob
+from ligero.settings.models import Architecture, HubModel
+
+
+@pytest.fixture
+def old_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an encoder alone in pytorch_model.bin, its norms named as in TensorFlow."""
+    architecture = Architecture(
+        type="bert", hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24
+    )
+    model: Any = build_for_pretraining(make_config(architecture, 40))
+    folder = tmp_path / "old"
+    folder.mkdir()
+    model.config.save_pretrained(folder)
+    weights = {
+        name.removeprefix("bert.")
+        .replace("LayerNorm.weight", "LayerNorm.gamma")
+        .replace("LayerNorm.bias", "LayerNorm.beta"): value
+        for name, value in model.state_dict().items()
+        if name.startswith("bert.")
+    }
+    torch.save(weights, folder / "pytorch_model.bin")
+    monkeypatch.setattr(conversion, "export_encoder", lambda folder, lower_case: None)
+    return folder
+
+
+def local(folder: Path) -> WeightsJob:
+    return WeightsJob(model_id="m", weights="local", hub=None, local=str(folder), lower_case=None)
+
+
+def test_local_folder_with_old_weights(old_model: Path, tmp_path: Path) -> None:
+    prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub")
+    assert not (tmp_path / "out" / "pytorch_model.bin").exists()
+    stored = read_weights(tmp_path / "out")
+    model = load_for_task(tmp_path / "out", "token_classification", ["a", "b"])
+    weights = model.state_dict()
+    assert torch.equal(
+        weights["bert.encoder.layer.1.output.LayerNorm.weight"],
+        stored["encoder.layer.1.output.LayerNorm.weight"],
+    )
+    assert all(torch.equal(weights[f"bert.{name}"], value) for name, value in stored.items())
+
+
+def test_a_pickle_with_code_is_not_loaded(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path(tmp_path / "ran").touch, ())
+
+    with (tmp_path / "pytorch_model.bin").open("wb") as handle:
+        pickle.dump({"a": Evil()}, handle)
+    with pytest.raises(DataError, match="more than tensors"):
+        convert_old_weights(tmp_path / "pytorch_model.bin", tmp_path / "model.safetensors")
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "model.safetensors").exists()
+
+
+def test_folders_that_are_no_models_are_refused(old_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        prepare_weights(local(tmp_path / "nothing"), tmp_path / "out", tmp_path / "hub")
+    (old_model / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(DataError, match="gpt2"):
+        prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub")
+    (old_model / "pytorch_model.bin").unlink()
+    with pytest.raises(DataError, match="neither"):
+        prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub")
+    assert not (tmp_path / "out").exists()
+
+
+def test_hub_tries_older_names_and_records_the_commit(
+    old_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(name: str, revision: str, cache_dir: Path, allow_patterns: list[str]) -> str:
+        asked.append((name, "pytorch_model.bin" in allow_patterns))
+        if name == "new/name":
+            raise OSError("404")
+        return str(old_model)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    hub = HubModel(id="new/name", aliases=("old/name",), revision="abc")
+    job = WeightsJob(model_id="m", weights="hub", hub=hub, local=None, lower_case=None)
+    source = prepare_weights(job, tmp_path / "out", tmp_path / "hub")
+    assert source == {"hub": "old/name", "requested": "abc", "revision": "old"}
+    assert asked == [("new/name", False), ("old/name", False), ("old/name", True)]
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download", lambda *a, **k: download("new/name", "", tmp_path, [])
+    )
+    with pytest.raises(FetchError, match="new/name: 404"):
+        prepare_weights(job, tmp_path / "out2", tmp_path / "hub")

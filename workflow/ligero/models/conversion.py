@@ -1,0 +1,127 @@
+"""The weights of others: from the hub or a folder, old formats converted, into a checked folder of safetensors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.common.files import atomic_directory, read_json, write_json
+from ligero.models.architectures import FAMILIES
+from ligero.models.heads import read_weights
+from ligero.settings.jobs import WeightsJob
+from ligero.tokenizers.export import export_encoder
+
+_WANTED = ("*.json", "*.txt", "*.model", "model*.safetensors", "NOTICE*", "LICENSE*", "README.md")
+_OLD_FORMAT = "pytorch_model.bin"
+
+
+class FetchError(LigeroError):
+    """A model could not be fetched from the hub."""
+
+
+def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path) -> dict[str, Any]:
+    """Make `out` the weights folder of a model of others; returns where it came from (also in source.json).
+
+    Raises:
+        FetchError: the hub has it under none of its names, or there is no network.
+        DataError: the folder is no model that this project can load.
+    """
+    if job.weights == "hub":
+        assert job.hub is not None
+        folder, source = _fetched([job.hub.id, *job.hub.aliases], job.hub.revision, hub_cache)
+    elif job.local is None:
+        raise ConfigurationError(
+            f"models.{job.model_id}: weights '{job.weights}' are not prepared but trained"
+        )
+    else:
+        folder, source = Path(job.local).expanduser(), {"folder": str(job.local)}
+        if not folder.is_dir():
+            raise DataError(
+                folder, None, "no such folder.", f"Check models.{job.model_id}.local in the configuration."
+            )
+    with atomic_directory(out) as staging:
+        for pattern in _WANTED:
+            for path in folder.glob(pattern):
+                shutil.copyfile(path, staging / path.name)
+        (staging / "encoder.json").unlink(missing_ok=True)
+        if not list(staging.glob("model*.safetensors")):
+            convert_old_weights(folder / _OLD_FORMAT, staging / "model.safetensors")
+        _check(staging)
+        export_encoder(staging, lower_case=job.lower_case)
+        write_json(staging / "source.json", source)
+    return source
+
+
+def convert_old_weights(source: Path, target: Path) -> None:
+    """Turn a `pytorch_model.bin` into safetensors; only tensors are read from it, never code.
+
+    Names of TensorFlow times (`LayerNorm.gamma` and `.beta`) become today's. Tied tensors are written once a name.
+
+    Raises:
+        DataError: no such file, or something else than a dictionary of tensors.
+    """
+    from safetensors.torch import save_file
+
+    if not source.is_file():
+        raise DataError(source.parent, None, f"neither model.safetensors nor {source.name} is here.")
+    try:
+        weights = torch.load(source, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise DataError(
+            source, None, "holds more than tensors, or is damaged; it is not loaded.", "Fetch it again."
+        ) from error
+    if not isinstance(weights, dict) or not all(
+        isinstance(value, torch.Tensor) for value in weights.values()
+    ):
+        raise DataError(source, None, "expected a dictionary of tensors.")
+    renamed = {
+        key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): value
+        for key, value in weights.items()
+    }
+    save_file({key: value.contiguous().clone() for key, value in renamed.items()}, target, {"format": "pt"})
+
+
+def _fetched(names: list[str], revision: str, cache: Path) -> tuple[Path, dict[str, Any]]:
+    """The first of `names` that the hub has at `revision`; a commit that is in the cache needs no network."""
+    os.environ.pop("HF_HUB_OFFLINE", None)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    problems = []
+    for name in names:
+        for old in (False, True):  # the old format is only fetched where there is no other
+            patterns = [*_WANTED, *([_OLD_FORMAT] if old else [])]
+            try:
+                folder = Path(
+                    snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=patterns)
+                )
+            except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+                problems.append(f"{name}: {str(error).splitlines()[0]}")
+                break
+            if old or list(folder.glob("model*.safetensors")):
+                return folder, {"hub": name, "requested": revision, "revision": folder.name}
+    raise FetchError(
+        "the hub gave none of the model's names:\n  "
+        + "\n  ".join(problems)
+        + f"\nOn a machine with network, run this job once to fill {cache}; afterwards it works without."
+    )
+
+
+def _check(folder: Path) -> None:
+    """Refuse at once what the heads could not load later."""
+    path = folder / "config.json"
+    model_type = read_json(path).get("model_type")
+    if model_type not in FAMILIES:
+        raise DataError(path, None, f"model_type is {model_type!r}, expected one of {', '.join(FAMILIES)}.")
+    weights = read_weights(folder)
+    broken = [
+        name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()
+    ]
+    if broken:
+        raise DataError(folder, None, f"weights that are not finite: {', '.join(broken[:5])}.")

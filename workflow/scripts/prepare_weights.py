@@ -1,0 +1,29 @@
+"""Fetch a model from the hub, or copy it from a folder, and check its weights and its vocabulary."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ligero.common.errors import run_program
+from ligero.models.conversion import prepare_weights
+from ligero.settings import jobs
+from ligero.settings.program import check_digest, load_resolved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", required=True, help="resolved configuration")
+    parser.add_argument("--model", required=True, help="id of the model")
+    parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
+    parser.add_argument("--hub-cache", type=Path, required=True, help="download cache")
+    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
+    args = parser.parse_args()
+    job = jobs.weights_job(load_resolved(args.config), args.model)
+    check_digest(job, args.expect)
+    source = prepare_weights(job, args.out, args.hub_cache)
+    print(f"{args.model}: {source}")
+
+
+if __name__ == "__main__":
+    run_program(main)
