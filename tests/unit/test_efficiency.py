@@ -180,6 +180,14 @@ def test_measuring_counts_each_architecture_once_and_gives_a_row_for_each_system
     assert measured["conditions"]["reference"] == "a"
 
 
+def test_a_reference_that_is_left_out_is_refused() -> None:
+    from ligero.efficiency.macs import measure
+
+    job = EfficiencyJob(systems=(system("a"),), conditions=Efficiency(sequence_length=12, reference="gone"))
+    with pytest.raises(ConfigurationError, match=r"efficiency\.reference: 'gone' is left out"):
+        measure(job, {})
+
+
 def test_vocabulary_sizes_are_read_from_the_encoders(tmp_path: Path) -> None:
     write_json(tmp_path / "encoder_info.json", {"vocabulary_size": 123})
     assert open_vocabularies([system(), system("b", vocabulary=None)]) == ["v"]
@@ -213,6 +221,21 @@ def test_models_are_timed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = speed.time_in_turn([("A", ids), ("B", ids)], protocol, "test")  # type: ignore[list-item]
     assert order == ["A", "B"] * 3
     assert seconds == [[3.0, 5.0], [4.0, 6.0]]  # the first round warms up
+
+
+def test_a_gpu_is_waited_for_before_each_reading_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from ligero.efficiency import speed
+
+    class OnGpu:
+        is_cuda = True
+
+    order: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: order.append("wait"))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: order.append("clock") or 0.0)
+    speed.timed_pass(lambda ids: order.append("pass"), OnGpu())  # type: ignore[arg-type]
+    assert order == ["wait", "clock", "pass", "wait", "clock"]
 
 
 def test_latency_of_every_system_with_its_conditions() -> None:

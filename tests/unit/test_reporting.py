@@ -170,6 +170,15 @@ def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, stu
         make("sequence_tagging", Results(study, tmp_path))
 
 
+def test_measurements_of_another_configuration_are_refused(study: Study, tmp_path: Path) -> None:
+    write_artefacts(study, tmp_path)
+    found = Results(study, tmp_path)
+    measured = read_json(found.layout.efficiency)
+    write_json(found.layout.efficiency, {**measured, "rows": measured["rows"][1:]})
+    with pytest.raises(DataError, match=r"efficiency\.json: it has no row for fine-tuning of 'beto-uncased'"):
+        make("summary", found)
+
+
 # --- summary and comparison ---------------------------------------------------------------------------------------------
 
 
@@ -402,3 +411,32 @@ def test_a_broken_metrics_file_is_named_with_its_line(tmp_path: Path) -> None:
     path.write_text('{"step": 0, "event": "start"}\n', encoding="utf-8")
     with pytest.raises(DataError, match="no training loss"):
         read_curve(path)
+
+
+# --- captions -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["miniature", "sample", "thesis"])
+def test_every_caption_is_valid_markup_and_tells_the_scale(scale: str, study: Study) -> None:
+    from types import SimpleNamespace
+
+    from docutils.core import publish_parts
+    from jinja2 import Environment, StrictUndefined
+
+    # As Snakemake's report renders them (snakemake/report/__init__.py).
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    wildcards: dict[str, list[dict[str, str]]] = {
+        "workflow": [{}],
+        "summary": [{}],
+        "table": [{"table": name} for name in layout.TABLES],
+        "figure": [{"figure": name} for name in layout.Layout(study).figure_names()],
+    }
+    for caption, places in wildcards.items():
+        text = (ROOT / "workflow" / "report" / f"{caption}.rst").read_text(encoding="utf-8")
+        for place in places:
+            job = SimpleNamespace(
+                wildcards=SimpleNamespace(**place), config={"scale": scale, "name": "A study"}
+            )
+            rendered = environment.from_string(text).render(snakemake=job)
+            html = publish_parts(rendered, writer="html", settings_overrides={"halt_level": 2})["body"]
+            assert scale in html and "The table " + place.get("table", "-") not in html

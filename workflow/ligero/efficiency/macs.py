@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ligero.common.errors import ConfigurationError
 from ligero.common.progress import progress
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.efficiency.classifier import build_without_weights, safetensors_bytes
@@ -61,7 +62,7 @@ def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> dict[str, Any]:
         sizes: sizes of the vocabularies that the configuration leaves open, by id.
 
     Raises:
-        ConfigurationError: a vocabulary size is missing, or the length exceeds a model's positions.
+        ConfigurationError: a vocabulary size is missing, the length exceeds a model's positions, or the reference is left out.
     """
     conditions = job.conditions
     check_length(job.systems, conditions.sequence_length, "efficiency.sequence_length")
@@ -71,7 +72,12 @@ def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> dict[str, Any]:
         list(dict.fromkeys(architectures.values())), label="counting MACs", unit="model"
     ):
         costs[architecture] = cost_of(architecture, conditions.labels, conditions.sequence_length)
-    reference = costs[architectures[("fine-tuning", conditions.reference)]]["macs"]
+    if ("fine-tuning", conditions.reference) not in architectures:
+        raise ConfigurationError(
+            f"efficiency.reference: '{conditions.reference}' is left out of this run, so nothing can be compared with it; "
+            "name another model"
+        )
+    reference = costs[architectures["fine-tuning", conditions.reference]]["macs"]
     return {
         "conditions": {
             "counter": "thop",

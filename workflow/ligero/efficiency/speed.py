@@ -130,7 +130,7 @@ def conditions(speed: Speed) -> dict[str, Any]:
         "order": "models in turn",
         "weights": "random",
         "precision": "fp32",
-        "engine": f"torch {torch.__version__}, eager",
+        "engine": f"torch {torch.__version__}, fused attention, not compiled",
         "cpu": processor_name(),
         "cpu_threads": torch.get_num_threads(),
         "cpu_cores": os.cpu_count(),

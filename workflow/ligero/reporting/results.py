@@ -68,15 +68,20 @@ class Results:
 
     @cached_property
     def efficiency(self) -> dict[tuple[Regime, str], Record]:
-        """Parameters and MACs by (regime, model)."""
-        rows = self._read(self.layout.efficiency)["rows"]
-        return {(row["regime"], row["model"]): row for row in rows}
+        """Parameters and MACs of every system that is run, by (regime, model)."""
+        return self._of_all_systems(self.layout.efficiency)
 
     @cached_property
     def speed(self) -> dict[tuple[Regime, str], Record]:
-        """Latency by (regime, model)."""
-        rows = self._read(self.layout.inference_speed)["rows"]
-        return {(row["regime"], row["model"]): row for row in rows}
+        """Latency of every system that is run, by (regime, model)."""
+        return self._of_all_systems(self.layout.inference_speed)
+
+    def _of_all_systems(self, path: str) -> dict[tuple[Regime, str], Record]:
+        found = {(row["regime"], row["model"]): row for row in self._read(path)["rows"]}
+        for regime, model in jobs.systems(self.study):
+            if (regime, model) not in found:
+                raise DataError(path, None, f"it has no row for {regime} of '{model}'.", "Measure again.")
+        return found
 
     @property
     def speed_conditions(self) -> Record:
