@@ -38,10 +38,21 @@ class PretrainingObjective(nn.Module):
         self.sentence_order = hasattr(model, "sop_classifier")
 
     def forward(
-        self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor, labels: Tensor, swapped: Tensor
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor,
+        positions: Tensor,
+        labels: Tensor,
+        swapped: Tensor,
+        attention_mask: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
-        """Summed losses and right predictions of one micro batch; shapes as in PretrainingBatch."""
-        outputs = encoder_of(self.model)(**model_inputs(self.model.config, input_ids, None, token_type_ids))
+        """Summed losses and right predictions of one micro batch; shapes as in PretrainingBatch.
+
+        Packed rows need no attention mask; padded ones (the benchmark's peer) bring theirs, [B, S].
+        """
+        outputs = encoder_of(self.model)(
+            **model_inputs(self.model.config, input_ids, attention_mask, token_type_ids)
+        )
         hidden = outputs.last_hidden_state
         predicted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, positions)
         logits = self._vocabulary_logits(predicted).float()
