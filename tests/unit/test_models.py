@@ -185,3 +185,13 @@ def test_students_cannot_be_deeper_than_the_teacher() -> None:
 def test_with_layers_leaves_the_original_alone() -> None:
     config = make_config(small("distilbert"), 60)
     assert with_layers(config, 2).n_layers == 2 and config.n_layers == 4
+
+
+def test_word_embeddings_can_start_larger() -> None:
+    config = make_config(small("bert"), 600)
+    plain, larger = build_for_pretraining(config), build_for_pretraining(config, None, 42, 0.1)
+    one, other = (model.get_input_embeddings().weight.detach() for model in (plain, larger))
+    assert abs(one.std() - 0.02) < 0.002 and abs(other.std() - 0.1) < 0.01 and not other[0].any()
+    assert larger.get_output_embeddings().weight is larger.get_input_embeddings().weight
+    rest = [(name, p) for name, p in plain.named_parameters() if "word_embeddings" not in name]
+    assert all(torch.equal(p, dict(larger.named_parameters())[name]) for name, p in rest)

@@ -56,18 +56,28 @@ def make_config(architecture: Architecture, vocabulary_size: int, pad_token_id: 
 
 
 def build_for_pretraining(
-    config: Any, objective: Literal["mlm_sop", "mlm"] | None = None, seed: int = 42
+    config: Any,
+    objective: Literal["mlm_sop", "mlm"] | None = None,
+    seed: int = 42,
+    embedding_initializer_range: float | None = None,
 ) -> nn.Module:
     """A model with pretraining heads, initialised from `seed` as transformers does.
 
     `objective` None takes the architecture's own: masked language modelling with sentence order for ALBERT
     (AlbertForPreTraining), masked language modelling alone elsewhere (...ForMaskedLM).
+    `embedding_initializer_range` draws the word embeddings anew with that standard deviation, padding staying zero:
+    beside position embeddings of the same size, a narrow model hardly sees which words surround a mask.
     """
     objective = objective or ("mlm_sop" if config.model_type == "albert" else "mlm")
     head = "pretraining" if objective == "mlm_sop" else "masked_lm"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class(config.model_type, head)(config)
+        if embedding_initializer_range is not None:
+            embeddings = model.get_input_embeddings()
+            nn.init.normal_(embeddings.weight, std=embedding_initializer_range)
+            if embeddings.padding_idx is not None:
+                nn.init.zeros_(embeddings.weight[embeddings.padding_idx])
     assert isinstance(model, nn.Module)
     return model
 

@@ -74,7 +74,9 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
         del settings["recipe"][name], settings["model"]["pretraining"][name]
     return Prepared(
         job=job,
-        model=build_for_pretraining(config, recipe.objective, recipe.seed),
+        model=build_for_pretraining(
+            config, recipe.objective, recipe.seed, recipe.embedding_initializer_range
+        ),
         source=source,
         held_out=source.validation(TokenStore.open(tokens, "validation"), VALIDATION_ROWS),
         fingerprint=digest_value([settings, store.identity]),

@@ -59,6 +59,9 @@ class Pretraining(Settings):
     """Mask whole words (as BETO did) instead of single subwords."""
     dupe_factor: int | None = Field(None, ge=1)
     """Static masking with this many copies of the data; null masks anew at every visit."""
+    embedding_initializer_range: float | None = Field(None, gt=0.0)
+    """Standard deviation of the word embeddings at the start; null is transformers' 0.02, with which narrow models stay
+    long where only token frequencies are learned (0.1 helps at widths up to 200)."""
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     """Compile the model with torch.compile."""
