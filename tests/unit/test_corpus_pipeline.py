@@ -105,7 +105,8 @@ def test_pipeline_splits_and_counts(tmp_path: Path) -> None:
     )
 
 
-def test_result_does_not_depend_on_processes(tmp_path: Path) -> None:
+def test_result_does_not_depend_on_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ligero.corpus.pipeline.BYTES_PER_PROCESS", 1)
     options = {"validation_share": 0.1, "block_bytes": 1500}
     one, first = _clean(tmp_path, TEXT, "one", processes=1, **options)
     two, second = _clean(tmp_path, TEXT, "two", processes=2, **options)

@@ -264,7 +264,9 @@ def _drop_short(text: bytes, minimum: int, statistics: PartStatistics) -> bytes:
 
 def _single_empty_lines(text: bytes) -> bytes:
     """One empty line between documents, none at the ends."""
-    while b"\n\n\n" in text:
-        text = text.replace(b"\n\n\n", b"\n\n")
+    data = np.frombuffer(text, dtype=np.uint8) == 0x0A
+    if np.any(data[2:] & data[1:-1] & data[:-2]):
+        while b"\n\n\n" in text:
+            text = text.replace(b"\n\n\n", b"\n\n")
     text = text.strip(b"\n")
     return text + b"\n" if text else b""

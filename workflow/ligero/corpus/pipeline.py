@@ -20,7 +20,8 @@ from ligero.corpus.statistics import PartStatistics, text_statistics
 from ligero.corpus.writing import TextWriter
 from ligero.settings.corpus import Cleaning
 
-SPLITS = ("train", "validation")
+BYTES_PER_PROCESS = 8 << 20
+"""Another process starts only for so much input more: starting one takes longer than cleaning less."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def clean_corpus(
     seen = SeenLines() if deduplicate == "exact" else None
     names: list[str] = []
     paths = CleanPaths(folder)
+    processes = min(processes, 1 + _bytes(parts) // BYTES_PER_PROCESS)
     documents = {"train": 0, "validation": 0}
     with atomic_path(paths.train) as train, atomic_path(paths.validation) as held_out:
         with TextWriter(train) as train_writer, TextWriter(held_out) as validation_writer:
@@ -113,6 +115,10 @@ def clean_corpus(
     }
     write_json(paths.statistics, written)
     return written
+
+
+def _bytes(parts: dict[str, Path]) -> int:
+    return sum(path.stat().st_size for path in parts.values() if path.exists())
 
 
 def _without_repeated(text: bytes, seen: SeenLines, total: PartStatistics, block: CleanedBlock) -> bytes:

@@ -113,6 +113,14 @@ class Encoder:
         disarmed: list[int] = self.backend.encode(text.translate(_DISARMED), add_special_tokens=False).ids
         return disarmed
 
+    def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of many texts at once."""
+        found = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [
+            encoding.ids if self._forbidden.isdisjoint(encoding.ids) else self.encode(text)
+            for text, encoding in zip(texts, found, strict=True)
+        ]
+
     def encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         """Ids of words given one by one, and for each id the index of its word; no special tokens.
 
