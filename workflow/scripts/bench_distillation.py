@@ -1,0 +1,31 @@
+"""Measure cached logits against a live teacher, and length buckets against padding; writes a CSV."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import torch
+
+from ligero.common.errors import run_program
+from ligero.common.files import atomic_path
+from ligero.distillation.bench import COLUMNS, measure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--turns", type=int, default=3, help="turns of each contender")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    lines = measure(args.turns)
+    with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([COLUMNS, *lines])
+    for line in lines:
+        print(*line, sep="  ")
+
+
+if __name__ == "__main__":
+    run_program(main)
