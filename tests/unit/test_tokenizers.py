@@ -153,7 +153,17 @@ def _compare(vocabulary: Path, lines: list[str]) -> None:
 
 def test_word_cache_on_what_usually_goes_wrong(vocabulary: Path) -> None:
     _compare(
-        vocabulary, [*TRICKY_TEXTS, "a <pad> b", "a \u0301b", "x ¨ y", "``a'' b", "it 's", *_sentences(5, 30)]
+        vocabulary,
+        [
+            *TRICKY_TEXTS,
+            "a <pad> b",
+            "a \u0301b",
+            "x ¨ y",
+            "``a'' b",
+            "it 's",
+            "él, (él) él). ¿él?! a.b. 3., 's. x's. ...",
+            *_sentences(5, 30),
+        ],
     )
 
 
