@@ -28,6 +28,7 @@ CONFIG = f"{R}/config.json"
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONPATH=str(PROJECT / "workflow"),
+    PROJECT=str(PROJECT),
     PROGRAMS=str(PROJECT / "workflow" / "scripts"),
     CONFIG=CONFIG,
 )

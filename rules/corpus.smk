@@ -44,12 +44,12 @@ rule fetch_source:
         source=lambda wc: next(i for i, s in STUDY.sources.items() if s.path == wc.path),
         lock=folder("sources.lock.json"),
         generated=folder("generated"),
-        pinned=lambda wc: next(s.sha256 for s in STUDY.sources.values() if s.path == wc.path),
+        settings=lambda wc: jobs.digest(next(s for s in STUDY.sources.values() if s.path == wc.path)),
     message:
         "Fetching and verifying {wildcards.path}"
     shell:
         "python $PROGRAMS/fetch_source.py --config $CONFIG --source {params.source} --destination {output}"
-        " --lock {params.lock} --generated-mirror {params.generated} &> {log}"
+        " --lock {params.lock} --generated-mirror {params.generated} --expect {params.settings} &> {log}"
 
 
 rule clean_corpus:
