@@ -103,8 +103,8 @@ def measure(turns: int, batches_a_turn: int = 3) -> list[tuple[Any, ...]]:
     )
     plain = epoch_batches(split.lengths, BATCH, 0, OPTIONS.model_copy(update={"bucket_by_length": False}))
     wanted = turns * batches_a_turn
-    # Evenly spaced over the sorted buckets, so that the sample has the epoch's mix of lengths, then spread over the turns.
-    spaced = [bucketed[index] for index in np.linspace(0, len(bucketed) - 1, wanted).astype(int)]
+    # From the middle of equal parts of the sorted buckets, so that the sample has the epoch's mix of lengths.
+    spaced = [bucketed[int((part + 0.5) * len(bucketed) / wanted)] for part in range(wanted)]
     spaced = [spaced[index] for index in np.random.default_rng(3).permutation(wanted)]
     contenders = {
         "cached": Contender(_steps(split, cached, spaced, batches_a_turn)),
