@@ -148,7 +148,7 @@ def measure(turns: int, batches_a_turn: int = 3) -> list[tuple[Any, ...]]:
             "caching",
             "caching plain",
             "file order, longest",
-            2,
+            "",
         ),
     ]
     return [
