@@ -1,0 +1,54 @@
+"""A pocket study, run once a session by the real command, and helpers to run Snakemake on it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+POCKET = Path(__file__).with_name("pocket.yaml")
+Snakemake = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def snakemake(project: Path, pocket_folder: Path) -> Snakemake:
+    """Run Snakemake on the pocket study; keyword `config` takes KEY=VALUE overrides, `folder` another working folder."""
+
+    def run(
+        *arguments: str, config: tuple[str, ...] = (), folder: Path | None = None, configfile: Path = POCKET
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--configfile"]
+        command += [str(configfile), "--workflow-profile", str(project / "profiles" / "default")]
+        command += ["--directory", str(folder or pocket_folder), "--cores", "2"]
+        command += ["--config", *config] if config else []
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=project)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def pocket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Working folder of the pocket study."""
+    return tmp_path_factory.mktemp("pocket")
+
+
+@pytest.fixture(scope="session")
+def pocket(snakemake: Snakemake, pocket_folder: Path) -> Path:
+    """The results folder of the finished pocket study."""
+    done = snakemake("--", "all", "results/report.html")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    return pocket_folder / "results"
+
+
+def planned_jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Number of jobs a rule that a dry run plans; empty where nothing is to be done."""
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = done.stdout + done.stderr
+    if "Nothing to be done" in text:
+        return {}
+    table = re.findall(r"^(\w+) +(\d+)$", text.split("Job stats:")[1].split("total")[0], flags=re.M)
+    return {rule: int(count) for rule, count in table}

@@ -1,0 +1,72 @@
+"""What the workflow plans and refuses, without running it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import POCKET, Snakemake, planned_jobs
+
+pytestmark = pytest.mark.workflow
+
+
+def test_the_published_study_plans_the_published_grids(snakemake: Snakemake, project: Path, tmp_path: Path) -> None:
+    done = snakemake("-n", "--", "all", configfile=project / "config/thesis.yaml", folder=tmp_path)
+    planned = planned_jobs(done)
+    assert planned["finetune_model"] == 11 * 8 * 36
+    assert planned["distill_student"] == 6 * 8 * 6
+    assert planned["pretrain_model"] == 5
+    assert planned["prepare_weights"] == 6
+
+
+def test_the_efficiency_table_needs_neither_data_nor_weights(
+    snakemake: Snakemake, project: Path, tmp_path: Path
+) -> None:
+    goal = "results/thesis/tables/efficiency.csv"
+    done = snakemake("-n", "--", goal, configfile=project / "config/thesis.yaml", folder=tmp_path)
+    assert planned_jobs(done) == {"make_table": 1, "measure_efficiency": 1}
+
+
+def test_the_default_study_plans_all_17_systems(snakemake: Snakemake, project: Path, tmp_path: Path) -> None:
+    done = snakemake("-n", "--", "all", configfile=project / "config.yaml", folder=tmp_path)
+    planned = planned_jobs(done)
+    assert (planned["finetune_model"], planned["distill_student"], planned["select_trial"]) == (11, 6, 17 * 8)
+
+
+def test_an_unknown_key_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path) -> None:
+    done = snakemake("-n", "--", "all", config=("fine_tunning={}",), folder=tmp_path)
+    assert done.returncode != 0
+    assert "did you mean 'fine_tuning'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda text: text[: len(text) // 2].rsplit("\n", 1)[0] + "\nMadrid", ["esp.train", "columns"]),
+        (lambda text: text.replace("B-LOC", "B-PLACE", 1), ["esp.train", "B-PLACE"]),
+    ],
+)
+def test_bad_files_end_with_file_and_line(
+    snakemake: Snakemake, tmp_path: Path, damage: object, words: list[str]
+) -> None:
+    """A mirror with a damaged CoNLL file and no checksum to catch it first."""
+    mirror = tmp_path / "mirror"
+    sentence = "La DA O\nCoruña NC B-LOC\n, Fc O\n\n"
+    for name in ("esp.train", "esp.testa", "esp.testb"):
+        (mirror / "conll2002").mkdir(parents=True, exist_ok=True)
+        text = sentence * 20
+        (mirror / "conll2002" / name).write_text(damage(text) if name == "esp.train" else text, encoding="utf-8")  # type: ignore[operator]
+    config = yaml.safe_load(POCKET.read_text(encoding="utf-8"))
+    config["mirror"] = str(mirror)
+    config["sources"] = {f"bad-{name.replace(".", "-")}": {"path": f"conll2002/{name}"} for name in ("esp.train", "esp.testa", "esp.testb")}
+    for split, name in (("train", "esp.train"), ("validation", "esp.testa"), ("test", "esp.testb")):
+        config["tasks"]["ner"]["splits"][split]["sources"] = [f"bad-{name.replace(chr(46), chr(45))}"]
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    done = snakemake("--", "results/tasks/ner/info.json", configfile=path, folder=tmp_path)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert all(word in said for word in words), said[-2000:]
+    assert "Traceback" not in said

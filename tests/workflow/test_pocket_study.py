@@ -1,0 +1,128 @@
+"""The whole DAG, for real: every stage on a study of a minute."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from ligero.settings.layout import TABLES
+
+from .conftest import Snakemake, planned_jobs
+
+pytestmark = pytest.mark.workflow
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_summary_has_a_row_a_system_and_says_its_scale(pocket: Path) -> None:
+    summary = rows(pocket / "summary.csv")
+    assert list(summary[0])[:5] == ["regime", "model", "parameters", "speedup", "score"]
+    systems = [(row["regime"], row["model"]) for row in summary if row["regime"] != "baseline"]
+    assert systems == [
+        ("fine-tuning", "BETO cased"),
+        ("fine-tuning", "ALBETO tiny"),
+        ("fine-tuning", "ALBETO base"),
+        ("distillation", "ALBETO tiny"),
+        ("distillation", "ALBETO base-2"),
+    ]
+    assert {row["scale"] for row in summary} == {"miniature"}
+    assert all(row["score"] for row in summary)
+
+
+def test_every_table_is_there_in_three_formats(pocket: Path) -> None:
+    for name in TABLES:
+        for ending in ("csv", "md", "tex"):
+            assert (pocket / "tables" / f"{name}.{ending}").stat().st_size > 0, f"{name}.{ending}"
+
+
+def test_report_is_one_page_with_tables_and_figures(pocket: Path) -> None:
+    page = (pocket / "report.html").read_text(encoding="utf-8")
+    assert "summary.csv" in page
+    assert "score_vs_macs" in page
+
+
+def test_a_selected_model_opens_with_transformers(pocket: Path) -> None:
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    folder = pocket / "models" / "distillation" / "albeto-base-2" / "ner"
+    model = AutoModelForTokenClassification.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.config.num_hidden_layers == 2
+    assert model.config.id2label[1] == "B-PER"
+    assert tokenizer.tokenize("Señor") == tokenizer.tokenize("señor") != tokenizer.tokenize("senor")
+    assert (folder / "README.md").exists()
+
+
+def test_predictions_can_be_scored_again(pocket: Path, project: Path) -> None:
+    import subprocess
+    import sys
+
+    score = next(
+        score
+        for score in json.loads((pocket / "scores/fine-tuning/beto-cased/shard-0.json").read_text())["scores"]
+        if score["task"] == "mlqa"
+    )
+    references = pocket / "sources/embedded/mlqa/test-context-es-question-es.json"
+    done = subprocess.run(
+        [sys.executable, str(project / "workflow/scripts/score.py"), "qa", "--references", str(references)]
+        + ["--predictions", str(pocket / "predictions/fine-tuning/beto-cased/mlqa.json")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["squad"]["f1"] == pytest.approx(score["score"])
+
+
+def test_losers_of_a_grid_leave_no_weights(pocket: Path) -> None:
+    assert not list((pocket / "state" / "fine-tuning").rglob("*.safetensors"))
+
+
+def test_a_second_run_has_nothing_to_do(pocket: Path, snakemake: Snakemake) -> None:
+    assert planned_jobs(snakemake("-n", "--", "all", "results/report.html")) == {}
+
+
+def test_touching_a_file_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> None:
+    touched = [
+        "sources/embedded/conll2002/esp.train",
+        "tokenizers/albeto/encoder.json",
+        "pretrained/albeto-tiny/config.json",
+        "tasks/ner/train.parquet",
+        "teachers/ner.json",
+    ]
+    for name in touched:
+        (pocket / name).touch()
+    assert planned_jobs(snakemake("-n", "--", "all")) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "spared"),
+    [
+        ("models={albeto-tiny: {name: Tiny}}", {"make_table", "make_summary"}, {"pretrain_model", "finetune_model"}),
+        (
+            "models={albeto-base: {pretraining: {total_steps: 13}}}",
+            {"pretrain_model", "finetune_model", "distill_student"},
+            {"train_tokenizer", "encode_task", "prepare_task", "cache_logits"},
+        ),
+        ("distillation={temperature: 2.0}", {"distill_student"}, {"finetune_model", "cache_logits", "pretrain_model"}),
+        ("hardware={training: {memory_mb: 3000}}", set(), {"finetune_model", "make_table"}),
+        ("speed={timed_runs: 4}", {"measure_speed"}, {"measure_efficiency", "finetune_model", "score_model"}),
+    ],
+)
+def test_a_setting_re_runs_what_depends_on_it(
+    pocket: Path, snakemake: Snakemake, change: str, expected: set[str], spared: set[str]
+) -> None:
+    planned = planned_jobs(snakemake("-n", "--", "all", config=(change,)))
+    assert expected <= planned.keys(), planned
+    assert not spared & planned.keys(), planned
+
+
+def test_one_recipe_re_pretrains_one_model(pocket: Path, snakemake: Snakemake) -> None:
+    planned = planned_jobs(snakemake("-n", "--", "all", config=("models={albeto-base: {pretraining: {seed: 7}}}",)))
+    assert planned["pretrain_model"] == 1
+    assert planned["finetune_model"] == 1
