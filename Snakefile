@@ -28,9 +28,19 @@ include: "rules/tables.smk"
 include: "rules/report.smk"
 
 
+# Jobs of a second or two run beside Snakemake instead of waiting in a cluster's queue; fetching needs its network.
 localrules:
     all,
     fetch,
+    generate_study,
+    fetch_source,
+    score_baseline,
+    select_trial,
+    select_teacher,
+    make_table,
+    make_summary,
+    make_figure,
+    make_report,
 
 
 rule all:

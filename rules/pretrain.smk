@@ -41,6 +41,7 @@ rule prepare_weights:
         weights="<results>/weights/{model}/model.safetensors",
         architecture="<results>/weights/{model}/config.json",
         encoder="<results>/weights/{model}/encoder.json",
+        info="<results>/weights/{model}/encoder_info.json",
     log:
         "<results>/logs/prepare_weights/{model}.log",
     conda:
