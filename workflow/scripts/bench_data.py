@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import atomic_path
 from ligero.corpus import benchmark

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import atomic_path
 from ligero.distillation.bench import COLUMNS, measure

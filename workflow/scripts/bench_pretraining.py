@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import atomic_path
 from ligero.pretraining.bench import COLUMNS, PEER, SIZES, measure, peak_memory

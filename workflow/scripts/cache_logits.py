@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import read_json
 from ligero.settings import jobs

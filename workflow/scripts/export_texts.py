@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import _library  # noqa: F401
 import pyarrow.parquet as pq
+
+import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import write_text
 
@@ -27,7 +28,9 @@ def texts_of(path: Path) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks-dir", required=True, type=Path, help="folder of prepared tasks (RESULTS/tasks)")
+    parser.add_argument(
+        "--tasks-dir", required=True, type=Path, help="folder of prepared tasks (RESULTS/tasks)"
+    )
     parser.add_argument("--out", required=True, type=Path, help="text file to write")
     args = parser.parse_args()
     splits = sorted(args.tasks_dir.glob("*/*.parquet"))

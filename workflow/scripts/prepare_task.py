@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, load_resolved

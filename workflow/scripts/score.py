@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import read_json
 from ligero.tasks.columns import aligned_tags

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.settings.program import load_resolved

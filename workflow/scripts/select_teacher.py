@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.distillation.teachers import PUBLISHED, choose_teacher

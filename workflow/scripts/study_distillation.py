@@ -10,6 +10,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import _library  # noqa: F401
 from ligero.common.errors import ConfigurationError, run_program
 from ligero.common.files import atomic_path, write_json
 from ligero.settings import jobs
