@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,6 +151,36 @@ def test_a_window_that_begins_inside_a_word_has_no_first_subword_there() -> None
         first = student.offsets[feature] + 1
         cut += student.starts[first] > begins[int(student.examples[feature]), int(student.words[first])]
     assert cut > 0
+
+
+def answering(*windows: list[tuple[int, int, int]]) -> TokenLayout:
+    """Windows of one example: word, start and end of each context token; the context begins at position 2."""
+    entries = [[(-1, -1, -1), *window] for window in windows]
+    words, starts, ends = np.array([token for window in entries for token in window], np.int32).T
+    counts = [len(window) for window in entries]
+    positions = np.concatenate([[0, *range(2, count + 1)] for count in counts]).astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return TokenLayout(np.zeros(len(windows), np.int32), offsets, positions, words, starts, ends)
+
+
+@pytest.mark.parametrize(
+    ("mode", "teacher"),
+    [
+        ("first_subword", [[(0, 0, 2), (1, 3, 5)]]),  # the window ends inside `bbbb`
+        ("boundary", [[(0, 0, 2), (1, 3, 5)]]),  # ... and its first piece begins where `bbbb` begins
+        ("boundary", [[(0, 0, 1)], [(1, 5, 7), (2, 8, 10), (2, 10, 13)]]),  # a window begins inside `bbbb`
+    ],
+)
+def test_a_token_that_the_teachers_window_cuts_has_no_target(mode: str, teacher: list[Any]) -> None:
+    student = answering([(0, 0, 2), (1, 3, 7), (2, 8, 10)])
+    alignment = align(student, answering(*teacher), "question_answering", False, mode)
+    assert alignment.known is not None and not alignment.known[0, 0] <= 3 < alignment.known[0, 1]
+    for pairs in alignment.pairs:
+        assert 0 in pairs.positions and 3 not in pairs.positions
+        assert pairs.offsets.tolist() == [0, len(pairs.positions)]
+    with pytest.raises(MismatchError, match="1 targets lie on tokens outside"):
+        outside = Pairs(np.array([0, 2]), np.array([0, 3], np.int32), np.array([0, 1]))
+        replace(alignment, pairs=(outside, outside))
 
 
 def test_ragged_indices_follow_the_rows() -> None:

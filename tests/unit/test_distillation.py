@@ -172,6 +172,28 @@ def test_text_that_the_teachers_window_does_not_cover_leaves_the_students_softma
     assert left_out == alignment.counts["student_tokens_outside_teacher_window"] > 0
 
 
+@pytest.mark.parametrize("kind", ["kl", "ce", "mse"])
+@pytest.mark.parametrize("mode", ["first_subword", "boundary"])
+@pytest.mark.parametrize("lengths", [(64, 11), (20, 12), (12, 20)])
+def test_windows_cut_inside_words_leave_the_loss_finite(
+    lengths: tuple[int, int], mode: Any, kind: Any
+) -> None:
+    ours = toy_split("question_answering", 3, 40, max_length=lengths[0])
+    theirs = toy_split("question_answering", 2, 40, max_length=lengths[1], stride=1)
+    student, layout = layout_of(ours), layout_of(theirs)
+    teacher = toy_model("question_answering", seed=9)
+    logits = entry_logits(theirs, layout, predict(teacher, theirs))
+    one = align(student, layout, "question_answering", False, mode)
+    batch = ours.batch(np.arange(len(ours)), 0)
+    outputs = outputs_of(toy_model("question_answering", seed=1), batch)
+    objective = DistillationObjective(
+        "question_answering", CachedTargets(one, logits), alpha=0.0, temperature=2.0, kind=kind
+    )
+    loss = objective(outputs, batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+
+
 @pytest.mark.parametrize("task_type", TYPES)
 def test_twice_the_same_teacher_is_one_teacher(task_type: Any) -> None:
     teacher = toy_model(task_type, seed=9)

@@ -12,8 +12,9 @@
 
 What has no counterpart in question answering. A teacher token without one: its probability mass is dropped, the rest is
 renormalised over the shared tokens. A student token without one, inside the text that the teacher's window covers (a later
-subword): target probability 0, it stays in the student's softmax and learns to be unlikely. A student token outside that text:
-unknown, it is taken out of the student's softmax.
+subword): target probability 0, it stays in the student's softmax and learns to be unlikely. A student token that is not wholly
+inside that text: unknown, it is taken out of the student's softmax, and so is what the teacher says of it (a window may begin
+or end inside a word, so such a token may still share one of its two ends with a token of the teacher).
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class Alignment:
             it covers all (same vocabulary) or where the task has no windows.
         context: int32 [F, 2], the student's positions [from, to) of all context tokens; None where `known` is.
         counts: what was matched and what was not, for the trial's record.
+
+    Raises:
+        MismatchError: a pair on a token that the student's softmax leaves out: its loss would be infinite.
     """
 
     mode: str
@@ -62,6 +66,15 @@ class Alignment:
     known: Ints | None
     context: Ints | None
     counts: dict[str, int]
+
+    def __post_init__(self) -> None:
+        for pairs in self.pairs:
+            unknown = np.count_nonzero(~_is_known(pairs, self.known, self.context))
+            if unknown:
+                raise MismatchError(
+                    f"alignment by {self.mode}: {unknown} targets lie on tokens outside the text that the teacher saw; "
+                    "drop them with `within_known` first"
+                )
 
 
 def align(
@@ -133,7 +146,7 @@ def _by_window(student: TokenLayout, teacher: TokenLayout, answers: AnswerAlignm
         columns = [(student.starts, teacher.starts), (student.ends, teacher.ends)]
     ours_kept, theirs_kept = ours_kept | ours_cls, theirs_kept | theirs_cls
     ours_index, theirs_index = np.flatnonzero(ours_kept), np.flatnonzero(theirs_kept)
-    pairs = []
+    matches = []
     for number, (ours, theirs) in enumerate(columns):
         span = 2 + max(int(ours.max(initial=0)), int(theirs.max(initial=0)))
         ours_keys = chosen * span + np.where(ours_cls, 0, ours.astype(np.int64) + 1)
@@ -141,10 +154,11 @@ def _by_window(student: TokenLayout, teacher: TokenLayout, answers: AnswerAlignm
         # Byte-level pieces of one character share a span: the first of them starts it, the last one ends it.
         step = -1 if number == 1 and answers == "boundary" else 1
         a, b = ours_index[::step], theirs_index[::step]
-        pairs.append(_match(student, ours_keys[a], a, theirs_keys[b], b))
+        matches.append(_match(student, ours_keys[a], a, theirs_keys[b], b))
     begins, ends = (spans[windows][student.features] for spans in _window_spans(teacher))
     context = _position_spans(student, ~ours_cls)
     known = _position_spans(student, ~ours_cls & (student.starts >= begins) & (student.ends <= ends))
+    pairs = tuple(within_known(matched, known, context) for matched in matches)
     counts = {
         "matched": len(pairs[0].sources),
         "matched_ends": len(pairs[1].sources),
@@ -153,9 +167,24 @@ def _by_window(student: TokenLayout, teacher: TokenLayout, answers: AnswerAlignm
             student.entries - len(student) - np.maximum(known[:, 1] - known[:, 0], 0).sum()
         ),
     }
-    return Alignment(
-        "word" if answers == "first_subword" else "boundary", tuple(pairs), known, context, counts
-    )
+    return Alignment("word" if answers == "first_subword" else "boundary", pairs, known, context, counts)
+
+
+def within_known(pairs: Pairs, known: Ints | None, context: Ints | None) -> Pairs:
+    """The pairs on tokens that the student's softmax runs over: special tokens, and context tokens that the teacher saw."""
+    kept = _is_known(pairs, known, context)
+    offsets = np.concatenate([[0], np.cumsum(kept)])[pairs.offsets].astype(np.int64)
+    return Pairs(offsets, pairs.positions[kept], pairs.sources[kept])
+
+
+def _is_known(pairs: Pairs, known: Ints | None, context: Ints | None) -> Flags:
+    """bool [P]."""
+    if known is None or context is None:
+        return np.ones(len(pairs.positions), bool)
+    feature = np.repeat(np.arange(len(pairs.offsets) - 1), np.diff(pairs.offsets))
+    at = pairs.positions
+    is_context = (at >= context[feature, 0]) & (at < context[feature, 1])
+    return ~is_context | ((at >= known[feature, 0]) & (at < known[feature, 1]))
 
 
 def _match(
