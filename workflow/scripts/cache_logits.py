@@ -12,12 +12,12 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import read_json
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument("--teacher", required=True, type=Path, help="R/teachers/TASK.json")
     parser.add_argument("--models-dir", required=True, type=Path, help="R/models/fine-tuning")
@@ -30,7 +30,6 @@ def main() -> None:
         "--shard", type=_shard, help="K/N: only compute every N-th part from the K-th on, write no cache"
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--expect", help="digest of the logits' settings, as planned")
     args = parser.parse_args()
 
     job = jobs.logits_job(load_resolved(args.config), args.task)

@@ -9,15 +9,14 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.corpus.pipeline import clean_corpus
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--sources-dir", type=Path, required=True, help="folder of fetched sources")
     parser.add_argument("--out", type=Path, required=True, help="folder of the cleaned corpus")
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
 

@@ -8,24 +8,14 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, load_resolved, shard_arguments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    shard_arguments(parser)
     parser.add_argument("--student", required=True, help="id of the student")
-    parser.add_argument("--shard", required=True, type=int, help="number of the shard")
-    parser.add_argument(
-        "--weights", required=True, type=Path, help="model folder that the student starts from"
-    )
-    parser.add_argument("--encoded-dir", required=True, type=Path, help="R/encoded/VOCABULARY of the student")
-    parser.add_argument("--examples-dir", required=True, type=Path, help="R/tasks, the prepared tasks")
     parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
-    parser.add_argument("--state-dir", required=True, type=Path, help="R/state/distillation/STUDENT")
-    parser.add_argument("--out", required=True, type=Path, help="R/trials/distillation/STUDENT/shard-N.json")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--expect", help="digest of the shard's settings, as planned")
     args = parser.parse_args()
 
     study = load_resolved(args.config)

@@ -8,19 +8,18 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tasks.encoding import encode_task
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the study's resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--task", required=True)
     parser.add_argument("--vocabulary", required=True, help="id of a tokenizer, or of a model with its own")
     parser.add_argument("--encoder-dir", type=Path, required=True, help="folder with encoder.json")
     parser.add_argument("--examples", type=Path, required=True, help="folder that prepare_task.py wrote")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned")
     args = parser.parse_args()
     job = jobs.encoding_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.sources.checksums import SourcesLock
 from ligero.sources.fetching import Fetcher
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--source", required=True, help="id of the source")
     parser.add_argument("--destination", required=True, type=Path, help="where the file goes")
     parser.add_argument(
         "--lock", required=True, type=Path, help="file of checksums recorded at first download"
     )
     parser.add_argument("--generated-mirror", type=Path, help="folder written by the generator")
-    parser.add_argument("--expect", help="digest of the source's settings, as planned")
     args = parser.parse_args()
 
     study = load_resolved(args.config)

@@ -11,18 +11,17 @@ from ligero.reporting.figures import draw
 from ligero.reporting.figures.style import write_svg
 from ligero.reporting.results import Results
 from ligero.settings.jobs import reporting_job
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    job_arguments(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--figure", help="name of the figure, e.g. score_vs_macs")
     what.add_argument("--all", action="store_true", help="every figure of the study; --out is a folder")
     parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
     parser.add_argument("--out", type=Path, required=True, help="SVG file, or folder with --all")
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
     args = parser.parse_args()
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)

@@ -11,18 +11,17 @@ from ligero.reporting.results import Results
 from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import write_table
 from ligero.settings.jobs import reporting_job
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--table", required=True, choices=list(TABLES))
     parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
     parser.add_argument("--out-csv", type=Path, required=True)
     parser.add_argument("--out-md", type=Path, required=True)
     parser.add_argument("--out-tex", type=Path, required=True)
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
     args = parser.parse_args()
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)

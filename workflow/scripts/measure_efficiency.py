@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
@@ -11,16 +10,13 @@ from ligero.common.files import write_json
 from ligero.efficiency.systems import open_vocabularies, vocabulary_sizes
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.layout import Layout
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
-    parser.add_argument("--out", type=Path, required=True, help="efficiency.json to write")
-    parser.add_argument("--results", type=Path, help="folder whose encoders are read; the study's by default")
+    measuring_arguments(parser)
     parser.add_argument("--threads", type=int, help="threads of the forward passes; changes no count")
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
     return parser.parse_args()
 
 

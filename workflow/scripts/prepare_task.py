@@ -9,17 +9,16 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tasks.prepare import prepare_task
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument("--sources-dir", required=True, type=Path, help="folder of fetched sources")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--expect", help="digest of the task's settings, as planned")
     args = parser.parse_args()
 
     job = jobs.task_job(load_resolved(args.config), args.task)

@@ -9,16 +9,15 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.models.conversion import prepare_weights
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--model", required=True, help="id of the model")
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
     parser.add_argument("--hub-cache", type=Path, required=True, help="download cache")
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
     args = parser.parse_args()
     job = jobs.weights_job(load_resolved(args.config), args.model)
     check_digest(job, args.expect)

@@ -8,7 +8,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 INTERRUPTED = 75
 """Exit status after SIGTERM: temporary failure (EX_TEMPFAIL of sysexits.h); run again to continue."""
@@ -16,7 +16,7 @@ INTERRUPTED = 75
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--model", required=True, help="id of the model")
     parser.add_argument("--tokens", type=Path, required=True, help="token store")
     parser.add_argument("--tokenizer-dir", type=Path, required=True)
@@ -29,7 +29,6 @@ def main() -> int:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--expect", help="digest of the settings this job was planned with")
     parser.add_argument("--plan", action="store_true", help="estimate the cost on this device and stop")
     args = parser.parse_args()
     job = jobs.pretraining_job(load_resolved(args.config), args.model)

@@ -9,13 +9,13 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.settings.study import REGIMES
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the study's resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--regime", required=True, choices=REGIMES)
     parser.add_argument("--model", required=True, help="id of the model or student")
     parser.add_argument("--shard", type=int, required=True)
@@ -25,7 +25,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--predictions-dir", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned")
     args = parser.parse_args()
     job = jobs.scoring_job(load_resolved(args.config), args.regime, args.model, args.shard)
     check_digest(job, args.expect)

@@ -11,19 +11,18 @@ from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, type=Path, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument(
         "--selections", required=True, type=Path, nargs="+", help="R/selection/fine-tuning/*/TASK.json"
     )
     parser.add_argument("--published", type=Path, default=PUBLISHED, help="the thesis' table of teachers")
     parser.add_argument("--out", required=True, type=Path, help="R/teachers/TASK.json")
-    parser.add_argument("--expect", help="digest of the teacher's settings, as planned")
     args = parser.parse_args()
 
     study = load_resolved(args.config)

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tokenizers.training import train_tokenizer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="resolved configuration")
+    job_arguments(parser)
     parser.add_argument("--tokenizer", required=True, help="id of the vocabulary in the configuration")
     parser.add_argument("--corpus", type=Path, required=True, help="clean text to train on")
     parser.add_argument("--out", type=Path, required=True, help="folder of the vocabulary")
-    parser.add_argument("--expect", help="digest of the settings that the workflow planned with")
     args = parser.parse_args()
 
     settings = load_resolved(args.config).tokenizers[args.tokenizer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from ligero.common.errors import MismatchError
@@ -9,6 +10,33 @@ from ligero.common.files import read_json
 from ligero.settings.base import Settings
 from ligero.settings.jobs import digest
 from ligero.settings.study import Study
+
+
+def job_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every program that does a job of the configuration."""
+    parser.add_argument("--config", type=Path, required=True, help="the study's resolved configuration")
+    parser.add_argument("--expect", help="digest of the job's settings, as the workflow planned")
+
+
+def shard_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of programs that run a shard of trials, whatever their regime."""
+    job_arguments(parser)
+    parser.add_argument("--shard", type=int, required=True, help="number of the shard")
+    parser.add_argument("--weights", type=Path, required=True, help="model folder that training starts from")
+    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/VOCABULARY of the model")
+    parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="kept between runs: R/state/REGIME/MODEL"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="R/trials/REGIME/MODEL/shard-N.json")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def measuring_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of programs that measure every system of the study."""
+    job_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--results", type=Path, help="folder whose encoders are read; the study's by default")
 
 
 def load_resolved(path: Path | str) -> Study:
