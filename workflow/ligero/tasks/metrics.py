@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import string
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -179,11 +178,20 @@ _SPANISH_ARTICLES = re.compile(r"\b(un|una|unos|unas|el|la|los|las)\b")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-@cache
-def _all_punctuation() -> dict[int, None]:
-    """Every character of a Unicode category P*, and ASCII punctuation, mapped to nothing."""
-    unicode = (code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("P"))
-    return dict.fromkeys([*unicode, *map(ord, string.punctuation)])
+class _PunctuationOff(dict[int, int | None]):
+    """Table for str.translate: characters of a Unicode category P* and ASCII punctuation go, others stay.
+
+    Filled as characters are met: going through all of Unicode first would cost every program half a second.
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        character = chr(code)
+        off = character in string.punctuation or unicodedata.category(character).startswith("P")
+        self[code] = None if off else code
+        return self[code]
+
+
+_ALL_PUNCTUATION = _PunctuationOff()
 
 
 def normalize_squad(text: str) -> str:
@@ -194,7 +202,7 @@ def normalize_squad(text: str) -> str:
 
 def normalize_mlqa_es(text: str) -> str:
     """MLQA for Spanish: as SQuAD, but with all Unicode punctuation (¿ ¡ « » too) and the Spanish articles."""
-    plain = text.lower().translate(_all_punctuation())
+    plain = text.lower().translate(_ALL_PUNCTUATION)
     return " ".join(_SPANISH_ARTICLES.sub(" ", plain).split())
 
 
