@@ -106,7 +106,9 @@ def test_an_empty_split_and_repeated_ids_are_errors(tmp_path: Path, sixty: Path)
 
 def prepare(tmp_path: Path, wanted: Task, sources: dict[str, Path], name: str = "out") -> dict[str, Any]:
     job = TaskJob(
-        task_id="t", task=wanted, sources={source: Source(path=path.name) for source, path in sources.items()}
+        task_id="t",
+        task=wanted,
+        sources={source: Source(path=path.name, licence="CC0") for source, path in sources.items()},
     )
     folder = next(iter(sources.values())).parent
     return prepare_task(job, folder, tmp_path / name)
@@ -124,6 +126,7 @@ def test_prepare_writes_the_same_bits_twice_and_all_or_nothing(tmp_path: Path, s
         assert table.column_names == ["id", "group", "text", "second_text", "label"]
         assert set(table["label"].to_pylist()) <= {0, 1}
     assert set(info["sources"]) == {"a"} and len(info["sources"]["a"]) == 64
+    assert info["licences"] == {"a": "CC0"} and info["citations"] == {}
     sixty.write_text("broken\n")
     with pytest.raises(DataError):
         prepare(tmp_path, thirds(), {"a": sixty}, "never")

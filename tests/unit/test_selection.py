@@ -11,6 +11,7 @@ import pytest
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json, write_json
 from ligero.settings.jobs import SelectionJob, Trial
+from ligero.settings.sources import Source
 from ligero.training.selection import best_trial, select
 
 
@@ -67,8 +68,14 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
         tmp_path / "1.json", {"trials": [made[1], made[0], {**made[0], "trial": {"task": "u", "model": "m"}}]}
     )
     out = tmp_path / "models" / "t"
+    sources = {
+        "quejas": Source(path="q.csv", licence="CC BY 4.0"),
+        "otros": Source(path="o.csv", citation="A | B"),
+    }
     for _ in range(2):  # a second run finds the winner's weights still there
-        selection = select(work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", out)
+        selection = select(
+            work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", out, sources
+        )
     assert selection == read_json(tmp_path / "s.json")
     assert selection["id"] == work.trials[1].id
     assert [candidate["id"] for candidate in selection["candidates"]] == [trial.id for trial in work.trials]
@@ -78,6 +85,8 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
     assert "# Model on Task" in card
     assert "best of 3 trials" in card
     assert "`sí`" in card
+    assert "| quejas | CC BY 4.0 | not known |" in card
+    assert "| otros | not known | A \\| B |" in card
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -25,9 +25,11 @@ def main() -> None:
     parser.add_argument("--out-selection", type=Path, required=True)
     parser.add_argument("--out-model", type=Path, required=True)
     args = parser.parse_args()
-    job = jobs.selection_job(load_resolved(args.config), args.regime, args.model, args.task)
+    study = load_resolved(args.config)
+    job = jobs.selection_job(study, args.regime, args.model, args.task)
     check_digest(job, args.expect)
-    selection = select(job, args.shards, args.out_selection, args.out_model)
+    sources = jobs.task_job(study, args.task).sources
+    selection = select(job, args.shards, args.out_selection, args.out_model, sources)
     print(f"{args.model} on {args.task}: {selection['id']} of {len(job.trials)}, {selection['best']}")
 
 

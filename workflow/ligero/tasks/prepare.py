@@ -19,7 +19,8 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
     """Read a task, check it, and write `out/{train,validation,test}.parquet` and `out/info.json`, all or nothing.
 
     Returns:
-        What `info.json` holds: counts, labels, leaks, notes, sources (id -> sha256), digests (split -> 16 digits).
+        What `info.json` holds: counts, labels, leaks, notes, sources (id -> sha256), licences and citations
+        (id -> text, where the configuration knows one), digests (split -> 16 digits).
 
     Raises:
         DataError: a source that was not fetched, malformed input, or an empty split.
@@ -45,6 +46,8 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
         "leaks": leaked,
         "notes": [note for split in splits.values() for note in split.notes] + _leak_notes(leaked),
         "sources": {source: sha256_file(path_of(source)) for source in job.sources},
+        "licences": {name: source.licence for name, source in job.sources.items() if source.licence},
+        "citations": {name: source.citation for name, source in job.sources.items() if source.citation},
         "digests": {name: digest_examples(split.examples) for name, split in splits.items()},
     }
     with atomic_directory(out) as staging:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ligero.settings.jobs import SelectionJob
+from ligero.settings.sources import Source
 
 PIPELINES = {
     "accuracy": "text-classification",
@@ -29,7 +30,11 @@ USES = {
 
 
 def model_card(
-    job: SelectionJob, results: Sequence[dict[str, Any]], best: dict[str, Any], folder: Path
+    job: SelectionJob,
+    results: Sequence[dict[str, Any]],
+    best: dict[str, Any],
+    folder: Path,
+    sources: Mapping[str, Source] | None = None,
 ) -> str:
     """Markdown with the front matter of the hub.
 
@@ -37,6 +42,7 @@ def model_card(
         results: all trials of the grid.
         best: the chosen one.
         folder: the model's files, for its size and label names.
+        sources: the task's files by their ids, for their licences and citations.
     """
     pipeline = PIPELINES[job.metric]
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
@@ -45,7 +51,6 @@ def model_card(
     trial, point = best["trial"], best["best"]
     lines = [
         "---",
-        "language: es",
         "library_name: transformers",
         f"pipeline_tag: {pipeline}",
         f"tags: [ligero, {job.regime}, {config.get('model_type', 'transformer')}]",
@@ -56,10 +61,10 @@ def model_card(
         "",
         "## Data",
         "",
-        f"Task `{job.task_id}` ({job.task_name}), Spanish. Trained on its training split, chosen on its validation split; the "
-        "test split was not seen. Files, checksums and licences of the data are recorded in the study's `tasks/"
-        f"{job.task_id}/info.json` and its configuration.",
+        f"Task `{job.task_id}` ({job.task_name}). Trained on its training split, chosen on its validation split; the "
+        f"test split was not seen. The study's `tasks/{job.task_id}/info.json` has the files' checksums.",
         "",
+        *_data_table(sources or {}),
         "## Recipe",
         "",
         f"System `{job.model_id}`; best of {len(results)} trials by validation {job.selection_metric}.",
@@ -90,8 +95,24 @@ def model_card(
         "",
         "The weights derive from the data above and from the corpus (or the published checkpoint) that the encoder was "
         "pretrained on; their licences apply. Measured on this task's validation split only: other domains, other "
-        "varieties of Spanish and inputs longer than those of training may give much worse results, and biases of the "
-        "data are not corrected.",
+        "varieties of the language and inputs longer than those of training may give much worse results, and biases of "
+        "the data are not corrected.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _data_table(sources: Mapping[str, Source]) -> list[str]:
+    """One row a file of the task; what the configuration does not know is said to be unknown."""
+    if not sources:
+        return []
+    rows = [
+        f"| {name} | {_cell(source.licence) or 'not known'} | {_cell(source.citation) or 'not known'} |"
+        for name, source in sources.items()
+    ]
+    return ["| file | licence | citation |", "|---|---|---|", *rows, ""]
+
+
+def _cell(text: str) -> str:
+    """A text that cannot break its table."""
+    return " ".join(text.split()).replace("|", "\\|")

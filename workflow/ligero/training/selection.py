@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.settings.jobs import SelectionJob
+from ligero.settings.sources import Source
 from ligero.training.identity import digest_weights
 from ligero.training.model_card import model_card
 
@@ -54,10 +55,19 @@ def best_trial(results: Sequence[dict[str, Any]], selection_metric: str) -> dict
     return min(results, key=lambda result: result["best"]["loss"])
 
 
-def select(job: SelectionJob, shards: Iterable[Path], out_selection: Path, out_model: Path) -> dict[str, Any]:
+def select(
+    job: SelectionJob,
+    shards: Iterable[Path],
+    out_selection: Path,
+    out_model: Path,
+    sources: Mapping[str, Source] | None = None,
+) -> dict[str, Any]:
     """Choose, put the model at `out_model`, write `out_selection`, then delete the other trials' weights.
 
     The chosen weights are hard links to the trial's, where the file system has them, and cost no disk twice.
+
+    Args:
+        sources: the task's files by their ids; only the model card names them.
 
     Raises:
         MismatchError: a trial is missing, or the best one's weights are gone.
@@ -75,7 +85,7 @@ def select(job: SelectionJob, shards: Iterable[Path], out_selection: Path, out_m
             link_or_copy(path, staging / path.name)
         digest = digest_weights(staging)
         (staging / "README.md").unlink(missing_ok=True)
-        (staging / "README.md").write_text(model_card(job, results, best, staging), encoding="utf-8")
+        (staging / "README.md").write_text(model_card(job, results, best, staging, sources), encoding="utf-8")
     selection = {
         "regime": job.regime,
         "model": job.model_id,
