@@ -128,11 +128,12 @@ def test_alpha_one_is_the_gold_loss(task_type: Any) -> None:
     assert objective(outputs, batch).item() == GoldObjective(task_type)(outputs, batch).item()
 
 
+@pytest.mark.parametrize("kind", ["kl", "ce", "mse"])
 @pytest.mark.parametrize("task_type", TYPES)
-def test_padding_changes_no_loss_and_micro_batches_add_up(task_type: Any) -> None:
+def test_padding_changes_no_loss_and_micro_batches_add_up(task_type: Any, kind: Any) -> None:
     split, cached, _ = targets_of(task_type, 3, "first_subword", toy_model(task_type, seed=9), max_length=18)
     model = toy_model(task_type, seed=1).eval()
-    objective = DistillationObjective(task_type, cached, alpha=0.0, temperature=2.0, kind="kl")
+    objective = DistillationObjective(task_type, cached, alpha=0.0, temperature=2.0, kind=kind)
     whole = split.batch(np.arange(12), 0)
     parts = [split.batch(np.arange(start, start + 3), 0) for start in range(0, 12, 3)]
     losses = [objective(outputs_of(model, part), part).item() * objective.weight(part) for part in parts]

@@ -7,28 +7,58 @@ Deep?" (2014), for regression on raw logits. The combination and its reductions 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-Kind = Literal["kl", "ce", "mse"]
+
+def kl_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 * KL(teacher || student) of softmax(logits / T), summed over classes, mean over distributions (`batchmean`)."""
+    return _soft_target_loss(student, teacher, temperature, less_entropy=True)
+
+
+def ce_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 * cross entropy of the student against the teacher's soft targets, mean over distributions.
+
+    It differs from `kl_loss` by the teacher's entropy, a constant: same gradients, another value.
+    """
+    return _soft_target_loss(student, teacher, temperature, less_entropy=False)
+
+
+def mse_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Mean square of the difference of raw logits over all finite entries; the temperature is ignored."""
+    shared = torch.isfinite(teacher) & torch.isfinite(student)
+    difference = torch.where(shared, student, 0.0) - torch.where(shared, teacher, 0.0)
+    return difference.square().sum() / shared.sum().clamp(min=1)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {"kl": kl_loss, "ce": ce_loss, "mse": mse_loss}
+"""The setting `distillation.loss` to its function of logits [N, C], [N, C] and temperature; a test compares the names."""
+
+
+def _soft_target_loss(student: Tensor, teacher: Tensor, temperature: float, *, less_entropy: bool) -> Tensor:
+    student_log = torch.log_softmax(student / temperature, dim=-1)
+    teacher_log = torch.log_softmax(teacher / temperature, dim=-1)
+    target = teacher_log.exp()
+    # A class of probability 0 adds nothing (0 * log 0 = 0); without this -inf * 0 would make the sum, or its gradient, NaN.
+    present = target > 0
+    student_log = torch.where(present, student_log, 0.0)
+    if less_entropy:
+        per_class = target * (torch.where(present, teacher_log, 0.0) - student_log)
+    else:
+        per_class = -target * student_log
+    return per_class.sum() / student.shape[0] * temperature**2
 
 
 def distillation_loss(
     student_logits: Tensor,
     teacher_logits: Tensor,
-    kind: Kind,
+    kind: str,
     temperature: float = 1.0,
     mask: Tensor | None = None,
 ) -> Tensor:
     """The loss that draws the student's distributions towards the teacher's, as a scalar.
-
-    - `kl`: T^2 * KL(teacher || student) of the distributions softmax(logits / T), summed over classes, divided by the number of
-      distributions (torch's reduction `batchmean`).
-    - `ce`: T^2 * cross entropy of the student against the teacher's soft targets, mean over distributions. It differs from `kl`
-      by the teacher's entropy, a constant: same gradients, another value.
-    - `mse`: mean square of the difference of raw logits over all entries; the temperature is ignored.
 
     A teacher logit of -inf marks a class without a counterpart on the teacher's side: its target probability is 0 and the rest of
     the teacher's mass is renormalised over the others. A student logit of -inf takes a class (padding) out of the student's
@@ -37,37 +67,27 @@ def distillation_loss(
     Args:
         student_logits: [..., C].
         teacher_logits: [..., C], same shape; carries no gradient.
+        kind: one of LOSSES.
         mask: bool [...]; distributions where it is False (padding, ignored positions) take no part, neither in the sum nor in
             the count. With none left the loss is 0 (and still has a gradient, of zeros).
+
+    Raises:
+        ValueError: shapes that differ, or an unknown kind.
     """
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(
             f"student and teacher logits differ in shape: {tuple(student_logits.shape)} and "
             f"{tuple(teacher_logits.shape)}"
         )
+    if kind not in LOSSES:
+        raise ValueError(f"unknown distillation loss {kind!r}: expected one of {', '.join(LOSSES)}")
     student, teacher = student_logits.float(), teacher_logits.detach().float()
     if mask is not None:
         student, teacher = student[mask], teacher[mask]
     student, teacher = student.reshape(-1, student.shape[-1]), teacher.reshape(-1, teacher.shape[-1])
     if student.shape[0] == 0:
         return student_logits.sum() * 0.0
-    if kind == "mse":
-        shared = torch.isfinite(teacher) & torch.isfinite(student)
-        difference = torch.where(shared, student, 0.0) - torch.where(shared, teacher, 0.0)
-        return difference.square().sum() / shared.sum().clamp(min=1)
-    student_log = torch.log_softmax(student / temperature, dim=-1)
-    teacher_log = torch.log_softmax(teacher / temperature, dim=-1)
-    target = teacher_log.exp()
-    # A class of probability 0 adds nothing (0 * log 0 = 0); without this -inf * 0 would make the sum, or its gradient, NaN.
-    present = target > 0
-    student_log = torch.where(present, student_log, 0.0)
-    if kind == "kl":
-        per_class = target * (torch.where(present, teacher_log, 0.0) - student_log)
-    elif kind == "ce":
-        per_class = -target * student_log
-    else:
-        raise ValueError(f"unknown distillation loss {kind!r}: expected 'kl', 'ce' or 'mse'")
-    return per_class.sum() / student.shape[0] * temperature**2
+    return LOSSES[kind](student, teacher, temperature)
 
 
 def combined_loss(gold: Tensor | None, distilled: Tensor | None, alpha: float) -> Tensor:
