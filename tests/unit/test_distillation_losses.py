@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from ligero.distillation.losses import combined_loss, distillation_loss
+from ligero.distillation import study
+from ligero.distillation.losses import LOSSES, combined_loss, distillation_loss
 
 STUDENT = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 1.0]])
 TEACHER = torch.tensor([[2.0, 1.0, 0.0], [0.5, 0.5, 0.5]])
@@ -110,3 +111,7 @@ def test_alpha_weighs_gold_against_distilled() -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         distillation_loss(STUDENT, TEACHER[:, :2], "kl")
+
+
+def test_the_setting_names_the_losses_there_are() -> None:
+    assert tuple(LOSSES) == study.LOSSES

@@ -27,13 +27,21 @@ def ce_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 def mse_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Mean square of the difference of raw logits over all finite entries; the temperature is ignored."""
+    """Mean square of the difference of raw logits, over a distribution's finite entries first and then over distributions, so
+    that long windows weigh like short ones and micro batches add up; the temperature is ignored."""
     shared = torch.isfinite(teacher) & torch.isfinite(student)
     difference = torch.where(shared, student, 0.0) - torch.where(shared, teacher, 0.0)
-    return difference.square().sum() / shared.sum().clamp(min=1)
+    return (difference.square().sum(-1) / shared.sum(-1).clamp(min=1)).mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {"kl": kl_loss, "ce": ce_loss, "mse": mse_loss}
+Kind = str
+"""One of LOSSES."""
+
+LOSSES: dict[Kind, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "kl": kl_loss,
+    "ce": ce_loss,
+    "mse": mse_loss,
+}
 """The setting `distillation.loss` to its function of logits [N, C], [N, C] and temperature; a test compares the names."""
 
 
@@ -54,7 +62,7 @@ def _soft_target_loss(student: Tensor, teacher: Tensor, temperature: float, *, l
 def distillation_loss(
     student_logits: Tensor,
     teacher_logits: Tensor,
-    kind: str,
+    kind: Kind,
     temperature: float = 1.0,
     mask: Tensor | None = None,
 ) -> Tensor:

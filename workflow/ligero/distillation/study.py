@@ -17,7 +17,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 from optuna.storages import JournalStorage
@@ -25,8 +25,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import MismatchError
+from ligero.settings.training import Distillation
 
-LOSSES = ("kl", "ce", "mse")
+LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
 TEMPERATURES = (1.0, 2.0, 5.0)
 ALPHA = (0.0, 1.0)
 RATE = (1e-5, 1e-4)
