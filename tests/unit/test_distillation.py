@@ -193,6 +193,28 @@ def test_windows_cut_inside_words_leave_the_loss_finite(
     loss = objective(outputs, batch)
     loss.backward()
     assert torch.isfinite(loss)
+    # Together with a teacher whose windows cover all: what the other did not see is nobody's target.
+    all_of_it = toy_split("question_answering", 2, 40, max_length=64)
+    wide = layout_of(all_of_it)
+    two = align(student, wide, "question_answering", False, mode)
+    both = averaged(
+        student,
+        [two, one],
+        [entry_logits(all_of_it, wide, predict(teacher, all_of_it)), logits],
+        [0.5, 0.5],
+        kind,
+    )
+    objective = DistillationObjective("question_answering", both, alpha=0.0, temperature=2.0, kind=kind)
+    assert torch.isfinite(objective(outputs_of(toy_model("question_answering", seed=1), batch), batch))
+
+
+def test_regression_on_several_teachers_answers_takes_the_mean_of_their_logits() -> None:
+    split = toy_split("question_answering", 2, 6)
+    layout = layout_of(split)
+    alignment = align(layout, layout, "question_answering", True)
+    logits = [np.random.default_rng(seed).normal(size=(layout.entries, 2)) for seed in (1, 2)]
+    targets = averaged(layout, [alignment] * 2, logits, [0.25, 0.75], "mse")
+    np.testing.assert_allclose(targets._logits, 0.25 * logits[0] + 0.75 * logits[1], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("task_type", TYPES)

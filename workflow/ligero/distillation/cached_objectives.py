@@ -140,7 +140,7 @@ def cached_objective(
         alignments.append(alignment)
     return DistillationObjective(
         task.type,
-        averaged(layout, alignments, [cache.logits for cache in caches], weights),
+        averaged(layout, alignments, [cache.logits for cache in caches], weights, settings["loss"]),
         alpha=settings["alpha"],
         temperature=settings["temperature"],
         kind=settings["loss"],
