@@ -10,10 +10,7 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.settings.tasks import Reader, Split, Task
 from ligero.tasks.examples import Example, QuestionExample, content_key
-from ligero.tasks.readers import GLOBAL_IDS, ReaderContext, read
-
-GROUPS: dict[Reader, str] = {"squad": "article", "xnli": "premise", "pawsx": "first sentence"}
-"""What a group is in each format; documents in the others."""
+from ligero.tasks.readers import READERS, ReaderContext, read
 
 
 @dataclass
@@ -51,7 +48,9 @@ def load_split(
     for source in split.sources:
         for example in read(task.reader, path_of(source), context):
             loaded.examples.append(example)
-            loaded.known_as.append(example.id if task.reader in GLOBAL_IDS else f"{source}/{example.id}")
+            loaded.known_as.append(
+                example.id if READERS[task.reader].has_global_ids else f"{source}/{example.id}"
+            )
     files = ", ".join(split.sources)
     loaded.notes += [f"{name}: {files}: {count:,} {what}" for what, count in sorted(context.notes.items())]
     _drop_ids(task, name, split, path_of, loaded)
@@ -98,7 +97,7 @@ def _take_share(reader: Reader, name: str, split: Split, loaded: LoadedSplit) ->
     of = len(loaded.examples)
     grouped = len({example.group for example in loaded.examples}) < of
     _keep(loaded, (low <= group_position(example.group) < high for example in loaded.examples))
-    unit = GROUPS.get(reader, "document") if grouped else "example"
+    unit = READERS[reader].group if grouped else "example"
     loaded.notes.append(
         f"{name}: {len(loaded.examples):,} of {of:,} examples, cut from {', '.join(split.sources)} by {unit} "
         f"(share {low:g} to {high:g}); not the published split"
@@ -113,7 +112,7 @@ def _take_limit(name: str, split: Split, loaded: LoadedSplit) -> None:
 
 def _make_ids_unique(task: Task, split: Split, path: Path, loaded: LoadedSplit) -> None:
     """Several files that are numbered anew get their source's id before theirs; published ids stay as they are."""
-    if len(split.sources) > 1 and task.reader not in GLOBAL_IDS:
+    if len(split.sources) > 1 and not READERS[task.reader].has_global_ids:
         loaded.examples = [
             replace(example, id=known)
             for example, known in zip(loaded.examples, loaded.known_as, strict=True)

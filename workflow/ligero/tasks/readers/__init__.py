@@ -2,12 +2,13 @@
 
 A reader is a function `(path, context) -> Iterator[Example]`. It is strict: whatever does not fit the format is a
 DataError with file and line, what was expected and how to mend it. To add a format, write such a function in a file
-of its own and name it in READERS (and in `ligero.settings.tasks.Reader`).
+of its own and name it in READERS, and in `Reader` and `TYPE_OF_READER` of `ligero.settings.tasks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ligero.settings.tasks import Reader
@@ -21,22 +22,31 @@ from ligero.tasks.readers.squad import read_squad
 from ligero.tasks.readers.table import read_table
 from ligero.tasks.readers.xnli import read_xnli
 
-READERS: dict[Reader, Callable[[Path, ReaderContext], Iterator[Example]]] = {
-    "mldoc": read_mldoc,
-    "pawsx": read_pawsx,
-    "xnli": read_xnli,
-    "conllu": read_conllu,
-    "conll2002": read_conll2002,
-    "squad": read_squad,
-    "table": read_table,
+
+@dataclass(frozen=True)
+class Format:
+    """What there is to know about a published format."""
+
+    read: Callable[[Path, ReaderContext], Iterator[Example]]
+    has_global_ids: bool = False
+    """Whether ids name the same thing in every file; the other formats number each file anew."""
+    group: str = "document"
+    """What examples are grouped by when a share of a file is taken."""
+
+
+READERS: dict[Reader, Format] = {
+    "mldoc": Format(read_mldoc, has_global_ids=True),
+    "pawsx": Format(read_pawsx, group="first sentence"),
+    "xnli": Format(read_xnli, group="premise"),
+    "conllu": Format(read_conllu, has_global_ids=True),
+    "conll2002": Format(read_conll2002),
+    "squad": Format(read_squad, has_global_ids=True, group="article"),
+    "table": Format(read_table),
 }
 
-GLOBAL_IDS: frozenset[Reader] = frozenset({"mldoc", "conllu", "squad"})
-"""Formats whose ids name the same thing in every file; the others number each file anew."""
-
-__all__ = ["GLOBAL_IDS", "READERS", "ReaderContext", "read"]
+__all__ = ["READERS", "Format", "ReaderContext", "read"]
 
 
 def read(reader: Reader, path: Path, context: ReaderContext) -> Iterator[Example]:
     """Read one file of a split."""
-    return READERS[reader](path, context)
+    return READERS[reader].read(path, context)
