@@ -33,7 +33,7 @@ rule measure_speed:
     conda:
         "../envs/benchmark.yaml"
     # Exclusive of the machine's cores, so that no other job disturbs the clock.
-    threads: workflow.cores or STUDY.hardware.training.threads
+    threads: workflow.resource_settings.cores or STUDY.hardware.training.threads
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),

@@ -3,8 +3,8 @@
 Labels: the weighted mean of the logits, which is the geometric mean of the teachers' distributions; a word that a teacher cut away
 is averaged over the others. Start and end: the weighted arithmetic mean of the distributions, each normalised over the tokens
 that the teacher shares with the student and that all teachers' windows cover; regression on logits (`mse`) has no use for the
-logarithm of a mean probability, so there the logits themselves are averaged. Averaging teachers: Hinton et al. (2015), section 1; You et al., "Learning from Multiple
-Teacher Networks" (KDD 2017), section 3.1.
+logarithm of a mean probability, so there the logits themselves are averaged. Averaging teachers: Hinton et al. (2015),
+section 1; You et al., "Learning from Multiple Teacher Networks" (KDD 2017), section 3.1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ligero.distillation.alignment import Alignment, Pairs, within_known
-from ligero.distillation.losses import Kind
 from ligero.distillation.targets import CachedTargets, Logits
 from ligero.distillation.token_layout import Flags, TokenLayout
 
@@ -24,7 +23,7 @@ def averaged(
     alignments: Sequence[Alignment],
     logits: Sequence[Logits],
     weights: Sequence[float],
-    kind: Kind = "kl",
+    kind: str = "kl",
 ) -> CachedTargets:
     """Targets of several teachers together; one teacher gives its own targets.
 
@@ -55,8 +54,8 @@ def averaged(
         for number, a in enumerate(alignments)
         for name, n in a.counts.items()
     }
-    pairs = [_present_pairs(student, present) for present in kept]
-    return CachedTargets(Alignment("several teachers", tuple(pairs), known, context, counts), joined)
+    present_pairs = tuple(_present_pairs(student, present) for present in kept)
+    return CachedTargets(Alignment("several teachers", present_pairs, known, context, counts), joined)
 
 
 def student_entries(student: TokenLayout, pairs: Pairs) -> np.ndarray:
