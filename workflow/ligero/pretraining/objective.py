@@ -6,27 +6,10 @@ one transformers computes over all tokens with the others ignored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ligero.models.architectures import encoder_of, model_inputs
-
-
-@dataclass
-class Losses:
-    """Sums over a (micro) batch; divide by the counts of the whole batch.
-
-    Attributes:
-        mlm, sop: summed cross entropies, scalars; `sop` is None without sentence order.
-        mlm_correct, sop_correct: right predictions, scalars.
-    """
-
-    mlm: Tensor
-    mlm_correct: Tensor
-    sop: Tensor | None
-    sop_correct: Tensor | None
 
 
 class PretrainingObjective(nn.Module):
@@ -46,9 +29,12 @@ class PretrainingObjective(nn.Module):
         swapped: Tensor,
         attention_mask: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
-        """Summed losses and right predictions of one micro batch; shapes as in PretrainingBatch.
+        """Sums over one micro batch, to be divided by the counts of the whole batch; shapes as in PretrainingBatch.
 
         Packed rows need no attention mask; padded ones (the benchmark's peer) bring theirs, [B, S].
+
+        Returns:
+            Scalars: cross entropy of the masked tokens, right ones; with sentence order also its cross entropy, right ones.
         """
         outputs = encoder_of(self.model)(
             **model_inputs(self.model.config, input_ids, attention_mask, token_type_ids)
@@ -78,8 +64,3 @@ class PretrainingObjective(nn.Module):
             return model.vocab_projector(model.vocab_layer_norm(hidden))  # type: ignore[operator]
         head = {"albert": "predictions", "bert": "cls", "roberta": "lm_head"}[kind]
         return getattr(model, head)(hidden)
-
-
-def losses_of(outputs: tuple[Tensor, ...]) -> Losses:
-    """The outputs of a PretrainingObjective by name."""
-    return Losses(*outputs) if len(outputs) == 4 else Losses(outputs[0], outputs[1], None, None)

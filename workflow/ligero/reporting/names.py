@@ -20,14 +20,6 @@ THESIS_STEMS = {
 }
 """A task's name in the thesis, without case and punctuation, to the beginning of its column names."""
 
-HEADLINE_METRIC = {
-    "accuracy": "accuracy",
-    "seqeval_f1": "f1",
-    "token_accuracy": "accuracy",
-    "squad_f1": "f1",
-}
-"""The setting `metric` of a task to the key of that metric in a score file."""
-
 TASK_TYPES: dict[TaskType, str] = {
     "sequence_classification": "Text Classification",
     "token_classification": "Sequence Tagging",

@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ligero.reporting.figures.labels import Label, place_labels
 from ligero.reporting.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
-from ligero.reporting.names import HEADLINE_METRIC
 from ligero.reporting.results import Results, Row
 from ligero.settings import jobs
 from ligero.settings.study import Study
+from ligero.tasks.metrics import HEADLINE
 
 FAMILIES = {
     "albert": ("ALBERT, fine-tuned", BLUE, "o"),
@@ -155,7 +155,7 @@ def _score_name(study: Study, task: str | None) -> str:
     if task is None:
         return f"score: mean of {len(study.tasks)} tasks, in percent"
     metric = study.tasks[task].metric
-    return f"{METRIC_NAMES[HEADLINE_METRIC[metric]]} on the test set, in percent"
+    return f"{METRIC_NAMES[HEADLINE[metric]]} on the test set, in percent"
 
 
 def _with_prefix(value: float) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from ligero.efficiency.arithmetic import short_count
 from ligero.reporting.frames import joined, printed, table
 from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks, stem
-from ligero.reporting.published import ERRATA, Key, corrected, printed_figures, recomputed_score
+from ligero.reporting.published import Key, corrected, errata, printed_figures, recomputed_score
 from ligero.reporting.results import Results
 from ligero.reporting.tables.cost import DEVICES
 from ligero.reporting.tables.summary import mean_score, summary_speedups
@@ -33,7 +33,8 @@ def comparison(results: Results) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for key, figures in printed_figures().items():
         for metric, published in figures.items():
-            right = ERRATA.get(key, {}).get(metric)
+            erratum = errata().get(key, {}).get(metric)
+            right = erratum.corrected if erratum else None
             recomputed = str(recomputed_score(corrected(key, figures))) if metric == "score" else None
             found = measured.get(key, {}).get(metric)
             rows.append(
@@ -96,8 +97,8 @@ def _notes(
     measured: Mapping[Key, Mapping[str, str | None]],
 ) -> Iterable[str | None]:
     study = results.study
-    if metric in ERRATA.get(key, {}):
-        yield "erratum: the printed row repeats ALBETO xxlarge"
+    if erratum := errata().get(key, {}).get(metric):
+        yield f"erratum: {erratum.reason}"
     if found is not None:
         yield NOT_COMPARABLE[study.scale]
     elif key not in measured:
