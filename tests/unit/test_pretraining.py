@@ -205,6 +205,20 @@ def test_rollbacks_run_out(folders: Folders, tmp_path: Path, monkeypatch: pytest
         train(folders, tmp_path, divergence={"on_divergence": "rollback", "maximum_rollbacks": 2})
 
 
+def test_a_run_that_stopped_on_divergence_goes_on_with_rollback(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _spoiled(monkeypatch, {4}, 2)
+    with pytest.raises(DivergenceError, match="on_divergence: rollback and start it again"):
+        train(folders, tmp_path)
+    assert train(folders, tmp_path, divergence={"on_divergence": "rollback"})
+    summary = json.loads((tmp_path / "log" / "summary.json").read_text())
+    assert [entry["to_step"] for entry in summary["rollbacks"]] == [3]
+    # The steps before the checkpoint were not repeated.
+    assert [line["step"] for line in lines(tmp_path) if line.get("event") == "start"] == [0]
+    assert prepared(folders).fingerprint == prepared(folders, divergence={"spike_factor": 2.0}).fingerprint
+
+
 def test_other_settings_start_anew(folders: Folders, tmp_path: Path) -> None:
     run_killed(folders, tmp_path, 10, signal.SIGKILL)
     assert train(folders, tmp_path, learning_rate="1e-3")

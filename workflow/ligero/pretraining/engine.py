@@ -27,7 +27,7 @@ from ligero.pretraining.metrics import MetricsFile
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.validation import validate
-from ligero.settings.training import Pretraining
+from ligero.settings.training import Divergence, Pretraining
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.optimizers import make_optimizer, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay
@@ -240,8 +240,8 @@ class Pretrainer:
             self.metrics.close()
             used = f" after {len(done.rollbacks)} rollbacks" if done.rollbacks else ""
             raise DivergenceError(
-                f"{message}{used}. Lower its learning_rate, lengthen warmup_steps, or set divergence.on_divergence: "
-                f"rollback. Checkpoints: {self.checkpoints.folder}"
+                f"{message}{used}. {_advice(settings)}, or start anew with a lower learning_rate or more warmup_steps. "
+                f"Checkpoints: {self.checkpoints.folder}"
             )
         rollbacks, scale = done.rollbacks, done.rate_scale * settings.learning_rate_scale
         # A second divergence before a new checkpoint means that the last one was already on its way out.
@@ -323,6 +323,19 @@ class Pretrainer:
         finally:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
+
+
+def _advice(settings: Divergence) -> str:
+    """How a run that diverged goes on from its checkpoints."""
+    if settings.on_divergence == "stop":
+        return (
+            "Set divergence.on_divergence: rollback and start it again to go on from the last checkpoint with a lower learning "
+            "rate"
+        )
+    return (
+        "Raise divergence.maximum_rollbacks or lower divergence.learning_rate_scale and start it again to go on from the last "
+        "checkpoint"
+    )
 
 
 def _copied(value: Any) -> Any:

@@ -23,6 +23,7 @@ from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
+from ligero.settings.training import Divergence
 
 # Settings that change how fast or how visibly a model is trained, not what it becomes (but for rounding): a run resumes
 # its checkpoints when they change.
@@ -34,6 +35,8 @@ _OPERATIONAL = {
     "log_every",
     "compile",
 }
+# What to do on divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
+_UNTROUBLED = Divergence().model_dump(mode="json")
 VALIDATION_ROWS = 256
 
 
@@ -46,7 +49,7 @@ class Prepared:
     source: BatchSource
     held_out: PretrainingBatch | None
     fingerprint: str
-    """Digest of all that determines the weights: settings, text, vocabulary."""
+    """Digest of all that determines the weights of a run that does not diverge: settings, text, vocabulary."""
 
 
 def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepared:
@@ -72,6 +75,8 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
     settings = job.model_dump(mode="json")
     for name in _OPERATIONAL:
         del settings["recipe"][name], settings["model"]["pretraining"][name]
+    for recipe_settings in (settings["recipe"], settings["model"]["pretraining"]):
+        recipe_settings["divergence"] = _UNTROUBLED
     return Prepared(
         job=job,
         model=build_for_pretraining(
