@@ -104,6 +104,10 @@ def test_score_tagging(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == pytest.approx(
         {"f1": 200 / 3, "precision": 100.0, "recall": 50.0, "accuracy": 200 / 3}
     )
+    pair = ("--predictions", tmp_path / "gold", "--against", tmp_path / "p")
+    against = json.loads(score("tagging", "--references", tmp_path / "gold", *pair).stdout)["against"]
+    assert against["f1"]["difference"] == pytest.approx(100 / 3)
+    assert set(against["accuracy"]) == {"difference", "low", "high", "p_value"}
 
 
 def test_predictions_of_other_words_are_refused_with_their_line(tmp_path: Path) -> None:

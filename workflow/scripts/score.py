@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import read_json
+from ligero.tasks.bootstrap import paired_bootstrap
 from ligero.tasks.columns import aligned_tags
-from ligero.tasks.metrics import mlqa_scores, seqeval_scores, squad_scores
+from ligero.tasks.metrics import Scored, score_answers, score_tagging
 from ligero.tasks.readers.squad import reference_answers
 
 
-def score_qa(references: Path, predictions: Path) -> dict[str, dict[str, float]]:
+def score_qa(references: Path, predictions: Path) -> Scored:
     wanted = reference_answers(references)
     given = read_json(predictions)
     if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
@@ -26,22 +28,43 @@ def score_qa(references: Path, predictions: Path) -> dict[str, dict[str, float]]
             f"{len(missing)} of {len(wanted)} questions have no prediction and count as wrong, the first is {missing[0]}",
             file=sys.stderr,
         )
-    return {"squad": squad_scores(wanted, given), "mlqa_es": mlqa_scores(wanted, given)}
+    return score_answers(wanted, given)
 
 
-def score_tagging(references: Path, predictions: Path) -> dict[str, float]:
-    scores = seqeval_scores(*aligned_tags(references, predictions))
-    return {name: scores[name] for name in ("f1", "precision", "recall", "accuracy")}
+def score_tags(references: Path, predictions: Path) -> Scored:
+    return score_tagging(*aligned_tags(references, predictions))
+
+
+def printed_qa(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Figures by the script whose rules they follow."""
+    names = ("exact_match", "f1")
+    return {
+        "squad": {name: metrics[name] for name in names},
+        "mlqa_es": {name: metrics[f"mlqa_{name}"] for name in names},
+    }
+
+
+def printed_tags(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: metrics[name] for name in ("f1", "precision", "recall", "accuracy")}
+
+
+def paired_tests(scored: Scored, other: Scored) -> dict[str, dict[str, float]]:
+    """For each metric: first system minus second, its 95 % interval and p-value, over the same resampled examples."""
+    return {
+        name: asdict(paired_bootstrap(other.units, scored.units, statistic))
+        for name, statistic in scored.statistics.items()
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind, score, references, predictions in (
-        ("qa", score_qa, "SQuAD v1.1 JSON", "JSON object: question id to answer text"),
+    for kind, score, shape, references, predictions in (
+        ("qa", score_qa, printed_qa, "SQuAD v1.1 JSON", "JSON object: question id to answer text"),
         (
             "tagging",
-            score_tagging,
+            score_tags,
+            printed_tags,
             "CoNLL columns, tag last (or CoNLL-U)",
             "CoNLL columns, predicted tag last",
         ),
@@ -49,9 +72,14 @@ def main() -> None:
         sub = kinds.add_parser(kind)
         sub.add_argument("--references", required=True, type=Path, help=references)
         sub.add_argument("--predictions", required=True, type=Path, help=predictions)
-        sub.set_defaults(score=score)
+        sub.add_argument("--against", type=Path, help="another system's predictions, for a paired test")
+        sub.set_defaults(score=score, shape=shape)
     args = parser.parse_args()
-    print(json.dumps(args.score(args.references, args.predictions), indent=2))
+    scored: Scored = args.score(args.references, args.predictions)
+    figures = args.shape(scored.metrics)
+    if args.against:
+        figures["against"] = paired_tests(scored, args.score(args.references, args.against))
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
