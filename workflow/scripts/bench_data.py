@@ -22,13 +22,18 @@ from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.tokenizers.encoder import Encoder
 from ligero.tokenizers.training import train_tokenizer
 
+MIRROR = Path("../shared/data/raw")
 KINDS = ("sentencepiece_unigram", "wordpiece", "byte_level_bpe")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--texts", type=Path, nargs="+", required=True, help="raw text files, plain or compressed"
+        "--texts",
+        type=Path,
+        nargs="+",
+        default=sorted(MIRROR.glob("*.txt.xz")),
+        help=f"raw text files, plain or compressed (default: {MIRROR}/*.txt.xz)",
     )
     parser.add_argument("--out", type=Path, default=Path("results/bench/data.csv"))
     parser.add_argument("--megabytes", type=float, default=30, help="text for cleaning and encoding")
@@ -38,6 +43,8 @@ def main() -> None:
     parser.add_argument("--memory-megabytes", type=int, nargs=2, default=(50, 500))
     args = parser.parse_args()
 
+    if not args.texts:
+        raise DataError(MIRROR, None, "no raw texts here.", "Give some with --texts.")
     if missing := [path for path in args.texts if not path.exists()]:
         raise DataError(missing[0], None, "no such file.", "Give raw texts with --texts.")
     blocks = benchmark.take_blocks(args.texts, args.megabytes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -107,7 +108,7 @@ class Study(Settings):
 
         def missing(path: str, kind: str, wanted: str, known: Iterable[str]) -> Iterable[str]:
             if wanted not in (names := list(known)):
-                yield f"{path}: no {kind} '{wanted}' (known: {', '.join(names) or 'none'})"
+                yield f"{path}: no {kind} '{wanted}' ({_hint(wanted, names)})"
 
         if self.corpus:
             for number, part in enumerate(self.corpus.parts):
@@ -183,3 +184,11 @@ class Study(Settings):
                     f"distillation.students.{student_id}.num_hidden_layers: {layers} is more than the "
                     f"{initial.architecture.num_hidden_layers} of '{student.initial}'"
                 )
+
+
+def _hint(wanted: str, names: Sequence[str]) -> str:
+    """What may have been meant: a registry of seventy sources is too long to print."""
+    if len(names) <= 10:
+        return f"known: {', '.join(names) or 'none'}"
+    nearest = get_close_matches(wanted, names, n=3, cutoff=0.4)
+    return f"nearest of {len(names)}: {', '.join(nearest)}" if nearest else f"none of {len(names)} is near"
