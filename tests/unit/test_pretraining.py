@@ -233,7 +233,7 @@ def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch)
     assert "tokens/s" in text and "% of" in text and "minutes" in text
 
 
-def _process(rank: int, world: int, port: int, folders: Folders, place: Path) -> None:
+def _process(rank: int, world: int, port: int, folders: Folders, place: Path, values: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     os.environ |= {
         "RANK": str(rank),
@@ -242,7 +242,7 @@ def _process(rank: int, world: int, port: int, folders: Folders, place: Path) ->
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
-    run = prepared(folders, batch_size=12, micro_batch_size=2, whole_word=True)
+    run = prepared(folders, batch_size=12, micro_batch_size=2, whole_word=True, **values)
     placement = Placement.from_environment("cpu")
     pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
     torch.distributed.destroy_process_group()
@@ -251,12 +251,29 @@ def _process(rank: int, world: int, port: int, folders: Folders, place: Path) ->
 @pytest.mark.parametrize("world", [2, 3])
 def test_several_processes_equal_one(folders: Folders, tmp_path: Path, world: int) -> None:
     assert train(folders, tmp_path / "one", batch_size=12, micro_batch_size=2, whole_word=True)
+    _train_together(folders, tmp_path / "many", world)
+    _close(tmp_path / "one", tmp_path / "many")
+
+
+def test_several_processes_roll_back_together(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"divergence": {"on_divergence": "rollback", "learning_rate_scale": 0.5}}
+    _spoiled(monkeypatch, {4}, 2)  # each process forks with both spoiled steps before it
+    _train_together(folders, tmp_path / "many", 2, **values)
+    assert train(folders, tmp_path / "one", batch_size=12, micro_batch_size=2, whole_word=True, **values)
+    summary = json.loads((tmp_path / "many" / "log" / "summary.json").read_text())
+    assert [entry["to_step"] for entry in summary["rollbacks"]] == [3, 0]
+    _close(tmp_path / "one", tmp_path / "many")
+
+
+def _train_together(folders: Folders, place: Path, world: int, **values: Any) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("fork")
     processes = [
-        context.Process(target=_process, args=(rank, world, port, folders, tmp_path / "many"))
+        context.Process(target=_process, args=(rank, world, port, folders, place, values))
         for rank in range(world)
     ]
     for process in processes:
@@ -264,10 +281,13 @@ def test_several_processes_equal_one(folders: Folders, tmp_path: Path, world: in
     for process in processes:
         process.join(120)
     assert [process.exitcode for process in processes] == [0] * world
-    one, many = read_weights(tmp_path / "one" / "out"), read_weights(tmp_path / "many" / "out")
-    for name, weight in one.items():
-        torch.testing.assert_close(many[name], weight, rtol=1e-3, atol=1e-5)
-    for ours, theirs in zip(lines(tmp_path / "one"), lines(tmp_path / "many"), strict=True):
+
+
+def _close(one: Path, many: Path) -> None:
+    weights = read_weights(many / "out")
+    for name, weight in read_weights(one / "out").items():
+        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-5)
+    for ours, theirs in zip(lines(one), lines(many), strict=True):
         assert ours.get("loss", 0) == pytest.approx(theirs.get("loss", 0), rel=1e-4)
 
 

@@ -71,6 +71,14 @@ class Placement:
             return flag
         return bool(self.summed(torch.tensor(float(flag), device=self.device)).item() > 0)
 
+    def from_first(self, number: int) -> int:
+        """The first process's number, in every process."""
+        return (
+            number
+            if self.world == 1
+            else int(self.summed(torch.tensor(number * self.is_first, device=self.device)).item())
+        )
+
     def barrier(self) -> None:
         if self.world > 1:
             torch.distributed.barrier()

@@ -28,7 +28,7 @@ from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.validation import validate
 from ligero.settings.training import Divergence, Pretraining
-from ligero.training.checkpoints import Checkpoints
+from ligero.training.checkpoints import CheckpointError, Checkpoints
 from ligero.training.optimizers import make_optimizer, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay
 
@@ -221,7 +221,7 @@ class Pretrainer:
 
     def _resume(self) -> None:
         """Continue from the latest intact checkpoint, or start."""
-        found = self.checkpoints.load_latest()
+        found = self._agreed(None)
         if found is None:
             self.metrics.rewind(0)
             self.metrics.write(
@@ -230,6 +230,28 @@ class Pretrainer:
             return
         self._restore(found[1])
         self.metrics.rewind(found[1]["metrics_position"])
+
+    def _agreed(self, passed_over: int | None) -> tuple[int, dict[str, Any]] | None:
+        """The latest intact checkpoint, the same in all processes: the first one chooses.
+
+        Args:
+            passed_over: where the latest is of this step, an earlier one is taken.
+
+        Raises:
+            CheckpointError: a process cannot read what the first one chose.
+        """
+        found = self.checkpoints.load_latest() if self.placement.is_first else None
+        if found is not None and found[0] == passed_over:
+            found = self.checkpoints.load_latest(before=passed_over)
+        step = self.placement.from_first(found[0] if found else -1)
+        if not self.placement.is_first and step >= 0:
+            found = self.checkpoints.load_latest(before=step + 1)
+        if step >= 0 and (found is None or found[0] != step):
+            raise CheckpointError(
+                f"{self.checkpoints.folder}: process {self.placement.rank} cannot read the checkpoint of step {step} that the first "
+                "process reads; the state folder must lie on a file system that all processes share"
+            )
+        return found
 
     def _diverged(self, step: int, problem: str) -> None:
         """Stop, or go back to an earlier checkpoint with a lower rate, as the authors did for large and xlarge."""
@@ -246,9 +268,7 @@ class Pretrainer:
         rollbacks, scale = done.rollbacks, done.rate_scale * settings.learning_rate_scale
         # A second divergence before a new checkpoint means that the last one was already on its way out.
         stuck = rollbacks[-1]["to_step"] if rollbacks else None
-        found = self.checkpoints.load_latest()
-        if found is not None and found[0] == stuck:
-            found = self.checkpoints.load_latest(before=stuck)
+        found = self._agreed(stuck)
         seconds, tokens = done.seconds, done.tokens
         target = found[0] if found else 0
         self._restore(found[1] if found else self._fresh())
@@ -257,6 +277,7 @@ class Pretrainer:
         self.done.rate_scale = scale
         self.done.seconds, self.done.tokens = seconds, tokens
         self.metrics.write(event="rollback", **rolled)
+        self.placement.barrier()  # nothing is removed while another process may still read it
         if self.placement.is_first:
             self.checkpoints.remove_after(target)
         self._save()
