@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401
-from ligero.common.errors import run_program
+from ligero.common.errors import DataError, run_program
 from ligero.common.files import write_json
 from ligero.corpus.reading import read_documents
 from ligero.tokenizers.encoder import Encoder
@@ -21,7 +21,10 @@ def main() -> None:
     args = parser.parse_args()
 
     lines = (line for document in read_documents(args.text) for line in document)
-    write_json(args.out, vocabulary_quality(Encoder.load(args.tokenizer_dir), lines))
+    quality = vocabulary_quality(Encoder.load(args.tokenizer_dir), lines)
+    if not quality["words"]:
+        raise DataError(args.text, None, "holds no words.", "Give clean text, one paragraph a line.")
+    write_json(args.out, quality)
 
 
 if __name__ == "__main__":
