@@ -73,14 +73,26 @@ def test_every_program_is_used_or_documented(project: Path) -> None:
     assert not [name for name in programs if name not in text and name not in by_make]
 
 
+def normalized(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def test_environments_carry_the_pins_of_the_lock_file(project: Path) -> None:
     locked = {}
     for line in (project / "requirements.lock").read_text(encoding="utf-8").splitlines():
         if match := re.fullmatch(r"([A-Za-z0-9_.-]+)==(\S+)", line.strip()):
-            locked[match.group(1).lower()] = match.group(2)
+            locked[normalized(match.group(1))] = match.group(2)
     for path in (project / "envs").glob("*.yaml"):
         dependencies = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
         pins = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
         for pin in pins:
             name, version = pin.split("==")
-            assert locked[name.lower()] == version, f"{path.name}: {pin}, but the lock file has {locked[name.lower()]}"
+            locked_version = locked.get(normalized(name))
+            assert locked_version == version, f"{path.name}: {pin}, but the lock file has {locked_version}"
+
+
+def test_every_program_finds_the_library_by_itself(project: Path) -> None:
+    for path in (project / "workflow/scripts").glob("[!_]*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert 0 < text.find("import _library") < text.find("from ligero"), path.name
