@@ -46,7 +46,9 @@ def relation_loss(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) ->
         mask: bool [B, T], the tokens; padding neither relates nor is related to.
         heads: divides D_s and D_t.
     """
-    ours, theirs = (_log_relations(x.float(), mask, heads) for x in (student, teacher.detach()))
+    # Autocast would take the products back to low precision.
+    with torch.autocast(student.device.type, enabled=False):
+        ours, theirs = (_log_relations(x.float(), mask, heads) for x in (student, teacher.detach()))
     theirs, ours = (torch.where(mask[:, None, None, :], x, 0.0) for x in (theirs, ours))
     weights = torch.where(mask[:, None, None, :], theirs.exp(), 0.0)
     per_token = (weights * (theirs - ours)).sum(-1).mean(1)
