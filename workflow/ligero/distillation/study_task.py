@@ -72,7 +72,7 @@ class StudiedTask:
                 self.targets,
                 alpha=point.alpha,
                 temperature=point.temperature,
-                kind=point.loss,  # type: ignore[arg-type]
+                kind=point.loss,
             ),
             load_model=lambda: copy.deepcopy(self._start),
             save_model=_keep_nothing,
