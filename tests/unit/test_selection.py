@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ligero.common.errors import DataError, MismatchError
+from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.files import read_json, write_json
 from ligero.settings.jobs import SelectionJob, Trial
 from ligero.settings.sources import Source
@@ -57,6 +57,23 @@ def test_lowest_loss_or_highest_score_and_the_first_of_equals(tmp_path: Path) ->
     made = results(work, tmp_path, [(0.5, 90.0), (0.4, 80.0), (0.4, 95.0), (0.6, 95.0)])
     assert best_trial(made, "loss")["id"] == work.trials[1].id
     assert best_trial(made, "score")["id"] == work.trials[2].id
+
+
+def test_diverged_trials_are_not_chosen(tmp_path: Path) -> None:
+    work = job(["1e-5", "2e-5"])
+    made = results(work, tmp_path, [(None, None), (0.4, 80.0)])  # type: ignore[list-item]
+    for metric in ("loss", "score"):
+        assert best_trial(made, metric)["id"] == work.trials[1].id
+        with pytest.raises(LigeroError, match="m on t: the validation loss of no trial was ever finite"):
+            best_trial(made[:1], metric)
+
+
+def test_trials_of_other_data_are_not_compared(tmp_path: Path) -> None:
+    work = job(["1e-5", "2e-5"])
+    made = results(work, tmp_path / "state", [(0.5, 1.0), (0.4, 1.0)])
+    write_json(tmp_path / "0.json", {"trials": [{**made[0], "family": "a"}, {**made[1], "family": "b"}]})
+    with pytest.raises(MismatchError, match="cannot be compared"):
+        select(work, [tmp_path / "0.json"], tmp_path / "selection.json", tmp_path / "model")
 
 
 def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path) -> None:

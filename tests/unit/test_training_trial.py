@@ -16,7 +16,6 @@ import pytest
 import torch
 from torch import nn
 
-from ligero.common.errors import LigeroError
 from ligero.settings.jobs import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
@@ -212,7 +211,7 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     monkeypatch.setattr("ligero.training.trial.validation_loss", lambda *_: next(left))
 
 
-def test_patience_counts_evaluations_without_a_strictly_lower_loss(
+def test_patience_counts_epochs_without_a_strictly_lower_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _scripted(monkeypatch, [1.0, 0.9, 0.9, 0.95, 0.9, 0.1])
@@ -225,6 +224,15 @@ def test_patience_counts_evaluations_without_a_strictly_lower_loss(
     assert (result["stopped"], result["best"]["epoch"]) == ("epochs", 6)
     _scripted(monkeypatch, [1.0, 1.0])
     assert trial(tmp_path / "c", epochs=6, patience=0)["stopped"] == "patience"
+
+
+def test_patience_is_in_epochs_however_often_one_is_evaluated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _scripted(monkeypatch, [0.8, 1.0, 0.9, 0.9, 0.85, 0.7, 0.9, 0.9, 0.8, 0.8, 0.1, 0.1])
+    result = trial(tmp_path, epochs=6, patience=1, evaluations_per_epoch=2)
+    # The second epoch lowers nothing, the third does in its second half, the fourth and fifth do not.
+    assert (result["stopped"], len(result["curve"]), result["best"]["epoch"]) == ("patience", 10, 3)
 
 
 def test_the_best_weights_are_kept_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,10 +260,14 @@ def test_selection_by_score_takes_the_earliest_of_equals(
     assert trial(tmp_path, selection_metric="score")["best"]["epoch"] == 1
 
 
-def test_a_loss_that_is_never_finite_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_never_finite_is_recorded_without_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     _scripted(monkeypatch, [float("nan")] * 4)
-    with pytest.raises(LigeroError, match="never finite"):
-        trial(tmp_path)
+    result = trial(tmp_path)
+    assert result["best"] == {"epoch": None, "step": None, "loss": None, "score": None}
+    assert "never finite" in capsys.readouterr().err and not (tmp_path / "best").exists()
+    assert trial(tmp_path) == result
 
 
 def _runner(task_type: TaskType, micro: int | None, **options: Any) -> StepRunner:

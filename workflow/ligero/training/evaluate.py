@@ -42,12 +42,14 @@ def predict(
     precision: str = "fp32",
     device: torch.device | None = None,
     max_features: int | None = None,
+    halvings: list[dict[str, int]] | None = None,
 ) -> Predictions:
     """Run a model over a split in length-sorted batches, without gradients; the model's mode is restored afterwards.
 
     Args:
         precision: "fp32", "bf16" or "fp16" (autocast).
         max_features: features in a batch; None starts with 64 (fewer where they are long) and halves when memory runs out.
+        halvings: gets an entry, from and to, for each halving.
     """
     device = device or next(model.parameters()).device
     was_training = model.training
@@ -63,6 +65,8 @@ def predict(
             except RuntimeError as error:
                 if not is_out_of_memory(error) or limit == 1:
                     raise
+            if halvings is not None:
+                halvings.append({"from": limit, "to": limit // 2})
             limit, tokens = limit // 2, tokens // 2
             if device.type == "cuda":
                 torch.cuda.empty_cache()

@@ -27,7 +27,11 @@ def prune(task_dir: Path, grid: Sequence[Trial], family: str, selection_metric: 
     finished: list[dict[str, Any]] = []
     for trial in grid:
         path = task_dir / trial.id / "result.json"
-        if path.is_file() and (result := read_json(path)).get("family") == family:
+        if not path.is_file():
+            continue
+        result = read_json(path)
+        # A trial that diverged wrote no weights.
+        if result.get("family") == family and result["best"]["loss"] is not None:
             finished.append(result)
     if not finished:
         return

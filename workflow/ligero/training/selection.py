@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import MismatchError
+from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
@@ -23,7 +23,7 @@ def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[dict[str, Any
     """The results of the job's trials, in the grid's order.
 
     Raises:
-        MismatchError: a trial of the grid stands in no shard, or twice.
+        MismatchError: a trial of the grid stands in no shard, or twice, or trials differ in more than their point of the grid.
     """
     found: dict[str, dict[str, Any]] = {}
     for shard in shards:
@@ -41,15 +41,34 @@ def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[dict[str, Any
             f"selection of {job.model_id} on {job.task_id}: no result of {len(missing)} trials, the first is {missing[0]}. "
             "Its shard was made with another grid; run it again."
         )
-    return [found[trial.id] for trial in job.trials]
+    results = [found[trial.id] for trial in job.trials]
+    other = next((result for result in results if result.get("family") != results[0].get("family")), None)
+    if other is not None:
+        raise MismatchError(
+            f"selection of {job.model_id} on {job.task_id}: trials {results[0]['id']} and {other['id']} were made from other data, "
+            "weights, logits or settings and cannot be compared; run their shards again."
+        )
+    return results
 
 
 def best_trial(results: Sequence[dict[str, Any]], selection_metric: str) -> dict[str, Any]:
     """The result with the lowest validation loss, or the highest score; of equals the first in the grid's order.
 
+    Trials that diverged (their loss is None) cannot be chosen.
+
     Args:
         selection_metric: "loss" or "score".
+
+    Raises:
+        LigeroError: all trials diverged.
     """
+    diverged, results = results, [result for result in results if result["best"]["loss"] is not None]
+    if not results:
+        trial = diverged[0]["trial"]
+        raise LigeroError(
+            f"{trial['model']} on {trial['task']}: the validation loss of no trial was ever finite ({len(diverged)} trials, the "
+            f"first is {diverged[0]['id']}). Lower the grid's learning rates, or use precision fp32."
+        )
     if selection_metric == "score":
         return max(results, key=lambda result: result["best"]["score"])
     return min(results, key=lambda result: result["best"]["loss"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.common.progress import progress
 from ligero.settings.jobs import Trial
@@ -39,8 +39,8 @@ class TrialSpec:
         folder: the trial's own folder; holds `result.json` and `best/` when done, `checkpoints/` while running.
         determined_by: digest of everything that the result depends on; another one makes old state worthless.
         family: digest of what the trials of one task have in common; recorded, so that they can be compared safely.
-        patience: stop after more than this many evaluations in a row without a strictly lower validation loss;
-            None runs all epochs.
+        patience: stop after more than this many epochs in a row without a strictly lower validation loss (of an epoch with
+            several evaluations its lowest counts); None runs all epochs.
     """
 
     trial: Trial
@@ -68,8 +68,9 @@ class _Course:
     best: dict[str, Any] | None = None
     lowest_loss: float = math.inf
     without_lower_loss: int = 0
+    """Epochs in a row."""
     seconds: float = 0.0
-    halvings: list[dict[str, int]] = field(default_factory=list)
+    halvings: list[dict[str, Any]] = field(default_factory=list)
     micro_batch_size: int | None = None
 
 
@@ -98,7 +99,8 @@ def run_trial(
 
     Returns:
         The trial's record: trial, id, best {epoch, step, loss, score}, curve, seconds, device, micro_batch_size, halvings,
-        stopped ("epochs" or "patience"), determined_by, folder.
+        stopped ("epochs" or "patience"), determined_by, folder. Where no validation loss was finite, the entries of `best` are
+        None and no weights are written.
     """
     if (result := finished_result(spec.folder, spec.determined_by)) is not None:
         return result
@@ -152,8 +154,7 @@ class _Run:
         """All remaining epochs; returns why training stopped."""
         course, started, saved = self.course, time.perf_counter(), time.perf_counter()
         seconds_before = course.seconds
-        label = f"{self.trial.model} {self.trial.task} {self.trial.id}"
-        bar = progress(total=self.steps * self.trial.epochs, label=label, unit="step")
+        bar = progress(total=self.steps * self.trial.epochs, label=self._name(), unit="step")
         bar.update(self.steps * course.epoch)
         with bar:
             while course.epoch < self.trial.epochs:
@@ -172,15 +173,19 @@ class _Run:
 
     def _epoch(self, epoch: int, bar: Any) -> bool:
         """One epoch with its evaluations; True when patience ran out."""
+        course, lowest_before = self.course, self.course.lowest_loss
         evaluations = evaluation_steps(self.steps, self.options.evaluations_per_epoch)
         batches = epoch_batches(self.train_split.lengths, self.trial.batch_size, epoch, self.options)
         for number, rows in enumerate(batches, start=1):
             self._before_step()
             self.runner.step(self.train_split, rows, epoch * self.steps + number - 1)
             bar.update()
-            if number in evaluations and self._evaluate(epoch, number):
-                return True
-        return False
+            if number in evaluations:
+                self._evaluate(epoch, number)
+        lowered = course.lowest_loss < lowest_before
+        course.without_lower_loss = 0 if lowered else course.without_lower_loss + 1
+        patience = self.spec.patience
+        return patience is not None and course.without_lower_loss > patience
 
     def _before_step(self) -> None:
         """The step overwrites the best weights where the model holds them: copy them out."""
@@ -190,14 +195,21 @@ class _Run:
             }
             self.best_is_current = False
 
-    def _evaluate(self, epoch: int, number: int) -> bool:
+    def _evaluate(self, epoch: int, number: int) -> None:
+        halvings: list[dict[str, int]] = []
         predictions = predict(
-            self.model, self.validation.split, precision=self.options.precision, device=self.device
+            self.model,
+            self.validation.split,
+            precision=self.options.precision,
+            device=self.device,
+            halvings=halvings,
         )
+        step = epoch * self.steps + number
+        self.course.halvings += [{"step": step, "in": "evaluation", **halving} for halving in halvings]
         loss = validation_loss(predictions, self.validation.split)
         point = {
             "epoch": epoch + 1 if number == self.steps else round(epoch + number / self.steps, 4),
-            "step": epoch * self.steps + number,
+            "step": step,
             "train_loss": _finite(self.runner.take_mean_loss()),
             "validation_loss": _finite(loss),
             "score": self.validation.score(predictions) if math.isfinite(loss) else 0.0,
@@ -212,12 +224,7 @@ class _Run:
                 "score": point["score"],
             }
             self.best_is_current = True
-        if loss < course.lowest_loss:
-            course.lowest_loss, course.without_lower_loss = loss, 0
-        else:
-            course.without_lower_loss += 1
-        patience = self.spec.patience
-        return patience is not None and course.without_lower_loss > patience
+        course.lowest_loss = min(course.lowest_loss, loss) if math.isfinite(loss) else course.lowest_loss
 
     def _is_better(self, point: dict[str, Any]) -> bool:
         """Strictly better than the best so far, so that of equals the earlier one stays."""
@@ -231,23 +238,24 @@ class _Run:
         return bool(point["score"] > best["score"])
 
     def finish(self, stopped: str, save_model: Callable[[nn.Module, Path], None]) -> dict[str, Any]:
-        """Write the best model and describe the trial."""
+        """Write the best model, where there is one, and describe the trial."""
         course = self.course
-        if course.best is None:
-            raise LigeroError(
-                f"trial {self.trial.id} of {self.trial.model} on {self.trial.task}: the validation loss was never finite. "
-                "Lower its learning rate, or use precision fp32."
-            )
-        if not self.best_is_current:
-            assert self.best_weights is not None
-            self.model.load_state_dict(self.best_weights)
-        self.model.eval()
         best_folder = self.spec.folder / "best"
-        save_model(self.model, best_folder)
+        if course.best is None:
+            print(
+                f"{self._name()}: the validation loss was never finite; it cannot be selected",
+                file=sys.stderr,
+            )
+        else:
+            if not self.best_is_current:
+                assert self.best_weights is not None
+                self.model.load_state_dict(self.best_weights)
+            self.model.eval()
+            save_model(self.model, best_folder)
         return {
             "trial": self.trial.model_dump(mode="json"),
             "id": self.trial.id,
-            "best": course.best,
+            "best": course.best or dict.fromkeys(("epoch", "step", "loss", "score")),
             "curve": course.curve,
             "seconds": round(course.seconds, 3),
             "device": _device_name(self.device),
@@ -259,6 +267,9 @@ class _Run:
             "stopped": stopped,
             "folder": str(best_folder),
         }
+
+    def _name(self) -> str:
+        return f"{self.trial.model} {self.trial.task} {self.trial.id}"
 
     def _checkpoint(self) -> None:
         """Save everything that the next epoch depends on; batches and dropout depend on seed and step alone."""
