@@ -11,6 +11,7 @@ from ligero.common.errors import MismatchError
 from ligero.distillation.study import (
     LOSSES,
     TEMPERATURES,
+    DivergedTrialError,
     Point,
     best_per_loss,
     open_study,
@@ -71,6 +72,47 @@ def test_a_killed_study_finds_what_an_unharmed_one_finds(tmp_path: Path) -> None
             run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
     run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
     assert table_of(opened(tmp_path / "killed")) == table_of(whole)
+
+
+def test_workers_share_no_trial_and_only_dead_ones_are_taken_over(tmp_path: Path) -> None:
+    """A second worker starts while the first holds trial 0, and again after the first one died there."""
+    seen: list[tuple[str, int]] = []
+
+    def second(point: Point, folder: Path, report: Any) -> float:
+        seen.append(("second", int(folder.name.rpartition("-")[2])))
+        return 0.5
+
+    def first(point: Point, folder: Path, report: Any) -> float:
+        seen.append(("first", int(folder.name.rpartition("-")[2])))
+        run_study(opened(tmp_path), 1, second, tmp_path)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(opened(tmp_path), 1, first, tmp_path)
+    assert seen == [("first", 0), ("second", 1)]
+    run_study(opened(tmp_path), 2, second, tmp_path)
+    assert seen[2:] == [("second", 0)]
+
+
+def test_a_trial_killed_before_its_point_was_drawn_gets_the_same_point(tmp_path: Path) -> None:
+    whole, killed = opened(tmp_path / "whole"), opened(tmp_path / "killed")
+    run_study(whole, 3, Trainer(), tmp_path / "whole")
+    killed.ask()
+    run_study(killed, 3, Trainer(), tmp_path / "killed")
+    assert table_of(killed) == table_of(whole)
+
+
+def test_a_diverged_trial_fails_and_the_study_goes_on(tmp_path: Path) -> None:
+    def evaluate(point: Point, folder: Path, report: Any) -> float:
+        report(1, float("inf"))
+        if folder.name == "trial-00001":
+            raise DivergedTrialError("never finite")
+        return 0.5
+
+    study = opened(tmp_path)
+    run_study(study, 3, evaluate, tmp_path)
+    assert [row["state"] for row in table_of(study)] == ["complete", "fail", "complete"]
+    assert table_of(study)[1]["validation_loss"] is None and study_summary(study)["failed"] == 1
 
 
 def test_a_study_of_other_data_is_refused(tmp_path: Path) -> None:

@@ -69,12 +69,15 @@ class CachedObjectives:
         first = LogitCache.open(self._logits_dir / task_id)
         return with_relations(objective, first, task, train, self._settings)
 
-    def objective(self, task_id: str, task: Task, train: EncodedSplit) -> DistillationObjective:
-        """The part that the cached logits make."""
+    def objective(
+        self, task_id: str, task: Task, train: EncodedSplit, loss: str | None = None
+    ) -> DistillationObjective:
+        """The part that the cached logits make; `loss` stands in place of the settings'."""
+        settings = {**self._settings, "loss": loss or self._settings["loss"]}
         folders = teacher_folders(self._logits_dir / task_id)
         caches = [LogitCache.open(folder) for folder, _ in folders.values()]
         weights = [weight for _, weight in folders.values()]
-        return cached_objective(caches, task, train, self._settings, weights)
+        return cached_objective(caches, task, train, settings, weights)
 
 
 def with_relations(

@@ -3,17 +3,21 @@
 FACTS of the search space: rate U(1e-5, 1e-4), alpha U(0, 1), temperature in {1, 2, 5}, loss in {kl, ce, mse}. TPE: Bergstra et al.
 (NIPS 2011); Hyperband: Li et al. (JMLR 2018).
 
-The storage is an append-only journal file, so a kill at any moment loses nothing and several workers may share it. A trial
-whose worker died is continued under its own number, from its last checkpoint, and the sampler is seeded by how many trials there
-were before: one worker that was killed and started again finds what it would have found otherwise.
+The storage is an append-only journal file, so a kill at any moment loses nothing and several workers may share it. A worker
+holds a lock on its trial while it lives. A trial whose worker on this machine died is continued under its own number, from its last
+checkpoint, and the sampler is seeded by that number: one worker that was killed and started again finds what it would have found
+otherwise.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import math
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +28,15 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from ligero.common.errors import MismatchError
+from ligero.common.errors import LigeroError, MismatchError
 from ligero.settings.training import Distillation
 
 LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
 TEMPERATURES = (1.0, 2.0, 5.0)
 ALPHA = (0.0, 1.0)
 RATE = (1e-5, 1e-4)
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+"""A failed trial is one that diverged; a worker that is killed leaves its trial running."""
 _WORKER = "worker"
 
 
@@ -44,6 +49,10 @@ class Point:
     temperature: float
     learning_rate: str
     """As a string with six significant digits, as everywhere."""
+
+
+class DivergedTrialError(LigeroError):
+    """No validation loss of a trial was finite."""
 
 
 Report = Callable[[int, float], None]
@@ -97,32 +106,91 @@ def suggest(trial: optuna.Trial) -> Point:
 def run_study(
     study: optuna.Study, trials: int, evaluate: Callable[[Point, Path, Report], float], folder: Path
 ) -> None:
-    """Work on a study until it has this many finished trials (completed or pruned).
+    """Work on a study until it has this many finished trials (completed, pruned or diverged).
 
     Args:
-        evaluate: trains one point, keeps its state in the folder it is given, reports each epoch, and returns the lowest loss.
-        folder: of the trials' states; a trial's own is removed when it has ended.
+        evaluate: trains one point, keeps its state in the folder it is given, reports each epoch, and returns the lowest loss;
+            may raise DivergedTrialError.
+        folder: of the trials' states and locks, shared by all workers; a trial's own is removed when it has ended.
     """
     while sum(t.state in FINISHED for t in study.get_trials(deepcopy=False)) < trials:
-        trial = _orphan(study) or _next_trial(study)
-        trial.set_user_attr(_WORKER, _this_worker())
-        point = suggest(trial)
-        state = folder / f"trial-{trial.number:05d}"
+        trial, claim = _claimed_trial(study, folder)
+        with claim:
+            state = folder / f"trial-{trial.number:05d}"
+            try:
+                value = evaluate(suggest(trial), state, _reporter(trial))
+            except optuna.TrialPruned:
+                study.tell(trial, state=TrialState.PRUNED)
+            except DivergedTrialError as error:
+                print(f"trial {trial.number}: {error}", file=sys.stderr)
+                study.tell(trial, state=TrialState.FAIL)
+            else:
+                study.tell(trial, value)
+            shutil.rmtree(state, ignore_errors=True)
+            claim.path.unlink(missing_ok=True)
+
+
+class _Claim:
+    """An exclusive lock on a file, held until it is left or the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = path.open("a")
+
+    def try_take(self) -> bool:
         try:
-            value = evaluate(point, state, _reporter(trial))
-        except optuna.TrialPruned:
-            study.tell(trial, state=TrialState.PRUNED)
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._handle.close()
+            return False
+        return True
+
+    def take(self) -> _Claim:
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        return self
+
+    def __enter__(self) -> _Claim:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._handle.close()
+
+
+def _claimed_trial(study: optuna.Study, folder: Path) -> tuple[optuna.Trial, _Claim]:
+    """A trial whose worker died, or a new one, with its lock. One worker chooses at a time: a trial that no worker has signed yet
+    is one whose worker died, not one that is about to sign."""
+    with _Claim(folder / "choosing.lock").take():
+        for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            host = str(frozen.user_attrs.get(_WORKER, "")).rpartition(":")[0]
+            if host not in ("", socket.gethostname()):
+                continue
+            claim = _Claim(_claim_path(folder, frozen.number))
+            if not claim.try_take():
+                continue
+            if study.get_trials(deepcopy=False)[frozen.number].state != TrialState.RUNNING:
+                claim.path.unlink(missing_ok=True)
+                claim.__exit__()  # its worker ended it just now
+                continue
+            _seed_sampler(study, frozen.number)
+            trial = optuna.Trial(study, frozen._trial_id)
+            break
         else:
-            study.tell(trial, value)
-        shutil.rmtree(state, ignore_errors=True)
+            _seed_sampler(study, len(study.get_trials(deepcopy=False)))
+            trial = study.ask()
+            claim = _Claim(_claim_path(folder, trial.number)).take()
+        trial.set_user_attr(_WORKER, _this_worker())
+        return trial, claim
 
 
-def _next_trial(study: optuna.Study) -> optuna.Trial:
-    """Ask for a new trial, with a sampler that depends on the seed and on how many trials there are."""
-    number = len(study.get_trials(deepcopy=False))
+def _claim_path(folder: Path, number: int) -> Path:
+    return folder / f"claim-{number:05d}.lock"
+
+
+def _seed_sampler(study: optuna.Study, number: int) -> None:
+    """What is drawn for a trial depends on the study's seed, the trial's number and the trials before it."""
     seed = (int(study.user_attrs["seed"]) * 1_000_003 + number) % 2**32
     study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
-    return study.ask()
 
 
 def _reporter(trial: optuna.Trial) -> Report:
@@ -136,29 +204,8 @@ def _reporter(trial: optuna.Trial) -> Report:
     return report
 
 
-def _orphan(study: optuna.Study) -> optuna.Trial | None:
-    """A running trial whose worker on this machine has died."""
-    for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        host, _, process = str(frozen.user_attrs.get(_WORKER, "")).rpartition(":")
-        if (host == socket.gethostname() and not _is_alive(int(process))) or not host:
-            return optuna.Trial(study, frozen._trial_id)
-    return None
-
-
 def _this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return False  # a trial of ours that is still running was interrupted by an exception
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def table_of(study: optuna.Study) -> list[dict[str, Any]]:
@@ -199,7 +246,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
 def _last_value(trial: FrozenTrial) -> float | None:
     if trial.value is not None:
         return float(trial.value)
-    return min(trial.intermediate_values.values(), default=None)
+    return min((value for value in trial.intermediate_values.values() if math.isfinite(value)), default=None)
 
 
 def study_summary(study: optuna.Study) -> dict[str, Any]:
@@ -209,6 +256,7 @@ def study_summary(study: optuna.Study) -> dict[str, Any]:
         "study": study.study_name,
         "trials": len(rows),
         "pruned": sum(row["state"] == "pruned" for row in rows),
+        "failed": sum(row["state"] == "fail" for row in rows),
         "best_per_loss": best_per_loss(rows),
         "importances": json.loads(json.dumps(importances(study))),
     }

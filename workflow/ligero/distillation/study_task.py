@@ -8,10 +8,12 @@ from pathlib import Path
 
 import torch
 
+from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.distillation.objective import DistillationObjective
-from ligero.distillation.study import Point, Report
+from ligero.distillation.study import DivergedTrialError, Point, Report
+from ligero.distillation.targets import Targets
 from ligero.models.heads import load_for_task
 from ligero.settings.jobs import ShardJob, Trial
 from ligero.training.data import EncodedSplit
@@ -42,6 +44,11 @@ class StudiedTask:
     ) -> None:
         self.job, self.trial, self.task = job, trial, job.tasks[trial.task]
         encoded = encoded_dir / trial.task
+        relations = (job.distillation or {}).get("relations", "none")
+        if relations != "none":
+            raise ConfigurationError(
+                f"distillation.relations: {relations} is not part of the study's search; set it to none for the study"
+            )
         only = job.model_copy(update={"tasks": {trial.task: self.task}})
         objectives = CachedObjectives(only, logits_dir, encoded_dir)
         family = family_of(
@@ -50,13 +57,18 @@ class StudiedTask:
         self.identity = identity_of(trial, family)
         self.train = EncodedSplit.load(encoded / "train.parquet", self.task.type, job.options)
         self.validation = self._validation(encoded, examples_dir / trial.task)
-        self.targets = objectives.objective(trial.task, self.task, self.train).targets
+        self._objectives = objectives
+        self._targets: dict[str, Targets] = {}
         self._start = load_for_task(
             weights, self.task.type, self.task.labels, job.num_hidden_layers, job.options.seed
         )
 
     def evaluate(self, point: Point, folder: Path, report: Report) -> float:
-        """Train one point and return its lowest validation loss; no weights are kept."""
+        """Train one point and return its lowest validation loss, whatever picks the best epoch; no weights are kept.
+
+        Raises:
+            DivergedTrialError: no validation loss was finite.
+        """
         assert self.job.distillation is not None
         trial = self.trial.model_copy(update={"learning_rate": point.learning_rate})
         result = run_trial(
@@ -69,7 +81,7 @@ class StudiedTask:
             ),
             DistillationObjective(
                 self.task.type,
-                self.targets,
+                self._targets_for(point.loss),
                 alpha=point.alpha,
                 temperature=point.temperature,
                 kind=point.loss,
@@ -80,7 +92,20 @@ class StudiedTask:
             validation=self.validation,
             after_epoch=lambda epoch, entry: report(epoch, _or_infinite(entry["validation_loss"])),
         )
-        return float(result["best"]["loss"])
+        losses = [
+            entry["validation_loss"] for entry in result["curve"] if entry["validation_loss"] is not None
+        ]
+        if not losses:
+            raise DivergedTrialError(f"the validation loss was never finite ({point})")
+        return float(min(losses))
+
+    def _targets_for(self, loss: str) -> Targets:
+        """Several teachers are averaged in another way for regression than for the other losses."""
+        kind = "mse" if loss == "mse" else "kl"
+        if kind not in self._targets:
+            objective = self._objectives.objective(self.trial.task, self.task, self.train, loss=kind)
+            self._targets[kind] = objective.targets
+        return self._targets[kind]
 
     def _validation(self, encoded: Path, examples_dir: Path) -> Validation:
         split = EncodedSplit.load(encoded / "validation.parquet", self.task.type, self.job.options)
