@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ligero.common.errors import DataError
+from ligero.common.errors import ConfigurationError, DataError
 from ligero.settings.jobs import TaskJob
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Reader, Task
@@ -102,6 +102,15 @@ def test_an_empty_split_and_repeated_ids_are_errors(tmp_path: Path, sixty: Path)
     plain = task("pawsx", {name: {"sources": ["a"]} for name in ("train", "validation", "test")})
     with pytest.raises(DataError, match="id '1' occurs twice"):
         load_split(plain, "train", lambda _: sixty)
+
+
+def test_row_numbers_are_no_ids_to_leave_out(sixty: Path) -> None:
+    spec = {"sources": ["a"], "without_ids_of": ["a"]}
+    wanted = task("pawsx", {"train": spec, "validation": spec, "test": {"sources": ["a"]}})
+    with pytest.raises(
+        ConfigurationError, match=r"without_ids_of: reader 'pawsx' numbers .* conllu, mldoc, squad"
+    ):
+        load_split(wanted, "train", lambda _: sixty)
 
 
 def prepare(tmp_path: Path, wanted: Task, sources: dict[str, Path], name: str = "out") -> dict[str, Any]:

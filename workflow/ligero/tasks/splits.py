@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ligero.common.errors import DataError
+from ligero.common.errors import ConfigurationError, DataError
 from ligero.settings.tasks import Reader, Split, Task
 from ligero.tasks.examples import Example, QuestionExample, content_key
 from ligero.tasks.readers import READERS, ReaderContext, read
@@ -79,6 +79,11 @@ def _drop_ids(
 ) -> None:
     if not split.without_ids_of:
         return
+    if not READERS[task.reader].has_global_ids:
+        raise ConfigurationError(
+            f"splits.{name}.without_ids_of: reader '{task.reader}' numbers each file anew, so equal ids are not the same example. "
+            f"It works with {', '.join(sorted(r for r, found in READERS.items() if found.has_global_ids))}; leave it out."
+        )
     context = ReaderContext(task.labels, task.columns)
     forbidden = {
         example.id
