@@ -20,7 +20,7 @@ demo: setup
 	@echo; column -s, -t < results/summary.csv 2>/dev/null || cat results/summary.csv
 
 test: setup lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

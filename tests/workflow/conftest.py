@@ -21,7 +21,14 @@ def snakemake(project: Path, pocket_folder: Path) -> Snakemake:
     def run(
         *arguments: str, config: tuple[str, ...] = (), folder: Path | None = None, configfile: Path = POCKET
     ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--configfile"]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(project / "Snakefile"),
+            "--configfile",
+        ]
         command += [str(configfile), "--workflow-profile", str(project / "profiles" / "default")]
         command += ["--directory", str(folder or pocket_folder), "--cores", "2"]
         command += ["--config", *config] if config else []

@@ -70,12 +70,26 @@ def reference_page() -> str:
         "A key that stands in no table here is refused, with the nearest known key as a suggestion.",
     ]
     for title, model in SECTIONS:
-        parts += ["", f"## {title}", "", _first_paragraph(model), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        parts += [
+            "",
+            f"## {title}",
+            "",
+            _first_paragraph(model),
+            "",
+            "| key | type | default | meaning |",
+            "|---|---|---|---|",
+        ]
         parts += [
             f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_clean(field.description)} |"
             for name, field in model.model_fields.items()
         ]
-    parts += ["", "## Protocols", "", "`protocol` fills options that a study leaves out; options that it gives win.", ""]
+    parts += [
+        "",
+        "## Protocols",
+        "",
+        "`protocol` fills options that a study leaves out; options that it gives win.",
+        "",
+    ]
     parts += ["| stage | option | thesis | recommended |", "|---|---|---|---|"]
     for stage, options in PROTOCOLS["thesis"].items():
         other = PROTOCOLS["recommended"][stage]

@@ -149,6 +149,10 @@ class Study(Settings):
 
     def _clashes(self) -> Iterable[str]:
         """Combinations that cannot work."""
+        ids_of_paths: dict[str, str] = {}
+        for source_id, source in self.sources.items():
+            if (first := ids_of_paths.setdefault(source.path, source_id)) != source_id:
+                yield f"sources.{source_id}.path: source '{first}' has the same path {source.path}"
         for tokenizer_id in self.tokenizers:
             if tokenizer_id in self.models and self.models[tokenizer_id].weights != "pretrain":
                 yield f"tokenizers.{tokenizer_id}: a model with its own vocabulary has the same id; rename one"
