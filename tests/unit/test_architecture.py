@@ -34,7 +34,9 @@ def imported_packages(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module] if node.module != "ligero" else [f"ligero.{alias.name}" for alias in node.names]
+            names = (
+                [node.module] if node.module != "ligero" else [f"ligero.{alias.name}" for alias in node.names]
+            )
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         found |= {name.split(".")[1] for name in names if name.startswith("ligero.")}
@@ -59,14 +61,20 @@ def test_no_file_is_long(project: Path) -> None:
         str(path.relative_to(project)): lines
         for folder in ("workflow", "rules", "tests")
         for path in (project / folder).rglob("*")
-        if path.suffix in {".py", ".smk"} and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
+        if path.suffix in {".py", ".smk"}
+        and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 500
     }
     assert not long
 
 
 def test_every_program_is_used_or_documented(project: Path) -> None:
     """A program is called by a rule, by the Makefile or explained in the documentation."""
-    places = [*project.glob("rules/*.smk"), project / "Makefile", project / "README.md", *project.glob("docs/*.md")]
+    places = [
+        *project.glob("rules/*.smk"),
+        project / "Makefile",
+        project / "README.md",
+        *project.glob("docs/*.md"),
+    ]
     text = "\n".join(path.read_text(encoding="utf-8") for path in places)
     programs = [p.name for p in (project / "workflow/scripts").glob("*.py") if not p.name.startswith("_")]
     by_make = {"bench_data.py", "bench_pretraining.py", "bench_distillation.py"}

@@ -29,7 +29,9 @@ def test_own_configurations_are_valid(project: Path, name: str) -> None:
     assert study.tasks
 
 
-def test_unknown_key_names_its_path_and_the_nearest_known_key(default_config: dict[str, Any], project: Path) -> None:
+def test_unknown_key_names_its_path_and_the_nearest_known_key(
+    default_config: dict[str, Any], project: Path
+) -> None:
     default_config["models"]["albeto-tiny"]["tokeniser"] = "albeto"
     message = refusal(default_config, project)
     assert "models.albeto-tiny.tokeniser" in message
@@ -91,7 +93,9 @@ def test_published_grids_are_complete(project: Path) -> None:
     fine_tuning = [trial for model in study.models for trial in jobs.trials_of(study, "fine-tuning", model)]
     assert study.distillation
     distilling = [
-        trial for student in study.distillation.students for trial in jobs.trials_of(study, "distillation", student)
+        trial
+        for student in study.distillation.students
+        for trial in jobs.trials_of(study, "distillation", student)
     ]
     assert (len(fine_tuning), len(distilling)) == (11 * 8 * 36, 6 * 8 * 6)
     large_rates = {trial.learning_rate for trial in fine_tuning if trial.model == "albeto-xlarge"}
@@ -114,7 +118,10 @@ def test_names_change_no_job_but_the_tables(default_config: dict[str, Any], proj
 def test_a_recipe_changes_its_own_model_only(default_config: dict[str, Any], project: Path) -> None:
     before = load_study(default_config, project)
     recipe = default_config["models"]["albeto-tiny"]["pretraining"]
-    default_config["models"]["albeto-tiny"]["pretraining"] = {**recipe, "total_steps": recipe["total_steps"] + 1}
+    default_config["models"]["albeto-tiny"]["pretraining"] = {
+        **recipe,
+        "total_steps": recipe["total_steps"] + 1,
+    }
     after = load_study(default_config, project)
 
     def digest(study: Any, model: str) -> str:
@@ -145,7 +152,9 @@ def test_a_program_refuses_other_settings_than_planned(default_config: dict[str,
 
 
 def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
-    assert (project / "workflow/schemas/config.schema.json").read_text(encoding="utf-8") == json_schema(), "make schema"
+    assert (project / "workflow/schemas/config.schema.json").read_text(encoding="utf-8") == json_schema(), (
+        "make schema"
+    )
     assert (project / "docs/configuration.md").read_text(encoding="utf-8") == reference_page(), "make schema"
 
 
@@ -156,6 +165,9 @@ def test_parsing_the_workflow_loads_nothing_heavy(project: Path) -> None:
         "print([m for m in ('torch','transformers','datasets','pandas','pyarrow','numpy') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(project / "workflow")}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(project / "workflow")},
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.strip() == "[]", done.stderr
