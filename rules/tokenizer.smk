@@ -51,9 +51,10 @@ rule encode_corpus:
         corpus=folder("corpus/clean"),
         tokenizer=lambda wc: LAYOUT.encoder(wc.tokenizer),
         folder=folder("tokens/{tokenizer}"),
+        settings=tokenizer_digest,
     message:
         "Turning the corpus into token ids of the vocabulary {wildcards.tokenizer}"
     shell:
         "python $PROGRAMS/encode_corpus.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
         " --tokenizer-dir {params.tokenizer} --corpus-dir {params.corpus} --out {params.folder}"
-        " --threads {threads} &> {log}"
+        " --threads {threads} --expect {params.settings} &> {log}"
