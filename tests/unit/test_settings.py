@@ -102,6 +102,23 @@ def test_published_grids_are_complete(project: Path) -> None:
     assert large_rates == {"1e-6", "2e-6", "3e-6", "5e-6"}
 
 
+def test_one_task_may_be_selected_by_its_score(default_config: dict[str, Any], project: Path) -> None:
+    before = load_study(default_config, project)
+    default_config["fine_tuning"]["selection"] = {"mlqa": "score", "ner": "loss"}
+    after = load_study(default_config, project)
+    (shard,) = [jobs.shard_job(after, "fine-tuning", "albeto-tiny", 0)]
+    chosen = {task: shard.options_of(task).selection_metric for task in after.tasks}
+    assert {task for task, metric in chosen.items() if metric == "score"} == {"mlqa"}
+    for task, metric in chosen.items():
+        assert jobs.selection_job(after, "fine-tuning", "albeto-tiny", task).selection_metric == metric
+        assert jobs.selection_job(after, "distillation", "albeto-tiny", task).selection_metric == "loss"
+    assert jobs.digest(jobs.shard_job(before, "distillation", "albeto-tiny", 0)) == jobs.digest(
+        jobs.shard_job(after, "distillation", "albeto-tiny", 0)
+    )
+    default_config["fine_tuning"]["selection"] = {"mlqqa": "score"}
+    assert "fine_tuning.selection: no task 'mlqqa'" in refusal(default_config, project)
+
+
 def test_names_change_no_job_but_the_tables(default_config: dict[str, Any], project: Path) -> None:
     before = load_study(default_config, project)
     default_config["models"]["albeto-tiny"]["name"] = "Another name"

@@ -92,6 +92,13 @@ def test_the_published_study_is_configured_as_published(thesis: Study) -> None:
     assert trials == {"fine-tuning": 11 * 8 * 36, "distillation": 6 * 8 * 6}
     names = {(regime, jobs.system_name(thesis, regime, model)) for regime, model in jobs.systems(thesis)}
     assert names == set(printed_figures())
+    metrics = {
+        (regime, task): jobs.selection_metric_of(thesis, regime, task)
+        for regime in ("fine-tuning", "distillation")
+        for task in thesis.tasks
+    }
+    by_score = {key for key, metric in metrics.items() if metric == "score"}
+    assert by_score == {("fine-tuning", task) for task in ("mlqa", "sqac", "tar")}
     rates = {model: jobs.trials_of(thesis, "fine-tuning", model)[0].learning_rate for model in thesis.models}
     assert {model for model, rate in rates.items() if rate == "1e-6"} == {
         "albeto-large",

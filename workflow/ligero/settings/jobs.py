@@ -10,6 +10,8 @@ from functools import cache
 from itertools import product
 from typing import Any, Literal
 
+from pydantic import Field
+
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.settings.base import Identifier, Settings
@@ -18,7 +20,7 @@ from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Efficiency, Regime, Speed, Study
 from ligero.settings.tasks import Task, TaskType
-from ligero.settings.training import Grid, LearningRate, Pretraining, TrainingOptions
+from ligero.settings.training import Distillation, Grid, LearningRate, Pretraining, TrainingOptions
 
 
 class Trial(Settings):
@@ -88,8 +90,14 @@ class ShardJob(Settings):
     trials: tuple[Trial, ...]
     tasks: dict[Identifier, Task]
     options: TrainingOptions
+    selection: dict[Identifier, Literal["loss", "score"]] = Field({}, exclude_if=lambda chosen: not chosen)
+    """The tasks of the shard whose selection differs from the options'."""
     distillation: dict[str, Any] | None
     """alpha, temperature, loss and patience; null in fine-tuning."""
+
+    def options_of(self, task_id: str) -> TrainingOptions:
+        """The options with which a task's trials run."""
+        return _with_selection(self.options, self.selection, task_id)
 
 
 class SelectionJob(Settings):
@@ -157,6 +165,10 @@ class ReportingJob(Settings):
     """What tables and figures read of the configuration."""
 
     study: dict[str, Any]
+
+
+def _with_selection(options: TrainingOptions, selection: dict[str, Any], task_id: str) -> TrainingOptions:
+    return options.model_copy(update={"selection_metric": selection.get(task_id, options.selection_metric)})
 
 
 def digest(job: Settings) -> str:
@@ -239,6 +251,13 @@ def stage_options(study: Study, regime: Regime) -> TrainingOptions:
     if study.distillation is None:
         raise ConfigurationError("distillation: this study has none; add the section to distil students")
     return study.distillation.options
+
+
+def selection_metric_of(study: Study, regime: Regime, task_id: str) -> str:
+    """What picks the best epoch and trial of a task: "loss" or "score"."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    selection = stage.selection if stage else {}
+    return _with_selection(stage_options(study, regime), selection, task_id).selection_metric
 
 
 @cache
@@ -354,25 +373,35 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
         num_hidden_layers=student.num_hidden_layers if student else None,
         trials=tuple(trials),
         tasks={
-            task: _training_view(study.tasks[task]) for task in dict.fromkeys(trial.task for trial in trials)
+            task: training_view(study.tasks[task]) for task in dict.fromkeys(trial.task for trial in trials)
         },
         options=options,
-        distillation={
-            "alpha": distillation.alpha,
-            "temperature": distillation.temperature,
-            "loss": distillation.loss,
-            "patience": distillation.patience,
-            "logits_dtype": distillation.logits_dtype,
-            "answer_alignment": distillation.answer_alignment,
-            "relations": distillation.relations,
-            "relation_weight": distillation.relation_weight,
-        }
-        if student and distillation
-        else None,
+        selection={
+            task: metric
+            for task, metric in (
+                distillation if student and distillation else study.fine_tuning
+            ).selection.items()
+            if metric != options.selection_metric and any(trial.task == task for trial in trials)
+        },
+        distillation=distillation_settings(distillation) if student and distillation else None,
     )
 
 
-def _training_view(task: Task) -> Task:
+def distillation_settings(distillation: Distillation) -> dict[str, Any]:
+    """What a student's trials depend on, of the section `distillation`."""
+    return {
+        "alpha": distillation.alpha,
+        "temperature": distillation.temperature,
+        "loss": distillation.loss,
+        "patience": distillation.patience,
+        "logits_dtype": distillation.logits_dtype,
+        "answer_alignment": distillation.answer_alignment,
+        "relations": distillation.relations,
+        "relation_weight": distillation.relation_weight,
+    }
+
+
+def training_view(task: Task) -> Task:
     """A task without what training does not see: its grid is in the trials, its files are in the encoded data."""
     return task.model_copy(update={"grid": Task.model_fields["grid"].default})
 
@@ -385,7 +414,7 @@ def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> 
         model_name=system_name(study, regime, model_id),
         task_name=study.tasks[task_id].name,
         metric=study.tasks[task_id].metric,
-        selection_metric=stage_options(study, regime).selection_metric,
+        selection_metric=selection_metric_of(study, regime, task_id),
         trials=tuple(trial for trial in trials_of(study, regime, model_id) if trial.task == task_id),
     )
 
@@ -395,7 +424,7 @@ def scoring_job(study: Study, regime: Regime, model_id: str, shard: int) -> Scor
     return ScoringJob(
         regime=regime,
         model_id=model_id,
-        tasks={task: _training_view(study.tasks[task]) for task in tasks},
+        tasks={task: training_view(study.tasks[task]) for task in tasks},
         options=stage_options(study, regime),
     )
 

@@ -149,6 +149,10 @@ class Training(Settings):
 
     grid: Grid
     options: TrainingOptions = TrainingOptions()
+    selection: dict[Identifier, Literal["loss", "score"]] = Field(
+        default_factory=dict, exclude_if=lambda chosen: not chosen
+    )
+    """Task id to what picks its best epoch and trial, where it differs from options.selection_metric (LW: score for QA)."""
     trials_per_job: int | Literal["all"] = 1
     """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""
 

@@ -25,7 +25,7 @@ def family_of(job: ShardJob, task_id: str, weights_digest: str, encoded: Path, o
     task = job.tasks[task_id]
     depends_on = {
         "task": task_id,
-        "options": job.options.model_dump(mode="json"),
+        "options": job.options_of(task_id).model_dump(mode="json"),
         "num_hidden_layers": job.num_hidden_layers,
         "type": task.type,
         "labels": list(task.labels),

@@ -83,7 +83,7 @@ def run_shard(
         family = families[trial.task]
         spec = TrialSpec(
             trial=trial,
-            options=job.options,
+            options=job.options_of(trial.task),
             folder=state_dir / trial.task / trial.id,
             determined_by=identity_of(trial, family),
             family=family,
@@ -105,7 +105,7 @@ def run_shard(
                 validation=current.validation,
             )
             others = [other for other in grid or job.trials if other.task == trial.task]
-            prune(state_dir / trial.task, others, family, job.options.selection_metric)
+            prune(state_dir / trial.task, others, family, spec.options.selection_metric)
         results.append(result)
     return results
 
