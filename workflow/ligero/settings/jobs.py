@@ -19,7 +19,7 @@ from ligero.settings.corpus import Cleaning, Tokenizer
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Efficiency, Regime, Speed, Study
-from ligero.settings.tasks import Task, TaskType
+from ligero.settings.tasks import Splits, Task, TaskType
 from ligero.settings.training import Distillation, Grid, LearningRate, Pretraining, TrainingOptions
 
 
@@ -402,8 +402,9 @@ def distillation_settings(distillation: Distillation) -> dict[str, Any]:
 
 
 def training_view(task: Task) -> Task:
-    """A task without what training does not see: its grid is in the trials, its files are in the encoded data."""
-    return task.model_copy(update={"grid": Task.model_fields["grid"].default})
+    """A task without what training does not see: its grid is in the trials, what was read is in the encoded data."""
+    splits = Splits(**{name: split.model_copy(update={"expected": None}) for name, split in task.splits})
+    return task.model_copy(update={"grid": Task.model_fields["grid"].default, "note": "", "splits": splits})
 
 
 def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> SelectionJob:

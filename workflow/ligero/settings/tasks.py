@@ -43,6 +43,8 @@ class Split(Settings):
     """Keep only the first so many examples, for quick trials; the tables say so."""
     without_ids_of: tuple[Identifier, ...] = ()
     """Drop examples whose id stands in these sources (leaked questions)."""
+    expected: int | None = Field(None, ge=1)
+    """Examples that the published files must hold, before share, limit and without_ids_of; another count is an error."""
 
     @model_validator(mode="after")
     def _is_an_interval(self) -> Split:
@@ -76,6 +78,10 @@ class Task(Settings):
     rcv_dir: str | None = None
     """Your own folder of Reuters RCV2 XML, for the reader 'mldoc' (RCV2 needs an agreement with NIST)."""
     columns: Columns = Columns()
+    multiword_ranges: Literal["words", "keep"] = "words"
+    """For the reader 'conllu': 'words' reads syntactic words only; 'keep' puts each range ('del') before them, with the tag `_`."""
+    note: str = ""
+    """What the table of data sets says about this task, for example why a count is not the thesis'."""
     max_length: int | None = Field(None, ge=8)
     """Overrides the training option of the same name."""
     grid: GridOverride = GridOverride()
@@ -96,6 +102,10 @@ class Task(Settings):
         if self.metric not in allowed:
             raise ValueError(
                 f"metric {self.metric} does not fit {self.type}; expected one of {sorted(allowed)}"
+            )
+        if self.multiword_ranges == "keep" and (self.reader != "conllu" or "_" not in self.labels):
+            raise ValueError(
+                "multiword_ranges: keep needs the reader conllu and the label '_' among 'labels'"
             )
         if self.reader == "mldoc" and not self.documents and not self.rcv_dir:
             raise ValueError(

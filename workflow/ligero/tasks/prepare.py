@@ -19,7 +19,7 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
     """Read a task, check it, and write `out/{train,validation,test}.parquet` and `out/info.json`, all or nothing.
 
     Returns:
-        What `info.json` holds: counts, labels, leaks, notes, sources (id -> sha256), licences and citations
+        What `info.json` holds: counts, read (examples in the files, before shares and limits), labels, leaks, notes, sources (id -> sha256), licences and citations
         (id -> text, where the configuration knows one), digests (split -> 16 digits).
 
     Raises:
@@ -42,9 +42,12 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
         "task": job.task_id,
         "type": task.type,
         "counts": {name: len(split.examples) for name, split in splits.items()},
+        "read": {name: split.read for name, split in splits.items()},
         "labels": list(task.labels),
         "leaks": leaked,
-        "notes": [note for split in splits.values() for note in split.notes] + _leak_notes(leaked),
+        "notes": [task.note] * bool(task.note)
+        + [note for split in splits.values() for note in split.notes]
+        + _leak_notes(leaked),
         "sources": {source: sha256_file(path_of(source)) for source in job.sources},
         "licences": {name: source.licence for name, source in job.sources.items() if source.licence},
         "citations": {name: source.citation for name, source in job.sources.items() if source.citation},

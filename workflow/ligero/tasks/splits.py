@@ -20,6 +20,8 @@ class LoadedSplit:
     examples: list[Example] = field(default_factory=list)
     known_as: list[str] = field(default_factory=list)
     """Ids that name the same example in every file; for formats that number each file anew, with the file's source."""
+    read: int = 0
+    """Examples that the split's files hold, before anything is left out."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -42,8 +44,7 @@ def load_split(
         DataError: malformed input, one id twice, or a split that ends up empty.
     """
     split: Split = getattr(task.splits, name)
-    rcv_dir = Path(task.rcv_dir) if task.rcv_dir else None
-    context = ReaderContext(task.labels, task.columns, tuple(archives), rcv_dir)
+    context = _context(task, archives)
     loaded = LoadedSplit()
     for source in split.sources:
         for example in read(task.reader, path_of(source), context):
@@ -52,17 +53,41 @@ def load_split(
                 example.id if READERS[task.reader].has_global_ids else f"{source}/{example.id}"
             )
     files = ", ".join(split.sources)
+    first_file = path_of(split.sources[0])
+    loaded.read = len(loaded.examples) + context.left_out
+    _check_count(first_file, name, split, loaded.read)
     loaded.notes += [f"{name}: {files}: {count:,} {what}" for what, count in sorted(context.notes.items())]
     _drop_ids(task, name, split, path_of, loaded)
     _take_share(task.reader, name, split, loaded)
     _take_limit(name, split, loaded)
-    first_file = path_of(split.sources[0])
     if not loaded.examples:
         raise DataError(
             first_file, None, f"the split '{name}' is empty.", "Mend its 'share', 'without_ids_of' or file."
         )
     _make_ids_unique(task, split, first_file, loaded)
     return loaded
+
+
+def _context(task: Task, archives: Sequence[Path]) -> ReaderContext:
+    return ReaderContext(
+        labels=task.labels,
+        columns=task.columns,
+        archives=tuple(archives),
+        rcv_dir=Path(task.rcv_dir).expanduser() if task.rcv_dir else None,
+        keeps_ranges=task.multiword_ranges == "keep",
+    )
+
+
+def _check_count(path: Path, name: str, split: Split, found: int) -> None:
+    """Refuse files that do not hold the published number of examples."""
+    if split.expected is not None and found != split.expected:
+        raise DataError(
+            path,
+            None,
+            f"the split '{name}' ({', '.join(split.sources)}) holds {found:,} examples, expected {split.expected:,} "
+            f"(splits.{name}.expected).",
+            f"Fetch the published file; if this edition is wanted, write {found} there or remove the key.",
+        )
 
 
 def _keep(loaded: LoadedSplit, wanted: Iterable[bool]) -> int:
@@ -84,7 +109,7 @@ def _drop_ids(
             f"splits.{name}.without_ids_of: reader '{task.reader}' numbers each file anew, so equal ids are not the same example. "
             f"It works with {', '.join(sorted(r for r, found in READERS.items() if found.has_global_ids))}; leave it out."
         )
-    context = ReaderContext(task.labels, task.columns)
+    context = _context(task, ())
     forbidden = {
         example.id
         for source in split.without_ids_of

@@ -17,7 +17,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def datasets(results: Results) -> pd.DataFrame:
-    """Counts of every task beside those of the thesis, leaks from train to test, and what was cut or left out."""
+    """Counts of every task and of its files beside those of the thesis, leaks from train to test, and what was left out."""
     published = {plain(row["dataset"]): row for row in read_table("datasets")}
     rows = [
         _row(task, results.task_info(task_id), published.get(plain(task.name)))
@@ -28,19 +28,25 @@ def datasets(results: Results) -> pd.DataFrame:
         "task_type",
         "categories",
         *SPLITS,
+        "in_the_files",
         "published_counts",
+        "test_ids_seen_in_training",
         "test_texts_seen_in_training",
     ]
     return table(columns, rows, results.study.scale)
 
 
 def _row(task: Task, info: Mapping[str, Any], published: Mapping[str, str] | None) -> dict[str, Any]:
+    seen = info.get("leaks", {}).get("train_test", {})
+    read = info.get("read")
     return {
         "dataset": task.name,
         "task_type": TASK_TYPES[task.type],
         "categories": len(task.labels) if task.labels else "-",
         **{split: info["counts"][split] for split in SPLITS},
+        "in_the_files": " / ".join(str(read[split]) for split in SPLITS) if read else None,
         "published_counts": " / ".join(published[split] for split in SPLITS) if published else None,
-        "test_texts_seen_in_training": info.get("leaks", {}).get("train_test", {}).get("same_text"),
+        "test_ids_seen_in_training": seen.get("same_id"),
+        "test_texts_seen_in_training": seen.get("same_text"),
         "notes": joined(info.get("notes", ())),
     }

@@ -19,12 +19,16 @@ class ReaderContext:
         columns: column names, for the reader `table`.
         archives: archives of Reuters documents, for the reader `mldoc`.
         rcv_dir: the user's folder of Reuters documents, for the reader `mldoc`.
+        keeps_ranges: whether multiword ranges are words of their own, for the reader `conllu`.
+        left_out: examples that the files hold and the reader did not yield; they count where files are counted.
     """
 
     labels: tuple[str, ...] = ()
     columns: Columns = field(default_factory=Columns)
     archives: tuple[Path, ...] = ()
     rcv_dir: Path | None = None
+    keeps_ranges: bool = False
+    left_out: int = 0
     notes: Counter[str] = field(default_factory=Counter)
 
     def check_label(self, path: Path, line: int | None, label: str, where: str = "") -> str:

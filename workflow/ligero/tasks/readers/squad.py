@@ -46,6 +46,7 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
                 if answers:
                     yield QuestionExample(identity, title, passage, question, answers)
                 else:
+                    context.left_out += 1
                     context.notes["questions left out because all their answers are empty"] += 1
 
 
