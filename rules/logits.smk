@@ -11,6 +11,7 @@ rule cache_logits:
     output:
         logits="<results>/logits/{task}/logits.arrow",
         meta="<results>/logits/{task}/meta.json",
+        cost="<results>/logits/{task}/cost.json",
     log:
         "<results>/logs/cache_logits/{task}.log",
     benchmark:

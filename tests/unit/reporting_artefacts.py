@@ -88,6 +88,15 @@ def _write(study: Study, root: Path) -> None:
             layout.teacher(task_id),
             {"task": task_id, "teacher": teacher, "rule": "validation", "losses": losses},
         )
+        cost = {"teacher": teacher, "seconds": 36.0, "device": "cpu", "threads": 1}
+        write_json(layout.logits_cost(task_id), {"task": task_id, "runs": [cost]})
+    for regime, model in jobs.systems(study):
+        for number, shard in enumerate(jobs.shards_of(study, regime, model)):
+            trials = [
+                {"trial": t.model_dump(mode="json"), "seconds": 18.0, "device": "cpu", "threads": 2}
+                for t in shard
+            ]
+            write_json(layout.shard(regime, model, number), {"trials": trials})
     for model in jobs.pretrained_models(study):
         _pretraining(study, layout, model)
 
@@ -106,6 +115,8 @@ def _score(study: Study, task_id: str, level: float) -> dict[str, Any]:
         "metrics": values,
         "intervals": {key: [value - 1.5, value + 1.5] for key, value in values.items()},
         "examples": 200,
+        "seconds": 7.2,
+        "device": "A GPU",
     }
 
 

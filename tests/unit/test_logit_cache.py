@@ -13,7 +13,7 @@ import pytest
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
 from ligero.distillation import caching
-from ligero.distillation.cache import LogitCache, fingerprint_of, write_logits
+from ligero.distillation.cache import LogitCache, fingerprint_of, seconds_of, write_logits
 from ligero.distillation.fingerprints import check_cache, teacher_fingerprints, tokens_digest
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
@@ -69,6 +69,9 @@ def test_a_killed_job_continues_with_the_parts_that_are_missing(
     parts = len(caching.part_bounds(toy_split("token_classification", 2, max_length=20).lengths, 100))
     assert finished == 2 and len(calls) == 3 + parts - 2
     assert resumed.logits.tobytes() == whole.logits.tobytes()
+    files = [(tmp_path / run / "cache" / "logits.arrow").read_bytes() for run in ("whole", "killed")]
+    assert files[0] == files[1]
+    assert all(seconds_of(path) > 0 for path in (tmp_path / "killed" / "state").iterdir())
 
 
 def test_shards_share_the_parts(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import pytest
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json, write_json
 from ligero.reporting.names import stem
-from ligero.reporting.published import TABLES_OF_THE_THESIS, corrected, printed_figures
+from ligero.reporting.published import TABLES_OF_THE_THESIS, corrected, printed_figures, read_table
 from ligero.reporting.results import Results
 from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
-from ligero.settings import layout
+from ligero.settings import jobs, layout
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import Study
 from tests.unit.reporting_artefacts import write_artefacts
@@ -267,6 +267,31 @@ def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, stud
 def test_a_study_without_students_has_an_empty_table_of_teachers(study: Study, tmp_path: Path) -> None:
     frame = make("teachers", smaller(study, tmp_path, distillation=None))
     assert len(frame) == 0 and list(frame.columns)[:2] == ["dataset", "teacher"]
+
+
+def test_costs_are_added_up_a_stage_and_device(results: Results, study: Study) -> None:
+    table = make("cost", results)
+    trials = sum(
+        len(jobs.trials_of(study, "distillation", student)) for student in study.distillation.students
+    )  # type: ignore[union-attr]
+    distilled = cells(table, stage="distillation")
+    assert (distilled["runs"], distilled["device"]) == (trials, "cpu, 2 threads")
+    assert float(distilled["device_hours"]) == pytest.approx(trials * 18 / 3600, abs=1e-4)
+    assert (distilled["thesis_runs"], distilled["thesis_device_hours"]) == ("336", "1080")
+    cached = cells(table, stage="teacher logits")
+    assert (cached["runs"], cached["device_hours"]) == (8, "0.0800")
+    scored = cells(table, stage="scoring")
+    assert (scored["runs"], scored["device"], scored["device_hours"]) == (17 * 8, "A GPU", "0.2720")
+    whole = cells(table, stage="all")
+    parts = table[table["stage"] != "all"]
+    assert whole["runs"] == sum(parts["runs"])
+    assert float(whole["device_hours"]) == pytest.approx(sum(map(float, parts["device_hours"])), abs=1e-3)
+
+
+def test_the_published_days_of_pretraining_are_its_device_hours() -> None:
+    (hours,) = [row["device_hours"] for row in read_table("device_hours") if row["stage"] == "pretraining"]
+    days = [float(row["training_days_tpu_v3_8"]) for row in read_table("pretraining_details")]
+    assert float(hours) == pytest.approx(24 * sum(days))
 
 
 def test_datasets_show_published_counts_leaks_and_notes(results: Results) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import read_json
+from ligero.common.files import read_json, write_json
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
@@ -43,9 +43,10 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     weights = chosen.get("weights") or {chosen["teacher"]: 1.0}
+    runs = []
     for number, teacher in enumerate(weights):
         vocabulary = chosen.get("vocabularies", {}).get(teacher, chosen["vocabulary"])
-        cache = build_cache(
+        built = build_cache(
             job,
             teacher,
             models_dir=args.models_dir,
@@ -55,9 +56,12 @@ def main() -> None:
             shard=args.shard,
             together=weights,
         )
-        if cache is not None:
+        if built is not None:
+            cache, cost = built
+            runs.append(cost)
             print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
     if args.shard is None:
+        write_json(args.out / "cost.json", {"task": args.task, "runs": runs})
         shutil.rmtree(state, ignore_errors=True)
 
 

@@ -28,6 +28,7 @@ Dtype = Literal["float16", "float32"]
 FILE_NAME = "logits.arrow"
 _FINGERPRINT_KEY = b"ligero.fingerprint"
 _CLASSES_KEY = b"ligero.classes"
+_SECONDS_KEY = b"ligero.seconds"
 _LISTS = {
     "sequence_classification": (),
     "token_classification": ("positions", "words"),
@@ -101,11 +102,20 @@ def fingerprint_of(parts: dict[str, Any]) -> str:
     return digest_value(parts)
 
 
-def write_logits(path: Path, task_type: str, layout: TokenLayout, logits: Logits, fingerprint: str) -> None:
+def write_logits(
+    path: Path,
+    task_type: str,
+    layout: TokenLayout,
+    logits: Logits,
+    fingerprint: str,
+    *,
+    seconds: float | None = None,
+) -> None:
     """Write one Arrow file with a single record batch, so that reading it back needs no copy.
 
     Args:
         logits: [N, C]; float16 values that would overflow are a DataError, not infinities.
+        seconds: what computing them took; kept beside a part, not in the cache, whose bytes depend on the logits alone.
     """
     if not np.isfinite(logits).all():
         raise DataError(
@@ -124,10 +134,21 @@ def write_logits(path: Path, task_type: str, layout: TokenLayout, logits: Logits
     columns["logits"] = pa.LargeListArray.from_arrays(layout.offsets * classes, values)
     schema = pa.schema(
         [pa.field(name, column.type) for name, column in columns.items()],
-        metadata={_FINGERPRINT_KEY: fingerprint.encode(), _CLASSES_KEY: str(classes).encode()},
+        metadata={
+            _FINGERPRINT_KEY: fingerprint.encode(),
+            _CLASSES_KEY: str(classes).encode(),
+            **({_SECONDS_KEY: f"{seconds:.3f}".encode()} if seconds is not None else {}),
+        },
     )
     with atomic_path(path) as temporary, ipc.new_file(str(temporary), schema) as writer:
         writer.write_batch(pa.record_batch(list(columns.values()), schema=schema))
+
+
+def seconds_of(path: Path) -> float:
+    """What computing a part took; 0 where it was not recorded."""
+    with pa.memory_map(str(path)) as source:
+        metadata = ipc.open_file(source).schema.metadata or {}
+    return float(metadata.get(_SECONDS_KEY, b"0"))
 
 
 def read_logits(path: Path, task_type: str, fingerprint: str) -> tuple[TokenLayout, Logits]:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from ligero.common.progress import progress
-from ligero.distillation.cache import Dtype, LogitCache, Logits, fingerprint_of, read_logits, write_logits
+from ligero.distillation.cache import (
+    Dtype,
+    LogitCache,
+    Logits,
+    fingerprint_of,
+    read_logits,
+    seconds_of,
+    write_logits,
+)
 from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
 from ligero.settings.jobs import LogitsJob
 from ligero.settings.training import TrainingOptions
@@ -81,12 +91,14 @@ def compute_parts(
         for index in mine:
             start, stop = bounds[index]
             if not paths[index].is_file():
+                began = time.perf_counter()
                 part = features_between(split, start, stop)
                 predictions = predict(teacher, part, precision=precision, max_features=max_features)
                 layout = layout_of(part)
                 with np.errstate(over="ignore"):  # write_logits refuses what overflowed
                     logits = entry_logits(part, layout, predictions).astype(dtype)
-                write_logits(paths[index], split.task_type, layout, logits, fingerprint)
+                seconds = time.perf_counter() - began
+                write_logits(paths[index], split.task_type, layout, logits, fingerprint, seconds=seconds)
             bar.update(stop - start)
     return [paths[index] for index in mine]
 
@@ -113,8 +125,11 @@ def build_cache(
     state: Path,
     shard: tuple[int, int] | None = None,
     together: Mapping[str, float] | None = None,
-) -> LogitCache | None:
+) -> tuple[LogitCache, dict[str, Any]] | None:
     """Run one teacher over a task's training split and write its cache; finished parts in `state` are kept and used.
+
+    Returns:
+        The cache and what it cost: teacher, seconds over all its parts whoever computed them, device, threads.
 
     Args:
         models_dir: `R/models/fine-tuning`.
@@ -124,15 +139,16 @@ def build_cache(
     """
     from ligero.distillation.fingerprints import teacher_fingerprints
     from ligero.models.heads import load_selected
-    from ligero.training.steps import training_device
+    from ligero.training.steps import device_name, training_device
 
     folder = models_dir / teacher / job.task_id
     options = TrainingOptions(max_words=job.max_words)
     split = EncodedSplit.load(encoded / "train.parquet", job.task_type, options)
     fingerprints = teacher_fingerprints(folder, job.task_type, job.labels, split, encoded)
     fingerprints |= {"dtype": job.dtype, "precision": job.precision}
+    device = training_device()
     parts = compute_parts(
-        load_selected(folder, job.task_type).to(training_device()),
+        load_selected(folder, job.task_type).to(device),
         split,
         state,
         fingerprint_of(fingerprints),
@@ -150,4 +166,10 @@ def build_cache(
         "fingerprints": fingerprints,
         "together": dict(together or {teacher: 1.0}),
     }
-    return assemble(parts, out, split, meta)
+    cost = {
+        "teacher": teacher,
+        "seconds": round(sum(map(seconds_of, parts)), 3),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+    }
+    return assemble(parts, out, split, meta), cost

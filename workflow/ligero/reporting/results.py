@@ -50,17 +50,23 @@ class Results:
     def scores(self, tasks: Iterable[str]) -> dict[tuple[Regime, str, str], Record]:
         """Test scores of all systems by (regime, model, task)."""
         wanted = list(tasks)
-        found: dict[tuple[Regime, str, str], Record] = {}
-        for regime, model in jobs.systems(self.study):
-            for task in wanted:
-                path = self.layout.score(regime, model, task)
-                records = {record["task"]: record for record in self._read(path)["scores"]}
-                if task not in records:
-                    raise DataError(
-                        path, None, f"it has no score of task '{task}'.", "Score the model again."
-                    )
-                found[regime, model, task] = records[task]
-        return found
+        return {
+            (regime, model, task): self.score(regime, model, task)
+            for regime, model in jobs.systems(self.study)
+            for task in wanted
+        }
+
+    def score(self, regime: Regime, model: str, task: str) -> Record:
+        """Test score of one system on one task."""
+        path = self.layout.score(regime, model, task)
+        records: dict[str, Record] = {record["task"]: record for record in self._read(path)["scores"]}
+        if task not in records:
+            raise DataError(path, None, f"it has no score of task '{task}'.", "Score the model again.")
+        return records[task]
+
+    def comparison_run(self, task: str, method: str, seed: int) -> Record:
+        """One run of the comparison."""
+        return self._read(self.layout.comparison_run(task, method, seed))
 
     def baselines(self, tasks: Iterable[str]) -> dict[str, Record]:
         """Scores without a model, by task."""
@@ -97,6 +103,15 @@ class Results:
 
     def selection(self, regime: Regime, model: str, task: str) -> Record:
         return self._read(self.layout.selection(regime, model, task))
+
+    def trials(self, regime: Regime, model: str) -> list[Record]:
+        """The records of all trials of a system."""
+        shards = range(len(jobs.shards_of(self.study, regime, model)))
+        paths = [self.layout.shard(regime, model, number) for number in shards]
+        return [trial for path in paths for trial in self._read(path)["trials"]]
+
+    def logits_cost(self, task: str) -> Record:
+        return self._read(self.layout.logits_cost(task))
 
     def pretraining_summary(self, model: str) -> Record:
         return self._read(self.layout.pretraining_summary(model))

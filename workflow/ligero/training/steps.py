@@ -22,6 +22,11 @@ NOT_DECAYED_DIMENSIONS = 1
 _64_BITS = (1 << 64) - 1
 
 
+def device_name(device: torch.device) -> str:
+    """A GPU's model, else the kind of device: what a run's record names."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def training_device() -> torch.device:
     """The GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -25,7 +25,7 @@ from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict, validation_loss
 from ligero.training.identity import finished_result
 from ligero.training.objective import Objective
-from ligero.training.steps import StepRunner, enable_gradient_checkpointing, training_device
+from ligero.training.steps import StepRunner, device_name, enable_gradient_checkpointing, training_device
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 """Epochs that follow a checkpoint sooner are not saved: repeating them costs less than writing them."""
@@ -258,7 +258,7 @@ class _Run:
             "best": course.best or dict.fromkeys(("epoch", "step", "loss", "score")),
             "curve": course.curve,
             "seconds": round(course.seconds, 3),
-            "device": _device_name(self.device),
+            "device": device_name(self.device),
             "threads": torch.get_num_threads(),
             "determined_by": self.spec.determined_by,
             "family": self.spec.family,
@@ -311,7 +311,3 @@ class _Run:
 def _finite(value: float) -> float | None:
     """JSON has no NaN: what is not finite is null."""
     return value if np.isfinite(value) else None
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,106 @@
+"""Table of what the study cost: runs and device hours a stage, beside what the thesis spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ligero.reporting.frames import joined, table
+from ligero.reporting.published import read_table
+from ligero.reporting.results import Record, Results
+from ligero.settings import jobs
+
+HOUR = 3600.0
+STAGES = ("pretraining", "fine-tuning", "teacher logits", "distillation", "scoring")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a stage, as its own program recorded it.
+
+    Attributes:
+        seconds: on each of its devices, from start to end without what a kill threw away.
+        devices: how many it used at once.
+    """
+
+    stage: str
+    device: str
+    seconds: float
+    devices: int = 1
+
+
+def cost(results: Results) -> pd.DataFrame:
+    """One row a stage and kind of device. The thesis' figures stand in the first row of their stage.
+
+    A device hour is an hour of one device: of one GPU, or of the CPU threads that the row names.
+    """
+    runs = list(_runs(results))
+    published = {row["stage"]: row for row in read_table("device_hours")}
+    rows = []
+    for stage in STAGES:
+        devices = list(dict.fromkeys(run.device for run in runs if run.stage == stage))
+        for number, device in enumerate(devices):
+            found = [run for run in runs if (run.stage, run.device) == (stage, device)]
+            thesis = published.get(stage) if number == 0 else None
+            rows.append({"stage": stage, **_total(found, device), **_thesis(thesis)})
+    if runs:
+        rows.append({"stage": "all", **_total(runs, joined(run.device for run in runs) or "")})
+    columns = [
+        "stage",
+        "runs",
+        "device",
+        "device_hours",
+        "seconds_a_run",
+        "thesis_runs",
+        "thesis_device",
+        "thesis_device_hours",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def _total(runs: list[Run], device: str) -> Record:
+    hours = sum(run.seconds * run.devices for run in runs) / HOUR
+    return {
+        "runs": len(runs),
+        "device": device,
+        "device_hours": f"{hours:.4f}",
+        "seconds_a_run": f"{sum(run.seconds for run in runs) / len(runs):.3f}",
+    }
+
+
+def _thesis(row: dict[str, str] | None) -> Record:
+    if row is None:
+        return {}
+    return {
+        "thesis_runs": row["runs"],
+        "thesis_device": row["device"],
+        "thesis_device_hours": row["device_hours"],
+        "notes": f"thesis: {row['source']}",
+    }
+
+
+def _runs(results: Results) -> Iterator[Run]:
+    study = results.study
+    for model in jobs.pretrained_models(study):
+        done = results.pretraining_summary(model)
+        on_gpus = not str(done["device"]).startswith("cpu")
+        devices = int(done.get("processes", 1)) if on_gpus else 1
+        yield Run("pretraining", _device(done), float(done["seconds"]), devices)
+    for regime, model in jobs.systems(study):
+        for trial in results.trials(regime, model):
+            yield Run(regime, _device(trial), float(trial["seconds"]))
+    for task in study.tasks if study.distillation else ():
+        for run in results.logits_cost(task)["runs"]:
+            yield Run("teacher logits", _device(run), float(run["seconds"]))
+    for record in results.scores(study.tasks).values():
+        yield Run("scoring", _device(record), float(record.get("seconds", 0.0)))
+
+
+def _device(record: Record) -> str:
+    """A GPU by its name; a CPU with the threads that a run used, where they were recorded."""
+    device, threads = str(record.get("device") or "not recorded"), record.get("threads")
+    if device != "cpu" or not threads:
+        return device
+    return f"cpu, {threads} thread{'s' if threads > 1 else ''}"
