@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from ligero.pretraining.devices import Placement
-from ligero.pretraining.run import Prepared, prepare
+from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.metrics import read_metrics
+from ligero.pretraining.run import Prepared, prepare, pretrain
 from ligero.settings.corpus import Tokenizer
 from ligero.settings.jobs import PretrainingJob
 from ligero.settings.models import Architecture, Model
 from ligero.settings.training import Pretraining
 
 VOCABULARY = 50
+Folders = tuple[Path, Path]
 CPU = Placement(torch.device("cpu"))
 
 
@@ -84,3 +89,30 @@ def job(kind: str = "albert", dropout: float = 0.1, **values: Any) -> Pretrainin
 
 def prepared(folders: tuple[Path, Path], kind: str = "albert", **values: Any) -> Prepared:
     return prepare(job(kind, **values), *folders)
+
+
+def train(folders: Folders, place: Path, kind: str = "albert", **values: Any) -> bool:
+    run = prepared(folders, kind, **values)
+    return pretrain(run, folders[1], place / "out", place / "log", place / "state", CPU)
+
+
+def lines(place: Path) -> list[dict[str, Any]]:
+    """Metrics without timings."""
+    return [
+        {name: value for name, value in line.items() if name != "tokens_per_second"}
+        for line in read_metrics(place / "log" / "metrics.jsonl")
+    ]
+
+
+def spoiled(monkeypatch: pytest.MonkeyPatch, bad: set[int], times: int) -> None:
+    """Make the loss of the steps `bad` not a number, `times` times in all."""
+    step, left = Pretrainer._step, [times]
+
+    def spoiled(self: Pretrainer, number: int, batch: Any) -> Any:
+        result = step(self, number, batch)
+        if number in bad and left[0] and result is not None:
+            left[0] -= 1
+            result["loss"] = math.nan
+        return result
+
+    monkeypatch.setattr(Pretrainer, "_step", spoiled)

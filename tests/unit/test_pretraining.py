@@ -1,4 +1,4 @@
-"""The pretraining loop: losses equal to transformers', exact resume, signals, divergence, several processes."""
+"""The pretraining loop: losses equal to transformers', exact resume, signals, divergence."""
 
 from __future__ import annotations
 
@@ -7,45 +7,25 @@ import math
 import multiprocessing
 import os
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from ligero.common.errors import ConfigurationError
 from ligero.models.heads import read_weights
-from ligero.pretraining import engine
-from ligero.pretraining.devices import Placement
 from ligero.pretraining.divergence import DivergenceError
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.plan import plan
-from ligero.pretraining.run import pretrain
-from tests.unit.pretraining_toys import CPU, prepared, write_store
-
-Folders = tuple[Path, Path]
+from tests.unit.pretraining_toys import CPU, Folders, lines, prepared, spoiled, train, write_store
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     torch.set_num_threads(1)
     return write_store(tmp_path_factory.mktemp("store"))
-
-
-def train(folders: Folders, place: Path, kind: str = "albert", **values: Any) -> bool:
-    run = prepared(folders, kind, **values)
-    return pretrain(run, folders[1], place / "out", place / "log", place / "state", CPU)
-
-
-def lines(place: Path) -> list[dict[str, Any]]:
-    """Metrics without timings."""
-    return [
-        {name: value for name, value in line.items() if name != "tokens_per_second"}
-        for line in read_metrics(place / "log" / "metrics.jsonl")
-    ]
 
 
 def same(one: Path, other: Path) -> bool:
@@ -163,22 +143,8 @@ def test_accumulation_does_not_change_the_loss(folders: Folders, tmp_path: Path)
     assert math.isclose(finals[0], finals[1], rel_tol=1e-4)
 
 
-def _spoiled(monkeypatch: pytest.MonkeyPatch, bad: set[int], times: int) -> None:
-    """Make the loss of the steps `bad` not a number, `times` times in all."""
-    step, left = Pretrainer._step, [times]
-
-    def spoiled(self: Pretrainer, number: int, batch: Any) -> Any:
-        result = step(self, number, batch)
-        if number in bad and left[0] and result is not None:
-            left[0] -= 1
-            result["loss"] = math.nan
-        return result
-
-    monkeypatch.setattr(engine.Pretrainer, "_step", spoiled)
-
-
 def test_divergence_stops(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _spoiled(monkeypatch, {4}, 1)
+    spoiled(monkeypatch, {4}, 1)
     with pytest.raises(DivergenceError, match="diverged at step 5: the loss is nan"):
         train(folders, tmp_path)
     metrics = next((tmp_path / "state").glob("*/metrics.jsonl"))
@@ -189,7 +155,7 @@ def test_divergence_stops(folders: Folders, tmp_path: Path, monkeypatch: pytest.
 def test_divergence_rolls_back(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, targets: list[int]
 ) -> None:
-    _spoiled(monkeypatch, {4}, times)
+    spoiled(monkeypatch, {4}, times)
     settings = {"on_divergence": "rollback", "learning_rate_scale": 0.5}
     assert train(folders, tmp_path, divergence=settings)
     summary = json.loads((tmp_path / "log" / "summary.json").read_text())
@@ -200,7 +166,7 @@ def test_divergence_rolls_back(
 
 
 def test_rollbacks_run_out(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _spoiled(monkeypatch, {4}, 100)
+    spoiled(monkeypatch, {4}, 100)
     with pytest.raises(DivergenceError, match="after 2 rollbacks"):
         train(folders, tmp_path, divergence={"on_divergence": "rollback", "maximum_rollbacks": 2})
 
@@ -208,7 +174,7 @@ def test_rollbacks_run_out(folders: Folders, tmp_path: Path, monkeypatch: pytest
 def test_a_run_that_stopped_on_divergence_goes_on_with_rollback(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _spoiled(monkeypatch, {4}, 2)
+    spoiled(monkeypatch, {4}, 2)
     with pytest.raises(DivergenceError, match="on_divergence: rollback and start it again"):
         train(folders, tmp_path)
     assert train(folders, tmp_path, divergence={"on_divergence": "rollback"})
@@ -231,66 +197,3 @@ def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch)
     run = prepared(folders)
     text = plan(run.model, run.job.recipe, run.source, CPU)
     assert "tokens/s" in text and "% of" in text and "minutes" in text
-
-
-def _process(rank: int, world: int, port: int, folders: Folders, place: Path, values: dict[str, Any]) -> None:
-    torch.set_num_threads(1)
-    os.environ |= {
-        "RANK": str(rank),
-        "WORLD_SIZE": str(world),
-        "LOCAL_RANK": str(rank),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
-    run = prepared(folders, batch_size=12, micro_batch_size=2, whole_word=True, **values)
-    placement = Placement.from_environment("cpu")
-    pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize("world", [2, 3])
-def test_several_processes_equal_one(folders: Folders, tmp_path: Path, world: int) -> None:
-    assert train(folders, tmp_path / "one", batch_size=12, micro_batch_size=2, whole_word=True)
-    _train_together(folders, tmp_path / "many", world)
-    _close(tmp_path / "one", tmp_path / "many")
-
-
-def test_several_processes_roll_back_together(
-    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values = {"divergence": {"on_divergence": "rollback", "learning_rate_scale": 0.5}}
-    _spoiled(monkeypatch, {4}, 2)  # each process forks with both spoiled steps before it
-    _train_together(folders, tmp_path / "many", 2, **values)
-    assert train(folders, tmp_path / "one", batch_size=12, micro_batch_size=2, whole_word=True, **values)
-    summary = json.loads((tmp_path / "many" / "log" / "summary.json").read_text())
-    assert [entry["to_step"] for entry in summary["rollbacks"]] == [3, 0]
-    _close(tmp_path / "one", tmp_path / "many")
-
-
-def _train_together(folders: Folders, place: Path, world: int, **values: Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.get_context("fork")
-    processes = [
-        context.Process(target=_process, args=(rank, world, port, folders, place, values))
-        for rank in range(world)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0] * world
-
-
-def _close(one: Path, many: Path) -> None:
-    weights = read_weights(many / "out")
-    for name, weight in read_weights(one / "out").items():
-        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-5)
-    for ours, theirs in zip(lines(one), lines(many), strict=True):
-        assert ours.get("loss", 0) == pytest.approx(theirs.get("loss", 0), rel=1e-4)
-
-
-def test_uneven_shares_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="3 processes"):
-        Placement(torch.device("cpu"), 0, 3).share(8, 4)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,14 +52,28 @@ class Placement:
         rows = batch_size // self.world
         return self.rank * rows, rows
 
-    def wrapped(self, module: nn.Module) -> nn.Module:
-        """The module with gradients averaged over all processes."""
+    def wrapped(self, module: nn.Module, sharding: str = "none") -> nn.Module:
+        """The module with gradients averaged over all processes; with sharding 'fsdp' its parameters become shards."""
         if self.world == 1:
+            return module
+        if sharding == "fsdp":
+            from ligero.pretraining.sharding import shard
+
+            shard(module, self.device, self.world)
             return module
         from torch.nn.parallel import DistributedDataParallel
 
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
+
+    def synchronised(self, parallel: nn.Module, now: bool) -> AbstractContextManager[Any]:
+        """Around a forward and backward pass: whether gradients come together now, or after a later micro batch."""
+        if self.world == 1:
+            return nullcontext()
+        if hasattr(parallel, "set_requires_gradient_sync"):  # sharded
+            parallel.set_requires_gradient_sync(now)  # type: ignore[operator]
+            return nullcontext()
+        return nullcontext() if now else parallel.no_sync()  # type: ignore[operator]
 
     def summed(self, values: Tensor) -> Tensor:
         """The sum over all processes."""

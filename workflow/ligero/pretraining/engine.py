@@ -26,6 +26,7 @@ from ligero.pretraining.draws import seed_of
 from ligero.pretraining.metrics import MetricsFile
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.prefetch import Prefetcher
+from ligero.pretraining.sharding import load_whole, whole_moments, whole_weights
 from ligero.pretraining.validation import validate
 from ligero.settings.training import Divergence, Pretraining
 from ligero.training.checkpoints import CheckpointError, Checkpoints
@@ -74,7 +75,8 @@ class Pretrainer:
         self.model = use_fused_activations(model).to(placement.device)
         self.objective = PretrainingObjective(self.model)
         compiled = torch.compile(self.objective) if recipe.compile else self.objective
-        self.parallel = placement.wrapped(compiled)  # type: ignore[arg-type]
+        self.parallel = placement.wrapped(compiled, recipe.sharding)  # type: ignore[arg-type]
+        self.sharded = recipe.sharding == "fsdp" and placement.world > 1
         self.rate = float(recipe.learning_rate)
         self.optimizer = make_optimizer(self.model, recipe.optimizer, self.rate, recipe.weight_decay)
         self.share = placement.share(recipe.batch_size, recipe.micro_batch_size)
@@ -126,7 +128,7 @@ class Pretrainer:
         """Forward, backward and update on the batch of `step`; None when interrupted before the update."""
         recipe, device = self.recipe, self.placement.device
         rate = self.rate * self.done.rate_scale
-        rate *= linear_warmup_decay(step, recipe.warmup_steps, recipe.total_steps)
+        rate *= linear_warmup_decay(step, recipe.warmup_steps, recipe.decay_end)
         set_learning_rate(self.optimizer, rate)
         self.model.train()
         predictions = self._total(len(batch.labels))
@@ -138,7 +140,7 @@ class Pretrainer:
         for number, piece in enumerate(pieces):
             # Dropout too is a function of place, so it does not depend on how rows are dealt to processes.
             torch.manual_seed(seed_of(recipe.seed, _DROPOUT, step, first_micro + number))
-            with self._synchronised(number == len(pieces) - 1):
+            with self.placement.synchronised(self.parallel, number == len(pieces) - 1):
                 outputs = self._forward(piece.to(device))
                 loss = outputs[0] / max(predictions, 1)
                 if len(outputs) == 4:
@@ -148,7 +150,10 @@ class Pretrainer:
             sums[: len(outputs)] += torch.stack([value.detach().float() for value in outputs])
             if self._stop_requested():
                 return None
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.max_grad_norm, foreach=True)
+        norm: Any = torch.nn.utils.clip_grad_norm_(
+            self.model.parameters(), recipe.max_grad_norm, foreach=True
+        )
+        norm = norm.full_tensor() if self.sharded else norm
         mlm, mlm_correct, sop, sop_correct = self.placement.summed(sums).tolist()
         result = {
             "loss": mlm / max(predictions, 1) + sop / rows,
@@ -193,29 +198,41 @@ class Pretrainer:
                 done.validation = validate(
                     self.objective, self.held_out, recipe.micro_batch_size, self.placement.device
                 )
+            if self.sharded:
+                self.parallel.reshard()  # type: ignore[operator]
             self.metrics.write(step=done.step, event="validation", **done.validation)
         if done.step % recipe.checkpoint_every == 0 and not last:
             self._save()
 
     # State
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self, keep: bool = True) -> dict[str, Any]:
+        """What a checkpoint holds; sharded, every process must call it, and only those that `keep` it get the tensors."""
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": self.weights(keep),
+            "optimizer": whole_moments(self.optimizer, keep) if self.sharded else self.optimizer.state_dict(),
             "watch": self.watch.state(),
             "progress": dict(vars(self.done)),
             "metrics_position": self.metrics.position,
         }
 
+    def weights(self, keep: bool = True) -> dict[str, Tensor]:
+        """The model's weights, whole; sharded, every process must call it, and only those that `keep` them get them."""
+        return whole_weights(self.model, keep) if self.sharded else self.model.state_dict()
+
     def _save(self) -> None:
-        if self.placement.is_first:
-            self.checkpoints.save(self.done.step, self._state())
+        first = self.placement.is_first
+        state = self._state(keep=first) if first or self.sharded else {}
+        if first:
+            self.checkpoints.save(self.done.step, state)
         self.placement.barrier()
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if self.sharded:
+            load_whole(self.model, self.optimizer, state["model"], state["optimizer"])
+        else:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
         self.watch.restore(state["watch"])
         self.done = Progress(**{**state["progress"], "rollbacks": list(state["progress"]["rollbacks"])})
 
@@ -309,11 +326,6 @@ class Pretrainer:
         if self.recipe.precision == "bf16":
             return torch.autocast(self.placement.device.type, dtype=torch.bfloat16)
         return nullcontext()
-
-    def _synchronised(self, now: bool) -> AbstractContextManager[Any]:
-        if self.placement.world == 1 or now:
-            return nullcontext()
-        return self.parallel.no_sync()  # type: ignore[operator]
 
     def _stop_requested(self) -> bool:
         """Whether to stop now; in several processes all hear of it at the same place, the end of a step."""

@@ -34,6 +34,8 @@ _OPERATIONAL = {
     "validate_every",
     "log_every",
     "compile",
+    "sharding",
+    "tensorboard",
 }
 # What to do on divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
 _UNTROUBLED = Divergence().model_dump(mode="json")
@@ -74,7 +76,8 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
     source = BatchSource(store, vocabulary, recipe)
     settings = job.model_dump(mode="json")
     for name in _OPERATIONAL:
-        del settings["recipe"][name], settings["model"]["pretraining"][name]
+        settings["recipe"].pop(name, None)
+        settings["model"]["pretraining"].pop(name, None)
     for recipe_settings in (settings["recipe"], settings["model"]["pretraining"]):
         recipe_settings["divergence"] = _UNTROUBLED
     return Prepared(
@@ -116,9 +119,10 @@ def pretrain(
         prepared.model, recipe, prepared.source, prepared.held_out, folder, placement, label=job.model_id
     )
     completed = trainer.run()
+    weights = trainer.weights(keep=placement.is_first) if completed else {}
     if placement.is_first and completed:
         with atomic_directory(out) as staging:
-            trainer.model.save_pretrained(staging)  # type: ignore[operator]
+            trainer.model.save_pretrained(staging, state_dict=weights)  # type: ignore[operator]
             copy_tokenizer(tokenizer_folder, staging)
         Path(log_folder).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "metrics.jsonl", Path(log_folder) / "metrics.jsonl")

@@ -23,6 +23,19 @@ LearningRate = Annotated[
 """A learning rate as a string ('5e-5'): kept as written in configuration and paths, parsed once."""
 
 
+# Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_none_word(value: Any) -> bool:
+    return bool(value == "none")
+
+
+def _is_false(value: Any) -> bool:
+    return value is False
+
+
 class Divergence(Settings):
     """What to do when pretraining diverges (the authors restarted large and xlarge from an earlier checkpoint)."""
 
@@ -46,6 +59,9 @@ class Pretraining(Settings):
     """Sequences a forward pass on one device; must divide the effective batch size."""
     warmup_steps: int = Field(0, ge=0)
     total_steps: int = Field(ge=1)
+    schedule_steps: int | None = Field(None, ge=1, exclude_if=_is_none)
+    """Steps for which the learning rate was planned: it decays to zero there, though training stops at `total_steps`; null
+    is `total_steps`. (A published warm-up ratio is often a share of the planned steps.)"""
     optimizer: Literal["lamb", "adamw"] = "lamb"
     weight_decay: float = Field(0.01, ge=0.0)
     max_grad_norm: float = Field(1.0, gt=0.0)
@@ -65,12 +81,16 @@ class Pretraining(Settings):
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     """Compile the model with torch.compile."""
+    sharding: Literal["none", "fsdp"] = Field("none", exclude_if=_is_none_word)
+    """How several processes hold the model: each a copy, or each a shard of weights, gradients and moments (FSDP)."""
     checkpoint_every: int = Field(1000, ge=1)
     """Steps between checkpoints."""
     keep_checkpoints: int = Field(2, ge=1)
     validate_every: int = Field(1000, ge=1)
     """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
     log_every: int = Field(10, ge=1)
+    tensorboard: bool = Field(False, exclude_if=_is_false)
+    """Also write what the metrics file holds as TensorBoard events, beside it."""
     divergence: Divergence = Divergence()
     seed: int = 42
 
@@ -83,7 +103,19 @@ class Pretraining(Settings):
             )
         if self.warmup_steps >= self.total_steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} must be below total_steps {self.total_steps}")
+        if self.schedule_steps is not None and self.schedule_steps < self.total_steps:
+            raise ValueError(
+                f"schedule_steps {self.schedule_steps} must be at least total_steps {self.total_steps}: the learning rate "
+                "would be zero before training ends"
+            )
+        if self.compile and self.sharding == "fsdp":
+            raise ValueError("compile: true and sharding: fsdp do not go together; leave one of them out")
         return self
+
+    @property
+    def decay_end(self) -> int:
+        """The step at which the learning rate reaches zero."""
+        return self.schedule_steps or self.total_steps
 
 
 class TrainingOptions(Settings):

@@ -46,8 +46,9 @@ class Lamb(Optimizer):
             if not self.state[parameter]:
                 self.state[parameter]["exp_avg"] = torch.zeros_like(parameter)
                 self.state[parameter]["exp_avg_sq"] = torch.zeros_like(parameter)
-        first = [self.state[parameter]["exp_avg"] for parameter in parameters]
-        second = [self.state[parameter]["exp_avg_sq"] for parameter in parameters]
+        first = _shards([self.state[parameter]["exp_avg"] for parameter in parameters])
+        second = _shards([self.state[parameter]["exp_avg_sq"] for parameter in parameters])
+        sharded, parameters, gradients = parameters[0], _shards(parameters), _shards(gradients)
         beta1, beta2 = group["betas"]
         torch._foreach_lerp_(first, gradients, 1 - beta1)
         torch._foreach_mul_(second, beta2)
@@ -60,11 +61,26 @@ class Lamb(Optimizer):
         if group["weight_decay"]:
             torch._foreach_add_(update, parameters, alpha=group["weight_decay"])
         if group["adapt"]:
-            sizes = torch.stack(list(torch._foreach_norm(parameters)))
-            lengths = torch.stack(list(torch._foreach_norm(update)))
+            sizes = _norms(parameters, sharded)
+            lengths = _norms(update, sharded)
             ratios = torch.where((sizes > 0) & (lengths > 0), sizes / lengths, torch.ones_like(sizes))
             torch._foreach_mul_(update, list(ratios.unbind()))
         torch._foreach_add_(parameters, update, alpha=-group["lr"])
+
+
+def _shards(tensors: list[Tensor]) -> list[Tensor]:
+    """This process's part of tensors that FSDP has dealt out; ordinary tensors as they are."""
+    return [tensor.to_local() if hasattr(tensor, "to_local") else tensor for tensor in tensors]
+
+
+def _norms(tensors: list[Tensor] | tuple[Tensor, ...], sharded: Tensor) -> Tensor:
+    """Norms of whole tensors, [number], from the parts of this process; `sharded` tells over which processes they are dealt."""
+    norms = torch.stack(list(torch._foreach_norm(tensors)))
+    if not hasattr(sharded, "to_local"):
+        return norms
+    squares = norms.square()
+    torch.distributed.all_reduce(squares, group=sharded.device_mesh.get_group())  # type: ignore[attr-defined]
+    return squares.sqrt()
 
 
 def decays(name: str, parameter: Tensor) -> bool:

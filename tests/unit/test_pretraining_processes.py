@@ -1,0 +1,158 @@
+"""Pretraining in several processes (gloo, on the CPU): replicated or sharded, it gives what one process gives."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed.fsdp  # before the processes fork: it takes a second
+
+from ligero.common.errors import ConfigurationError
+from ligero.models.heads import read_weights
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.run import pretrain
+from tests.unit.pretraining_toys import Folders, lines, prepared, spoiled, train, write_store
+
+SHARED: dict[str, Any] = {"batch_size": 12, "micro_batch_size": 2, "whole_word": True}
+FSDP = {"sharding": "fsdp"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    torch.set_num_threads(1)
+    return write_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def one(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process gives."""
+    place = tmp_path_factory.mktemp("one")
+    assert train(folders, place, **SHARED)
+    return place
+
+
+def _process(
+    rank: int, world: int, port: int, folders: Folders, place: Path, kind: str, values: dict[str, Any]
+) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(world),
+        "LOCAL_RANK": str(rank),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    run = prepared(folders, kind, **{**SHARED, **values})
+    placement = Placement.from_environment("cpu")
+    completed = pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
+    if world > 1:
+        torch.distributed.destroy_process_group()
+    os._exit(0 if completed else 75)
+
+
+def together(
+    folders: Folders, place: Path, world: int, kind: str = "albert", **values: Any
+) -> list[int | None]:
+    """Train in `world` processes; their exit codes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=_process, args=(rank, world, port, folders, place, kind, values))
+        for rank in range(world)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+def close(one: Path, many: Path) -> None:
+    weights = read_weights(many / "out")
+    expected = read_weights(one / "out")
+    assert weights.keys() == expected.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-5)
+    for ours, theirs in zip(lines(one), lines(many), strict=True):
+        assert ours.get("loss", 0) == pytest.approx(theirs.get("loss", 0), rel=1e-4)
+        assert ours.get("gradient_norm", 0) == pytest.approx(theirs.get("gradient_norm", 0), rel=1e-3)
+        assert ours.get("learning_rate") == theirs.get("learning_rate")
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_several_processes_equal_one(folders: Folders, tmp_path: Path, one: Path, world: int) -> None:
+    assert together(folders, tmp_path / "many", world) == [0] * world
+    close(one, tmp_path / "many")
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer", "world"), [("albert", "lamb", 2), ("albert", "lamb", 3), ("bert", "adamw", 2)]
+)
+def test_sharded_processes_equal_one(
+    folders: Folders, tmp_path: Path, kind: str, optimizer: str, world: int
+) -> None:
+    """Of LAMB the norms are of whole tensors; three processes leave some of them without a row of a small matrix."""
+    assert train(folders, tmp_path / "one", kind, optimizer=optimizer, **SHARED)
+    assert together(folders, tmp_path / "many", world, kind, optimizer=optimizer, **FSDP) == [0] * world
+    close(tmp_path / "one", tmp_path / "many")
+    from transformers.models.albert.modeling_albert import AlbertForPreTraining
+    from transformers.models.bert.modeling_bert import BertForMaskedLM
+
+    model = (AlbertForPreTraining if kind == "albert" else BertForMaskedLM).from_pretrained(
+        tmp_path / "many" / "out", output_loading_info=True
+    )
+    assert not model[1]["missing_keys"] and not model[1]["unexpected_keys"]
+
+
+def _stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Ask for an end, as SIGTERM does, while `step` is computed."""
+    compute = Pretrainer._step
+
+    def stopping(self: Pretrainer, number: int, batch: Any) -> Any:
+        self._interrupted = self._interrupted or number == step
+        return compute(self, number, batch)
+
+    monkeypatch.setattr(Pretrainer, "_step", stopping)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 1)])
+def test_a_sharded_run_goes_on_with_any_number_of_processes(
+    folders: Folders, tmp_path: Path, one: Path, monkeypatch: pytest.MonkeyPatch, before: int, after: int
+) -> None:
+    place = tmp_path / "many"
+    with monkeypatch.context() as patch:
+        _stop_at(patch, 4)
+        assert together(folders, place, before, **FSDP) == [75] * before
+    assert list((place / "state").glob("*/checkpoints/step-*5.pt"))
+    assert together(folders, place, after, **FSDP) == [0] * after
+    close(one, place)
+
+
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_several_processes_roll_back_together(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharding: str
+) -> None:
+    values: dict[str, Any] = {
+        "divergence": {"on_divergence": "rollback", "learning_rate_scale": 0.5},
+        "sharding": sharding,
+    }
+    spoiled(monkeypatch, {4}, 2)  # each process forks with both spoiled steps before it
+    assert together(folders, tmp_path / "many", 2, **values) == [0, 0]
+    assert train(folders, tmp_path / "one", **SHARED, **values)
+    summary = json.loads((tmp_path / "many" / "log" / "summary.json").read_text())
+    assert [entry["to_step"] for entry in summary["rollbacks"]] == [3, 0]
+    close(tmp_path / "one", tmp_path / "many")
+
+
+def test_uneven_shares_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="3 processes"):
+        Placement(torch.device("cpu"), 0, 3).share(8, 4)
