@@ -23,8 +23,10 @@ include: "rules/finetune.smk"
 include: "rules/teachers.smk"
 include: "rules/logits.smk"
 include: "rules/distill.smk"
+include: "rules/compare.smk"
 include: "rules/benchmark.smk"
 include: "rules/tables.smk"
+include: "rules/cards.smk"
 include: "rules/report.smk"
 
 
@@ -40,6 +42,7 @@ localrules:
     make_table,
     make_summary,
     make_figure,
+    write_cards,
     make_report,
 
 
@@ -49,8 +52,9 @@ rule all:
         f"{R}/summary.csv",
         LAYOUT.tables(),
         LAYOUT.figures(),
+        f"{R}/cards",
     message:
-        "Summary, tables and figures are complete"
+        "Summary, tables, figures and model cards are complete"
 
 
 rule fetch:

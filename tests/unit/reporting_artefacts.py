@@ -46,7 +46,10 @@ def _write(study: Study, root: Path) -> None:
     write_json(
         layout.efficiency,
         {
-            "conditions": {"sequence_length": study.efficiency.sequence_length},
+            "conditions": {
+                "sequence_length": study.efficiency.sequence_length,
+                "reference": study.efficiency.reference,
+            },
             "rows": [
                 {
                     "regime": s.regime,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.files import read_json, write_json
 from ligero.settings.jobs import SelectionJob, Trial
 from ligero.settings.sources import Source
+from ligero.training.model_card import parameters_in
 from ligero.training.selection import best_trial, select
 
 
@@ -31,13 +34,23 @@ def job(rates: list[str], metric: str = "loss") -> SelectionJob:
     )
 
 
+def weights_file(name: str) -> bytes:
+    """A safetensors file of 2 x 3 + 4 values, and whose it is."""
+    tensors = {
+        "a": {"dtype": "U8", "shape": [2, 3], "data_offsets": [0, 6]},
+        "b": {"dtype": "U8", "shape": [4], "data_offsets": [6, 10]},
+    }
+    header = json.dumps({"__metadata__": {"name": name}, **tensors}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(10)
+
+
 def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]) -> list[dict[str, Any]]:
     made = []
     for trial, (loss, score) in zip(work.trials, figures, strict=True):
         best = folder / trial.id / "best"
         best.mkdir(parents=True, exist_ok=True)
         (best / "config.json").write_text('{"model_type": "albert", "id2label": {"0": "no", "1": "sí"}}')
-        (best / "model.safetensors").write_text(trial.id)
+        (best / "model.safetensors").write_bytes(weights_file(trial.id))
         made.append(
             {
                 "trial": trial.model_dump(mode="json"),
@@ -96,11 +109,13 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
     assert selection == read_json(tmp_path / "s.json")
     assert selection["id"] == work.trials[1].id
     assert [candidate["id"] for candidate in selection["candidates"]] == [trial.id for trial in work.trials]
-    assert (out / "model.safetensors").read_text() == work.trials[1].id
+    assert (out / "model.safetensors").read_bytes() == weights_file(work.trials[1].id)
     assert [Path(result["folder"]).exists() for result in made] == [False, True, False]
     card = (out / "README.md").read_text()
     assert "# Model on Task" in card
     assert "best of 3 trials" in card
+    assert "\n10 parameters; " in card
+    assert "Not scored on the test split when this card was written" in card
     assert "`sí`" in card
     assert "| quejas | CC BY 4.0 | not known |" in card
     assert "| otros | not known | A \\| B |" in card
@@ -124,11 +139,19 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_card_of_damaged_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    for content in (b"", b"abc", struct.pack("<Q", 5) + b"not j", struct.pack("<Q", 2) + b"[]"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="not a safetensors file"):
+            parameters_in(path)
+
+
 def test_selection_needs_no_torch() -> None:
     import subprocess
 
     root = Path(__file__).parents[2]
-    code = "import sys; sys.path[:0] = ['workflow', 'workflow/scripts']; import select_trial, score_baselines, encode_task; "
+    code = "import sys; sys.path[:0] = ['workflow', 'workflow/scripts']; import select_trial, write_cards, score_baselines, encode_task; "
     code += "print([name for name in ('torch', 'transformers', 'pandas', 'pyarrow') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -56,7 +56,31 @@ def test_a_selected_model_opens_with_transformers(pocket: Path) -> None:
     assert model.config.num_hidden_layers == 2
     assert model.config.id2label[1] == "B-PER"
     assert tokenizer.tokenize("Señor") == tokenizer.tokenize("señor") != tokenizer.tokenize("senor")
-    assert (folder / "README.md").exists()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card == (pocket / "cards/distillation/albeto-base-2/ner.md").read_text(encoding="utf-8")
+    assert "95 % interval" in card and "inferences a second" in card and "`beto-cased` (BETO cased)" in card
+
+
+def test_pipelines_and_plain_classes_take_the_folders(pocket: Path) -> None:
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer, pipeline
+
+    folder = pocket / "models" / "fine-tuning" / "beto-cased"
+    (label,) = pipeline("text-classification", str(folder / "xnli"))(
+        [{"text": "Llueve.", "text_pair": "Hace sol."}]
+    )
+    assert label["label"] in ("entailment", "neutral", "contradiction")
+    entities = pipeline("token-classification", str(folder / "ner"), ignore_labels=[])("Ana vive en Madrid.")
+    assert entities and all(entity["entity"][0] in "OBI" for entity in entities)
+    model = AutoModelForQuestionAnswering.from_pretrained(folder / "mlqa")
+    inputs = AutoTokenizer.from_pretrained(folder / "mlqa")("¿Quién vive?", "Ana vive.", return_tensors="pt")
+    assert model(**inputs).start_logits.shape == inputs["input_ids"].shape
+
+
+def test_what_the_study_cost_is_told_a_stage(pocket: Path) -> None:
+    cost = {row["stage"]: row for row in rows(pocket / "tables" / "cost.csv")}
+    runs = {"pretraining": 3, "fine-tuning": 18, "teacher logits": 3, "distillation": 6, "scoring": 15}
+    assert {stage: int(cost[stage]["runs"]) for stage in runs} == runs
+    assert all(float(cost[stage]["seconds_a_run"]) > 0 for stage in runs)
 
 
 def test_predictions_can_be_scored_again(pocket: Path, project: Path) -> None:

@@ -94,6 +94,11 @@ class Results:
         conditions: Record = self._read(self.layout.inference_speed)["conditions"]
         return conditions
 
+    @property
+    def efficiency_conditions(self) -> Record:
+        conditions: Record = self._read(self.layout.efficiency)["conditions"]
+        return conditions
+
     def task_info(self, task: str) -> Record:
         """Counts, leaks and notes of a task."""
         return self._read(self.layout.task_info(task))

@@ -488,6 +488,16 @@ def speed_job(study: Study) -> SpeedJob:
     return SpeedJob(conditions=study.speed, systems=measured_systems(study))
 
 
+def cards_job(study: Study) -> ReportingJob:
+    """What model cards tell: beside the study the licences and citations of the tasks' files."""
+    sources = {
+        name: study.sources[name].model_dump(mode="json", include={"licence", "citation"})
+        for task in study.tasks
+        for name in task_sources(study, task)
+    }
+    return ReportingJob(study={**reporting_job(study).study, "sources": sources})
+
+
 def reporting_job(study: Study) -> ReportingJob:
     irrelevant = {"hardware", "mirror", "sources", "source_registry", "results_dir"}
     return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))

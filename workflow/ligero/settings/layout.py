@@ -22,7 +22,11 @@ TABLES = (
     "teachers",
     "best_hyperparameters",
     "comparison",
+    "cost",
 )
+
+COMPARISON_TABLE = "distillation_comparison"
+"""Made where the study has a section `comparison`."""
 
 TASK_TYPE_OF_TABLE = {
     "text_classification": "sequence_classification",
@@ -58,10 +62,14 @@ class Layout:
         """Folder of a model's encoded tasks."""
         return f"{self.root}/encoded/{jobs.vocabulary_of(self.study, model_id)}"
 
+    def shard(self, regime: Regime, model_id: str, number: int) -> str:
+        """The file with the results of one shard of a system's trials."""
+        return f"{self.root}/trials/{regime}/{model_id}/shard-{number}.json"
+
     def trials(self, regime: Regime, model_id: str, task_id: str) -> list[str]:
         """The shard files that hold a model's trials on a task."""
         return [
-            f"{self.root}/trials/{regime}/{model_id}/shard-{number}.json"
+            self.shard(regime, model_id, number)
             for number, shard in enumerate(jobs.shards_of(self.study, regime, model_id))
             if any(trial.task == task_id for trial in shard)
         ]
@@ -98,6 +106,42 @@ class Layout:
 
     def task_info(self, task_id: str) -> str:
         return f"{self.root}/tasks/{task_id}/info.json"
+
+    def cost_inputs(self) -> list[str]:
+        """Every file in which a run recorded how long it took."""
+        study = self.study
+        shards = [
+            path
+            for regime, model_id in jobs.systems(study)
+            for task_id in study.tasks
+            for path in self.trials(regime, model_id, task_id)
+        ]
+        return [
+            *(self.pretraining_summary(model_id) for model_id in jobs.pretrained_models(study)),
+            *dict.fromkeys(shards),
+            *(self.logits_cost(task_id) for task_id in study.tasks if study.distillation),
+            *self.scores(list(study.tasks)),
+        ]
+
+    def selected_model(self, regime: Regime, model_id: str, task_id: str) -> str:
+        """Folder of the model that selection put at its place."""
+        return f"{self.root}/models/{regime}/{model_id}/{task_id}"
+
+    def cards_inputs(self) -> list[str]:
+        """What model cards tell."""
+        tasks = list(self.study.tasks)
+        teachers = [self.teacher(task) for task in tasks] if self.study.distillation else []
+        return [
+            *self.selections(),
+            *self.scores(tasks),
+            *teachers,
+            self.efficiency,
+            self.inference_speed,
+        ]
+
+    def logits_cost(self, task_id: str) -> str:
+        """How long the teachers of a task took over its training split."""
+        return f"{self.root}/logits/{task_id}/cost.json"
 
     def teacher(self, task_id: str) -> str:
         return f"{self.root}/teachers/{task_id}.json"
@@ -145,6 +189,7 @@ class Layout:
             "inference_speed": [self.inference_speed],
             "teachers": [self.teacher(task) for task in tasks] if self.study.distillation else [],
             "best_hyperparameters": self.selections(),
+            "cost": self.cost_inputs(),
             "comparison": [*everything, self.inference_speed],
             "summary": everything,
         }[name]

@@ -140,6 +140,10 @@ class Study(Settings):
             for task_id in self.tasks:
                 if task_id not in self.teachers.choices:
                     yield f"teachers.choices: rule 'list' needs an entry for task '{task_id}'"
+        for stage in ("fine_tuning", "distillation"):
+            section = getattr(self, stage)
+            for task_id in section.selection if section else ():
+                yield from missing(f"{stage}.selection", "task", task_id, self.tasks)
         if self.distillation:
             for student_id, student in self.distillation.students.items():
                 yield from missing(

@@ -1,14 +1,23 @@
-"""The README of a selected model: what it is, how it was made, how good it was on validation, what not to expect."""
+"""The README of a selected model: data, recipe, scores with intervals, size, speed, licence, limits. Needs no torch.
+
+Selection writes it first, with validation figures; once a system is scored and measured, reporting writes it again with the rest.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ligero.common.errors import DataError
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
+
+Record = Mapping[str, Any]
 
 PIPELINES = {
     "accuracy": "text-classification",
@@ -27,28 +36,62 @@ USES = {
     "token-classification": "AutoModelForTokenClassification",
     "question-answering": "AutoModelForQuestionAnswering",
 }
+KEYS = {
+    "text-classification": {"accuracy": "accuracy"},
+    "token-classification": {
+        "f1": "F1 over chunks (seqeval)",
+        "precision": "precision over chunks",
+        "recall": "recall over chunks",
+        "accuracy": "token accuracy",
+    },
+    "question-answering": {
+        "f1": "F1 (SQuAD v1.1)",
+        "exact_match": "exact match (SQuAD v1.1)",
+        "mlqa_f1": "F1 (MLQA's Spanish normalisation)",
+        "mlqa_exact_match": "exact match (MLQA's Spanish normalisation)",
+    },
+}
+"""A score file's metrics as a reader may know them."""
 
 
-def model_card(
-    job: SelectionJob,
-    results: Sequence[dict[str, Any]],
-    best: dict[str, Any],
-    folder: Path,
-    sources: Mapping[str, Source] | None = None,
-) -> str:
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a model beside its selection; what is not known yet stays empty, and the card says so.
+
+    Attributes:
+        study: name and scale of the study, as a clause.
+        sources: the task's files by their ids, for their licences and citations.
+        recipe: rows of the recipe's table that the trial does not know: where the weights started, the teacher, the loss.
+        score: the entry of the score file.
+        speed: devices by name to their latency (`median_seconds`, `inferences_per_second`).
+        conditions: of that measurement.
+        cost: the entry of the efficiency file, for `macs`.
+        cost_conditions: of that count.
+    """
+
+    study: str = ""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    recipe: Mapping[str, str] = field(default_factory=dict)
+    score: Record | None = None
+    speed: Mapping[str, Record] = field(default_factory=dict)
+    conditions: Record = field(default_factory=dict)
+    cost: Record | None = None
+    cost_conditions: Record = field(default_factory=dict)
+
+
+def model_card(job: SelectionJob, selection: Record, folder: Path, known: Evidence | None = None) -> str:
     """Markdown with the front matter of the hub.
 
     Args:
-        results: all trials of the grid.
-        best: the chosen one.
+        selection: what `select` wrote: the chosen trial, and the figures of all.
         folder: the model's files, for its size and label names.
-        sources: the task's files by their ids, for their licences and citations.
+
+    Raises:
+        DataError: the model's weights are damaged.
     """
+    known = known or Evidence()
     pipeline = PIPELINES[job.metric]
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    labels = config.get("id2label") if pipeline != "question-answering" else None
-    trial, point = best["trial"], best["best"]
     lines = [
         "---",
         "library_name: transformers",
@@ -57,60 +100,175 @@ def model_card(
         "---",
         f"# {job.model_name} on {job.task_name} ({job.regime})",
         "",
-        f"Made by the pipeline Ligero. Opens with `{USES[pipeline]}.from_pretrained(FOLDER)`.",
+        f"Made by the pipeline Ligero{known.study}. Opens with `{USES[pipeline]}.from_pretrained(FOLDER)`.",
         "",
+        *_data(job, known.sources),
+        *_recipe(job, selection, known.recipe),
+        *_scores(job, selection, pipeline, known.score),
+        *_size_and_speed(folder, known),
+        *_labels(config, pipeline),
+        *_limits(known.score is not None),
+    ]
+    return "\n".join(lines)
+
+
+def _data(job: SelectionJob, sources: Mapping[str, Source]) -> list[str]:
+    """One row a file of the task; what the configuration does not know is said to be unknown."""
+    lines = [
         "## Data",
         "",
         f"Task `{job.task_id}` ({job.task_name}). Trained on its training split, chosen on its validation split; the "
         f"test split was not seen. The study's `tasks/{job.task_id}/info.json` has the files' checksums.",
         "",
-        *_data_table(sources or {}),
-        "## Recipe",
-        "",
-        f"System `{job.model_id}`; best of {len(results)} trials by validation {job.selection_metric}.",
-        "",
-        "| setting | value |",
-        "|---|---|",
-        f"| learning rate | {trial['learning_rate']}, linear decay |",
-        f"| effective batch size | {trial['batch_size']} (micro batch {best['micro_batch_size']}) |",
-        f"| epochs | {trial['epochs']} (best weights of epoch {point['epoch']}, step {point['step']}) |",
-        f"| seed | {trial['seed']} |",
-        f"| device | {best['device']} |",
-        f"| training time | {best['seconds']:.1f} s |",
-        "",
-        "## Validation figures",
-        "",
-        f"Cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {point['score']:.2f} %. Test figures with confidence "
-        f"intervals stand in the study's `scores/{job.regime}/{job.model_id}/`.",
-        "",
-        "## Size",
-        "",
-        f"{size:,} bytes of weights (safetensors).",
-        "",
     ]
-    if labels:
-        lines += ["Labels: " + ", ".join(f"`{name}`" for name in labels.values()) + ".", ""]
-    lines += [
-        "## Licence and limits",
-        "",
-        "The weights derive from the data above and from the corpus (or the published checkpoint) that the encoder was "
-        "pretrained on; their licences apply. Measured on this task's validation split only: other domains, other "
-        "varieties of the language and inputs longer than those of training may give much worse results, and biases of "
-        "the data are not corrected.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _data_table(sources: Mapping[str, Source]) -> list[str]:
-    """One row a file of the task; what the configuration does not know is said to be unknown."""
     if not sources:
-        return []
+        return lines
     rows = [
         f"| {name} | {_cell(source.licence) or 'not known'} | {_cell(source.citation) or 'not known'} |"
         for name, source in sources.items()
     ]
-    return ["| file | licence | citation |", "|---|---|---|", *rows, ""]
+    return [*lines, "| file | licence | citation |", "|---|---|---|", *rows, ""]
+
+
+def _recipe(job: SelectionJob, selection: Record, more: Mapping[str, str]) -> list[str]:
+    trial, point = selection["trial"], selection["best"]
+    micro, seconds = selection.get("micro_batch_size"), selection.get("seconds_of_best")
+    rows = {
+        **more,
+        "learning rate": f"{trial['learning_rate']}, linear decay",
+        "effective batch size": f"{trial['batch_size']}" + (f" (micro batch {micro})" if micro else ""),
+        "epochs": f"{trial['epochs']} (best weights of epoch {point['epoch']}, step {point['step']})",
+        "seed": str(trial["seed"]),
+        "device": str(selection["device"]),
+        **({"training time": f"{seconds:.1f} s"} if seconds is not None else {}),
+        "the whole grid's training time": f"{selection['seconds']:.1f} s",
+    }
+    return [
+        "## Recipe",
+        "",
+        f"System `{job.model_id}`; best of {len(selection['candidates'])} trials by validation {job.selection_metric}.",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {_cell(value)} |" for name, value in rows.items()),
+        "",
+    ]
+
+
+def _scores(job: SelectionJob, selection: Record, pipeline: str, score: Record | None) -> list[str]:
+    point = selection["best"]
+    validation = (
+        f"On validation: cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {point['score']:.2f} %."
+    )
+    if score is None:
+        return [
+            "## Scores",
+            "",
+            f"{validation} Not scored on the test split when this card was written; test figures with confidence "
+            f"intervals stand in the study's `scores/{job.regime}/{job.model_id}/`.",
+            "",
+        ]
+    rows = []
+    for key, name in KEYS[pipeline].items():
+        if key in score["metrics"]:
+            low, high = score.get("intervals", {}).get(key, (math.nan, math.nan))
+            rows.append(f"| {name} | {score['metrics'][key]:.2f} | {low:.2f} to {high:.2f} |")
+    return [
+        "## Scores",
+        "",
+        f"On the {score['examples']:,} examples of the test split, in percent:",
+        "",
+        "| metric | test | 95 % interval (bootstrap over examples) |",
+        "|---|---|---|",
+        *rows,
+        "",
+        validation,
+        "",
+    ]
+
+
+def _size_and_speed(folder: Path, known: Evidence) -> list[str]:
+    weights = sorted(folder.glob("*.safetensors"))
+    size = sum(path.stat().st_size for path in weights)
+    parameters = sum(map(parameters_in, weights))
+    lines = [
+        "## Size and speed",
+        "",
+        f"{parameters:,} parameters; {size:,} bytes of weights (safetensors).",
+        "",
+    ]
+    if known.cost:
+        lines += [
+            f"{known.cost['macs']:,} multiply-accumulate operations a forward pass at {known.cost_conditions['sequence_length']} "
+            f"tokens, counted as in the thesis (without attention's products); exact speedup {known.cost['speedup']:.2f} over "
+            f"`{known.cost_conditions['reference']}`.",
+            "",
+        ]
+    if known.speed:
+        what = known.conditions
+        lines += ["| device | median latency | inferences a second |", "|---|---|---|"]
+        for device, timed in known.speed.items():
+            latency, rate = 1000 * timed["median_seconds"], timed["inferences_per_second"]
+            lines.append(f"| {_cell(_device(device, what))} | {latency:.3f} ms | {rate:.2f} |")
+        lines += [
+            "",
+            f"Measured at batch 1 and {what['sequence_length']} tokens with {what['engine']} on {what['date']}, as a sequence "
+            "classifier of this architecture.",
+            "",
+        ]
+    else:
+        lines += ["Speed: not measured when this card was written.", ""]
+    return lines
+
+
+def _device(device: str, conditions: Record) -> str:
+    if device == "cpu":
+        threads = conditions["cpu_threads"]
+        return f"{conditions['cpu']}, {threads} thread{'s' if threads > 1 else ''}"
+    return str(conditions.get(device) or device)
+
+
+def parameters_in(path: Path) -> int:
+    """Number of the values in a safetensors file, from its header.
+
+    Raises:
+        DataError: not a safetensors file.
+    """
+    try:
+        with path.open("rb") as handle:
+            (length,) = struct.unpack("<Q", handle.read(8))
+            header = json.loads(handle.read(length))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (
+        struct.error,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise DataError(
+            path, None, f"not a safetensors file: {error}.", "Run the trial's shard again."
+        ) from error
+
+
+def _labels(config: Record, pipeline: str) -> list[str]:
+    labels = config.get("id2label") if pipeline != "question-answering" else None
+    return ["Labels: " + ", ".join(f"`{name}`" for name in labels.values()) + ".", ""] if labels else []
+
+
+def _limits(scored: bool) -> list[str]:
+    where = "test split" if scored else "validation split"
+    return [
+        "## Licence and limits",
+        "",
+        "The weights derive from the data above and from the corpus (or the published checkpoint) that the encoder was "
+        f"pretrained on; their licences apply. Measured on this task's {where} only: other domains, other "
+        "varieties of the language and inputs longer than those of training may give much worse results, and biases of "
+        "the data are not corrected.",
+        "",
+    ]
 
 
 def _cell(text: str) -> str:

@@ -16,7 +16,7 @@ from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
 from ligero.training.identity import digest_weights
-from ligero.training.model_card import model_card
+from ligero.training.model_card import Evidence, model_card
 
 
 def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[dict[str, Any]]:
@@ -102,27 +102,32 @@ def select(
     with atomic_directory(out_model) as staging:
         for path in sorted(folder.iterdir()):
             link_or_copy(path, staging / path.name)
-        digest = digest_weights(staging)
+        selection = {
+            "regime": job.regime,
+            "model": job.model_id,
+            "task": job.task_id,
+            "metric": job.metric,
+            "selection_metric": job.selection_metric,
+            "trial": best["trial"],
+            "id": best["id"],
+            "best": best["best"],
+            "candidates": [
+                {
+                    "id": result["id"],
+                    **{key: result["best"][key] for key in ("loss", "score", "epoch", "step")},
+                }
+                for result in results
+            ],
+            "seconds": round(sum(result["seconds"] for result in results), 3),
+            "seconds_of_best": best["seconds"],
+            "micro_batch_size": best["micro_batch_size"],
+            "device": best["device"],
+            "folder": str(out_model),
+            "model_digest": digest_weights(staging),
+        }
         (staging / "README.md").unlink(missing_ok=True)
-        (staging / "README.md").write_text(model_card(job, results, best, staging, sources), encoding="utf-8")
-    selection = {
-        "regime": job.regime,
-        "model": job.model_id,
-        "task": job.task_id,
-        "metric": job.metric,
-        "selection_metric": job.selection_metric,
-        "trial": best["trial"],
-        "id": best["id"],
-        "best": best["best"],
-        "candidates": [
-            {"id": result["id"], **{key: result["best"][key] for key in ("loss", "score", "epoch", "step")}}
-            for result in results
-        ],
-        "seconds": round(sum(result["seconds"] for result in results), 3),
-        "device": best["device"],
-        "folder": str(out_model),
-        "model_digest": digest,
-    }
+        card = model_card(job, selection, staging, Evidence(sources=sources or {}))
+        (staging / "README.md").write_text(card, encoding="utf-8")
     write_json(out_selection, selection)
     for result in results:
         if result is not best:

@@ -11,6 +11,8 @@ from ligero.reporting.results import Results
 from ligero.reporting.tables.comparison import comparison
 from ligero.reporting.tables.cost import efficiency, inference_speed
 from ligero.reporting.tables.data import datasets
+from ligero.reporting.tables.device_hours import cost
+from ligero.reporting.tables.methods import distillation_comparison
 from ligero.reporting.tables.models import albeto_configurations, pretrained_models, pretraining_details
 from ligero.reporting.tables.scores import question_answering, sequence_tagging, text_classification
 from ligero.reporting.tables.selection import best_hyperparameters, teachers
@@ -29,6 +31,8 @@ TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "teachers": teachers,
     "best_hyperparameters": best_hyperparameters,
     "comparison": comparison,
+    "distillation_comparison": distillation_comparison,
+    "cost": cost,
     "summary": summary,
 }
 

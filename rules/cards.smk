@@ -1,0 +1,23 @@
+# Selections, scores and measurements -> a card for every selected model, also put into the model's folder as its README.
+
+
+rule write_cards:
+    input:
+        LAYOUT.cards_inputs(),
+    output:
+        directory("<results>/cards"),
+    log:
+        "<results>/logs/write_cards.log",
+    conda:
+        "../envs/tables.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        results=folder(""),
+        settings=digest_of(jobs.cards_job),
+    message:
+        "Writing the card of every selected model"
+    shell:
+        "python $PROGRAMS/write_cards.py --config $CONFIG --results {params.results} --out {output}"
+        " --expect {params.settings} &> {log}"
