@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ligero.corpus.cleaning import clean_documents, clean_line, is_listing, without_addresses
-from ligero.corpus.fast_cleaning import _Letters, clean_block, line_length_histogram
+from ligero.corpus.fast_cleaning import _Letters, clean_block
+from ligero.corpus.lengths import EDGES, document_lengths, histogram, line_lengths
 from ligero.corpus.reading import read_blocks
 from ligero.settings.corpus import Cleaning
 
@@ -154,8 +156,19 @@ def test_long_lines_take_linear_time(word: str) -> None:
     clean_line(word * 100_000 + "/x", Cleaning())
 
 
-def test_histogram_counts_by_powers_of_two() -> None:
-    assert line_length_histogram("a\nñó\n\nabc\nabcd\n".encode()).tolist() == [0, 1, 2, 1]
+@given(st.lists(st.text(alphabet="añ👍", max_size=60), min_size=1))
+def test_lengths_of_lines_and_documents(lines: list[str]) -> None:
+    text = "".join(line + "\n" for line in lines)
+    lengths = line_lengths(text.encode())
+    assert lengths.tolist() == list(map(len, lines))
+    documents = [document for document in re.split(r"\n{2,}", text.strip("\n")) if document]
+    expected = [len(document.replace("\n", "")) for document in documents]
+    assert document_lengths(lengths).tolist() == expected
+    counts = histogram(lengths)
+    assert counts.sum() == sum(map(bool, lines))
+    for place, count in enumerate(counts.tolist()):
+        end = EDGES[place + 1] if place + 1 < len(EDGES) else 1 << 40
+        assert count == sum(EDGES[place] <= len(line) < end for line in lines)
 
 
 def test_real_text(shared_data: Path) -> None:

@@ -168,6 +168,15 @@ def test_a_program_refuses_other_settings_than_planned(default_config: dict[str,
         check_digest(job, "0" * 16)
 
 
+def test_the_cleaned_corpus_depends_on_the_order_of_its_parts(
+    default_config: dict[str, Any], project: Path
+) -> None:
+    before = load_study(default_config, project)
+    default_config["corpus"]["parts"] = [*reversed(default_config["corpus"]["parts"])]
+    after = load_study(default_config, project)
+    assert jobs.digest(jobs.cleaning_job(before)) != jobs.digest(jobs.cleaning_job(after))
+
+
 def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
     assert (project / "workflow/schemas/config.schema.json").read_text(encoding="utf-8") == json_schema(), (
         "make schema"

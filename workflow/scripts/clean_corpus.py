@@ -23,14 +23,16 @@ def main() -> None:
     study = load_resolved(args.config)
     job = jobs.cleaning_job(study)
     check_digest(job, args.expect)
-    assert study.corpus
+    corpus = job.corpus
     clean_corpus(
-        {part: args.sources_dir / study.sources[part].path for part in study.corpus.parts},
+        {part: args.sources_dir / study.sources[part].path for part in corpus.parts},
         args.out,
-        job.cleaning,
-        deduplicate=job.deduplicate,
-        validation_share=job.validation_share,
-        seed=job.seed,
+        corpus.cleaning,
+        language=corpus.language,
+        near_duplicates=corpus.near_duplicates,
+        deduplicate=corpus.deduplicate,
+        validation_share=corpus.validation_share,
+        seed=corpus.seed,
         processes=args.threads,
     )
 

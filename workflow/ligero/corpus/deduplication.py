@@ -14,8 +14,8 @@ def line_hashes(lines: list[bytes]) -> Hashes:
     return np.fromiter(map(xxhash.xxh3_64_intdigest, lines), dtype=np.uint64, count=len(lines))
 
 
-class SeenLines:
-    """The hashes of all lines so far, in sorted runs whose sizes at least double (a log-structured merge)."""
+class SeenHashes:
+    """A growing set of 64-bit hashes, in sorted runs whose sizes at least double (a log-structured merge)."""
 
     def __init__(self) -> None:
         self._runs: list[Hashes] = []
@@ -23,26 +23,36 @@ class SeenLines:
     def __len__(self) -> int:
         return sum(map(len, self._runs))
 
+    def contains(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Which of these are in the set."""
+        known = np.zeros(len(hashes), dtype=bool)
+        for run in self._runs:
+            place = np.searchsorted(run, hashes)
+            place[place == len(run)] = 0
+            known |= run[place] == hashes
+        return known
+
+    def add(self, hashes: Hashes) -> None:
+        """Add hashes that are sorted, each once, and not in the set yet."""
+        if not len(hashes):
+            return
+        self._runs.append(hashes)
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+            last = self._runs.pop()
+            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]), kind="stable")
+
+
+class SeenLines(SeenHashes):
+    """The hashes of all lines so far."""
+
     def first_time(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which of these lines are new, counting repetitions among themselves; they are remembered."""
         new = np.zeros(len(hashes), dtype=bool)
         values, firsts = np.unique(hashes, return_index=True)
-        known = np.zeros(len(values), dtype=bool)
-        for run in self._runs:
-            place = np.searchsorted(run, values)
-            place[place == len(run)] = 0
-            known |= run[place] == values
+        known = self.contains(values)
         new[firsts[~known]] = True
-        self._remember(values[~known])
+        self.add(values[~known])
         return new
-
-    def _remember(self, values: Hashes) -> None:
-        if not len(values):
-            return
-        self._runs.append(values)
-        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
-            last = self._runs.pop()
-            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]), kind="stable")
 
 
 def drop_repeated(text: bytes, seen: SeenLines) -> tuple[bytes, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ligero.corpus.cleaning import clean_documents, clean_line
+from ligero.corpus.lengths import line_lengths
 from ligero.corpus.statistics import PartStatistics, text_statistics
 from ligero.settings.corpus import Cleaning
 
@@ -134,9 +135,16 @@ def clean_block(block: bytes, cleaning: Cleaning) -> CleanedBlock:
     if cleaning.minimum_characters > 1:
         text = _drop_short(text, cleaning.minimum_characters, statistics)
     text = _single_empty_lines(text)
-    statistics.clean = text_statistics(b"\n" + text)
-    statistics.histogram = line_length_histogram(text)
+    count_clean(statistics, text, cleaning)
     return CleanedBlock(text, statistics)
+
+
+def count_clean(statistics: PartStatistics, text: bytes, cleaning: Cleaning) -> None:
+    """Count a clean text, in place of what was counted as clean so far."""
+    statistics.clean = text_statistics(b"\n" + text if cleaning.collapse_whitespace else _collapse(text))
+    statistics.clean.characters = _count_characters(text)
+    statistics.clean.bytes = len(text)
+    statistics.count_lengths(text)
 
 
 def _clean_plainly(block: bytes, cleaning: Cleaning, statistics: PartStatistics) -> CleanedBlock:
@@ -149,10 +157,7 @@ def _clean_plainly(block: bytes, cleaning: Cleaning, statistics: PartStatistics)
         if reason and reason != "blank":
             statistics.dropped[reason] += 1
     text = clean_documents(raw, cleaning).encode("utf-8")
-    statistics.clean = text_statistics(_collapse(text))
-    statistics.clean.characters = _count_characters(text)
-    statistics.clean.bytes = len(text)
-    statistics.histogram = line_length_histogram(text)
+    count_clean(statistics, text, cleaning)
     return CleanedBlock(text, statistics)
 
 
@@ -224,28 +229,6 @@ def _find_all(text: bytes, sign: bytes) -> Places:
         line_end = text.find(b"\n", place)
         place = text.find(sign, line_end) if line_end >= 0 else -1
     return _array(places)
-
-
-def _character_ends(text: bytes) -> Places:
-    """For each line of `text` the number of characters up to and including its line feed."""
-    data = np.frombuffer(text, dtype=np.uint8)
-    ends = np.flatnonzero(data == 0x0A)
-    continuation = (data & 0xC0) == 0x80
-    # Characters = bytes less continuation bytes; counting only at the places of the latter is cheap, they are few.
-    before = np.searchsorted(np.flatnonzero(continuation), ends)
-    return ends + 1 - before
-
-
-def line_lengths(text: bytes) -> Places:
-    """Characters of each line, without its line feed."""
-    return np.diff(_character_ends(text), prepend=0) - 1
-
-
-def line_length_histogram(text: bytes) -> Places:
-    """Lines by length: entry n counts the lines of 2**(n-1) to 2**n - 1 characters (0: empty lines, left out)."""
-    lengths = line_lengths(text)
-    lengths = lengths[lengths > 0]
-    return np.bincount(np.frexp(lengths.astype(np.float64))[1], minlength=1).astype(np.int64)
 
 
 def _count_characters(text: bytes) -> int:

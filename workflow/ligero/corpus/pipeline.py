@@ -1,4 +1,4 @@
-"""Raw sources to clean text: read, clean in parallel, drop repeated lines, split off validation, count, write."""
+"""Raw sources to clean text: read, clean in parallel, drop what is repeated, split off validation, count, write."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path, write_json
 from ligero.common.progress import progress
+from ligero.corpus.block import PreparedBlock, Steps, prepare_block
 from ligero.corpus.deduplication import SeenLines, drop_repeated
-from ligero.corpus.fast_cleaning import CleanedBlock, clean_block, line_length_histogram
+from ligero.corpus.fast_cleaning import count_clean
+from ligero.corpus.language import check_language
+from ligero.corpus.near_duplicates import SeenTexts, drop_near_duplicates
 from ligero.corpus.parallel import ordered_map
-from ligero.corpus.reading import BLOCK_BYTES, read_blocks, read_documents
+from ligero.corpus.reading import BLOCK_BYTES, read_documents, read_named_blocks
 from ligero.corpus.splitting import cut_documents, rank, split_documents
-from ligero.corpus.statistics import PartStatistics, text_statistics
+from ligero.corpus.statistics import PartStatistics
 from ligero.corpus.writing import TextWriter
-from ligero.settings.corpus import Cleaning
+from ligero.settings.corpus import Cleaning, LanguageFilter, NearDuplicates
 
 BYTES_PER_PROCESS = 8 << 20
 """Another process starts only for so much input more: starting one takes longer than cleaning less."""
@@ -43,12 +46,44 @@ class CleanPaths:
         return self.folder / "statistics.json"
 
 
-def _blocks(parts: dict[str, Path], names: list[str], block_bytes: int) -> Iterator[bytes]:
-    """The blocks of all parts; `names` receives the part of each block, in step with the results."""
+Place = tuple[str, str]
+"""Where a block is from: (part, file in the part where that is an archive)."""
+
+
+def _blocks(parts: dict[str, Path], places: list[Place], block_bytes: int) -> Iterator[bytes]:
+    """The blocks of all parts; `places` receives where each is from, in step with the results."""
     for name, path in parts.items():
-        for block in read_blocks(path, block_bytes):
-            names.append(name)
+        for member, block in read_named_blocks(path, block_bytes):
+            places.append((name, member))
             yield block
+
+
+class Repetitions:
+    """Drops from each block, in order, what an earlier one held already."""
+
+    def __init__(self, steps: Steps, deduplicate: str) -> None:
+        self._steps = steps
+        self._lines = SeenLines() if deduplicate == "exact" else None
+        self._texts: SeenTexts | None = None
+        if steps.near_duplicates:
+            self._texts = SeenTexts(steps.near_duplicates)
+
+    @property
+    def forgotten(self) -> int:
+        """Hashes of texts forgotten because memory was full."""
+        return self._texts.forgotten if self._texts is not None else 0
+
+    def drop(self, block: PreparedBlock) -> bytes:
+        """The text that is left of a block; its statistics are put right."""
+        text, dropped = block.text, block.statistics.dropped
+        if self._texts is not None and self._steps.near_duplicates and block.bands is not None:
+            unit = self._steps.near_duplicates.unit
+            text, dropped["near_duplicate"] = drop_near_duplicates(text, block.bands, self._texts, unit)
+        if self._lines is not None:
+            text, dropped["duplicate"] = drop_repeated(text, self._lines)
+        if len(text) != len(block.text):
+            count_clean(block.statistics, text, self._steps.cleaning)
+        return text
 
 
 def clean_corpus(
@@ -56,6 +91,8 @@ def clean_corpus(
     folder: Path,
     cleaning: Cleaning,
     *,
+    language: LanguageFilter | None = None,
+    near_duplicates: NearDuplicates | None = None,
     deduplicate: str = "none",
     validation_share: float = 0.01,
     seed: int = 42,
@@ -68,6 +105,8 @@ def clean_corpus(
         parts: path of each part, in the corpus' order.
         folder: receives clean/train.txt.zst, clean/validation.txt.zst and statistics.json.
         cleaning: the steps.
+        language: keep one language only, where given.
+        near_duplicates: drop documents that nearly repeat an earlier one of any part, where given.
         deduplicate: "exact" drops every line that stood before, across all parts.
         validation_share: share of documents for validation, chosen by their text.
         seed: changes which documents these are.
@@ -76,25 +115,27 @@ def clean_corpus(
 
     Raises:
         DataError: a part is missing, damaged, not UTF-8, or nothing is left of the corpus.
+        ConfigurationError: the language is not known.
     """
-    totals = {name: PartStatistics() for name in parts}
-    seen = SeenLines() if deduplicate == "exact" else None
-    names: list[str] = []
+    if language:
+        check_language(language)
+    steps = Steps(cleaning, language, near_duplicates)
+    totals: dict[Place, PartStatistics] = {}
+    repetitions = Repetitions(steps, deduplicate)
+    places: list[Place] = []
     paths = CleanPaths(folder)
     processes = min(processes, 1 + _bytes(parts) // BYTES_PER_PROCESS)
     documents = {"train": 0, "validation": 0}
     with atomic_path(paths.train) as train, atomic_path(paths.validation) as held_out:
         with TextWriter(train) as train_writer, TextWriter(held_out) as validation_writer:
-            results: Iterable[CleanedBlock] = ordered_map(
-                partial(clean_block, cleaning=cleaning), _blocks(parts, names, block_bytes), processes
+            results: Iterable[PreparedBlock] = ordered_map(
+                partial(prepare_block, steps=steps), _blocks(parts, places, block_bytes), processes
             )
             bar = progress(total=None, label="cleaning", unit="B")
             for number, result in enumerate(results):
-                name, text = names[number], result.text
                 bar.update(result.statistics.raw.bytes)
-                totals[name].add(result.statistics)
-                if seen is not None:
-                    text = _without_repeated(text, seen, totals[name], result)
+                text = repetitions.drop(result)
+                totals.setdefault(places[number], PartStatistics()).add(result.statistics)
                 training, validation = split_documents(cut_documents(text), validation_share, seed)
                 train_writer.write(training)
                 validation_writer.write(validation)
@@ -105,40 +146,43 @@ def clean_corpus(
         if validation_share > 0 and not documents["validation"]:
             _hold_out_one(parts, train, held_out, seed)
             documents = {"train": documents["train"] - 1, "validation": 1}
-    total = PartStatistics()
-    for statistics in totals.values():
-        total.add(statistics)
-    written = {
-        "parts": {name: statistics.as_json() for name, statistics in totals.items()},
-        "total": total.as_json(),
+    written: dict[str, Any] = {
+        "parts": {name: _part_as_json(name, totals) for name in parts},
+        "total": _sum(totals.values()).as_json(),
         "documents": documents,
     }
+    if near_duplicates:
+        written["near_duplicate_hashes_forgotten"] = repetitions.forgotten
     write_json(paths.statistics, written)
     return written
+
+
+def _sum(all_statistics: Iterable[PartStatistics]) -> PartStatistics:
+    total = PartStatistics()
+    for statistics in all_statistics:
+        total.add(statistics)
+    return total
+
+
+def _of_part(part: str, totals: dict[Place, PartStatistics]) -> dict[str, PartStatistics]:
+    return {member: statistics for (name, member), statistics in totals.items() if name == part}
+
+
+def _part_as_json(part: str, totals: dict[Place, PartStatistics]) -> dict[str, Any]:
+    """Counts of a part, and those of each file where it is an archive."""
+    members = _of_part(part, totals)
+    counts = _sum(members.values()).as_json()
+    files = {member: statistics.as_json() for member, statistics in members.items() if member}
+    return {**counts, "files": files} if files else counts
 
 
 def _bytes(parts: dict[str, Path]) -> int:
     return sum(path.stat().st_size for path in parts.values() if path.exists())
 
 
-def _without_repeated(text: bytes, seen: SeenLines, total: PartStatistics, block: CleanedBlock) -> bytes:
-    kept, dropped = drop_repeated(text, seen)
-    before = PartStatistics()
-    before.clean, before.histogram = block.statistics.clean, block.statistics.histogram
-    after = text_statistics(b"\n" + kept)
-    for name in vars(after):
-        change = getattr(after, name) - getattr(before.clean, name)
-        setattr(total.clean, name, getattr(total.clean, name) + change)
-    histogram = line_length_histogram(kept)
-    total.histogram[: len(before.histogram)] -= before.histogram
-    total.histogram[: len(histogram)] += histogram
-    total.dropped["duplicate"] += dropped
-    return kept
-
-
-def _refuse_empty(parts: dict[str, Path], totals: dict[str, PartStatistics]) -> None:
+def _refuse_empty(parts: dict[str, Path], totals: dict[Place, PartStatistics]) -> None:
     for name, path in parts.items():
-        if not totals[name].raw.lines:
+        if not _sum(_of_part(name, totals).values()).raw.lines:
             raise DataError(
                 path,
                 None,

@@ -118,19 +118,19 @@ def open_text(path: Path | str) -> Iterator[BinaryIO]:
 
 
 def _members(path: Path | str) -> Iterator[tuple[str, BinaryIO]]:
-    """The text files in a source: itself, or the regular files of a tar in the archive's order."""
+    """The text files in a source: itself (named ""), or the regular files of a tar in the archive's order."""
     with open_text(path) as stream:
         head = _read_full(stream, 512)
         rewound = cast(BinaryIO, _Rewound(head, stream))
         if head[257:262] != b"ustar":
-            yield str(path), rewound
+            yield "", rewound
             return
         with tarfile.open(fileobj=rewound, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None
                 # macOS archives carry "._name" companions that are no text.
                 if content is not None and not Path(member.name).name.startswith("._"):
-                    yield f"{path}:{member.name}", _nested(content)
+                    yield member.name, _nested(content)
 
 
 def _nested(content: io.BufferedIOBase | BinaryIO | object) -> BinaryIO:
@@ -160,16 +160,31 @@ def _cut(buffer: bytes) -> int:
 
 
 def read_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """The blocks of `read_named_blocks` without the names of files."""
+    for _, block in read_named_blocks(path, block_bytes):
+        yield block
+
+
+def read_named_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[str, bytes]]:
     """Blocks of whole lines, each checked to be UTF-8, cut between documents where a block holds a blank line.
 
     Every block ends with a line end. A byte order mark at the start of a file is dropped.
+
+    Args:
+        path: a text file, plain or compressed, or a tar of such.
+        block_bytes: size of a block, more where a line is longer.
+
+    Yields:
+        (name of the file within a tar, else "", block).
 
     Raises:
         DataError: wrong encoding (with line and byte offset), damaged compression, or an endless line.
     """
     try:
-        for name, stream in _members(path):
-            yield from _blocks_of(name, stream, block_bytes)
+        for member, stream in _members(path):
+            name = f"{path}:{member}" if member else str(path)
+            for block in _blocks_of(name, stream, block_bytes):
+                yield member, block
     except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, _zstd_error()) as error:
         raise DataError(path, None, f"cannot be decompressed: {error}.", "Fetch it again.") from error
 

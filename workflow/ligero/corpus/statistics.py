@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ligero.corpus.lengths import EDGES, document_lengths, histogram, line_lengths
+
 
 @dataclass
 class Counts:
@@ -33,30 +35,43 @@ class PartStatistics:
     clean: Counts = field(default_factory=Counts)
     dropped: Counter[str] = field(default_factory=Counter)
     """Lines dropped by reason: url, listing, short, duplicate."""
-    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
-    """Clean lines by length; entry n counts lines of 2**(n-1) to 2**n - 1 characters."""
+    line_lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EDGES), dtype=np.int64))
+    """Clean lines by length, in the bins of `lengths.EDGES`."""
+    document_lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EDGES), dtype=np.int64))
+    """Documents by the length of what cleaning left of them."""
 
     def add(self, other: PartStatistics) -> None:
         self.raw.add(other.raw)
         self.clean.add(other.clean)
         self.dropped.update(other.dropped)
-        width = max(len(self.histogram), len(other.histogram))
-        total = np.zeros(width, dtype=np.int64)
-        total[: len(self.histogram)] += self.histogram
-        total[: len(other.histogram)] += other.histogram
-        self.histogram = total
+        self.line_lengths += other.line_lengths
+        self.document_lengths += other.document_lengths
+
+    def count_lengths(self, text: bytes) -> None:
+        """Take the lengths of a clean text, in place of those counted so far."""
+        lengths = line_lengths(text)
+        self.line_lengths = histogram(lengths)
+        self.document_lengths = histogram(document_lengths(lengths))
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "raw": vars(self.raw),
-            "clean": vars(self.clean),
+            # Copies: some of these are added to afterwards.
+            "raw": dict(vars(self.raw)),
+            "clean": dict(vars(self.clean)),
             "dropped_lines": dict(sorted(self.dropped.items())),
-            "line_length_histogram": [
-                {"from": 1 << (n - 1), "to": (1 << n) - 1, "lines": int(count)}
-                for n, count in enumerate(self.histogram)
-                if n > 0
-            ],
+            "line_length_histogram": _filled_bins(self.line_lengths, "lines"),
+            "document_length_histogram": _filled_bins(self.document_lengths, "documents"),
         }
+
+
+def _filled_bins(counts: NDArray[np.int64], what: str) -> list[dict[str, int]]:
+    """Every bin that is not empty: its first and last length in characters, and how many."""
+    ends = [*(EDGES[1:] - 1).tolist(), int(EDGES[-1])]
+    return [
+        {"from": start, "to": end, what: count}
+        for start, end, count in zip(EDGES.tolist(), ends, counts.tolist(), strict=True)
+        if count
+    ]
 
 
 def text_statistics(flat: bytes) -> Counts:

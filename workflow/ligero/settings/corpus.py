@@ -24,12 +24,40 @@ class Cleaning(Settings):
     """Drop cleaned lines shorter than this; 0 keeps all that are not empty."""
 
 
+class LanguageFilter(Settings):
+    """Drops lines that are probably in another language, told by py3langid."""
+
+    code: str = Field(pattern=r"^[a-z]{2,3}$")
+    """Language to keep, e.g. es (ISO 639)."""
+    minimum_probability: float = Field(0.2, gt=0.0, le=1.0)
+    """A line is kept if it is in this language with at least this probability. Low, since Spanish with many names resembles its neighbours."""
+    minimum_characters: int = Field(40, ge=0)
+    """Shorter lines are kept whatever they seem to be: guesses about them are unreliable."""
+
+
+class NearDuplicates(Settings):
+    """Drops documents that nearly repeat an earlier one (MinHash over runs of words)."""
+
+    similarity: float = Field(0.8, ge=0.3, le=0.95)
+    """Jaccard similarity of their runs of words around which documents count as repeated."""
+    unit: Literal["document", "line"] = "document"
+    """What is compared; lines where the corpus has no blank lines between documents."""
+    shingle_words: int = Field(5, ge=1)
+    """Words in a run."""
+    memory_mb: int = Field(1024, ge=1)
+    """Memory for what was seen: at similarity 0.8 a GB holds six million documents; beyond that the oldest are forgotten."""
+
+
 class Corpus(Settings):
     """The raw text and what becomes of it."""
 
     parts: tuple[Identifier, ...] = Field(min_length=1)
     """Ids of the sources that make up the corpus, in order."""
     cleaning: Cleaning = Cleaning()
+    language: LanguageFilter | None = None
+    """Keep one language only; not part of the thesis' protocol."""
+    near_duplicates: NearDuplicates | None = None
+    """Drop documents that nearly repeat an earlier one; not part of the thesis' protocol."""
     deduplicate: Literal["none", "exact"] = "none"
     """Whether repeated lines are dropped across the whole corpus; not part of the thesis' protocol."""
     validation_share: float = Field(0.01, ge=0.0, lt=0.5)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from ligero.settings.corpus import Cleaning, Corpus, Tokenizer
+from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS
 from ligero.settings.sources import ArchiveMember, Source
@@ -32,6 +32,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`sources.ID.archive`", ArchiveMember),
     ("`corpus`", Corpus),
     ("`corpus.cleaning`", Cleaning),
+    ("`corpus.language`", LanguageFilter),
+    ("`corpus.near_duplicates`", NearDuplicates),
     ("`tokenizers.ID`", Tokenizer),
     ("`models.ID`", Model),
     ("`models.ID.architecture`", Architecture),

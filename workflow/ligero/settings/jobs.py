@@ -15,7 +15,7 @@ from pydantic import Field
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.settings.base import Identifier, Settings
-from ligero.settings.corpus import Cleaning, Tokenizer
+from ligero.settings.corpus import Corpus, Tokenizer
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Efficiency, Regime, Speed, Study
@@ -41,10 +41,8 @@ class Trial(Settings):
 
 
 class CleaningJob(Settings):
-    cleaning: Cleaning
-    deduplicate: str
-    validation_share: float
-    seed: int
+    corpus: Corpus
+    """All of it: parts in their order too, since the text is written and repetitions are dropped in that order."""
 
 
 class PretrainingJob(Settings):
@@ -178,12 +176,7 @@ def digest(job: Settings) -> str:
 
 def cleaning_job(study: Study) -> CleaningJob:
     assert study.corpus
-    return CleaningJob(
-        cleaning=study.corpus.cleaning,
-        deduplicate=study.corpus.deduplicate,
-        validation_share=study.corpus.validation_share,
-        seed=study.corpus.seed,
-    )
+    return CleaningJob(corpus=study.corpus)
 
 
 def pretraining_job(study: Study, model_id: str) -> PretrainingJob:

@@ -1,0 +1,34 @@
+"""How long lines and documents are: counted in bins of a quarter of a doubling, so that memory does not grow with text."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+EDGES: Integers = np.unique(np.round(2.0 ** (np.arange(4 * 30 + 1) / 4)).astype(np.int64))
+"""First length of each bin, from 1 to 2**30; bin n ends before EDGES[n + 1], the last one is open."""
+
+
+def line_lengths(text: bytes) -> Integers:
+    """Characters of each line, without its line feed; `text` ends with one."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(data == 0x0A)
+    continuation = (data & 0xC0) == 0x80
+    # Characters = bytes less continuation bytes; counting only at the places of the latter is cheap, they are few.
+    before = np.searchsorted(np.flatnonzero(continuation), ends)
+    return np.diff(ends + 1 - before, prepend=0) - 1
+
+
+def document_lengths(lengths: Integers) -> Integers:
+    """Characters of each document, without line feeds, from those of all lines; empty lines stand between documents."""
+    filled = lengths > 0
+    starts = np.flatnonzero(filled & ~np.concatenate([[False], filled[:-1]]))
+    return np.add.reduceat(lengths, starts) if len(starts) else lengths[:0]
+
+
+def histogram(lengths: Integers) -> Integers:
+    """How many lengths fall into each bin; lengths of 0 are left out."""
+    places = np.searchsorted(EDGES, lengths[lengths > 0], side="right") - 1
+    return np.bincount(places, minlength=len(EDGES)).astype(np.int64)
