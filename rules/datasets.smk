@@ -1,5 +1,7 @@
 # Published files of the tasks -> examples -> token ids; and the baselines that need no model.
 
+from ligero.settings.data_jobs import baseline_job, documents_fingerprint
+
 VOCABULARIES = list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in STUDY.models))
 
 
@@ -20,6 +22,7 @@ rule prepare_task:
         sources=folder("sources"),
         folder=folder("tasks/{task}"),
         settings=digest_of(jobs.task_job, wildcards=["task"]),
+        documents=lambda wc: documents_fingerprint(STUDY, wc.task),
     message:
         "Reading {wildcards.task}"
     shell:
@@ -70,8 +73,9 @@ rule score_baseline:
         runtime=runtime("light"),
     params:
         examples=folder("tasks/{task}"),
+        settings=digest_of(baseline_job, wildcards=["task"]),
     message:
         "Scoring the baseline of {wildcards.task} that needs no model"
     shell:
         "python $PROGRAMS/score_baselines.py --config $CONFIG --task {wildcards.task}"
-        " --examples {params.examples} --out {output} &> {log}"
+        " --examples {params.examples} --out {output} --expect {params.settings} &> {log}"

@@ -8,20 +8,21 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
-from ligero.settings.program import load_resolved
+from ligero.settings.data_jobs import baseline_job
+from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.training.baselines import score_baseline
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the study's resolved configuration")
-    parser.add_argument("--task", required=True)
+    job_arguments(parser)
+    parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument("--examples", type=Path, required=True, help="folder that prepare_task.py wrote")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    study = load_resolved(args.config)
-    seed = study.fine_tuning.options.seed
-    write_json(args.out, score_baseline(args.task, study.tasks[args.task], args.examples, seed))
+    job = baseline_job(load_resolved(args.config), args.task)
+    check_digest(job, args.expect)
+    write_json(args.out, score_baseline(job.task_id, job.task, args.examples, job.seed))
 
 
 if __name__ == "__main__":

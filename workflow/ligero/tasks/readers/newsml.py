@@ -158,7 +158,11 @@ def _documents(
     if folder is not None:
         if not folder.is_dir():
             raise DataError(
-                folder, None, "rcv_dir is no folder.", "Give the folder that holds your Reuters RCV2 XML."
+                folder,
+                None,
+                "rcv_dir is no folder.",
+                "Give the folder that holds your Reuters RCV2 XML; NIST hands it out after an agreement "
+                "(https://trec.nist.gov/data/reuters/reuters.html).",
             )
         for path in sorted(folder.rglob("*.xml")):
             if is_wanted(path.name):
