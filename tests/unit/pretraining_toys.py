@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from ligero.models.heads import read_weights
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
@@ -102,6 +103,12 @@ def lines(place: Path) -> list[dict[str, Any]]:
         {name: value for name, value in line.items() if name != "tokens_per_second"}
         for line in read_metrics(place / "log" / "metrics.jsonl")
     ]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two runs wrote the same bits."""
+    first, second = read_weights(one / "out"), read_weights(other / "out")
+    return lines(one) == lines(other) and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def spoiled(monkeypatch: pytest.MonkeyPatch, bad: set[int], times: int) -> None:

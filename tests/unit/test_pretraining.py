@@ -1,37 +1,27 @@
-"""The pretraining loop: losses equal to transformers', exact resume, signals, divergence."""
+"""The pretraining loop: losses equal to transformers', repeatable, divergence."""
 
 from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from ligero.models.heads import read_weights
 from ligero.pretraining.divergence import DivergenceError
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.plan import plan
-from tests.unit.pretraining_toys import CPU, Folders, lines, prepared, spoiled, train, write_store
+from tests.unit.pretraining_toys import CPU, Folders, lines, prepared, same, spoiled, train, write_store
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     torch.set_num_threads(1)
     return write_store(tmp_path_factory.mktemp("store"))
-
-
-def same(one: Path, other: Path) -> bool:
-    """Whether two runs wrote the same bits."""
-    first, second = read_weights(one / "out"), read_weights(other / "out")
-    return lines(one) == lines(other) and all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("kind", ["albert", "bert", "roberta", "distilbert"])
@@ -78,56 +68,6 @@ def test_two_runs_are_equal_to_the_bit(folders: Folders, tmp_path: Path) -> None
     for name in "ab":
         assert train(folders, tmp_path / name)
     assert same(tmp_path / "a", tmp_path / "b")
-
-
-def _killed(folders: Folders, place: Path, at: int, how: int, values: dict[str, Any]) -> None:
-    """Train in this process until forward pass number `at`, then send `how` to oneself."""
-    torch.set_num_threads(1)
-    forward, passes = Pretrainer._forward, [0]
-
-    def counted(self: Pretrainer, piece: Any) -> Any:
-        passes[0] += 1
-        if passes[0] == at:
-            os.kill(os.getpid(), how)
-        return forward(self, piece)
-
-    Pretrainer._forward = counted  # type: ignore[method-assign]
-    os._exit(0 if train(folders, place, **values) else 75)
-
-
-def run_killed(folders: Folders, place: Path, at: int, how: int, **values: Any) -> int | None:
-    # Forked: the child has torch loaded already, which makes ten kills cheap.
-    process = multiprocessing.get_context("fork").Process(
-        target=_killed, args=(folders, place, at, how, values)
-    )
-    process.start()
-    process.join(60)
-    return process.exitcode
-
-
-@pytest.mark.parametrize("optimizer", ["lamb", "adamw"])
-def test_killed_at_any_step_and_continued_is_equal_to_the_bit(
-    folders: Folders, tmp_path: Path, optimizer: str
-) -> None:
-    assert train(folders, tmp_path / "whole", optimizer=optimizer)
-    for number, at in enumerate((2, 5, 7, 8, 13)):
-        place = tmp_path / f"killed-{at}"
-        assert run_killed(folders, place, at, signal.SIGKILL, optimizer=optimizer) == -signal.SIGKILL
-        if number == 4:  # killed a second time, after resuming
-            assert run_killed(folders, place, 2, signal.SIGKILL, optimizer=optimizer) == -signal.SIGKILL
-        assert train(folders, place, optimizer=optimizer)
-        assert same(tmp_path / "whole", place), at
-
-
-def test_a_signal_writes_a_checkpoint_and_the_run_continues(folders: Folders, tmp_path: Path) -> None:
-    assert train(folders, tmp_path / "whole", checkpoint_every=1000)
-    for at in (1, 4):
-        place = tmp_path / f"stopped-{at}"
-        assert run_killed(folders, place, at, signal.SIGTERM, checkpoint_every=1000) == 75
-        assert list((place / "state").glob("*/checkpoints/step-*.pt"))
-        assert not (place / "out").exists()
-        assert train(folders, place, checkpoint_every=1000)
-        assert same(tmp_path / "whole", place)
 
 
 def test_accumulation_does_not_change_the_loss(folders: Folders, tmp_path: Path) -> None:
@@ -183,13 +123,6 @@ def test_a_run_that_stopped_on_divergence_goes_on_with_rollback(
     # The steps before the checkpoint were not repeated.
     assert [line["step"] for line in lines(tmp_path) if line.get("event") == "start"] == [0]
     assert prepared(folders).fingerprint == prepared(folders, divergence={"spike_factor": 2.0}).fingerprint
-
-
-def test_other_settings_start_anew(folders: Folders, tmp_path: Path) -> None:
-    run_killed(folders, tmp_path, 10, signal.SIGKILL)
-    assert train(folders, tmp_path, learning_rate="1e-3")
-    assert lines(tmp_path)[0]["event"] == "start"
-    assert lines(tmp_path)[1]["learning_rate"] == pytest.approx(5e-4)
 
 
 def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:

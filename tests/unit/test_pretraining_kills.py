@@ -1,0 +1,191 @@
+"""Pretraining ended from outside: kill -9 at random places, signals, a full disk, damaged checkpoints. It goes on to the bit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ligero.pretraining.engine import Pretrainer
+from ligero.training import checkpoints
+from ligero.training.checkpoints import Checkpoints
+from tests.unit.pretraining_toys import Folders, lines, prepared, same, train, write_store
+
+KILLS = 10
+STEPS, PASSES = 10, 20
+"""Of a run: each step accumulates two micro batches."""
+SEED = 20261122
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    torch.set_num_threads(1)
+    return write_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def whole(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run."""
+    place = tmp_path_factory.mktemp("whole")
+    assert train(folders, place, total_steps=STEPS)
+    return place
+
+
+def run_child(folders: Folders, place: Path, spoil: Callable[[], None], **values: Any) -> int | None:
+    """Train in a forked process (torch is loaded there already) after `spoil` has set its trap; the exit code."""
+
+    def body() -> None:
+        torch.set_num_threads(1)
+        spoil()
+        try:
+            os._exit(0 if train(folders, place, **{"total_steps": STEPS, **values}) else 75)
+        except checkpoints.CheckpointError:
+            os._exit(3)
+
+    process = multiprocessing.get_context("fork").Process(target=body)
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+def signal_at(forward_pass: int, number: int = signal.SIGKILL) -> Callable[[], None]:
+    """A trap: in forward pass `forward_pass` (from 1 on) the process sends itself a signal."""
+
+    def spoil() -> None:
+        forward, passes = Pretrainer._forward, [0]
+
+        def counted(self: Pretrainer, piece: Any) -> Any:
+            passes[0] += 1
+            if passes[0] == forward_pass:
+                os.kill(os.getpid(), number)
+            return forward(self, piece)
+
+        Pretrainer._forward = counted  # type: ignore[method-assign]
+
+    return spoil
+
+
+def test_killed_at_ten_random_places_and_continued(folders: Folders, tmp_path: Path, whole: Path) -> None:
+    places = sorted(random.Random(SEED).sample(range(1, PASSES + 1), KILLS))
+    print(f"seed {SEED}: killed in forward passes {places}")
+    for at in places:
+        place = tmp_path / str(at)
+        assert run_child(folders, place, signal_at(at)) == -signal.SIGKILL
+        assert not (place / "out").exists()
+        assert train(folders, place, total_steps=STEPS)
+        assert same(whole, place), f"killed in forward pass {at}"
+
+
+def test_one_run_killed_ten_times_over(folders: Folders, tmp_path: Path) -> None:
+    """With rounding of its own (AdamW, short rows); each life ends before, in or after a checkpoint."""
+    values: dict[str, Any] = {"optimizer": "adamw", "total_steps": 30, "short_sequence_probability": 0.5}
+    assert train(folders, tmp_path / "whole", **values)
+    generator, lives = random.Random(SEED), []
+    for _ in range(KILLS):
+        lives.append(generator.randint(1, 10))
+        code = run_child(folders, tmp_path / "killed", signal_at(lives[-1]), **values)
+        assert code == -signal.SIGKILL, f"seed {SEED}: lives of {lives} forward passes ended with {code}"
+    assert train(folders, tmp_path / "killed", **values)
+    assert same(tmp_path / "whole", tmp_path / "killed"), f"seed {SEED}: lives of {lives} forward passes"
+
+
+@pytest.mark.parametrize("where", ["save", "sha256_file", "write_json", "_remove"])
+def test_killed_while_a_checkpoint_is_written(
+    folders: Folders, tmp_path: Path, whole: Path, where: str
+) -> None:
+    """In the third checkpoint: half written, written without its digest, with it, before the old one goes."""
+
+    def spoil() -> None:
+        owner: Any = {"save": checkpoints.torch, "_remove": Checkpoints}.get(where, checkpoints)
+        original, calls = getattr(owner, where), [0]
+        last = 1 if where == "_remove" else 3
+
+        def killing(*arguments: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == last:
+                if where == "save":
+                    Path(arguments[1]).write_bytes(b"half")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*arguments)
+
+        setattr(owner, where, killing)
+
+    assert run_child(folders, tmp_path, spoil) == -signal.SIGKILL
+    assert len(list(tmp_path.glob("state/*/checkpoints/step-*.json"))) == (3 if where == "_remove" else 2)
+    assert train(folders, tmp_path, total_steps=STEPS)
+    assert same(whole, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("at", [1, 4, 7])
+def test_a_signal_writes_a_checkpoint_and_the_run_continues(
+    folders: Folders, tmp_path: Path, whole: Path, at: int, number: int
+) -> None:
+    assert run_child(folders, tmp_path, signal_at(at, number), checkpoint_every=1000) == 75
+    assert len(list((tmp_path / "state").glob("*/checkpoints/step-*.pt"))) == 1
+    assert not (tmp_path / "out").exists()
+    assert train(folders, tmp_path, total_steps=STEPS, checkpoint_every=1000)
+    assert same(whole, tmp_path)
+
+
+def test_a_full_disk_ends_the_run_and_leaves_the_last_good_checkpoint(
+    folders: Folders, tmp_path: Path, whole: Path
+) -> None:
+    """The system refuses to let files grow beyond 20 kB once two checkpoints are written."""
+
+    def spoil() -> None:
+        save, calls = Checkpoints.save, [0]
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        def limited(self: Checkpoints, step: int, state: dict[str, Any]) -> None:
+            calls[0] += 1
+            if calls[0] == 3:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+            save(self, step, state)
+
+        Checkpoints.save = limited  # type: ignore[method-assign]
+
+    assert run_child(folders, tmp_path, spoil) == 3
+    folder = next((tmp_path / "state").glob("*/checkpoints"))
+    assert Checkpoints(folder).steps() == [3, 6]
+    assert len(list(folder.iterdir())) == 4, "nothing half written is left behind"
+    assert train(folders, tmp_path, total_steps=STEPS)
+    assert same(whole, tmp_path)
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_damaged_checkpoints_are_passed_over(
+    folders: Folders, tmp_path: Path, whole: Path, damaged: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The run goes on from the one before; where all are damaged it starts anew."""
+    assert run_child(folders, tmp_path, signal_at(15)) == -signal.SIGKILL
+    kept = sorted(next((tmp_path / "state").glob("*/checkpoints")).glob("step-*.pt"))
+    assert len(kept) == 2
+    for path in kept[-damaged:]:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    assert train(folders, tmp_path, total_steps=STEPS)
+    assert capfd.readouterr().err.count("damaged checkpoint passed over") == damaged
+    assert same(whole, tmp_path)
+
+
+def test_other_settings_start_anew(folders: Folders, tmp_path: Path) -> None:
+    run_child(folders, tmp_path, signal_at(10))
+    assert train(folders, tmp_path, learning_rate="1e-3")
+    assert lines(tmp_path)[0]["event"] == "start"
+    assert lines(tmp_path)[1]["learning_rate"] == pytest.approx(5e-4)
+
+
+def test_settings_that_change_no_weight_do_not_start_anew(folders: Folders) -> None:
+    fingerprint = prepared(folders).fingerprint
+    assert fingerprint == prepared(folders, sharding="fsdp", tensorboard=True, checkpoint_every=9).fingerprint
+    assert fingerprint != prepared(folders, schedule_steps=9).fingerprint
