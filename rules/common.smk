@@ -12,7 +12,9 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.settings import jobs
-from ligero.settings.layout import SPLITS, TABLES, Layout
+from ligero.settings.comparison_jobs import comparison_job
+from ligero.settings.layout import SPLITS, Layout
+from ligero.settings.search_jobs import search_job, searches
 from ligero.settings.load import load_study, without_missing_weights
 
 try:
@@ -124,7 +126,7 @@ def digest_of(cut, *arguments, wildcards=()):
     """Parameter function: digest of the settings that a job depends on; its change re-runs the job."""
 
     def digest(wc):
-        values = [int(wc[name]) if name == "shard" else wc[name] for name in wildcards]
+        values = [int(wc[name]) if name in ("shard", "seed") else wc[name] for name in wildcards]
         return jobs.digest(cut(STUDY, *arguments, *values))
 
     return digest

@@ -16,7 +16,7 @@ rule make_table:
     log:
         "<results>/logs/make_table/{table}.log",
     wildcard_constraints:
-        table="|".join(TABLES),
+        table="|".join(LAYOUT.table_names()),
     conda:
         "../envs/tables.yaml"
     resources:

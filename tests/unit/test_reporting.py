@@ -60,10 +60,10 @@ def cells(frame: pd.DataFrame, **where: str) -> dict[str, Any]:
 
 
 def test_the_tables_are_those_of_the_public_interface() -> None:
-    assert set(TABLES) == {*layout.TABLES, "summary"}
+    assert set(TABLES) == {*layout.TABLES, layout.COMPARISON_TABLE, "summary"}
 
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize("name", sorted({*layout.TABLES, "summary"}))
 def test_every_table_has_the_thesis_columns_first_and_says_its_scale(name: str, results: Results) -> None:
     frame = make(name, results)
     assert len(frame)
@@ -75,7 +75,7 @@ def test_every_table_has_the_thesis_columns_first_and_says_its_scale(name: str, 
         assert list(frame.columns)[: len(wanted)] == wanted
 
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize("name", sorted({*layout.TABLES, "summary"}))
 def test_every_table_reads_no_more_than_the_workflow_gives_it(
     name: str, results: Results, tmp_path: Path
 ) -> None:
@@ -455,7 +455,7 @@ def test_every_caption_is_valid_markup_and_tells_the_scale(scale: str, study: St
     wildcards: dict[str, list[dict[str, str]]] = {
         "workflow": [{}],
         "summary": [{}],
-        "table": [{"table": name} for name in layout.TABLES],
+        "table": [{"table": name} for name in (*layout.TABLES, layout.COMPARISON_TABLE)],
         "figure": [{"figure": name} for name in layout.Layout(study).figure_names()],
     }
     for caption, places in wildcards.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ligero.settings import jobs
+from ligero.settings.comparison_jobs import comparison_runs
 from ligero.settings.study import Regime, Study
 
 SPLITS = ("train", "validation", "test")
@@ -161,10 +162,33 @@ class Layout:
         return f"{self.root}/benchmarks/inference_speed.json"
 
     def tables(self) -> list[str]:
-        return [f"{self.root}/tables/{name}.csv" for name in TABLES]
+        return [f"{self.root}/tables/{name}.csv" for name in self.table_names()]
 
     def figure_names(self) -> list[str]:
         """Every figure of the study."""
+    def comparison_run(self, task_id: str, method_id: str, seed: int) -> str:
+        """The record of one run of the comparison."""
+        return f"{self.root}/comparison/{task_id}/{method_id}/seed-{seed}.json"
+
+    def comparison_inputs(self) -> list[str]:
+        """Every run, and the teachers with their test scores."""
+        runs = comparison_runs(self.study)
+        tasks = list(dict.fromkeys(task for task, _, _ in runs))
+        scores = [
+            self.score("fine-tuning", model, task)
+            for task in tasks
+            for model in jobs.teacher_candidates(self.study, task)
+        ]
+        return [
+            *(self.comparison_run(*run) for run in runs),
+            *map(self.teacher, tasks),
+            *dict.fromkeys(scores),
+        ]
+
+    def table_names(self) -> list[str]:
+        """Every table of the study but the summary."""
+        return [*TABLES, *([COMPARISON_TABLE] if comparison_runs(self.study) else [])]
+
         curves = [f"training_loss_{model_id}" for model_id in jobs.pretrained_models(self.study)]
         per_task = [f"score_vs_macs_{task_id}" for task_id in self.study.tasks]
         return [*curves, "score_vs_macs", *per_task, "score_vs_latency"]
@@ -181,6 +205,8 @@ class Layout:
         pretraining = [self.pretraining_summary(model) for model in jobs.pretrained_models(self.study)]
         everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
         return {
+        if name == COMPARISON_TABLE:
+            return self.comparison_inputs()
             "datasets": [self.task_info(task) for task in tasks],
             "pretrained_models": [self.efficiency],
             "albeto_configurations": [self.efficiency],

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ligero.settings.base import Identifier, Settings
+from ligero.settings.comparison import Comparison
 from ligero.settings.corpus import Corpus, Tokenizer
 from ligero.settings.models import Model
 from ligero.settings.sources import Source
@@ -87,6 +88,8 @@ class Study(Settings):
     teachers: Teachers = Teachers()
     distillation: Distillation | None = None
     efficiency: Efficiency
+    comparison: Comparison | None = None
+    search: Search = Search()
     speed: Speed = Speed()
     hardware: HardwareOfStages = HardwareOfStages()
     left_out: dict[Identifier, str] = Field(default_factory=dict)
@@ -160,6 +163,13 @@ class Study(Settings):
         for tokenizer_id in self.tokenizers:
             if tokenizer_id in self.models and self.models[tokenizer_id].weights != "pretrain":
                 yield f"tokenizers.{tokenizer_id}: a model with its own vocabulary has the same id; rename one"
+        if self.comparison:
+            students = self.distillation.students if self.distillation else ()
+            yield from missing("comparison.student", "student", self.comparison.student, students)
+            for task_id in self.comparison.tasks:
+                yield from missing("comparison.tasks", "task", task_id, self.tasks)
+            methods = self.comparison.methods
+            yield from missing("comparison.reference", "method", self.comparison.reference, methods)
         for model_id, model in self.models.items():
             limit = model.architecture.max_position_embeddings - (
                 2 if model.architecture.type == "roberta" else 0

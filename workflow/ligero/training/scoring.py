@@ -144,30 +144,55 @@ def write_answers(folder: Path, task_id: str, task: Task, answers: list[Any], ex
 def score_selected(
     job: ScoringJob, *, models_dir: Path, encoded_dir: Path, examples_dir: Path, predictions_dir: Path
 ) -> list[dict[str, Any]]:
-    """Score a system's selected models on the test splits: the only place that reads them.
+    """Score a system's selected models on the test splits.
 
     Args:
         models_dir: `R/models/REGIME/MODEL`; encoded_dir: `R/encoded/VOCABULARY`; examples_dir: `R/tasks`.
     """
     from ligero.models.heads import load_selected
+    records = []
+    for task_id, task in job.tasks.items():
+        _, record = score_model(
+            task_id,
+            task,
+            job.options,
+            model_dir=models_dir / task_id,
+            encoded=encoded_dir / task_id,
+            examples_dir=examples_dir / task_id,
+            predictions_dir=predictions_dir,
+        )
+        records.append(record)
+    return records
+
+
+def score_model(
+    task_id: str,
+    task: Task,
+    options: TrainingOptions,
+    *,
+    model_dir: Path,
+    encoded: Path,
+    examples_dir: Path,
+    predictions_dir: Path,
+) -> tuple[Answered, dict[str, Any]]:
+    """Answers of one model on one test split, kept as a file, and the entry of its score file."""
     from ligero.training.data import EncodedSplit
     from ligero.training.evaluate import predict
     from ligero.training.steps import training_device
 
-    device = training_device()
-    records = []
-    for task_id, task in job.tasks.items():
-        started = time.perf_counter()
-        split = EncodedSplit.load(encoded_dir / task_id / "test.parquet", task.type, job.options)
-        examples = Examples.load(examples_dir / task_id / "test.parquet", task.type)
-        model = load_selected(models_dir / task_id, task.type).to(device)
-        predictions = predict(model, split, precision=job.options.precision, device=device)
-        answered = score_predictions(task, job.options, predictions, split, examples)
-        path = write_answers(predictions_dir, task_id, task, answered.answers, examples)
-        record = score_record(task_id, task, answered, job.options.seed)
-        seconds = round(time.perf_counter() - started, 3)
-        records.append({**record, "seconds": seconds, "predictions": str(path)})
-    return records
+    started, device = time.perf_counter(), training_device()
+    split = EncodedSplit.load(encoded / "test.parquet", task.type, options)
+    examples = Examples.load(examples_dir / "test.parquet", task.type)
+    model = load_selected(model_dir, task.type).to(device)
+    predictions = predict(model, split, precision=options.precision, device=device)
+    answered = score_predictions(task, options, predictions, split, examples)
+    path = write_answers(predictions_dir, task_id, task, answered.answers, examples)
+    record = score_record(task_id, task, answered, options.seed)
+    return answered, {
+        **record,
+        "seconds": round(time.perf_counter() - started, 3),
+        "predictions": str(path),
+    }
 
 
 def _named(labels: Sequence[str], ids: Sequence[int]) -> list[str]:

@@ -1,0 +1,50 @@
+# One student, several ways to train it, several seeds: does distillation help? Only where the study has a section comparison.
+
+COMPARED = STUDY.comparison.student if STUDY.comparison else None
+
+
+rule compare_method:
+    input:
+        weights=lambda wc: f"{LAYOUT.weights(jobs.initial_model(STUDY, 'distillation', COMPARED))}/config.json",
+        encoded=lambda wc: [
+            f"{LAYOUT.encoded(jobs.initial_model(STUDY, 'distillation', COMPARED))}/{wc.task}/{split}.parquet"
+            for split in SPLITS
+        ],
+        examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=["validation", "test"]),
+        logits=lambda wc: (
+            []
+            if STUDY.comparison.methods[wc.method].objective == "gold"
+            else f"{R}/logits/{wc.task}/meta.json"
+        ),
+    output:
+        "<results>/comparison/{task}/{method}/seed-{seed}.json",
+    log:
+        "<results>/logs/compare_method/{task}/{method}/seed-{seed}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/compare_method/{task}/{method}/seed-{seed}.tsv"
+    wildcard_constraints:
+        method="|".join([*(STUDY.comparison.methods if STUDY.comparison else ()), "(?!)"]),
+        seed=r"\d+",
+    conda:
+        "../envs/training.yaml"
+    threads: STUDY.hardware.training.threads
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("training"),
+        gpu=STUDY.hardware.training.gpus,
+    params:
+        weights=lambda wc: LAYOUT.weights(jobs.initial_model(STUDY, "distillation", COMPARED)),
+        encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, "distillation", COMPARED)),
+        examples=folder("tasks"),
+        logits=folder("logits"),
+        state=folder("state/comparison/{method}"),
+        predictions=folder("predictions/comparison/{method}/seed-{seed}"),
+        settings=digest_of(comparison_job, wildcards=["task", "method", "seed"]),
+    message:
+        "Comparing on {wildcards.task}: {wildcards.method}, seed {wildcards.seed}"
+    shell:
+        "python $PROGRAMS/compare_method.py --config $CONFIG --task {wildcards.task} --method {wildcards.method}"
+        " --seed {wildcards.seed} --weights {params.weights} --encoded-dir {params.encoded}"
+        " --examples-dir {params.examples} --logits-dir {params.logits} --state-dir {params.state}"
+        " --predictions-dir {params.predictions} --out {output} --threads {threads}"
+        " --expect {params.settings} &> {log}"

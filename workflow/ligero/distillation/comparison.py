@@ -1,0 +1,75 @@
+"""One run of a comparison: the student trained by one method with one seed, and scored on the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ligero.common.errors import LigeroError
+from ligero.distillation.cached_objectives import CachedObjectives
+from ligero.settings.comparison_jobs import ComparisonJob
+from ligero.training.scoring import score_model
+from ligero.training.shard import run_shard
+
+
+def run_method(
+    job: ComparisonJob,
+    *,
+    weights: Path,
+    encoded_dir: Path,
+    examples_dir: Path,
+    logits_dir: Path,
+    state_dir: Path,
+    predictions_dir: Path,
+) -> dict[str, Any]:
+    """Train, keep the best epoch by validation, score.
+
+    Args:
+        weights: model folder that the student starts from.
+        encoded_dir: `R/encoded/VOCABULARY` of the student; examples_dir: `R/tasks`; logits_dir: `R/logits`, read where the method
+            learns from a teacher.
+        state_dir: kept between runs; a killed run resumes by epoch.
+        predictions_dir: gets the answers on the test split.
+
+    Returns:
+        The entry of a score file, with method, seed, steps (of the optimiser), best (epoch, loss, score on validation) and units
+        [examples, counts]: what the metrics are functions of, for tests over several seeds.
+
+    Raises:
+        LigeroError: the validation loss was never finite.
+    """
+    (trial,) = job.shard.trials
+    task = job.shard.tasks[trial.task]
+    learned = job.shard.distillation is not None
+    (result,) = run_shard(
+        job.shard,
+        weights=weights,
+        encoded_dir=encoded_dir,
+        examples_dir=examples_dir,
+        state_dir=state_dir,
+        objectives=CachedObjectives(job.shard, logits_dir, encoded_dir) if learned else None,
+    )
+    if result["best"]["loss"] is None:
+        raise LigeroError(
+            f"comparison: {job.method} on {trial.task} diverged with seed {trial.seed}; lower its learning_rate under "
+            f"comparison.methods.{job.method}."
+        )
+    answered, record = score_model(
+        trial.task,
+        task,
+        job.shard.options,
+        model_dir=Path(result["folder"]),
+        encoded=encoded_dir / trial.task,
+        examples_dir=examples_dir / trial.task,
+        predictions_dir=predictions_dir,
+    )
+    return {
+        "method": job.method,
+        "seed": trial.seed,
+        "trial": result["trial"],
+        "best": result["best"],
+        "steps": result["curve"][-1]["step"],
+        "training_seconds": result["seconds"],
+        **record,
+        "units": answered.scored.units.tolist(),
+    }

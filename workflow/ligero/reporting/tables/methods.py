@@ -1,0 +1,99 @@
+"""The table of a comparison: one student, several ways to train it, and whether they help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ligero.reporting.frames import interval, joined, printed, table
+from ligero.reporting.results import Record, Results
+from ligero.settings.comparison_jobs import comparison_runs, sections
+from ligero.tasks.bootstrap import PairedTest
+from ligero.tasks.metrics import HEADLINE
+from ligero.tasks.seeds import Runs
+
+COLUMNS = [
+    "task",
+    "method",
+    "score",
+    "standard_deviation",
+    "interval",
+    "difference",
+    "difference_interval",
+    "p_value",
+    "helped",
+    "seeds",
+    "epochs",
+    "steps",
+    "batch_size",
+    "learning_rate",
+]
+SIGNIFICANT = 0.05
+
+
+def distillation_comparison(results: Results) -> pd.DataFrame:
+    """For every task its teacher's score and each method's mean over the seeds, tested against the reference method."""
+    study = results.study
+    tasks = dict.fromkeys(task for task, _, _ in comparison_runs(study))
+    rows = [row for task_id in tasks for row in (_teacher(results, task_id), *_methods(results, task_id))]
+    return table(COLUMNS, rows, study.scale)
+
+
+def _teacher(results: Results, task_id: str) -> Record:
+    """The teacher as the study scored it."""
+    chosen = results.teacher(task_id)
+    score = results.score("fine-tuning", chosen["teacher"], task_id)
+    task = results.study.tasks[task_id]
+    others = [results.study.models[m].name for m in chosen.get("weights", ()) if m != chosen["teacher"]]
+    return {
+        "task": task.name,
+        "method": f"teacher: {results.study.models[chosen['teacher']].name}",
+        "score": printed(score["score"]),
+        "interval": interval(score["intervals"][HEADLINE[task.metric]]),
+        "seeds": 1,
+        "notes": joined([f"teaches together with {', '.join(others)}"] if others else []),
+    }
+
+
+def _methods(results: Results, task_id: str) -> Iterator[Record]:
+    study = results.study
+    comparison, distillation = sections(study)
+    task, seed = study.tasks[task_id], distillation.options.seed
+    records = {
+        method: [results.comparison_run(task_id, method, number) for number in comparison.seeds]
+        for method in comparison.methods
+    }
+    runs = {
+        method: Runs.of(task.metric, [np.array(record["units"], np.float64) for record in found])
+        for method, found in records.items()
+    }
+    for method_id, method in comparison.methods.items():
+        run, trial = runs[method_id], records[method_id][0]["trial"]
+        test = None
+        if method_id != comparison.reference:
+            test = run.against(runs[comparison.reference], seed)
+        yield {
+            "task": task.name,
+            "method": method.name or method_id,
+            "score": printed(run.mean),
+            "standard_deviation": printed(run.deviation),
+            "interval": interval(run.interval(seed)),
+            **(_verdict(test) if test else {}),
+            "seeds": run.number,
+            "steps": records[method_id][0]["steps"],
+            **{key: trial[key] for key in ("epochs", "batch_size", "learning_rate")},
+            "notes": joined(["reference"] if test is None else []),
+        }
+
+
+def _verdict(test: PairedTest) -> Record:
+    """The cells of a paired test; a method helped or harmed only where the test says so at the 5 % level."""
+    significant = test.p_value < SIGNIFICANT
+    return {
+        "difference": f"{test.difference:+.2f}",
+        "difference_interval": interval((test.low, test.high)),
+        "p_value": f"{test.p_value:.3f}",
+        "helped": ("yes" if test.difference > 0 else "no") if significant else "not significant",
+    }

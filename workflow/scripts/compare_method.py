@@ -1,0 +1,55 @@
+"""Train the compared student by one method with one seed, and score it on the test split."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _library  # noqa: F401
+from ligero.common.errors import run_program
+from ligero.common.files import write_json
+from ligero.settings.comparison_jobs import comparison_job
+from ligero.settings.program import check_digest, job_arguments, load_resolved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    job_arguments(parser)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--method", required=True, help="id under comparison.methods")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument(
+        "--weights", type=Path, required=True, help="model folder that the student starts from"
+    )
+    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/VOCABULARY of the student")
+    parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
+    parser.add_argument("--logits-dir", type=Path, required=True, help="R/logits")
+    parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs")
+    parser.add_argument(
+        "--predictions-dir", type=Path, required=True, help="gets the answers on the test split"
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    job = comparison_job(load_resolved(args.config), args.task, args.method, args.seed)
+    check_digest(job, args.expect)
+
+    import torch
+
+    from ligero.distillation.comparison import run_method
+
+    torch.set_num_threads(args.threads)
+    record = run_method(
+        job,
+        weights=args.weights,
+        encoded_dir=args.encoded_dir,
+        examples_dir=args.examples_dir,
+        logits_dir=args.logits_dir,
+        state_dir=args.state_dir,
+        predictions_dir=args.predictions_dir,
+    )
+    write_json(args.out, record)
+
+
+if __name__ == "__main__":
+    run_program(main)
