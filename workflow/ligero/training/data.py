@@ -208,7 +208,8 @@ def _read_columns(path: Path, task_type: TaskType) -> tuple[dict[str, Ints], Int
     token_columns = ("input_ids", "token_type_ids", *_TOKEN_COLUMNS[task_type])
     feature_columns = ("example", *_FEATURE_COLUMNS[task_type])
     try:
-        table = pq.read_table(path, columns=None)
+        with pq.ParquetFile(path) as file:  # read_table would import pandas
+            table = file.read()
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(path, None, f"not a readable Parquet file: {error}.") from error
     absent = [name for name in (*feature_columns, *token_columns) if name not in table.column_names]
