@@ -42,6 +42,16 @@ COSTS = {
 }
 
 
+# Parameters of the encoder, and of the model with its pretraining heads.
+ENCODERS = {
+    "ALBETO tiny": (5_344_136, 5_416_082),
+    "ALBETO base": (11_811_584, 11_942_810),
+    "ALBETO large": (17_811_968, 17_976_474),
+    "ALBETO xlarge": (58_852_864, 59_150_490),
+    "ALBETO xxlarge": (222_723_584, 223_287_450),
+}
+
+
 @pytest.fixture(scope="module")
 def thesis() -> Study:
     return load_study(read_yaml(ROOT / "config" / "thesis.yaml"), ROOT)
@@ -120,6 +130,15 @@ def test_the_pretraining_recipes_are_the_published_ones(thesis: Study) -> None:
             int(row["warmup_steps"]),
             int(row["total_steps"]),
         )
+        # Of the steps first planned; the decay to zero was laid out for them. Large and xlarge diverged and were set back.
+        assert recipe.schedule_steps is not None and recipe.schedule_steps > recipe.total_steps
+        assert recipe.warmup_steps / recipe.schedule_steps == pytest.approx(
+            float(row["warmup_ratio"]), rel=2e-3
+        )
+        rolls_back = row["model"] in ("ALBETO large", "ALBETO xlarge")
+        assert recipe.divergence.on_divergence == ("rollback" if rolls_back else "stop")
+        assert (recipe.objective, recipe.optimizer, recipe.sequence_length) == ("mlm_sop", "lamb", 512)
+        assert (recipe.masked_share, recipe.max_ngram, recipe.short_sequence_probability) == (0.15, 3, 0.1)
         # Every rate follows 0.00176 * sqrt(batch / 4096), Google's, up to its printed digits; base is 3.7 % above it.
         rule = 0.00176 * (recipe.batch_size / 4096) ** 0.5
         assert float(recipe.learning_rate) == pytest.approx(rule, rel=0.04)
@@ -134,6 +153,23 @@ def test_the_albeto_shapes_are_the_published_ones(thesis: Study) -> None:
             int(row["hidden"]),
             int(row["embedding"]),
         )
+
+
+def test_the_five_albeto_have_the_published_parameters(thesis: Study) -> None:
+    """Of the encoder, which the thesis counts; and with the heads of pretraining, whose decoder is the embeddings."""
+    import torch
+
+    from ligero.models.architectures import model_class
+    from ligero.models.build import count_parameters, make_config, parameter_counts
+
+    for row in read_table("albeto_configurations"):
+        model = next(model for model in thesis.models.values() if model.name == row["model"])
+        config = make_config(model.architecture, 31_000)
+        with torch.device("meta"):
+            whole = count_parameters(model_class("albert", "pretraining")(config))
+        encoder = parameter_counts(config)["encoder"]
+        assert (encoder, whole) == ENCODERS[row["model"]]
+        assert short_count(encoder) == row["parameters"]
 
 
 def test_the_tasks_have_the_published_label_sets(thesis: Study) -> None:
