@@ -1,4 +1,5 @@
 # Token store -> pretrained checkpoints; or the checkpoints of others, fetched and checked.
+from ligero.settings.data_jobs import local_files
 
 
 rule pretrain_model:
@@ -37,6 +38,8 @@ rule pretrain_model:
 
 
 rule prepare_weights:
+    input:
+        lambda wc: local_files(STUDY, wc.model),
     output:
         weights="<results>/weights/{model}/model.safetensors",
         architecture="<results>/weights/{model}/config.json",
@@ -53,9 +56,10 @@ rule prepare_weights:
     params:
         folder=folder("weights/{model}"),
         cache=folder("hub"),
+        lock=folder("sources.lock.json"),
         settings=digest_of(jobs.weights_job, wildcards=["model"]),
     message:
         "Fetching or copying the weights of {wildcards.model} and checking its vocabulary"
     shell:
         "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
-        " --hub-cache {params.cache} --expect {params.settings} &> {log}"
+        " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}"

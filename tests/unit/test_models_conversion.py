@@ -12,10 +12,12 @@ import torch
 from ligero.common.errors import DataError
 from ligero.models import conversion
 from ligero.models.build import build_for_pretraining, make_config
-from ligero.models.conversion import FetchError, convert_old_weights, prepare_weights
+from ligero.models.conversion import convert_old_weights, prepare_weights
 from ligero.models.heads import load_for_task, read_weights
+from ligero.models.hub import HubError
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.models import Architecture, HubModel
+from ligero.sources.checksums import SourcesLock
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def local(folder: Path) -> WeightsJob:
 
 
 def test_local_folder_with_old_weights(old_model: Path, tmp_path: Path) -> None:
-    prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub")
+    prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))
     assert not (tmp_path / "out" / "pytorch_model.bin").exists()
     stored = read_weights(tmp_path / "out")
     model = load_for_task(tmp_path / "out", "token_classification", ["a", "b"])
@@ -71,13 +73,22 @@ def test_a_pickle_with_code_is_not_loaded(tmp_path: Path) -> None:
 
 def test_folders_that_are_no_models_are_refused(old_model: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        prepare_weights(local(tmp_path / "nothing"), tmp_path / "out", tmp_path / "hub")
+        prepare_weights(
+            local(tmp_path / "nothing"),
+            tmp_path / "out",
+            tmp_path / "hub",
+            SourcesLock(tmp_path / "lock.json"),
+        )
     (old_model / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(DataError, match="gpt2"):
-        prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub")
+        prepare_weights(
+            local(old_model), tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json")
+        )
     (old_model / "pytorch_model.bin").unlink()
     with pytest.raises(DataError, match="neither"):
-        prepare_weights(local(old_model), tmp_path / "out", tmp_path / "hub")
+        prepare_weights(
+            local(old_model), tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json")
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -95,11 +106,11 @@ def test_hub_tries_older_names_and_records_the_commit(
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     hub = HubModel(id="new/name", aliases=("old/name",), revision="abc")
     job = WeightsJob(model_id="m", weights="hub", hub=hub, local=None, lower_case=None)
-    source = prepare_weights(job, tmp_path / "out", tmp_path / "hub")
+    source = prepare_weights(job, tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))
     assert source == {"hub": "old/name", "requested": "abc", "revision": "old"}
     assert asked == [("new/name", False), ("old/name", False), ("old/name", True)]
     monkeypatch.setattr(
         "huggingface_hub.snapshot_download", lambda *a, **k: download("new/name", "", tmp_path, [])
     )
-    with pytest.raises(FetchError, match="new/name: 404"):
-        prepare_weights(job, tmp_path / "out2", tmp_path / "hub")
+    with pytest.raises(HubError, match="new/name: 404"):
+        prepare_weights(job, tmp_path / "out2", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))

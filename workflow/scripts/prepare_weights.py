@@ -10,6 +10,7 @@ from ligero.common.errors import run_program
 from ligero.models.conversion import prepare_weights
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.sources.checksums import SourcesLock
 
 
 def main() -> None:
@@ -18,10 +19,13 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="id of the model")
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
     parser.add_argument("--hub-cache", type=Path, required=True, help="download cache")
+    parser.add_argument(
+        "--lock", type=Path, required=True, help="file of what was recorded at first download"
+    )
     args = parser.parse_args()
     job = jobs.weights_job(load_resolved(args.config), args.model)
     check_digest(job, args.expect)
-    source = prepare_weights(job, args.out, args.hub_cache)
+    source = prepare_weights(job, args.out, args.hub_cache, SourcesLock(args.lock))
     print(f"{args.model}: {source}")
 
 

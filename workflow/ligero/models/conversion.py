@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,31 +9,27 @@ from typing import Any
 
 import torch
 
-from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.models.architectures import FAMILIES
 from ligero.models.heads import read_weights
+from ligero.models.hub import OLD_FORMAT, WANTED, fetch_from_hub
 from ligero.settings.jobs import WeightsJob
+from ligero.sources.checksums import SourcesLock
 from ligero.tokenizers.export import export_encoder
 
-_WANTED = ("*.json", "*.txt", "*.model", "model*.safetensors", "NOTICE*", "LICENSE*", "README.md")
-_OLD_FORMAT = "pytorch_model.bin"
 
-
-class FetchError(LigeroError):
-    """A model could not be fetched from the hub."""
-
-
-def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path) -> dict[str, Any]:
+def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLock) -> dict[str, Any]:
     """Make `out` the weights folder of a model of others; returns where it came from (also in source.json).
 
     Raises:
-        FetchError: the hub has it under none of its names, or there is no network.
+        HubError: the hub has it under none of its names, or there is no network.
+        ChecksumError: the hub's files are not those that the lock file recorded at the first download.
         DataError: the folder is no model that this project can load.
     """
     if job.weights == "hub":
         assert job.hub is not None
-        folder, source = _fetched([job.hub.id, *job.hub.aliases], job.hub.revision, hub_cache)
+        folder, source = fetch_from_hub(job.hub, hub_cache, lock)
     elif job.local is None:
         raise ConfigurationError(
             f"models.{job.model_id}: weights '{job.weights}' are not prepared but trained"
@@ -46,12 +41,12 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path) -> dict[str, An
                 folder, None, "no such folder.", f"Check models.{job.model_id}.local in the configuration."
             )
     with atomic_directory(out) as staging:
-        for pattern in _WANTED:
+        for pattern in WANTED:
             for path in folder.glob(pattern):
                 shutil.copyfile(path, staging / path.name)
         (staging / "encoder.json").unlink(missing_ok=True)
         if not list(staging.glob("model*.safetensors")):
-            convert_old_weights(folder / _OLD_FORMAT, staging / "model.safetensors")
+            convert_old_weights(folder / OLD_FORMAT, staging / "model.safetensors")
         _check(staging)
         export_encoder(staging, lower_case=job.lower_case)
         write_json(staging / "source.json", source)
@@ -85,32 +80,6 @@ def convert_old_weights(source: Path, target: Path) -> None:
         for key, value in weights.items()
     }
     save_file({key: value.contiguous().clone() for key, value in renamed.items()}, target, {"format": "pt"})
-
-
-def _fetched(names: list[str], revision: str, cache: Path) -> tuple[Path, dict[str, Any]]:
-    """The first of `names` that the hub has at `revision`; a commit that is in the cache needs no network."""
-    os.environ.pop("HF_HUB_OFFLINE", None)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    problems = []
-    for name in names:
-        for old in (False, True):  # the old format is only fetched where there is no other
-            patterns = [*_WANTED, *([_OLD_FORMAT] if old else [])]
-            try:
-                folder = Path(
-                    snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=patterns)
-                )
-            except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-                problems.append(f"{name}: {str(error).splitlines()[0]}")
-                break
-            if old or list(folder.glob("model*.safetensors")):
-                return folder, {"hub": name, "requested": revision, "revision": folder.name}
-    raise FetchError(
-        "the hub gave none of the model's names:\n  "
-        + "\n  ".join(problems)
-        + f"\nOn a machine with network, run this job once to fill {cache}; afterwards it works without."
-    )
 
 
 def _check(folder: Path) -> None:

@@ -36,12 +36,26 @@ def load_study(config: dict[str, Any], root: Path | str) -> Study:
     filled = with_preset(config)
     registry = filled.get("source_registry", Study.model_fields["source_registry"].default)
     if registry:
-        known = read_yaml(Path(root) / registry).get("sources", {})
-        filled = {**filled, "sources": {**known, **(filled.get("sources") or {})}}
+        known = read_yaml(Path(root) / registry)
+        filled = {**filled, "sources": {**known.get("sources", {}), **(filled.get("sources") or {})}}
+        filled = _with_known_models(filled, known.get("hub_models", {}))
     try:
         return Study.model_validate(filled)
     except ValidationError as error:
         raise ConfigurationError("the configuration has errors:\n" + "\n".join(_explain(error))) from error
+
+
+def _with_known_models(config: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Fill what the registry knows of the hub's models (revision, older names, licence, citation); given keys win."""
+    models = config.get("models")
+    if not isinstance(models, dict):
+        return config
+    filled = dict(models)
+    for model_id, model in models.items():
+        hub = model.get("hub") if isinstance(model, dict) else None
+        if isinstance(hub, dict) and (entry := known.get(str(hub.get("id")))):
+            filled[model_id] = {**model, "hub": {**entry, **hub}}
+    return {**config, "models": filled}
 
 
 def without_missing_weights(study: Study) -> Study:
@@ -49,7 +63,9 @@ def without_missing_weights(study: Study) -> Study:
     left_out = {
         model_id: f"its local weights {model.local} are not there; build them, see docs/local-weights.md"
         for model_id, model in study.models.items()
-        if model.weights == "local" and model.local and not Path(model.local, "config.json").exists()
+        if model.weights == "local"
+        and model.local
+        and not Path(model.local, "config.json").expanduser().exists()
     }
     if len(left_out) == len(study.models):
         raise ConfigurationError("models: no model is left, all local weights are missing")

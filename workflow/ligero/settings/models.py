@@ -44,10 +44,14 @@ class HubModel(Settings):
     """A checkpoint on the Hugging Face hub."""
 
     id: str
-    revision: str = "main"
-    """Commit to fetch; a branch name is resolved at the first download and recorded."""
+    revision: str | None = None
+    """Commit to fetch; null takes the newest at the first download, and what the lock file then recorded ever after."""
     aliases: tuple[str, ...] = ()
     """Older names of the same repository, tried in order."""
+    licence: str = ""
+    """Licence of the weights."""
+    citation: str = ""
+    """Whom to cite."""
 
 
 class Model(Settings):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
@@ -54,12 +55,15 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 class SourcesLock:
-    """The lock file: id -> path, sha256 and bytes of every source whose checksum the registry does not know."""
+    """The lock file: id -> path, sha256 and bytes of every source whose checksum the registry does not know.
+
+    Models of the hub stand there too: NAME@REVISION -> commit, and sha256 and bytes of each file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def _entries(self) -> dict[str, dict[str, str | int]]:
+    def _entries(self) -> dict[str, dict[str, Any]]:
         if not self.path.exists():
             return {}
         entries = read_json(self.path)
@@ -93,4 +97,23 @@ class SourcesLock:
                 )
                 return
             entries[source_id] = {"path": source.path, "sha256": sha256, "bytes": size}
+            write_json(self.path, dict(sorted(entries.items())))
+
+    def entry(self, key: str) -> dict[str, Any] | None:
+        """What was recorded under a key, if anything."""
+        return self._entries().get(key)
+
+    def record_entry(self, key: str, entry: dict[str, Any]) -> None:
+        """Keep what a first download found; another job's entry of meanwhile must be the same.
+
+        Raises:
+            ChecksumError: two jobs fetched different contents.
+        """
+        with exclusive(self.path.with_name(f".{self.path.name}.guard")):
+            entries = self._entries()
+            if entries.setdefault(key, entry) != entry:
+                raise ChecksumError(
+                    f"{key}: another job recorded other contents in {self.path}; fetch it again, and remove '{key}' there "
+                    "if the new one is wanted."
+                )
             write_json(self.path, dict(sorted(entries.items())))
