@@ -89,7 +89,6 @@ class Study(Settings):
     distillation: Distillation | None = None
     efficiency: Efficiency
     comparison: Comparison | None = None
-    search: Search = Search()
     speed: Speed = Speed()
     hardware: HardwareOfStages = HardwareOfStages()
     left_out: dict[Identifier, str] = Field(default_factory=dict)
