@@ -161,11 +161,6 @@ class Layout:
     def inference_speed(self) -> str:
         return f"{self.root}/benchmarks/inference_speed.json"
 
-    def tables(self) -> list[str]:
-        return [f"{self.root}/tables/{name}.csv" for name in self.table_names()]
-
-    def figure_names(self) -> list[str]:
-        """Every figure of the study."""
     def comparison_run(self, task_id: str, method_id: str, seed: int) -> str:
         """The record of one run of the comparison."""
         return f"{self.root}/comparison/{task_id}/{method_id}/seed-{seed}.json"
@@ -189,6 +184,11 @@ class Layout:
         """Every table of the study but the summary."""
         return [*TABLES, *([COMPARISON_TABLE] if comparison_runs(self.study) else [])]
 
+    def tables(self) -> list[str]:
+        return [f"{self.root}/tables/{name}.csv" for name in self.table_names()]
+
+    def figure_names(self) -> list[str]:
+        """Every figure of the study."""
         curves = [f"training_loss_{model_id}" for model_id in jobs.pretrained_models(self.study)]
         per_task = [f"score_vs_macs_{task_id}" for task_id in self.study.tasks]
         return [*curves, "score_vs_macs", *per_task, "score_vs_latency"]
@@ -199,14 +199,14 @@ class Layout:
     def table_inputs(self, name: str) -> list[str]:
         """The artefacts that a table is made of."""
         tasks = list(self.study.tasks)
+        if name == COMPARISON_TABLE:
+            return self.comparison_inputs()
         if name in TASK_TYPE_OF_TABLE:
             tasks = [task for task in tasks if self.study.tasks[task].type == TASK_TYPE_OF_TABLE[name]]
             return [*self.scores(tasks), *map(self.baseline, tasks)]
         pretraining = [self.pretraining_summary(model) for model in jobs.pretrained_models(self.study)]
         everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
         return {
-        if name == COMPARISON_TABLE:
-            return self.comparison_inputs()
             "datasets": [self.task_info(task) for task in tasks],
             "pretrained_models": [self.efficiency],
             "albeto_configurations": [self.efficiency],

@@ -87,8 +87,8 @@ class Study(Settings):
     fine_tuning: FineTuning
     teachers: Teachers = Teachers()
     distillation: Distillation | None = None
-    efficiency: Efficiency
     comparison: Comparison | None = None
+    efficiency: Efficiency
     speed: Speed = Speed()
     hardware: HardwareOfStages = HardwareOfStages()
     left_out: dict[Identifier, str] = Field(default_factory=dict)
@@ -151,6 +151,13 @@ class Study(Settings):
                 yield from missing(
                     f"distillation.students.{student_id}.initial", "model", student.initial, self.models
                 )
+        if self.comparison:
+            students = self.distillation.students if self.distillation else ()
+            yield from missing("comparison.student", "student", self.comparison.student, students)
+            for task_id in self.comparison.tasks:
+                yield from missing("comparison.tasks", "task", task_id, self.tasks)
+            methods = self.comparison.methods
+            yield from missing("comparison.reference", "method", self.comparison.reference, methods)
         yield from missing("efficiency.reference", "model", self.efficiency.reference, self.models)
 
     def _clashes(self) -> Iterable[str]:
@@ -162,13 +169,6 @@ class Study(Settings):
         for tokenizer_id in self.tokenizers:
             if tokenizer_id in self.models and self.models[tokenizer_id].weights != "pretrain":
                 yield f"tokenizers.{tokenizer_id}: a model with its own vocabulary has the same id; rename one"
-        if self.comparison:
-            students = self.distillation.students if self.distillation else ()
-            yield from missing("comparison.student", "student", self.comparison.student, students)
-            for task_id in self.comparison.tasks:
-                yield from missing("comparison.tasks", "task", task_id, self.tasks)
-            methods = self.comparison.methods
-            yield from missing("comparison.reference", "method", self.comparison.reference, methods)
         for model_id, model in self.models.items():
             limit = model.architecture.max_position_embeddings - (
                 2 if model.architecture.type == "roberta" else 0
