@@ -75,6 +75,7 @@ def _write(study: Study, root: Path) -> None:
             {"name": BASELINES[study.tasks[task_id].type], **_score(study, task_id, 0.4)},
         )
         write_json(layout.task_info(task_id), _info(study, task_id))
+    write_json(layout.corpus_statistics, corpus_statistics(study))
     for regime, model in jobs.systems(study):
         ability = (
             0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)
@@ -131,6 +132,26 @@ def _info(study: Study, task_id: str) -> dict[str, Any]:
         "leaks": {"train_test": {"same_id": 0, "same_text": 3}},
         "notes": ["leak: 3 examples of test have the same text as one of train"],
     }
+
+
+def corpus_statistics(study: Study) -> dict[str, Any]:
+    """Every part alike, the last of them an archive of two files."""
+    half = {
+        "raw": dict(
+            zip(("lines", "tokens", "characters", "bytes", "documents"), (9, 90, 500, 520, 3), strict=True)
+        ),
+        "clean": dict(
+            zip(("lines", "tokens", "characters", "bytes", "documents"), (7, 70, 400, 410, 2), strict=True)
+        ),
+        "dropped_lines": {"duplicate": 0, "listing": 2},
+        "line_length_histogram": [{"from": 8, "to": 9, "lines": 3}, {"from": 54, "to": 63, "lines": 4}],
+        "document_length_histogram": [{"from": 100, "to": 150, "documents": 2}],
+    }
+    names = study.corpus.parts if study.corpus else ()
+    parts: dict[str, Any] = dict.fromkeys(names, half)
+    if names:
+        parts[names[-1]] = {**half, "files": {"raw/a.txt": half, "raw/b.txt": half}}
+    return {"parts": parts, "total": half, "documents": {"train": 7, "validation": 1}}
 
 
 def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:

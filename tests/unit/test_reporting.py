@@ -90,7 +90,7 @@ def test_every_table_reads_no_more_than_the_workflow_gives_it(
 def test_an_unknown_table_or_figure_is_refused_by_name(results: Results) -> None:
     from ligero.reporting.figures import draw
 
-    with pytest.raises(ConfigurationError, match="no table 'scores'; known: datasets"):
+    with pytest.raises(ConfigurationError, match="no table 'scores'; known: corpus"):
         make("scores", results)
     with pytest.raises(ConfigurationError, match="no figure 'score_vs_price'"):
         draw("score_vs_price", results)
@@ -366,7 +366,8 @@ def test_the_program_writes_three_files(
 
 
 @pytest.mark.parametrize(
-    "name", ["score_vs_macs", "score_vs_macs_pos", "score_vs_latency", "training_loss_beto-cased"]
+    "name",
+    ["score_vs_macs", "score_vs_macs_pos", "score_vs_latency", "training_loss_beto-cased", "corpus_lengths"],
 )
 def test_figures_are_well_formed_and_the_same_every_time(name: str, results: Results, tmp_path: Path) -> None:
     from ligero.reporting.figures import draw

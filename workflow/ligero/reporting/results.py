@@ -103,6 +103,11 @@ class Results:
         """Counts, leaks and notes of a task."""
         return self._read(self.layout.task_info(task))
 
+    @property
+    def corpus(self) -> Record | None:
+        """Counts of the corpus, or None where the study reads none."""
+        return self._read(self.layout.corpus_statistics) if self.study.reads_corpus else None
+
     def teacher(self, task: str) -> Record:
         return self._read(self.layout.teacher(task))
 

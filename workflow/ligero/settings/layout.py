@@ -11,6 +11,7 @@ from ligero.settings.study import Regime, Study
 SPLITS = ("train", "validation", "test")
 
 TABLES = (
+    "corpus",
     "datasets",
     "pretrained_models",
     "albeto_configurations",
@@ -144,6 +145,10 @@ class Layout:
         """How long the teachers of a task took over its training split."""
         return f"{self.root}/logits/{task_id}/cost.json"
 
+    @property
+    def corpus_statistics(self) -> str:
+        return f"{self.root}/corpus/statistics.json"
+
     def teacher(self, task_id: str) -> str:
         return f"{self.root}/teachers/{task_id}.json"
 
@@ -190,8 +195,9 @@ class Layout:
     def figure_names(self) -> list[str]:
         """Every figure of the study."""
         curves = [f"training_loss_{model_id}" for model_id in jobs.pretrained_models(self.study)]
+        corpus = ["corpus_lengths"] if self.study.reads_corpus else []
         per_task = [f"score_vs_macs_{task_id}" for task_id in self.study.tasks]
-        return [*curves, "score_vs_macs", *per_task, "score_vs_latency"]
+        return [*corpus, *curves, "score_vs_macs", *per_task, "score_vs_latency"]
 
     def figures(self) -> list[str]:
         return [f"{self.root}/figures/{name}.svg" for name in self.figure_names()]
@@ -207,6 +213,7 @@ class Layout:
         pretraining = [self.pretraining_summary(model) for model in jobs.pretrained_models(self.study)]
         everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
         return {
+            "corpus": [self.corpus_statistics] if self.study.reads_corpus else [],
             "datasets": [self.task_info(task) for task in tasks],
             "pretrained_models": [self.efficiency],
             "albeto_configurations": [self.efficiency],
@@ -222,6 +229,8 @@ class Layout:
 
     def figure_inputs(self, name: str) -> list[str]:
         """The artefacts that a figure is drawn from."""
+        if name == "corpus_lengths":
+            return [self.corpus_statistics]
         if name.startswith("training_loss_"):
             return [self.pretraining_metrics(name.removeprefix("training_loss_"))]
         if name == "score_vs_latency":

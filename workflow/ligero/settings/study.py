@@ -98,6 +98,11 @@ class Study(Settings):
         """By identity, so that plans are cached for one study; hashing its contents costs more than planning."""
         return id(self)
 
+    @property
+    def reads_corpus(self) -> bool:
+        """Whether a run reads the corpus: it does where something is pretrained."""
+        return self.corpus is not None and any(model.weights == "pretrain" for model in self.models.values())
+
     @model_validator(mode="after")
     def _references_exist(self) -> Study:
         problems = [*self._dangling(), *self._clashes()]

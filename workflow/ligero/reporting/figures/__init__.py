@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from ligero.common.errors import ConfigurationError
+from ligero.reporting.figures.corpus_lengths import corpus_lengths
 from ligero.reporting.figures.tradeoff import score_against_latency, score_against_macs
 from ligero.reporting.figures.training_loss import training_loss
 from ligero.reporting.results import Results
@@ -21,6 +22,8 @@ def draw(name: str, results: Results) -> Figure:
         raise ConfigurationError(f"no figure '{name}' in this study; known: {', '.join(known)}")
     if name.startswith("training_loss_"):
         return training_loss(results, name.removeprefix("training_loss_"))
+    if name == "corpus_lengths":
+        return corpus_lengths(results)
     if name == "score_vs_latency":
         return score_against_latency(results)
     task = name.removeprefix("score_vs_macs").removeprefix("_")

@@ -42,6 +42,15 @@ def new_figure(study: Study, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def new_panels(study: Study, title: str, number: int) -> tuple[Figure, list[Axes]]:
+    """A figure with several pairs of axes side by side and one scale of heights; its title tells the study's scale."""
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        panels = figure.subplots(1, number, sharey=True)
+        panels[0].set_title(f"{title}  ({study.scale})", loc="left", fontsize=11)
+    return figure, list(panels)
+
+
 def write_svg(figure: Figure, path: Path) -> None:
     """Write a figure without date, so that it only changes when its data do."""
     with matplotlib.rc_context(SETTINGS), atomic_path(path) as temporary:

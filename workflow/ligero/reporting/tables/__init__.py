@@ -9,6 +9,7 @@ import pandas as pd
 from ligero.common.errors import ConfigurationError
 from ligero.reporting.results import Results
 from ligero.reporting.tables.comparison import comparison
+from ligero.reporting.tables.corpus import corpus
 from ligero.reporting.tables.cost import efficiency, inference_speed
 from ligero.reporting.tables.data import datasets
 from ligero.reporting.tables.device_hours import cost
@@ -19,6 +20,7 @@ from ligero.reporting.tables.selection import best_hyperparameters, teachers
 from ligero.reporting.tables.summary import summary
 
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
+    "corpus": corpus,
     "datasets": datasets,
     "pretrained_models": pretrained_models,
     "albeto_configurations": albeto_configurations,

@@ -1,0 +1,65 @@
+"""The table of the corpus: what each source gave, before and after cleaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ligero.reporting.frames import joined, table
+from ligero.reporting.published import read_table
+from ligero.reporting.results import Results
+
+COUNTS = ("lines", "tokens", "characters", "bytes", "documents")
+PUBLISHED = ("lines", "tokens", "characters")
+
+
+def corpus(results: Results) -> pd.DataFrame:
+    """Counts of every source (of every file, where one is an archive) and their total, beside the thesis' total."""
+    statistics = results.corpus
+    rows = [_row(name, counts) for name, counts in _sources(statistics)] if statistics else []
+    (published,) = read_table("corpus_totals")
+    total: dict[str, Any] = _row("total", statistics["total"]) if statistics else {"source": "total"}
+    total |= {f"published_{name}": int(published[name]) for name in PUBLISHED}
+    total["notes"] = joined([*_notes_on_total(statistics), f"published: {published['citation']}"])
+    columns = [
+        "source",
+        *COUNTS,
+        *(f"raw_{name}" for name in COUNTS),
+        "lines_dropped",
+        *(f"published_{name}" for name in PUBLISHED),
+    ]
+    return table(columns, [*rows, total], results.study.scale)
+
+
+def _sources(statistics: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for name, counts in statistics["parts"].items():
+        yield name, counts
+        for file, counts_of_file in counts.get("files", {}).items():
+            yield f"{name}: {file}", counts_of_file
+
+
+def _row(source: str, counts: Mapping[str, Any]) -> dict[str, Any]:
+    dropped = counts["dropped_lines"]
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in dropped.items() if number)
+    return {
+        "source": source,
+        **{name: counts["clean"][name] for name in COUNTS},
+        **{f"raw_{name}": counts["raw"][name] for name in COUNTS},
+        "lines_dropped": sum(dropped.values()),
+        "notes": f"lines dropped: {reasons}" if reasons else None,
+    }
+
+
+def _notes_on_total(statistics: Mapping[str, Any] | None) -> list[str]:
+    if not statistics:
+        return ["this study reads no corpus"]
+    validation = statistics["documents"]["validation"]
+    notes = [
+        _row("total", statistics["total"])["notes"],
+        f"{validation:,} documents are kept out of pretraining",
+    ]
+    if forgotten := statistics.get("near_duplicate_hashes_forgotten"):
+        notes.append(f"{forgotten:,} hashes of near-duplicates were forgotten: raise memory_mb")
+    return [note for note in notes if note]
