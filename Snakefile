@@ -23,6 +23,7 @@ include: "rules/finetune.smk"
 include: "rules/teachers.smk"
 include: "rules/logits.smk"
 include: "rules/distill.smk"
+include: "rules/study.smk"
 include: "rules/compare.smk"
 include: "rules/benchmark.smk"
 include: "rules/tables.smk"
@@ -43,6 +44,8 @@ localrules:
     make_summary,
     make_figure,
     write_cards,
+    report_study,
+    studies,
     make_report,
 
 

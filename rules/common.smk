@@ -14,6 +14,7 @@ from ligero.common.files import write_json
 from ligero.settings import jobs
 from ligero.settings.comparison_jobs import comparison_job
 from ligero.settings.layout import SPLITS, Layout
+from ligero.settings.search_jobs import search_job, searches
 from ligero.settings.load import load_study, without_missing_weights
 
 try:

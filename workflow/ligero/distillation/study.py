@@ -28,7 +28,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from ligero.common.errors import LigeroError, MismatchError
+from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.settings.training import Distillation
 
 LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
@@ -93,6 +93,21 @@ def open_study(
     return study
 
 
+def read_study(path: Path, name: str) -> optuna.Study:
+    """Open a study to read what it found.
+
+    Raises:
+        DataError: there is no journal, or it holds no such study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if not path.is_file():
+        raise DataError(path, None, "no such journal.", "Run study_distillation.py.")
+    try:
+        return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
+    except KeyError as error:
+        raise DataError(path, None, f"it holds no study '{name}'.", "Choose another --state-dir.") from error
+
+
 def suggest(trial: optuna.Trial) -> Point:
     """A point of the thesis' search space; a trial that is continued gets its own again."""
     return Point(
@@ -105,15 +120,16 @@ def suggest(trial: optuna.Trial) -> Point:
 
 def run_study(
     study: optuna.Study, trials: int, evaluate: Callable[[Point, Path, Report], float], folder: Path
-) -> None:
-    """Work on a study until it has this many finished trials (completed, pruned or diverged).
+) -> int:
+    """Work on a study until it has this many finished trials (completed, pruned or diverged); returns how many ended here.
 
     Args:
         evaluate: trains one point, keeps its state in the folder it is given, reports each epoch, and returns the lowest loss;
             may raise DivergedTrialError.
         folder: of the trials' states and locks, shared by all workers; a trial's own is removed when it has ended.
     """
-    while sum(t.state in FINISHED for t in study.get_trials(deepcopy=False)) < trials:
+    mine = 0
+    while finished_trials(study) < trials:
         trial, claim = _claimed_trial(study, folder)
         with claim:
             state = folder / f"trial-{trial.number:05d}"
@@ -126,8 +142,15 @@ def run_study(
                 study.tell(trial, state=TrialState.FAIL)
             else:
                 study.tell(trial, value)
+            mine += 1
             shutil.rmtree(state, ignore_errors=True)
             claim.path.unlink(missing_ok=True)
+    return mine
+
+
+def finished_trials(study: optuna.Study) -> int:
+    """How many trials have ended, whoever ran them."""
+    return sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
 
 
 class _Claim:

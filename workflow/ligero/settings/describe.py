@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS
+from ligero.settings.search import Search
 from ligero.settings.sources import ArchiveMember, Source
 from ligero.settings.study import Efficiency, Hardware, HardwareOfStages, Speed, Study
 from ligero.settings.tasks import Columns, Split, Splits, Task
@@ -51,6 +52,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`teachers`", Teachers),
     ("`distillation`", Distillation),
     ("`distillation.students.ID`", Student),
+    ("`search`", Search),
     ("`efficiency`", Efficiency),
     ("`speed`", Speed),
     ("`hardware`", HardwareOfStages),

@@ -492,5 +492,5 @@ def cards_job(study: Study) -> ReportingJob:
 
 
 def reporting_job(study: Study) -> ReportingJob:
-    irrelevant = {"hardware", "mirror", "sources", "source_registry", "results_dir"}
+    irrelevant = {"hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
     return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))

@@ -20,15 +20,18 @@ def job_arguments(parser: argparse.ArgumentParser) -> None:
 
 def shard_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of programs that run a shard of trials, whatever their regime."""
-    job_arguments(parser)
+    training_arguments(parser)
     parser.add_argument("--shard", type=int, required=True, help="number of the shard")
+
+
+def training_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every program that trains on tasks."""
+    job_arguments(parser)
     parser.add_argument("--weights", type=Path, required=True, help="model folder that training starts from")
     parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/VOCABULARY of the model")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
-    parser.add_argument(
-        "--state-dir", type=Path, required=True, help="kept between runs: R/state/REGIME/MODEL"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="R/trials/REGIME/MODEL/shard-N.json")
+    parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs: below R/state")
+    parser.add_argument("--out", type=Path, required=True, help="file with the results")
     parser.add_argument("--threads", type=int, default=1)
 
 

@@ -12,6 +12,7 @@ from ligero.settings.base import Identifier, Settings
 from ligero.settings.comparison import Comparison
 from ligero.settings.corpus import Corpus, Tokenizer
 from ligero.settings.models import Model
+from ligero.settings.search import Search
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Task
 from ligero.settings.training import Distillation, FineTuning, Teachers
@@ -88,6 +89,7 @@ class Study(Settings):
     teachers: Teachers = Teachers()
     distillation: Distillation | None = None
     comparison: Comparison | None = None
+    search: Search = Search()
     efficiency: Efficiency
     speed: Speed = Speed()
     hardware: HardwareOfStages = HardwareOfStages()
@@ -147,6 +149,11 @@ class Study(Settings):
             for task_id in self.tasks:
                 if task_id not in self.teachers.choices:
                     yield f"teachers.choices: rule 'list' needs an entry for task '{task_id}'"
+        for student_id in self.search.students:
+            students = self.distillation.students if self.distillation else ()
+            yield from missing("search.students", "student", student_id, students)
+        for task_id in self.search.tasks:
+            yield from missing("search.tasks", "task", task_id, self.tasks)
         for stage in ("fine_tuning", "distillation"):
             section = getattr(self, stage)
             for task_id in section.selection if section else ():

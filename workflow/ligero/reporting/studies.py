@@ -1,0 +1,34 @@
+"""Tables of a search over distillation's hyper-parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ligero.reporting.frames import table
+
+COLUMNS = ("number", "state", "validation_loss", "epochs", "loss", "alpha", "temperature", "learning_rate")
+
+
+def trials_table(rows: Sequence[dict[str, Any]], scale: str) -> pd.DataFrame:
+    """One row a finished trial; numbers as they were tried."""
+    return table(COLUMNS, rows, scale)
+
+
+def best_table(rows: Sequence[dict[str, Any]], scale: str) -> pd.DataFrame:
+    """The best completed trial of each loss function, best first; numbers as a reader can compare them."""
+    printed = [
+        {
+            **row,
+            "validation_loss": f"{row['validation_loss']:.4f}",
+            "alpha": f"{row['alpha']:.3f}",
+            "temperature": f"{row['temperature']:g}",
+            "learning_rate": f"{row['learning_rate']:.2e}",
+            "notes": None if row["loss"] != "mse" else "mse ignores the temperature",
+        }
+        for row in rows
+    ]
+    columns = ("loss", "validation_loss", "alpha", "temperature", "learning_rate", "epochs", "number")
+    return table(columns, printed, scale)

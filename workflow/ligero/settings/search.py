@@ -1,0 +1,24 @@
+"""Settings of the search over distillation's hyper-parameters, and what one search depends on."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ligero.settings.base import Identifier, Settings
+
+
+class Search(Settings):
+    """Optuna studies of loss, alpha, temperature and rate (thesis: 500 and 332 trials); made by the target `studies` only."""
+
+    students: tuple[Identifier, ...] = ()
+    """Students of the target `studies`; empty means all."""
+    tasks: tuple[Identifier, ...] = ()
+    """Tasks of the target `studies`; empty means all."""
+    trials: int = Field(500, ge=1)
+    """Finished trials to reach in each study, by all its workers together."""
+    workers: int = Field(1, ge=1)
+    """Jobs that work on one study at the same time; with one worker its outcome depends on nothing but the seed."""
+    batch_size: int | None = Field(None, ge=1)
+    """Effective batch size of every trial; null takes the first of distillation.grid."""
+    epochs: int | None = Field(None, ge=1)
+    """Most epochs of a trial, and Hyperband's largest resource; null takes the first of distillation.grid."""

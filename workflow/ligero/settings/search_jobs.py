@@ -1,0 +1,73 @@
+"""Which studies of hyper-parameters there are, and what each depends on."""
+
+from __future__ import annotations
+
+from ligero.common.errors import ConfigurationError
+from ligero.settings import jobs
+from ligero.settings.base import Settings
+from ligero.settings.study import Study
+
+
+class SearchJob(Settings):
+    """The search for one student and task."""
+
+    shard: jobs.ShardJob
+    """With a single trial, whose learning rate every trial of the search replaces."""
+    trials: int
+
+    @property
+    def trial(self) -> jobs.Trial:
+        return self.shard.trials[0]
+
+    @property
+    def name(self) -> str:
+        """Of the study in its journal."""
+        return f"{self.trial.model}-{self.trial.task}"
+
+
+def searches(study: Study) -> list[tuple[str, str]]:
+    """The (student, task) of the target `studies`."""
+    if study.distillation is None:
+        return []
+    students = study.search.students or tuple(
+        model for regime, model in jobs.systems(study) if regime == "distillation"
+    )
+    return [(student, task) for student in students for task in study.search.tasks or tuple(study.tasks)]
+
+
+def search_job(study: Study, student: str, task: str) -> SearchJob:
+    """The job of all workers of one search.
+
+    Raises:
+        ConfigurationError: there is no such student or task.
+    """
+    if study.distillation is None or student not in study.distillation.students or task not in study.tasks:
+        raise ConfigurationError(
+            f"no search of student '{student}' on task '{task}': one of them is not configured"
+        )
+    number, first = next(
+        (number, trial)
+        for number, shard in enumerate(jobs.shards_of(study, "distillation", student))
+        for trial in shard
+        if trial.task == task
+    )
+    shard = jobs.shard_job(study, "distillation", student, number)
+    trial = first.model_copy(
+        update={
+            "batch_size": study.search.batch_size or first.batch_size,
+            "epochs": study.search.epochs or first.epochs,
+        }
+    )
+    # What the search replaces in every trial must not make another study of it when the configuration changes.
+    searched = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
+    return SearchJob(
+        shard=shard.model_copy(
+            update={
+                "trials": (trial,),
+                "tasks": {task: shard.tasks[task]},
+                "selection": {},
+                "distillation": {**(shard.distillation or {}), **searched},
+            }
+        ),
+        trials=study.search.trials,
+    )
