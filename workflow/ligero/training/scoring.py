@@ -44,7 +44,8 @@ class Examples:
         import pyarrow.parquet as pq
 
         try:
-            return cls(path, pq.read_table(path).to_pydict())
+            with pq.ParquetFile(path) as file:  # read_table would import pandas
+                return cls(path, file.read().to_pydict())
         except (OSError, ValueError) as error:
             raise DataError(
                 path, None, f"not a readable Parquet file: {error}.", "Run prepare_task.py."
@@ -149,7 +150,6 @@ def score_selected(
     Args:
         models_dir: `R/models/REGIME/MODEL`; encoded_dir: `R/encoded/VOCABULARY`; examples_dir: `R/tasks`.
     """
-    from ligero.models.heads import load_selected
     records = []
     for task_id, task in job.tasks.items():
         _, record = score_model(
@@ -176,6 +176,7 @@ def score_model(
     predictions_dir: Path,
 ) -> tuple[Answered, dict[str, Any]]:
     """Answers of one model on one test split, kept as a file, and the entry of its score file."""
+    from ligero.models.heads import load_selected
     from ligero.training.data import EncodedSplit
     from ligero.training.evaluate import predict
     from ligero.training.steps import training_device
