@@ -24,6 +24,7 @@ include: "rules/teachers.smk"
 include: "rules/logits.smk"
 include: "rules/distill.smk"
 include: "rules/study.smk"
+include: "rules/augment.smk"
 include: "rules/compare.smk"
 include: "rules/benchmark.smk"
 include: "rules/tables.smk"
@@ -62,7 +63,8 @@ rule all:
 
 rule fetch:
     input:
-        map(LAYOUT.source, wanted_sources()),
-        map("{}/config.json".format, map(LAYOUT.weights, models_of_others())),
+        # Lists: Snakemake would exhaust an iterator before it reads it, and fetch nothing.
+        [LAYOUT.source(source) for source in wanted_sources()],
+        [f"{LAYOUT.weights(model)}/config.json" for model in models_of_others()],
     message:
         "Every source that this study needs is fetched and verified"

@@ -7,7 +7,7 @@ VOCABULARIES = list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in 
 
 rule prepare_task:
     input:
-        lambda wc: map(LAYOUT.source, jobs.task_sources(STUDY, wc.task)),
+        lambda wc: [LAYOUT.source(source) for source in jobs.task_sources(STUDY, wc.task)],
     output:
         expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
         info="<results>/tasks/{task}/info.json",
