@@ -11,6 +11,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path, write_json
 from ligero.common.progress import progress
+from ligero.corpus.ahead import ReadAhead
 from ligero.corpus.block import PreparedBlock, Steps, prepare_block
 from ligero.corpus.deduplication import SeenLines, drop_repeated
 from ligero.corpus.fast_cleaning import count_clean
@@ -25,6 +26,11 @@ from ligero.settings.corpus import Cleaning, LanguageFilter, NearDuplicates
 
 BYTES_PER_PROCESS = 8 << 20
 """Another process starts only for so much input more: starting one takes longer than cleaning less."""
+
+
+PARTS_READ_AT_ONCE = 3
+BLOCKS_AHEAD = 6
+"""Of each of these parts: what is read ahead takes up to 72 MiB, whatever the corpus' size."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,35 @@ Place = tuple[str, str]
 """Where a block is from: (part, file in the part where that is an archive)."""
 
 
-def _blocks(parts: dict[str, Path], places: list[Place], block_bytes: int) -> Iterator[bytes]:
-    """The blocks of all parts; `places` receives where each is from, in step with the results."""
-    for name, path in parts.items():
-        for member, block in read_named_blocks(path, block_bytes):
-            places.append((name, member))
-            yield block
+def _blocks(parts: dict[str, Path], places: list[Place], block_bytes: int, processes: int) -> Iterator[bytes]:
+    """The blocks of all parts; `places` receives where each is from, in step with the results.
+
+    Beside several processes that clean, parts are read and decompressed in threads: the one whose turn it is, and the
+    beginning of the next ones.
+    """
+    names = list(parts)
+    starts = [partial(read_named_blocks, parts[name], block_bytes, processes) for name in names]
+    if processes == 1:
+        for name, start in zip(names, starts, strict=True):
+            yield from _noted(name, start(), places)
+        return
+    reading: dict[int, ReadAhead[tuple[str, bytes]]] = {}
+    try:
+        for number, name in enumerate(names):
+            for ahead in range(number, min(number + PARTS_READ_AT_ONCE, len(names))):
+                if ahead not in reading:
+                    reading[ahead] = ReadAhead(starts[ahead], BLOCKS_AHEAD)
+            yield from _noted(name, reading[number], places)
+            reading[number].close()
+    finally:
+        for part in reading.values():
+            part.close()
+
+
+def _noted(name: str, blocks: Iterator[tuple[str, bytes]], places: list[Place]) -> Iterator[bytes]:
+    for member, block in blocks:
+        places.append((name, member))
+        yield block
 
 
 class Repetitions:
@@ -129,7 +158,7 @@ def clean_corpus(
     with atomic_path(paths.train) as train, atomic_path(paths.validation) as held_out:
         with TextWriter(train) as train_writer, TextWriter(held_out) as validation_writer:
             results: Iterable[PreparedBlock] = ordered_map(
-                partial(prepare_block, steps=steps), _blocks(parts, places, block_bytes), processes
+                partial(prepare_block, steps=steps), _blocks(parts, places, block_bytes, processes), processes
             )
             bar = progress(total=None, label="cleaning", unit="B")
             for number, result in enumerate(results):

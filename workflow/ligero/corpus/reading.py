@@ -14,70 +14,56 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ligero.common.errors import DataError
+from ligero.corpus.bzip2 import ParallelBzip2File
+from ligero.corpus.pieces import PieceReader
 
 BLOCK_BYTES = 4 << 20
 """Size of a block; part of the format of the results, since a document never spans two blocks."""
 LONGEST_LINE_BYTES = 256 << 20
+TAR_BYTES = 1 << 20
+"""Read from an archive at a time."""
 
 _BLANK_LINE = re.compile(rb"\n[ \t\r\x0b\x0c]*\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16LE", b"\xfe\xff": "UTF-16BE"}
 
 
-def _decompressed(raw: BinaryIO) -> BinaryIO:
+def _without_compression(head: bytes, stream: BinaryIO) -> BinaryIO:
     """The stream without its compression, told by its first bytes and not by its name."""
-    head = raw.read(6)
-    raw.seek(0)
     if head.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
     if head.startswith(b"BZh"):
-        return cast(BinaryIO, bz2.BZ2File(raw))
+        return cast(BinaryIO, bz2.BZ2File(stream))
     if head == b"\xfd7zXZ\x00":
-        return cast(BinaryIO, lzma.LZMAFile(raw))
+        return cast(BinaryIO, lzma.LZMAFile(stream))
     if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast(BinaryIO, _ZstdReader(raw))
-    return raw
+        return cast(BinaryIO, _ZstdReader(stream))
+    return stream
 
 
-class _ZstdReader(io.RawIOBase):
+class _ZstdReader(PieceReader):
     """All frames of a zstd stream (`cat a.zst b.zst` is one text); unlike the library's reader it notices a cut one."""
 
     def __init__(self, raw: BinaryIO) -> None:
         import zstandard
 
+        super().__init__()
         self._raw = raw
         self._decompressor = zstandard.ZstdDecompressor()
         self._frame: Any = None
-        self._ready = b""
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        pieces = []
-        wanted = size if size >= 0 else float("inf")
-        while wanted > 0:
-            if not self._ready and not self._more():
-                break
-            piece = self._ready if len(self._ready) <= wanted else self._ready[: int(wanted)]
-            self._ready = self._ready[len(piece) :]
-            pieces.append(piece)
-            wanted -= len(piece)
-        return b"".join(pieces)
-
-    def _more(self) -> bool:
-        """Decompress until there is something to give; False at the end of the last frame."""
-        while not self._ready:
+    def _next_piece(self) -> bytes:
+        while True:
             ended = self._frame is not None and self._frame.eof
             data = (self._frame.unused_data if ended else b"") or self._raw.read(1 << 18)
             if not data:
                 if self._frame is None or ended:
-                    return False
+                    return b""
                 raise EOFError("the zstd stream ends inside a frame")
             if self._frame is None or ended:
                 self._frame = self._decompressor.decompressobj()
-            self._ready = self._frame.decompress(data)
-        return True
+            if piece := cast(bytes, self._frame.decompress(data)):
+                return piece
 
 
 class _Rewound(io.RawIOBase):
@@ -107,25 +93,31 @@ def _read_full(stream: BinaryIO, size: int) -> bytes:
 
 
 @contextmanager
-def open_text(path: Path | str) -> Iterator[BinaryIO]:
-    """Open one text file for reading bytes, whatever its compression."""
+def open_text(path: Path | str, threads: int = 1) -> Iterator[BinaryIO]:
+    """Open one text file for reading bytes, whatever its compression; bzip2 is read by as many threads."""
     try:
         raw = Path(path).open("rb")  # noqa: SIM115 (closed below)
     except FileNotFoundError as error:
         raise DataError(path, None, "no such file.") from error
     with raw:
-        yield _decompressed(raw)
+        head = raw.read(6)
+        raw.seek(0)
+        if threads > 1 and head.startswith(b"BZh"):
+            with ParallelBzip2File(raw, threads) as text:
+                yield cast(BinaryIO, text)
+        else:
+            yield _without_compression(head, raw)
 
 
-def _members(path: Path | str) -> Iterator[tuple[str, BinaryIO]]:
+def _members(path: Path | str, threads: int) -> Iterator[tuple[str, BinaryIO]]:
     """The text files in a source: itself (named ""), or the regular files of a tar in the archive's order."""
-    with open_text(path) as stream:
+    with open_text(path, threads) as stream:
         head = _read_full(stream, 512)
         rewound = cast(BinaryIO, _Rewound(head, stream))
         if head[257:262] != b"ustar":
             yield "", rewound
             return
-        with tarfile.open(fileobj=rewound, mode="r|") as archive:
+        with tarfile.open(fileobj=rewound, mode="r|", bufsize=TAR_BYTES) as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None
                 # macOS archives carry "._name" companions that are no text.
@@ -137,16 +129,7 @@ def _nested(content: io.BufferedIOBase | BinaryIO | object) -> BinaryIO:
     """A tar's member without its own compression; members are read forward only."""
     stream = cast(BinaryIO, content)
     head = _read_full(stream, 6)
-    rewound = cast(BinaryIO, _Rewound(head, stream))
-    if head.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=rewound))
-    if head.startswith(b"BZh"):
-        return cast(BinaryIO, bz2.BZ2File(rewound))
-    if head == b"\xfd7zXZ\x00":
-        return cast(BinaryIO, lzma.LZMAFile(rewound))
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast(BinaryIO, _ZstdReader(rewound))
-    return rewound
+    return _without_compression(head, cast(BinaryIO, _Rewound(head, stream)))
 
 
 def _cut(buffer: bytes) -> int:
@@ -165,7 +148,9 @@ def read_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Iterator[by
         yield block
 
 
-def read_named_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[str, bytes]]:
+def read_named_blocks(
+    path: Path | str, block_bytes: int = BLOCK_BYTES, threads: int = 1
+) -> Iterator[tuple[str, bytes]]:
     """Blocks of whole lines, each checked to be UTF-8, cut between documents where a block holds a blank line.
 
     Every block ends with a line end. A byte order mark at the start of a file is dropped.
@@ -173,6 +158,7 @@ def read_named_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Itera
     Args:
         path: a text file, plain or compressed, or a tar of such.
         block_bytes: size of a block, more where a line is longer.
+        threads: how many decompress, where the compression allows more than one (bzip2).
 
     Yields:
         (name of the file within a tar, else "", block).
@@ -181,7 +167,7 @@ def read_named_blocks(path: Path | str, block_bytes: int = BLOCK_BYTES) -> Itera
         DataError: wrong encoding (with line and byte offset), damaged compression, or an endless line.
     """
     try:
-        for member, stream in _members(path):
+        for member, stream in _members(path, threads):
             name = f"{path}:{member}" if member else str(path)
             for block in _blocks_of(name, stream, block_bytes):
                 yield member, block
