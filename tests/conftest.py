@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 PROJECT = Path(__file__).parents[1]
+
+# A busy machine is no mistake: no test asserts on absolute time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,7 @@ SYSTEMS = {
     "BERTIN": (thesis("roberta", 12, 768, 3072, 12), 50262, 124_645_635, 125),
     "RoBERTa-BNE base": (thesis("roberta", 12, 768, 3072, 12), 50262, 124_645_635, 125),
     "RoBERTa-BNE large": (thesis("roberta", 24, 1024, 4096, 16), 50262, 355_359_747, 355),
+    "Speedy Gonzales tiny": (thesis("albert", 4, 312, 1248, 12), 31000, 5_345_075, 5),
     **{
         f"Speedy Gonzales base-{layers}": (
             thesis("albert", layers, 768, 3072, 12),
@@ -132,6 +133,35 @@ def test_albert_student_keeps_every_weight(pretrained: dict[str, Path]) -> None:
     assert {k: v.sum() for k, v in student.state_dict().items()} == {
         k: v.sum() for k, v in teacher.state_dict().items()
     }
+
+
+@pytest.fixture(scope="module")
+def deep_albert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of ALBETO base's depth."""
+    folder = tmp_path_factory.mktemp("deep")
+    build_for_pretraining(make_config(small("albert", 12), 60), seed=1).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("layers", [2, 4, 6, 8, 10])
+def test_base_n_is_the_checkpoint_of_base_with_n_layers(deep_albert: Path, layers: int) -> None:
+    from transformers.models.albert.modeling_albert import AlbertModel
+
+    student = load_for_task(deep_albert, "sequence_classification", LABELS, layers, seed=3).eval()
+    assert student.config.num_hidden_layers == layers
+    assert student.config.initialized_weights == ["classifier.bias", "classifier.weight"]
+    stored, encoder = read_weights(deep_albert), encoder_of(student)
+    of_encoder = {name for name in stored if name.startswith("albert.")}
+    assert {f"albert.{name}" for name in encoder.state_dict()} == of_encoder
+    for name, weight in encoder.state_dict().items():
+        assert torch.equal(weight, stored[f"albert.{name}"]), name
+    plain, info = AlbertModel.from_pretrained(deep_albert, num_hidden_layers=layers, output_loading_info=True)
+    assert not info["missing_keys"]
+    ids = torch.arange(5, 25).reshape(2, 10)
+    expected = plain.eval()(ids).last_hidden_state
+    torch.testing.assert_close(encoder(ids).last_hidden_state, expected)
+    whole = load_for_task(deep_albert, "sequence_classification", LABELS, seed=3).eval()
+    assert not torch.allclose(encoder_of(whole)(ids).last_hidden_state, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert"])

@@ -103,6 +103,14 @@ def test_divergence_rolls_back(
     rates = {line["step"]: line["learning_rate"] for line in lines(tmp_path) if "learning_rate" in line}
     assert rates[8] == pytest.approx(3e-3 * 0.5**times / 6)
     assert sum(line.get("event") == "rollback" for line in lines(tmp_path)) == times
+    # The figure shades what was thrown away and draws every step of the final model once.
+    from ligero.reporting.figures.training_loss import read_curve, split_kept
+
+    curve = read_curve(tmp_path / "log" / "metrics.jsonl")
+    assert curve.restarts == [(5, target) for target in targets]
+    kept, lost = split_kept(curve)
+    assert [step for step, _ in kept] == list(range(1, 9))
+    assert [step for step, _ in lost[0]] == [4] and len(lost) == times
 
 
 def test_rollbacks_run_out(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from ligero.common.progress import progress
-from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.draws import seed_of
 from ligero.pretraining.metrics import MetricsFile
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.objective import make_objective
 from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.sharding import load_whole, whole_moments, whole_weights
 from ligero.pretraining.validation import validate
@@ -72,8 +71,8 @@ class Pretrainer:
     ) -> None:
         self.recipe, self.source, self.held_out, self.placement = recipe, source, held_out, placement
         self.label = label
-        self.model = use_fused_activations(model).to(placement.device)
-        self.objective = PretrainingObjective(self.model)
+        self.objective = make_objective(model, recipe).to(placement.device)
+        self.model = self.objective.model
         compiled = torch.compile(self.objective) if recipe.compile else self.objective
         self.parallel = placement.wrapped(compiled, recipe.sharding)  # type: ignore[arg-type]
         self.sharded = recipe.sharding == "fsdp" and placement.world > 1
@@ -81,7 +80,9 @@ class Pretrainer:
         self.optimizer = make_optimizer(self.model, recipe.optimizer, self.rate, recipe.weight_decay)
         self.share = placement.share(recipe.batch_size, recipe.micro_batch_size)
         self.checkpoints = Checkpoints(state_folder / "checkpoints", recipe.keep_checkpoints)
-        self.metrics = MetricsFile(state_folder / "metrics.jsonl" if placement.is_first else None)
+        self.metrics = MetricsFile(
+            state_folder / "metrics.jsonl" if placement.is_first else None, recipe.tensorboard
+        )
         self.watch = DivergenceWatch(recipe.divergence)
         self.done = Progress()
         self._interrupted = False

@@ -34,6 +34,7 @@ _OPERATIONAL = {
     "validate_every",
     "log_every",
     "compile",
+    "fused_kernels",
     "sharding",
     "tensorboard",
 }
@@ -126,6 +127,9 @@ def pretrain(
             copy_tokenizer(tokenizer_folder, staging)
         Path(log_folder).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "metrics.jsonl", Path(log_folder) / "metrics.jsonl")
+        if recipe.tensorboard:
+            shutil.rmtree(Path(log_folder) / "tensorboard", ignore_errors=True)
+            shutil.copytree(folder / "tensorboard", Path(log_folder) / "tensorboard")
         write_json(Path(log_folder) / "summary.json", _summary(prepared, trainer))
         shutil.rmtree(state, ignore_errors=True)
     placement.barrier()
