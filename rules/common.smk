@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.settings import jobs
+from ligero.settings.augmentation import augmentation_job
 from ligero.settings.comparison_jobs import comparison_job
 from ligero.settings.layout import SPLITS, Layout
 from ligero.settings.search_jobs import search_job, searches

@@ -3,18 +3,26 @@
 COMPARED = STUDY.comparison.student if STUDY.comparison else None
 
 
+def training_root(wildcards):
+    """Where a method's encoded examples and logits lie: below R, or R/augmented with unlabelled sentences beside them."""
+    return f"{R}/augmented" if STUDY.comparison.methods[wildcards.method].augmented else R
+
+
+def compared_encoding(wildcards):
+    """Folder of the encoded tasks that a method trains on."""
+    vocabulary = jobs.vocabulary_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
+    return f"{training_root(wildcards)}/encoded/{vocabulary}"
+
+
 rule compare_method:
     input:
         weights=lambda wc: f"{LAYOUT.weights(jobs.initial_model(STUDY, 'distillation', COMPARED))}/config.json",
-        encoded=lambda wc: [
-            f"{LAYOUT.encoded(jobs.initial_model(STUDY, 'distillation', COMPARED))}/{wc.task}/{split}.parquet"
-            for split in SPLITS
-        ],
+        encoded=lambda wc: [f"{compared_encoding(wc)}/{wc.task}/{split}.parquet" for split in SPLITS],
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=["validation", "test"]),
         logits=lambda wc: (
             []
             if STUDY.comparison.methods[wc.method].objective == "gold"
-            else f"{R}/logits/{wc.task}/meta.json"
+            else f"{training_root(wc)}/logits/{wc.task}/meta.json"
         ),
     output:
         "<results>/comparison/{task}/{method}/seed-{seed}.json",
@@ -34,9 +42,9 @@ rule compare_method:
         gpu=STUDY.hardware.training.gpus,
     params:
         weights=lambda wc: LAYOUT.weights(jobs.initial_model(STUDY, "distillation", COMPARED)),
-        encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, "distillation", COMPARED)),
+        encoded=compared_encoding,
         examples=folder("tasks"),
-        logits=folder("logits"),
+        logits=lambda wc: f"{training_root(wc)}/logits",
         state=folder("state/comparison/{method}"),
         predictions=folder("predictions/comparison/{method}/seed-{seed}"),
         settings=digest_of(comparison_job, wildcards=["task", "method", "seed"]),

@@ -22,6 +22,8 @@ class Method(Settings):
     temperature: float | None = Field(None, gt=0.0)
     relations: Literal["none", "hidden", "attention"] | None = None
     relation_weight: float | None = Field(None, gt=0.0)
+    augmented: bool = False
+    """Train on the task's examples and the unlabelled sentences of `distillation.augmentation`; an epoch is longer then."""
     batch_size: int | None = Field(None, ge=1)
     epochs: int | None = Field(None, ge=1)
     learning_rate: LearningRate | None = None

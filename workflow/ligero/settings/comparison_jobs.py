@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from ligero.common.errors import ConfigurationError
 from ligero.settings import jobs
+from ligero.settings.augmentation import why_not
 from ligero.settings.base import Identifier, Settings
 from ligero.settings.comparison import Comparison, Method
 from ligero.settings.models import Model
@@ -20,6 +23,8 @@ class ComparisonJob(Settings):
     method: Identifier
     shard: jobs.ShardJob
     """With a single trial; its `distillation` is null where the method learns from gold labels."""
+    augmented: bool = Field(False, exclude_if=lambda augmented: not augmented)
+    """Trains on unlabelled sentences too."""
 
 
 def sections(study: Study) -> tuple[Comparison, Distillation]:
@@ -45,8 +50,15 @@ def comparison_runs(study: Study) -> list[tuple[str, str, int]]:
         (task, method, seed)
         for task in study.comparison.tasks
         for method in study.comparison.methods
+        if not_applicable(study, task, method) is None
         for seed in study.comparison.seeds
     ]
+
+
+def not_applicable(study: Study, task_id: str, method_id: str) -> str | None:
+    """Why a method cannot be used on a task, or None where it can."""
+    method = sections(study)[0].methods[method_id]
+    return why_not(study.tasks[task_id]) if method.augmented else None
 
 
 def trial_of(comparison: Comparison, task_id: str, method_id: str, seed: int) -> jobs.Trial:
@@ -72,6 +84,7 @@ def comparison_job(study: Study, task_id: str, method_id: str, seed: int) -> Com
         options = options.model_copy(update={"head_learning_rate_factor": model.head_learning_rate_factor})
     return ComparisonJob(
         method=method_id,
+        augmented=method.augmented,
         shard=jobs.ShardJob(
             regime="fine-tuning" if method.objective == "gold" else "distillation",
             model_id=comparison.student,

@@ -172,6 +172,18 @@ class Study(Settings):
             yield from missing("comparison.reference", "method", self.comparison.reference, methods)
         yield from missing("efficiency.reference", "model", self.efficiency.reference, self.models)
 
+    def _unfit_methods(self, comparison: Comparison) -> Iterable[str]:
+        """Methods that want unlabelled text and cannot have it."""
+        distillation = self.distillation
+        for method_id, method in comparison.methods.items():
+            path = f"comparison.methods.{method_id}"
+            if not method.augmented or distillation is None:
+                continue
+            if distillation.augmentation is None or self.corpus is None:
+                yield f"{path}.augmented: needs distillation.augmentation (how many sentences) and a corpus"
+            if (distillation.alpha if method.alpha is None else method.alpha) or method.objective == "gold":
+                yield f"{path}.augmented: unlabelled text has no gold labels; use objective distilled and alpha 0"
+
     def _clashes(self) -> Iterable[str]:
         """Combinations that cannot work."""
         ids_of_paths: dict[str, str] = {}

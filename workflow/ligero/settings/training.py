@@ -207,6 +207,21 @@ class Student(Settings):
     """Number of layers where it differs from the initial model's (ALBETO base-n)."""
 
 
+class Augmentation(Settings):
+    """Unlabelled sentences of the corpus that the teacher labels beside a task's own training examples.
+
+    For tagging and for classification of single texts; needs alpha 0, since what is added has no gold labels.
+    """
+
+    sentences: int = Field(ge=1)
+    """How many sentences a task gets; fewer where the corpus has no more."""
+    min_words: int = Field(5, ge=1)
+    max_words: int = Field(50, ge=1)
+    """Shorter and longer sentences are not taken; a punctuation mark counts as a word."""
+    seed: int = 42
+    """Draws the sentences."""
+
+
 class Distillation(Training):
     """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
 
@@ -227,6 +242,8 @@ class Distillation(Training):
     last layer's queries, keys and values (MiniLMv2). Runs the teacher at every step; needs one vocabulary."""
     relation_weight: float = Field(1.0, gt=0.0)
     """Weight of the relation loss beside alpha's."""
+    augmentation: Augmentation | None = None
+    """Beyond the thesis: unlabelled text for the methods of `comparison` that are `augmented`; null has none."""
     tasks_per_scoring_job: int | Literal["all"] = 1
 
 

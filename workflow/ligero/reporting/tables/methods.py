@@ -9,7 +9,7 @@ import pandas as pd
 
 from ligero.reporting.frames import interval, joined, printed, table
 from ligero.reporting.results import Record, Results
-from ligero.settings.comparison_jobs import comparison_runs, sections
+from ligero.settings.comparison_jobs import comparison_runs, not_applicable, sections
 from ligero.tasks.bootstrap import PairedTest
 from ligero.tasks.metrics import HEADLINE
 from ligero.tasks.seeds import Runs
@@ -61,15 +61,21 @@ def _methods(results: Results, task_id: str) -> Iterator[Record]:
     study = results.study
     comparison, distillation = sections(study)
     task, seed = study.tasks[task_id], distillation.options.seed
+    reasons = {method: not_applicable(study, task_id, method) for method in comparison.methods}
     records = {
         method: [results.comparison_run(task_id, method, number) for number in comparison.seeds]
-        for method in comparison.methods
+        for method, reason in reasons.items()
+        if reason is None
     }
     runs = {
         method: Runs.of(task.metric, [np.array(record["units"], np.float64) for record in found])
         for method, found in records.items()
     }
     for method_id, method in comparison.methods.items():
+        if reasons[method_id]:
+            notes = f"not applicable: {reasons[method_id]}"
+            yield {"task": task.name, "method": method.name or method_id, "notes": notes}
+            continue
         run, trial = runs[method_id], records[method_id][0]["trial"]
         test = None
         if method_id != comparison.reference:

@@ -1,0 +1,70 @@
+# Cleaned corpus + a task -> the task with unlabelled sentences -> token ids and teacher logits, in R/augmented as in R.
+
+
+rule augment_task:
+    input:
+        corpus="<results>/corpus/clean/train.txt.zst",
+        examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
+    output:
+        expand("<results>/augmented/tasks/{{task}}/{split}.parquet", split=SPLITS),
+        info="<results>/augmented/tasks/{task}/info.json",
+    log:
+        "<results>/logs/augment_task/{task}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/augment_task/{task}.tsv"
+    conda:
+        "../envs/tokenizer.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        examples=folder("tasks/{task}"),
+        folder=folder("augmented/tasks/{task}"),
+        settings=digest_of(augmentation_job, wildcards=["task"]),
+    message:
+        "Adding unlabelled sentences to {wildcards.task}"
+    shell:
+        "python $PROGRAMS/augment_task.py --config $CONFIG --task {wildcards.task} --corpus {input.corpus}"
+        " --examples {params.examples} --out {params.folder} --expect {params.settings} &> {log}"
+
+
+use rule encode_task as encode_augmented_task with:
+    input:
+        examples=expand("<results>/augmented/tasks/{{task}}/{split}.parquet", split=SPLITS),
+        encoder=lambda wc: f"{LAYOUT.encoder(wc.vocabulary)}/encoder.json",
+    output:
+        expand("<results>/augmented/encoded/{{vocabulary}}/{{task}}/{split}.parquet", split=SPLITS),
+        info="<results>/augmented/encoded/{vocabulary}/{task}/info.json",
+    log:
+        "<results>/logs/encode_augmented_task/{vocabulary}/{task}.log",
+    params:
+        examples=folder("augmented/tasks/{task}"),
+        encoder=lambda wc: LAYOUT.encoder(wc.vocabulary),
+        folder=folder("augmented/encoded/{vocabulary}/{task}"),
+        settings=digest_of(jobs.encoding_job, wildcards=["task"]),
+    message:
+        "Encoding {wildcards.task} with unlabelled sentences, vocabulary {wildcards.vocabulary}"
+
+
+use rule cache_logits as cache_augmented_logits with:
+    input:
+        teacher="<results>/teachers/{task}.json",
+        encoded=lambda wc: [
+            f"{R}/augmented/encoded/{vocabulary}/{wc.task}/train.parquet"
+            for vocabulary in candidate_vocabularies(wc.task)
+        ],
+    output:
+        logits="<results>/augmented/logits/{task}/logits.arrow",
+        meta="<results>/augmented/logits/{task}/meta.json",
+        cost="<results>/augmented/logits/{task}/cost.json",
+    log:
+        "<results>/logs/cache_augmented_logits/{task}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/cache_augmented_logits/{task}.tsv"
+    params:
+        models=folder("models/fine-tuning"),
+        encoded=folder("augmented/encoded"),
+        folder=folder("augmented/logits/{task}"),
+        settings=digest_of(jobs.logits_job, wildcards=["task"]),
+    message:
+        "Caching the teacher's logits on {wildcards.task} and unlabelled sentences"
