@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 from ligero.corpus.cleaning import clean_documents, clean_line, is_listing, without_addresses
 from ligero.corpus.fast_cleaning import _Letters, clean_block
 from ligero.corpus.lengths import EDGES, document_lengths, histogram, line_lengths
-from ligero.corpus.reading import read_blocks
+from ligero.corpus.pipeline import CleanPaths, clean_corpus
+from ligero.corpus.reading import read_blocks, read_documents
 from ligero.settings.corpus import Cleaning
 
 WHITE_SPACE = "".join(
@@ -77,6 +80,41 @@ def test_fast_path_equals_reference(text: str, cleaning: Cleaning) -> None:
     assert cleaned.statistics.raw.characters == sum(map(len, text.split("\n")))
     dropped = sum(cleaned.statistics.dropped.values())
     assert dropped == len(raw) - len(kept)
+
+
+@given(dirty_text)
+@settings(max_examples=200, deadline=None)
+def test_what_cleaning_promises(text: str) -> None:
+    cleaned = clean_documents(text, Cleaning())
+    assert not cleaned.startswith("\n") and "\n\n\n" not in cleaned
+    lines = [line for line in cleaned.split("\n") if line]
+    for line in lines:
+        assert line == " ".join(line.split()) == line.lower()
+        assert not is_listing(line)
+    # Nothing is made up: with lower-casing alone, all that is left of a line stood in it, in order.
+    kept = clean_documents(text, Cleaning(remove_urls=False, remove_listings=False, lower_case=False))
+    assert kept.split() == text.split()
+
+
+@given(dirty_text, st.integers(1, 400))
+@settings(max_examples=60, deadline=None)
+def test_any_unicode_passes_through_the_whole_stage(text: str, block_bytes: int) -> None:
+    with TemporaryDirectory() as name:
+        source, folder = Path(name) / "t.xz", Path(name) / "out"
+        source.write_bytes(lzma.compress(f"ancla\n\n{text}\n\nfin\n".encode()))
+        counts = clean_corpus(
+            {"a": source}, folder, Cleaning(), validation_share=0.0, block_bytes=block_bytes
+        )["total"]
+        documents = list(read_documents(CleanPaths(folder).train))
+    expected = clean_documents(f"ancla\n\n{text}\n\nfin\n".removeprefix("\ufeff"), Cleaning())
+    lines = [line for document in documents for line in document]
+    assert lines == [line for line in expected.split("\n") if line]
+    assert (counts["clean"]["lines"], counts["clean"]["characters"]) == (len(lines), sum(map(len, lines)))
+    assert sum(entry["lines"] for entry in counts["line_length_histogram"]) == len(lines)
+    assert (
+        sum(entry["documents"] for entry in counts["document_length_histogram"])
+        == counts["clean"]["documents"]
+    )
 
 
 def test_every_character_that_the_fast_path_handles_itself() -> None:
