@@ -170,6 +170,7 @@ class Study(Settings):
                 yield from missing("comparison.tasks", "task", task_id, self.tasks)
             methods = self.comparison.methods
             yield from missing("comparison.reference", "method", self.comparison.reference, methods)
+            yield from self._unfit_methods(self.comparison)
         yield from missing("efficiency.reference", "model", self.efficiency.reference, self.models)
 
     def _unfit_methods(self, comparison: Comparison) -> Iterable[str]:
