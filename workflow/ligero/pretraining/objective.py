@@ -6,18 +6,28 @@ one transformers computes over all tokens with the others ignored.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ligero.models.architectures import encoder_of, model_inputs
+from ligero.models.fast import use_fused_activations
+from ligero.pretraining.vocabulary_loss import vocabulary_loss
+from ligero.settings.training import Pretraining
 
 
 class PretrainingObjective(nn.Module):
-    """A transformers pretraining model (...ForPreTraining or ...ForMaskedLM) and its losses in one forward pass."""
+    """A transformers pretraining model (...ForPreTraining or ...ForMaskedLM) and its losses in one forward pass.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        fused: compute the cross entropy with its gradient in one pass over the logits (vocabulary_loss); False leaves
+            it to torch, for torch.compile, which fuses it itself.
+    """
+
+    def __init__(self, model: nn.Module, fused: bool = True) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.fused = model, fused
         self.sentence_order = hasattr(model, "sop_classifier")
 
     def forward(
@@ -41,11 +51,8 @@ class PretrainingObjective(nn.Module):
         )
         hidden = outputs.last_hidden_state
         predicted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, positions)
-        logits = self._vocabulary_logits(predicted).float()
-        result = (
-            functional.cross_entropy(logits, labels, reduction="sum"),
-            (logits.detach().argmax(-1) == labels).sum(),
-        )
+        hidden, decoder = self._before_decoder(predicted)
+        result = (vocabulary_loss if self.fused else _plain_loss)(hidden, decoder, labels)
         if not self.sentence_order:
             return result
         order = self.model.sop_classifier(outputs.pooler_output).float()  # type: ignore[operator]
@@ -55,12 +62,35 @@ class PretrainingObjective(nn.Module):
             (order.detach().argmax(-1) == swapped).sum(),
         )
 
-    def _vocabulary_logits(self, hidden: Tensor) -> Tensor:
-        """Scores of the vocabulary, [M, V], by the architecture's own head."""
-        model: nn.Module = self.model
-        kind = str(model.config.model_type)  # type: ignore[union-attr]
+    def _before_decoder(self, hidden: Tensor) -> tuple[Tensor, nn.Linear]:
+        """What the architecture's own head does before its projection onto the vocabulary, [M, E], and that."""
+        model: Any = self.model
+        kind = str(model.config.model_type)
         if kind == "distilbert":
-            hidden = model.activation(model.vocab_transform(hidden))  # type: ignore[operator]
-            return model.vocab_projector(model.vocab_layer_norm(hidden))  # type: ignore[operator]
-        head = {"albert": "predictions", "bert": "cls", "roberta": "lm_head"}[kind]
-        return getattr(model, head)(hidden)
+            hidden = model.activation(model.vocab_transform(hidden))
+            return model.vocab_layer_norm(hidden), model.vocab_projector
+        if kind == "bert":
+            head = model.cls.predictions
+            return head.transform(hidden), head.decoder
+        if kind == "albert":
+            head = model.predictions
+            return head.LayerNorm(head.activation(head.dense(hidden))), head.decoder
+        head = model.lm_head
+        return head.layer_norm(functional.gelu(head.dense(hidden))), head.decoder
+
+
+def make_objective(model: nn.Module, recipe: Pretraining) -> PretrainingObjective:
+    """The objective of a recipe; `model` gets the kernels that the recipe asks for, in place."""
+    use_fused_activations(model)
+    fused = recipe.fused_kernels and not recipe.compile
+    if fused and model.config.model_type == "albert":  # type: ignore[union-attr]
+        from ligero.models.fast_attention import use_fused_attention
+
+        use_fused_attention(model)
+    return PretrainingObjective(model, fused)
+
+
+def _plain_loss(hidden: Tensor, decoder: nn.Linear, labels: Tensor) -> tuple[Tensor, Tensor]:
+    logits = decoder(hidden).float()
+    loss = functional.cross_entropy(logits, labels, reduction="sum")
+    return loss, (logits.detach().argmax(-1) == labels).sum()

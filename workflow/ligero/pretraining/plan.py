@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from ligero.models.build import count_parameters
-from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.devices import Placement
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.objective import make_objective
 from ligero.settings.training import Pretraining
 
 _SECONDS = 5.0
@@ -52,7 +51,7 @@ def measured_peak(device: torch.device, dtype: torch.dtype) -> float:
 def plan(model: nn.Module, recipe: Pretraining, source: BatchSource, placement: Placement) -> str:
     """Measure forward and backward of a few micro batches; a table with tokens/s, share of the peak and days."""
     device = placement.device
-    objective = PretrainingObjective(use_fused_activations(model).to(device))
+    objective = make_objective(model, recipe).to(device)
     half = recipe.precision == "bf16"
     tokens, runs, start = 0, 0, 0.0
     while runs < 3 or time.perf_counter() - start < _SECONDS:

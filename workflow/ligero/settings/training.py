@@ -79,8 +79,11 @@ class Pretraining(Settings):
     """Standard deviation of the word embeddings at the start; null is transformers' 0.02, with which narrow models stay
     long where only token frequencies are learned (0.1 helps at widths up to 200)."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    fused_kernels: bool = True
+    """Queries, keys and values in one product, on a CPU in bf16 attention row by row, and the vocabulary loss with its
+    gradient in one pass; false leaves them to transformers and torch. Results differ by rounding only."""
     compile: bool = False
-    """Compile the model with torch.compile."""
+    """Compile the model with torch.compile, which replaces `fused_kernels`."""
     sharding: Literal["none", "fsdp"] = Field("none", exclude_if=_is_none_word)
     """How several processes hold the model: each a copy, or each a shard of weights, gradients and moments (FSDP)."""
     checkpoint_every: int = Field(1000, ge=1)
@@ -193,7 +196,9 @@ class FineTuning(Training):
     """The fine-tuning grid over all models and tasks."""
 
     tasks_per_scoring_job: int | Literal["all"] = 1
-    """Test sets of one model that share a process."""
+    """Test sets that share a process."""
+    systems_per_scoring_job: int | Literal["all"] = 1
+    """Systems that share such a process; on a laptop starting processes takes longer than scoring a small model."""
 
 
 class Student(Settings):
@@ -245,6 +250,7 @@ class Distillation(Training):
     augmentation: Augmentation | None = None
     """Beyond the thesis: unlabelled text for the methods of `comparison` that are `augmented`; null has none."""
     tasks_per_scoring_job: int | Literal["all"] = 1
+    systems_per_scoring_job: int | Literal["all"] = 1
 
 
 class Teachers(Settings):
