@@ -62,6 +62,9 @@ def main() -> None:
             train_tokenizer(settings, CleanPaths(folder / "corpus").train, folder / kind)
             encoder = Encoder.load(folder / kind)
             measurements.append(benchmark.bench_encoding(kind, encoder, blocks, args.rounds))
+        # Two at least, so that what is measured is what several threads do.
+        threads = max(2, len(os.sched_getaffinity(0)))
+        measurements.append(benchmark.bench_bzip2(blocks, folder, args.rounds, threads))
         measurements.append(benchmark.bench_memory(blocks, folder, *args.memory_megabytes))
     rows = [measurement.row() for measurement in [*measurements, *benchmark.projections(measurements)]]
     with atomic_path(args.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
