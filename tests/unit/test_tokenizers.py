@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import shutil
@@ -138,11 +139,36 @@ def test_word_cache_equals_the_encoder(vocabulary: Path, lines: list[str]) -> No
     _compare(vocabulary, [*lines, " ".join(lines)])
 
 
-def _compare(vocabulary: Path, lines: list[str]) -> None:
+WORDS = st.tuples(
+    st.text("¿¡(\"«-.'", max_size=2),
+    st.text("aelnsñáüÁÑZ0", min_size=1, max_size=6),
+    st.text(",.)»…'s_%", max_size=3),
+)
+
+
+@given(st.lists(st.lists(WORDS.map("".join), min_size=1, max_size=6).map(" ".join), max_size=4))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_plain_words_equal_the_encoder(vocabulary: Path, lines: list[str]) -> None:
+    _compare(vocabulary, lines)
+
+
+@pytest.mark.parametrize("name", ["sol", "[me", "<to>"])
+def test_added_tokens_are_found_in_plain_words(vocabulary: Path, name: str) -> None:
+    encoder = Encoder.load(vocabulary)
+    encoder.backend.add_tokens([name])
+    _compare(encoder, [f"sol me{name} {name}to, ({name}) sol me to", f"{name} sol"])
+
+
+@functools.cache
+def _line_encoder(vocabulary: Path) -> LineEncoder:
+    return LineEncoder(Encoder.load(vocabulary))
+
+
+def _compare(vocabulary: Path | Encoder, lines: list[str]) -> None:
     import numpy as np
 
-    encoder = Encoder.load(vocabulary)
-    cached = LineEncoder(encoder)
+    cached = LineEncoder(vocabulary) if isinstance(vocabulary, Encoder) else _line_encoder(vocabulary)
+    encoder = cached.encoder
     for _ in range(2):  # the second time from the cache
         data, lengths = cached.encode(lines)
         ids = np.frombuffer(data, dtype=cached.dtype)

@@ -16,65 +16,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.plain_words import PlainWord, PlainWords
 
 MOST_WORDS = 2_000_000
 """Entries kept at most, about 300 MB; a full cache is emptied, which costs time and changes nothing."""
-
-COLD_SHARE = 0.002
-"""While a block brings more new words than this a character, new words are encoded together before the lines."""
 
 _WHOLE_LINE = b""
 """Stands in the cache for words whose line must be encoded whole (and for words without ids, which are rare)."""
 
 
 class WordCache(dict[str, bytes]):
-    """For each word the bytes of its ids; missing words are encoded when they are looked up."""
+    """For each word the bytes of its ids; missing words are encoded when they are looked up.
+
+    A new word goes through the vocabulary's steps (normaliser, pre-tokenizer, model) one by one, for plain words through
+    the model alone, which costs a quarter of encoding it as a text; parts that are cut off it ("," of "casa,") are kept.
+    """
 
     def __init__(self, encoder: Encoder, dtype: str, prefix: str) -> None:
         super().__init__()
         self._encoder = encoder
         self._code = {"<u2": "H", "<u4": "I"}[dtype]
         self._prefix = prefix
-        self._normalizer = encoder.backend.normalizer
+        backend = encoder.backend
+        self._normalize = backend.normalizer.normalize_str if backend.normalizer else None
+        self._model = backend.model.tokenize
+        # Tokens that were added to a vocabulary are looked for before its steps; special ones are not (see Encoder), and
+        # no plain word looks like one that starts with a bracket.
+        added = backend.get_added_tokens_decoder().values()
+        stepwise = backend.pre_tokenizer and all(t.special and t.content[0] in "<[" for t in added)
+        self._plain = PlainWords(backend, prefix) if stepwise else None
+        self._parts: dict[str, bytes] = {}
+        self._punctuation: dict[str, bytes] = {}
         self.misses = 0
 
     def __missing__(self, word: str) -> bytes:
-        ids = (
-            self._packed(self._encoder.encode(self._prefix + word))
-            if self._independent(word)
-            else _WHOLE_LINE
-        )
         if len(self) >= MOST_WORDS:
             self.clear()
-        self[word] = ids
+            self._parts.clear()
+            self._punctuation.clear()
+        plain = self._plain.parts(word) if self._plain else None
+        self[word] = ids = self._encode_plain(plain) if plain else self._encode(word)
         self.misses += 1
         return ids
 
-    def prefetch(self, words: set[str]) -> None:
-        """Encode all words that are missing at once, which costs half as much a word."""
-        missing = [word for word in words - self.keys() if self._independent(word)]
-        if len(self) + len(missing) >= MOST_WORDS:
-            return
-        texts = [self._prefix + word for word in missing]
-        for word, ids in zip(missing, self._encoder.encode_each(texts), strict=True):
-            self[word] = self._packed(ids)
-        self.misses += len(missing)
+    def _encode_plain(self, word: PlainWord) -> bytes:
+        before, letters, after = word
+        ids = self._part(letters)
+        if before:
+            ids = self._punctuation_mark(self._prefix + before) + ids
+        return ids + self._punctuation_mark(after) if after else ids
+
+    def _part(self, part: str) -> bytes:
+        known = self._parts.get(part)
+        if known is None:
+            self._parts[part] = known = self._packed([token.id for token in self._model(part)])
+        return known
+
+    def _punctuation_mark(self, text: str) -> bytes:
+        known = self._punctuation.get(text)
+        if known is None:
+            self._punctuation[text] = known = self._packed(self._encoder.encode(text))
+        return known
+
+    def _encode(self, word: str) -> bytes:
+        """Ids of a word, or _WHOLE_LINE where they may depend on what stands beside it, a space apart."""
+        if not _is_one_word(word):
+            return _WHOLE_LINE
+        if not word.isascii() and self._normalize:
+            normal = self._normalize(word)
+            # Normalisation may make spaces of a letter, or leave a mark that joins what stands before the space.
+            if not _is_one_word(normal) or _joins(word) or _joins(normal):
+                return _WHOLE_LINE
+        return self._packed(self._encoder.encode(self._prefix + word))
 
     def _packed(self, ids: list[int]) -> bytes:
         packed = array(self._code, ids)
         if sys.byteorder == "big":
             packed.byteswap()
         return packed.tobytes()
-
-    def _independent(self, word: str) -> bool:
-        """Whether the word's ids are the same whatever stands beside it, a space apart."""
-        if not _is_one_word(word):
-            return False
-        if word.isascii() or self._normalizer is None:
-            return True
-        normal = self._normalizer.normalize_str(word)
-        # Normalisation may make spaces of a letter, or leave a mark that joins what stands before the space.
-        return _is_one_word(normal) and not _joins(word) and not _joins(normal)
 
 
 def _is_one_word(text: str) -> bool:
@@ -97,16 +116,10 @@ class LineEncoder:
             # Byte-level vocabularies tell a word after a space from one at the start.
             rest = " "
         self._rest = WordCache(encoder, self.dtype, rest)
-        self._cold = True
         self._first = self._rest if first == rest else WordCache(encoder, self.dtype, first)
 
     def encode(self, lines: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:
         """Ids of all lines one after another as bytes, and how many each line has."""
-        if self._cold:
-            before = self._rest.misses
-            words = {word for line in lines for word in line.split(" ")}
-            self._rest.prefetch(words)
-            self._cold = self._rest.misses - before > COLD_SHARE * sum(map(len, lines))
         pieces: list[bytes] = []
         lookup, first = self._rest.__getitem__, self._first.__getitem__
         same = self._first is self._rest
