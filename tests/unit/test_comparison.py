@@ -125,6 +125,7 @@ def results(tmp_path: Path) -> Results:
     """Made-up runs: distillation lifts accuracy on XNLI from 50 to 70 or 80, and one more method does nothing."""
     study = study_with(
         tasks=["xnli"],
+        seeds=[1, 2],
         methods={"fine-tuned": {"objective": "gold"}, "distilled": {}, "idle": {"name": "Idle"}},
     )
     layout = Layout(study.model_copy(update={"results_dir": str(tmp_path)}))
@@ -137,7 +138,9 @@ def results(tmp_path: Path) -> Results:
         record["trial"]["learning_rate"] = "1e-3"  # type: ignore[index]
         write_json(layout.comparison_run(task, method, seed), record)
     score = {"task": "xnli", "score": 91.239, "intervals": {"accuracy": [88.0, 94.0]}}
-    write_json(layout.score("fine-tuning", "beto-cased", "xnli"), {"scores": [score]})
+    write_json(
+        layout.score("fine-tuning", "beto-cased", "xnli"), {"scores": [{"model": "beto-cased", **score}]}
+    )
     chosen = {"teacher": "beto-cased", "rule": "list", "losses": {}, "weights": {"beto-cased": 1.0}}
     write_json(layout.teacher("xnli"), chosen)
     return Results(study, tmp_path)

@@ -1,0 +1,184 @@
+"""Unlabelled text for distillation: which sentences are taken, what is written, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+import zstandard
+
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.files import read_json, write_json
+from ligero.settings.augmentation import AugmentationJob, why_not
+from ligero.settings.comparison_jobs import comparison_job, comparison_runs, not_applicable
+from ligero.settings.jobs import digest
+from ligero.settings.load import load_study
+from ligero.settings.study import Study
+from ligero.tasks.augmentation import UNLABELLED, augment_task, cut_sentences
+from ligero.tasks.examples import ClassificationExample, TaggingExample, write_examples
+
+ROOT = Path(__file__).resolve().parents[2]
+POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
+WORDS = [
+    "casa",
+    "perro",
+    "río",
+    "verde",
+    "árbol",
+    "nube",
+    "luna",
+    "calle",
+    "puerta",
+    "mesa",
+    "silla",
+    "libro",
+]
+
+
+def sentence(number: int) -> str:
+    """Sentences that differ in their words: the same words with other digits count as known."""
+    return f"La {WORDS[number % 12]} y el {WORDS[number // 12 % 12]} de {WORDS[number // 144 % 12]}."
+
+
+def write_corpus(path: Path, lines: list[str]) -> Path:
+    path.write_bytes(zstandard.compress("\n".join(lines).encode() + b"\n"))
+    return path
+
+
+def write_task(folder: Path, kind: str, texts: dict[str, list[str]], second: str | None = None) -> Path:
+    folder.mkdir()
+    for split in ("train", "validation", "test"):
+        found: list[Any] = []
+        for number, text in enumerate(texts.get(split, ["Nada que ver con esto."])):
+            if kind == "token_classification":
+                words = tuple(text.split())
+                found.append(TaggingExample(str(number), str(number), words, ("O",) * len(words)))
+            else:
+                found.append(ClassificationExample(str(number), str(number), text, second, "O"))
+        write_examples(folder / f"{split}.parquet", kind, ["O"], found)  # type: ignore[arg-type]
+    counts = {"train": 1, "validation": 1, "test": 1}
+    write_json(folder / "info.json", {"counts": counts, "digests": dict.fromkeys(counts, "0" * 16)})
+    return folder
+
+
+def job(kind: str = "token_classification", **values: Any) -> AugmentationJob:
+    settings = {"sentences": 20, "min_words": 4, "max_words": 12, "seed": 1, **values}
+    return AugmentationJob(task_id="ner", task_type=kind, **settings)  # type: ignore[arg-type]
+
+
+def added(folder: Path) -> list[dict[str, Any]]:
+    rows = pq.read_table(folder / "train.parquet").to_pylist()
+    return [row for row in rows if row["id"].startswith("unlabelled")]
+
+
+def test_sentences_follow_the_training_examples_and_carry_no_label(tmp_path: Path) -> None:
+    task = write_task(tmp_path / "ner", "token_classification", {})
+    corpus = write_corpus(tmp_path / "c.zst", [sentence(number) for number in range(300)])
+    info = augment_task(job(), corpus, task, tmp_path / "out")
+    rows = pq.read_table(tmp_path / "out/train.parquet").to_pylist()
+    assert len(rows) == 21 and rows[0]["words"][0] == "Nada"
+    assert all(set(row["labels"]) == {UNLABELLED} for row in rows[1:])
+    assert all(len(row["labels"]) == len(row["words"]) and row["words"][-1] == "." for row in rows[1:])
+    assert info["counts"]["train"] == 21 and info == read_json(tmp_path / "out/info.json")
+    assert info["digests"]["train"] != "0" * 16 and info["digests"]["test"] == "0" * 16
+    for split in ("validation", "test"):
+        assert pq.read_table(tmp_path / f"out/{split}.parquet").equals(
+            pq.read_table(task / f"{split}.parquet")
+        )
+
+
+def test_the_sample_depends_on_its_seed_alone(tmp_path: Path) -> None:
+    task = write_task(tmp_path / "ner", "token_classification", {})
+    corpus = write_corpus(tmp_path / "c.zst", [sentence(number) for number in range(300)])
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        augment_task(job(seed=seed), corpus, task, tmp_path / name)
+    first, again, other = (added(tmp_path / name) for name in "abc")
+    assert first == again != other
+    assert read_json(tmp_path / "a/info.json")["digests"] != read_json(tmp_path / "c/info.json")["digests"]
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_sentence_of_the_task_is_not_taken_however_it_is_written(split: str, tmp_path: Path) -> None:
+    task = write_task(tmp_path / "ner", "token_classification", {split: ["« la  CASA y el perro de río »"]})
+    corpus = write_corpus(tmp_path / "c.zst", ["La casa y el perro de río.", "Otra frase de cinco palabras."])
+    info = augment_task(job(), corpus, task, tmp_path / "out")
+    assert [row["words"][0] for row in added(tmp_path / "out")] == ["Otra"]
+    assert info["augmentation"] == {"sentences": 1, "lines": 2, "in_the_task": 1}
+
+
+def test_copies_and_lengths_outside_the_bounds_are_left_out(tmp_path: Path) -> None:
+    task = write_task(tmp_path / "ner", "token_classification", {})
+    lines = ["Demasiado corta.", "Esta frase vale mucho.", "¡Esta frase vale mucho!", " ".join(WORDS * 2)]
+    augment_task(job(), write_corpus(tmp_path / "c.zst", lines), task, tmp_path / "out")
+    assert [row["words"] for row in added(tmp_path / "out")] == [["Esta", "frase", "vale", "mucho", "."]]
+
+
+def test_single_texts_are_augmented_and_pairs_are_refused(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "c.zst", [sentence(number) for number in range(50)])
+    single = write_task(tmp_path / "single", "sequence_classification", {})
+    augment_task(job("sequence_classification"), corpus, single, tmp_path / "out")
+    rows = added(tmp_path / "out")
+    assert len(rows) == 20 and {(row["label"], row["second_text"]) for row in rows} == {(UNLABELLED, None)}
+    pair = write_task(tmp_path / "pair", "sequence_classification", {}, second="Otra")
+    with pytest.raises(DataError, match="pairs of texts"):
+        augment_task(job("sequence_classification"), corpus, pair, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_corpus_without_fitting_sentences_is_an_error(tmp_path: Path) -> None:
+    task = write_task(tmp_path / "ner", "token_classification", {})
+    with pytest.raises(DataError, match="no sentence of 4 to 12 words"):
+        augment_task(job(), write_corpus(tmp_path / "c.zst", ["Corta."]), task, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Uno. Dos. Tres", ["Uno.", "Dos.", "Tres"]),
+        ("El Sr. alcalde dijo: «Ven.» Y vino.", ["El Sr. alcalde dijo: «Ven.»", "Y vino."]),
+        ("¿Vienes? ¡Claro! Bueno…", ["¿Vienes?", "¡Claro!", "Bueno…"]),
+        ("todo en minúsculas. como aquí.", ["todo en minúsculas.", "como aquí."]),
+        ("Pi es 3.14 y ya.", ["Pi es 3.14 y ya."]),
+        ("", []),
+    ],
+)
+def test_lines_are_cut_into_sentences(line: str, expected: list[str]) -> None:
+    assert list(cut_sentences(line)) == expected
+
+
+# --- in a comparison ----------------------------------------------------------------------------------------------------
+
+
+def study_with(augmentation: Any = {"sentences": 9}, **method: Any) -> Study:  # noqa: B006
+    comparison = {**POCKET["comparison"], "tasks": ["xnli", "ner", "mlqa"]}
+    comparison["methods"] = {"gold": {"objective": "gold"}, "more": {"augmented": True, **method}}
+    comparison["reference"] = "gold"
+    distillation = {**POCKET["distillation"], "augmentation": augmentation}
+    return load_study({**POCKET, "comparison": comparison, "distillation": distillation}, ROOT)
+
+
+def test_only_tasks_of_single_texts_are_run_augmented() -> None:
+    study = study_with()
+    assert [task for task, method, _ in comparison_runs(study) if method == "more"] == ["ner"]
+    assert "pairs" in str(not_applicable(study, "xnli", "more")) and why_not(study.tasks["mlqa"])
+    assert not_applicable(study, "mlqa", "gold") is None
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "method"),
+    [(None, {}), ({"sentences": 9}, {"alpha": 0.5}), ({"sentences": 9}, {"objective": "gold"})],
+)
+def test_methods_that_cannot_be_augmented_are_refused(augmentation: Any, method: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"comparison\.methods\.more\.augmented"):
+        study_with(augmentation, **method)
+
+
+def test_a_run_without_unlabelled_text_keeps_its_digest() -> None:
+    plain, augmented = study_with(augmented=False), study_with()
+    assert "augmented" not in comparison_job(plain, "ner", "more", 1).model_dump()
+    assert digest(comparison_job(plain, "ner", "gold", 1)) == digest(
+        comparison_job(augmented, "ner", "gold", 1)
+    )
