@@ -102,7 +102,8 @@ def _answers(
             "SQuAD v1.1 expects at least one; remove the question.",
         )
     for given in listed:
-        text, start = given.get("text"), given.get("answer_start")
+        parts = given if isinstance(given, dict) else {}
+        text, start = parts.get("text"), parts.get("answer_start")
         if not isinstance(text, str) or not isinstance(start, int):
             raise DataError(
                 path, None, f"question '{identity}': an answer needs 'text' and an integer 'answer_start'."
