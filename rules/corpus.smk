@@ -29,7 +29,8 @@ rule fetch_source:
     input:
         published_file,
     output:
-        "<results>/sources/{path}",
+        # Not removed before the job: a file that is there and has the right checksum is never fetched again.
+        update("<results>/sources/{path}"),
     log:
         "<results>/logs/fetch_source/{path}.log",
     wildcard_constraints:

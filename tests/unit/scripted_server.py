@@ -16,7 +16,8 @@ PIECE = 1 << 14
 class Server:
     """A server whose answers are scripted: each request takes the next step, the last one for good."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: bytes = BODY) -> None:
+        self.body = body
         self.steps: list[Callable[[BaseHTTPRequestHandler], None]] = [self.whole]
         self.requests: list[dict[str, str]] = []
         self.served = 0
@@ -48,20 +49,20 @@ class Server:
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         if handler.headers.get("If-Range", self.etag) != self.etag:
             start = 0
-        if start >= len(BODY):
+        if start >= len(self.body):
             handler.send_response(416)
-            handler.send_header("Content-Range", f"bytes */{len(BODY)}")
+            handler.send_header("Content-Range", f"bytes */{len(self.body)}")
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
         handler.send_response(206 if start else 200)
-        handler.send_header("Content-Length", str(len(BODY) - start))
+        handler.send_header("Content-Length", str(len(self.body) - start))
         handler.send_header("ETag", self.etag)
         if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
+            handler.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
         handler.end_headers()
         with contextlib.suppress(OSError):  # the client was killed
-            self.send(handler, BODY[start : None if upto is None else start + upto], pause)
+            self.send(handler, self.body[start : None if upto is None else start + upto], pause)
         handler.close_connection = True
 
     def cut(self, handler: BaseHTTPRequestHandler) -> None:

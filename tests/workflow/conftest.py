@@ -51,6 +51,13 @@ def pocket(snakemake: Snakemake, pocket_folder: Path) -> Path:
     return pocket_folder / "results"
 
 
+def snakemake_command(project: Path, configfile: Path, folder: Path) -> list[str]:
+    """Snakemake on a configuration in a working folder, for tests that start or kill the process themselves."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
+    command += ["--configfile", str(configfile), "--workflow-profile", str(project / "profiles" / "default")]
+    return [*command, "--directory", str(folder), "--cores", "2"]
+
+
 def planned_jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     """Number of jobs a rule that a dry run plans; empty where nothing is to be done."""
     assert done.returncode == 0, done.stderr[-3000:]

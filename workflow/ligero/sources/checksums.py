@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,14 @@ class Expectation:
     sha256: str | None
     size: int | None
     origin: str = ""
+    accepted: Callable[[str, int], None] | None = None
+    """Told sum and size of a file that passed, before the file gets its name: a kill in between loses nothing."""
 
     def check(self, what: str, sha256: str, size: int) -> None:
         """Refuse a file that is not the expected one.
 
         Raises:
-            ChecksumError: naming both sums (or both sizes) and who demands the expected one.
+            ChecksumError: naming both sums (or both sizes) and who demands the expected one; also what `accepted` raises.
         """
         if self.size is not None and size != self.size:
             raise ChecksumError(
@@ -40,6 +42,8 @@ class Expectation:
                 f"{what}: expected sha256 {self.sha256} ({self.origin}), found {sha256}. Nothing was kept; "
                 "repair the file at its location, or, if the new version is wanted, change the expected sum."
             )
+        if self.accepted is not None:
+            self.accepted(sha256, size)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -60,19 +61,14 @@ class Fetcher:
             if source.generated:
                 return self._copy_generated(source_id, source, destination)
             expected = self.lock.expectation(source_id, source)
-            sha256 = self._present(destination, expected)
-            if sha256 is None:
-                sha256, size = self._from_somewhere(source_id, source, destination, expected)
-                if expected.sha256 is None:
-                    self._record(source_id, source, destination, sha256, size)
-            return sha256
+            if sha256 := self._present(destination, expected):
+                return sha256
+            if expected.sha256 is None:
+                expected = replace(expected, accepted=partial(self._record, source_id, source))
+            return self._from_somewhere(source_id, source, destination, expected)[0]
 
-    def _record(self, source_id: str, source: Source, destination: Path, sha256: str, size: int) -> None:
-        try:
-            self.lock.record(source_id, source, sha256, size)
-        except ChecksumError:
-            destination.unlink(missing_ok=True)
-            raise
+    def _record(self, source_id: str, source: Source, sha256: str, size: int) -> None:
+        self.lock.record(source_id, source, sha256, size)
         print(
             f"{source_id}: checksum not known before; recorded {sha256} in {self.lock.path}", file=sys.stderr
         )

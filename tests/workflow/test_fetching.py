@@ -1,0 +1,185 @@
+"""The target `fetch` and studies without network: kills at any moment, mirrors, corrupted files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ..unit.scripted_server import Server
+from .conftest import POCKET, Snakemake, snakemake_command
+
+pytestmark = pytest.mark.workflow
+CHUNK = 1 << 16
+
+
+def pocket_config() -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(POCKET.read_text(encoding="utf-8"))
+    return config
+
+
+def write_config(config: dict[str, Any], path: Path) -> Path:
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    return path
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server(random.Random(1).randbytes(4 << 20))
+    yield running
+    running.http.shutdown()
+    running.http.server_close()
+
+
+def only_source(url: str) -> dict[str, Any]:
+    """A study that reads nothing but one published file, whose checksum nobody knows yet."""
+    config = pocket_config()
+    config["sources"] = {"published": {"path": "published.bin", "url": url}}
+    config["corpus"]["parts"] = ["published"]
+    for task in config["tasks"].values():
+        task["splits"] = {name: {"sources": ["published"]} for name in ("train", "validation", "test")}
+    return config
+
+
+def test_fetch_killed_ten_times_fetches_nothing_twice(project: Path, server: Server, tmp_path: Path) -> None:
+    """kill -9 at random moments, of Snakemake with its jobs or of the job alone: what is on disk is never asked for again."""
+    config = write_config(only_source(server.url), tmp_path / "study.yaml")
+    command = [*snakemake_command(project, config, tmp_path), "--nolock", "--", "fetch"]
+    program = [sys.executable, str(project / "workflow/scripts/fetch_source.py"), "--source", "published"]
+    program += ["--config", str(tmp_path / "results/config.json")]
+    program += ["--destination", str(tmp_path / "results/sources/published.bin")]
+    program += ["--lock", str(tmp_path / "results/sources.lock.json")]
+    part, whole = tmp_path / "results/sources/.published.bin.part", tmp_path / "results/sources/published.bin"
+    on_disk: list[int] = []
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        on_disk.append(part.stat().st_size if part.exists() else 0)
+        server.whole(handler, pause=0.002)
+
+    server.steps = [slow]
+    moments = random.Random(7)
+    for kill in range(10):
+        with (tmp_path / "said.txt").open("wb") as said:
+            process = subprocess.Popen(
+                command if kill in (0, 9) else program,
+                stdout=said, stderr=subprocess.STDOUT, start_new_session=True, cwd=project,
+            )  # fmt: skip
+        # After a random stretch of the download; the last time when the file is whole and Snakemake not yet done with it.
+        stretch = moments.randrange(450_000) if kill < 9 else len(server.body)
+        begun = server.served
+        while process.poll() is None and not whole.exists() and server.served <= begun + stretch:
+            time.sleep(0.001)
+        assert process.poll() is None, (tmp_path / "said.txt").read_text()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert whole.read_bytes() == server.body and not part.exists()
+    lock = json.loads((tmp_path / "results/sources.lock.json").read_text())
+    assert lock["published"]["sha256"] == hashlib.sha256(server.body).hexdigest()
+    starts = [int(request.get("Range", "bytes=0-")[6:-1]) for request in server.requests]
+    assert starts == on_disk, "each download goes on exactly where the file on disk ends"
+    assert len(starts) > 3 and starts == sorted(starts)
+    # Beside that, a kill loses what was in flight: one chunk being written, and the sockets' buffers.
+    assert server.served <= len(server.body) + len(starts) * 4 * CHUNK
+
+
+# --- no network ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mirror(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of a small study, as a user would copy them to a machine without network."""
+    folder = tmp_path_factory.mktemp("mirror")
+    program = project / "workflow" / "scripts" / "generate_study.py"
+    command: list[Any] = [
+        sys.executable,
+        program,
+        "--out",
+        folder / "embedded",
+        "--seed",
+        "1",
+        "--scale",
+        "0.05",
+    ]
+    subprocess.run(
+        command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(project / "workflow")}
+    )
+    return folder
+
+
+def mirrored_study(project: Path, mirror: Path, files: Path | None = None) -> dict[str, Any]:
+    """The pocket study cut to one model and one task, its sources published at a place that nobody can reach."""
+    registry = yaml.safe_load((project / "resources/sources.yaml").read_text(encoding="utf-8"))["sources"]
+    config = pocket_config()
+    for section in ("distillation", "comparison"):
+        config.pop(section, None)
+    config["teachers"] = {"rule": "validation"}
+    config["models"] = {"albeto-tiny": config["models"]["albeto-tiny"]}
+    config["tokenizers"] = {"albeto": config["tokenizers"]["albeto"]}
+    config["tokenizers"]["albeto"]["vocabulary_size"] = 300
+    config["tasks"] = {"xnli": config["tasks"]["xnli"]}
+    config["fine_tuning"]["grid"]["learning_rate"] = ["1e-3"]
+    config["efficiency"]["reference"] = "albeto-tiny"
+    config["mirror"] = str(files or mirror)
+    splits = config["tasks"]["xnli"]["splits"].values()
+    config["sources"] = {}
+    for source in [*config["corpus"]["parts"], *(name for split in splits for name in split["sources"])]:
+        path = registry[source]["path"]
+        config["sources"][source] = {
+            "path": path,
+            "url": f"https://127.0.0.1:9/{path}",
+            "sha256": hashlib.sha256((mirror / path).read_bytes()).hexdigest(),
+            "bytes": (mirror / path).stat().st_size,
+        }
+    return config
+
+
+def test_a_whole_study_from_a_mirror_without_network(project: Path, mirror: Path, tmp_path: Path) -> None:
+    """In a network namespace of its own, which has no interface that is up: no address can be reached, not even this machine."""
+    isolated = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*isolated, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine does not allow network namespaces (unshare --net)")
+    config = write_config(mirrored_study(project, mirror), tmp_path / "study.yaml")
+    command = [*isolated, *snakemake_command(project, config, tmp_path), "--", "fetch", "all"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    assert not (tmp_path / "results/generated").exists()
+    assert not (tmp_path / "results/sources.lock.json").exists(), "every checksum was known"
+    with (tmp_path / "results/summary.csv").open(encoding="utf-8", newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["regime"] == "fine-tuning"]
+    assert [row["model"] for row in rows] == ["ALBETO tiny"] and rows[0]["score"]
+
+
+def test_a_corrupted_mirror_file_is_refused_by_its_sum(
+    snakemake: Snakemake, project: Path, mirror: Path, tmp_path: Path
+) -> None:
+    config = mirrored_study(project, mirror, files=tmp_path / "copy")
+    source = config["sources"]["embedded-xnli-test"]
+    right = (mirror / source["path"]).read_bytes()
+    wrong = right[:100] + bytes([right[100] ^ 1]) + right[101:]
+    (tmp_path / "copy" / source["path"]).parent.mkdir(parents=True)
+    (tmp_path / "copy" / source["path"]).write_bytes(wrong)
+    goal = f"results/sources/{source['path']}"
+    path = write_config(config, tmp_path / "study.yaml")
+    done = snakemake("--", goal, configfile=path, folder=tmp_path)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in said
+    assert source["sha256"] in said and hashlib.sha256(wrong).hexdigest() in said
+    assert not (tmp_path / goal).exists()
