@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from ligero.settings.comparison import Comparison, Method
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS
@@ -16,6 +17,7 @@ from ligero.settings.sources import ArchiveMember, Source
 from ligero.settings.study import Efficiency, Hardware, HardwareOfStages, Speed, Study
 from ligero.settings.tasks import Columns, Split, Splits, Task
 from ligero.settings.training import (
+    Augmentation,
     Distillation,
     Divergence,
     FineTuning,
@@ -52,6 +54,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`teachers`", Teachers),
     ("`distillation`", Distillation),
     ("`distillation.students.ID`", Student),
+    ("`distillation.augmentation`", Augmentation),
+    ("`comparison`", Comparison),
+    ("`comparison.methods.ID`", Method),
     ("`search`", Search),
     ("`efficiency`", Efficiency),
     ("`speed`", Speed),
