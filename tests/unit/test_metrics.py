@@ -29,27 +29,9 @@ from ligero.tasks.metrics import (
     seqeval_scores,
     squad_scores,
 )
+from tests.unit.upos import UPOS
 
 ROOT = Path(__file__).parents[2]
-UPOS = [
-    "ADJ",
-    "ADP",
-    "ADV",
-    "AUX",
-    "CCONJ",
-    "DET",
-    "INTJ",
-    "NOUN",
-    "NUM",
-    "PART",
-    "PRON",
-    "PROPN",
-    "PUNCT",
-    "SCONJ",
-    "SYM",
-    "VERB",
-    "X",
-]
 BIO = ["O", *(f"{prefix}-{kind}" for kind in ("PER", "ORG", "LOC", "MISC") for prefix in "BI")]
 ODD = [*BIO, "E-PER", "S-PER", "S-LOC", "I", "B", "O-X", "X"]
 

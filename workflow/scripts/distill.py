@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 import _library  # noqa: F401
+from _shards import run
 from ligero.common.errors import run_program
-from ligero.settings import jobs
-from ligero.settings.program import check_digest, load_resolved, shard_arguments
+from ligero.settings.jobs import ShardJob
+from ligero.settings.program import shard_arguments
 
 
 def main() -> None:
@@ -18,27 +19,12 @@ def main() -> None:
     parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
     args = parser.parse_args()
 
-    study = load_resolved(args.config)
-    job = jobs.shard_job(study, "distillation", args.student, args.shard)
-    check_digest(job, args.expect)
+    def objectives(job: ShardJob):  # type: ignore[no-untyped-def]  # its type would import torch
+        from ligero.distillation.cached_objectives import CachedObjectives
 
-    import torch
+        return CachedObjectives(job, args.logits_dir, args.encoded_dir)
 
-    from ligero.distillation.cached_objectives import CachedObjectives
-    from ligero.training.identity import write_shard
-    from ligero.training.shard import run_shard
-
-    torch.set_num_threads(args.threads)
-    results = run_shard(
-        job,
-        weights=args.weights,
-        encoded_dir=args.encoded_dir,
-        examples_dir=args.examples_dir,
-        state_dir=args.state_dir,
-        grid=jobs.trials_of(study, "distillation", args.student),
-        objectives=CachedObjectives(job, args.logits_dir, args.encoded_dir),
-    )
-    write_shard(args.out, results)
+    run(args, "distillation", args.student, objectives)
 
 
 if __name__ == "__main__":

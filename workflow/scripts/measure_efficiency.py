@@ -7,9 +7,8 @@ import argparse
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
-from ligero.efficiency.systems import open_vocabularies, vocabulary_sizes
+from ligero.efficiency.systems import sizes_for
 from ligero.settings.jobs import efficiency_job
-from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 
 
@@ -25,8 +24,7 @@ def main() -> None:
     study = load_resolved(args.config)
     job = efficiency_job(study)
     check_digest(job, args.expect)
-    layout = Layout(study.model_copy(update={"results_dir": str(args.results)}) if args.results else study)
-    sizes = vocabulary_sizes({name: layout.encoder(name) for name in open_vocabularies(job.systems)})
+    sizes = sizes_for(study, job.systems, args.results)
 
     import torch
 

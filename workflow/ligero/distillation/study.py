@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.distillation.journal import open_journal
 from ligero.settings.training import Distillation
 
 LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
@@ -75,7 +74,7 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         study_name=name,
-        storage=JournalStorage(JournalFileBackend(str(path))),
+        storage=open_journal(path),
         direction="minimize",
         pruner=optuna.pruners.HyperbandPruner(min_resource=min_epochs, max_resource=max_epochs),
         load_if_exists=True,
@@ -103,7 +102,7 @@ def read_study(path: Path, name: str) -> optuna.Study:
     if not path.is_file():
         raise DataError(path, None, "no such journal.", "Run study_distillation.py.")
     try:
-        return optuna.load_study(study_name=name, storage=JournalStorage(JournalFileBackend(str(path))))
+        return optuna.load_study(study_name=name, storage=open_journal(path))
     except KeyError as error:
         raise DataError(path, None, f"it holds no study '{name}'.", "Choose another --state-dir.") from error
 

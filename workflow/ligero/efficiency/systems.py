@@ -9,7 +9,9 @@ from typing import Any
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json
 from ligero.settings.jobs import MeasuredSystem
+from ligero.settings.layout import Layout
 from ligero.settings.models import Architecture
+from ligero.settings.study import Study
 
 
 def open_vocabularies(systems: Iterable[MeasuredSystem]) -> list[str]:
@@ -17,6 +19,19 @@ def open_vocabularies(systems: Iterable[MeasuredSystem]) -> list[str]:
     return list(
         dict.fromkeys(system.vocabulary for system in systems if system.architecture.vocab_size is None)
     )
+
+
+def sizes_for(study: Study, systems: Iterable[MeasuredSystem], results: Path | None) -> dict[str, int]:
+    """Sizes of the vocabularies that a study's configuration leaves open.
+
+    Args:
+        results: folder whose encoders are read; the study's own where it is None.
+
+    Raises:
+        DataError: a vocabulary is not there.
+    """
+    layout = Layout(study.model_copy(update={"results_dir": str(results)}) if results else study)
+    return vocabulary_sizes({name: layout.encoder(name) for name in open_vocabularies(systems)})
 
 
 def vocabulary_sizes(folders: Mapping[str, Path | str]) -> dict[str, int]:
