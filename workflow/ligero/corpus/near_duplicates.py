@@ -102,15 +102,18 @@ class SeenTexts:
     def first_time(self, bands: Hashes) -> list[bool]:
         """Which of these texts (texts x bands) resemble none that was kept before, in order; they are remembered."""
         known = self._recent.contains(bands.ravel()) | self._older.contains(bands.ravel())
-        known_texts: list[bool] = np.any(known.reshape(bands.shape), axis=1).tolist()
-        new: list[bool] = []
+        new: NDArray[np.bool_] = ~np.any(known.reshape(bands.shape), axis=1)
+        _, inverse, counts = np.unique(bands.ravel(), return_inverse=True, return_counts=True)
+        # Only texts that share a band with another one of these depend on what is kept of them.
+        entangled = np.any((counts[inverse] > 1).reshape(bands.shape), axis=1)
         kept: set[int] = set()
-        for before, hashes in zip(known_texts, bands.tolist(), strict=True):
-            new.append(not before and kept.isdisjoint(hashes))
-            if new[-1]:
+        for text in np.flatnonzero(new & entangled).tolist():
+            hashes = bands[text].tolist()
+            new[text] = kept.isdisjoint(hashes)
+            if new[text]:
                 kept.update(hashes)
-        self._remember(np.array(sorted(kept), dtype=np.uint64))
-        return new
+        self._remember(np.unique(bands[new]))
+        return [bool(is_new) for is_new in new.tolist()]
 
     def _remember(self, hashes: Hashes) -> None:
         if len(self._recent) and len(self._recent) + len(hashes) > self._limit:
