@@ -1,4 +1,6 @@
-# Cleaned corpus -> vocabularies -> token stores.
+# Cleaned corpus -> vocabularies -> token stores; how well vocabularies fit.
+
+from ligero.settings.vocabulary_jobs import vocabularies_job
 
 
 rule train_tokenizer:
@@ -58,3 +60,27 @@ rule encode_corpus:
         "python $PROGRAMS/encode_corpus.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
         " --tokenizer-dir {params.tokenizer} --corpus-dir {params.corpus} --out {params.folder}"
         " --threads {threads} --expect {params.settings} &> {log}"
+
+
+rule measure_vocabularies:
+    input:
+        LAYOUT.vocabulary_inputs(),
+    output:
+        LAYOUT.vocabularies,
+    log:
+        "<results>/logs/measure_vocabularies.log",
+    benchmark:
+        "<results>/benchmarks/jobs/measure_vocabularies.tsv"
+    conda:
+        "../envs/tokenizer.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        results=folder(""),
+        settings=digest_of(vocabularies_job),
+    message:
+        "Measuring how well the vocabularies fit the texts"
+    shell:
+        "python $PROGRAMS/measure_vocabularies.py --config $CONFIG --results {params.results} --out {output}"
+        " --expect {params.settings} &> {log}"

@@ -14,6 +14,7 @@ from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.settings import jobs
 from ligero.settings.layout import Layout
 from ligero.settings.study import Study
+from ligero.settings.vocabulary_jobs import vocabularies
 
 KEYS = {
     "sequence_classification": ("accuracy",),
@@ -76,6 +77,7 @@ def _write(study: Study, root: Path) -> None:
         )
         write_json(layout.task_info(task_id), _info(study, task_id))
     write_json(layout.corpus_statistics, corpus_statistics(study))
+    write_json(layout.vocabularies, _vocabularies(study))
     for regime, model in jobs.systems(study):
         ability = (
             0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)
@@ -156,6 +158,28 @@ def corpus_statistics(study: Study) -> dict[str, Any]:
 
 def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:
     trials = [trial for trial in jobs.trials_of(study, regime, model) if trial.task == task_id]
+def _vocabularies(study: Study) -> dict[str, Any]:
+    texts = [None, *study.tasks]
+    rows = [
+        {
+            "vocabulary": vocabulary,
+            "kind": "AlbertTokenizer",
+            "size": 1000,
+            "task": task,
+            "sentences": 100_000 if task is None else 50,
+            "words": 500,
+            "tokens": 800,
+            "fertility": 1.6,
+            "tokens_per_sentence": 8.0,
+            "unknown_share": 0.01 * chance(vocabulary, task),
+            "single_piece_words": 0.5,
+        }
+        for vocabulary in vocabularies(study)
+        for task in texts
+    ]
+    return {"most_lines": 100_000, "rows": rows}
+
+
     results = [
         {"id": trial.id, "loss": chance(model, task_id, trial.id), "score": 80.0, "epoch": 2, "step": 100}
         for trial in trials

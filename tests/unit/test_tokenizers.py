@@ -278,3 +278,18 @@ def test_decomposed_accents_are_the_same_letters(vocabulary: Path) -> None:
     encoder = Encoder.load(vocabulary)
     if vocabulary.name.startswith("unigram"):
         assert encoder.encode(unicodedata.normalize("NFD", "niño")) == encoder.encode("niño")
+
+
+def test_quality_counts_by_hand(tmp_path: Path) -> None:
+    from transformers.models.bert.tokenization_bert import BertTokenizer
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "la", "niña", "##s", "ñ"]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    BertTokenizer(vocab=vocabulary, do_lower_case=True, strip_accents=False).save_pretrained(str(tmp_path))
+    export_encoder(tmp_path)
+    found = vocabulary_quality(Encoder.load(tmp_path), ["la niña", "La niñas la zorra", " "])
+    assert (found["sentences"], found["words"], found["tokens"]) == (2, 6, 7)
+    assert (found["fertility"], found["tokens_per_sentence"]) == (7 / 6, 3.5)
+    assert (found["unknown_share"], found["words_with_unknown"]) == (1 / 7, 1 / 6)
+    assert (found["single_piece_words"], found["different_words"]) == (4 / 6, 5)
+    assert found["used_vocabulary"] == 3 / 9

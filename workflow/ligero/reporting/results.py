@@ -110,6 +110,11 @@ class Results:
 
     def teacher(self, task: str) -> Record:
         return self._read(self.layout.teacher(task))
+    @property
+    def vocabularies(self) -> Record:
+        """How well every vocabulary fits every text."""
+        return self._read(self.layout.vocabularies)
+
 
     def selection(self, regime: Regime, model: str, task: str) -> Record:
         return self._read(self.layout.selection(regime, model, task))

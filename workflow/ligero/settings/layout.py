@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from ligero.settings import jobs
 from ligero.settings.comparison_jobs import comparison_runs
 from ligero.settings.study import Regime, Study
+from ligero.settings.vocabulary_jobs import vocabularies
 
 SPLITS = ("train", "validation", "test")
 
 TABLES = (
     "corpus",
+    "tokenizers",
     "datasets",
     "pretrained_models",
     "albeto_configurations",
@@ -149,6 +151,21 @@ class Layout:
     def corpus_statistics(self) -> str:
         return f"{self.root}/corpus/statistics.json"
 
+    @property
+    def vocabularies(self) -> str:
+        """How well the vocabularies fit the texts."""
+        return f"{self.root}/benchmarks/vocabularies.json"
+
+    def vocabulary_inputs(self) -> list[str]:
+        """Vocabularies, and the texts that they are tried on."""
+        held_out = [f"{self.root}/corpus/clean/validation.txt.zst"] if self.study.reads_corpus else []
+        encoders = [f"{self.encoder(vocabulary)}/encoder.json" for vocabulary in vocabularies(self.study)]
+        return [
+            *encoders,
+            *held_out,
+            *(f"{self.root}/tasks/{task}/test.parquet" for task in self.study.tasks),
+        ]
+
     def teacher(self, task_id: str) -> str:
         return f"{self.root}/teachers/{task_id}.json"
 
@@ -214,6 +231,7 @@ class Layout:
         everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
         return {
             "corpus": [self.corpus_statistics] if self.study.reads_corpus else [],
+            "tokenizers": [self.vocabularies],
             "datasets": [self.task_info(task) for task in tasks],
             "pretrained_models": [self.efficiency],
             "albeto_configurations": [self.efficiency],

@@ -18,9 +18,11 @@ from ligero.reporting.tables.models import albeto_configurations, pretrained_mod
 from ligero.reporting.tables.scores import question_answering, sequence_tagging, text_classification
 from ligero.reporting.tables.selection import best_hyperparameters, teachers
 from ligero.reporting.tables.summary import summary
+from ligero.reporting.tables.vocabularies import tokenizers
 
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "corpus": corpus,
+    "tokenizers": tokenizers,
     "datasets": datasets,
     "pretrained_models": pretrained_models,
     "albeto_configurations": albeto_configurations,

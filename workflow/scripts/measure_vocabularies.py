@@ -1,0 +1,51 @@
+"""Measure how every vocabulary of the study fits the held-out corpus and the test split of each task."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+import _library  # noqa: F401
+from ligero.common.errors import run_program
+from ligero.common.files import write_json
+from ligero.corpus.reading import read_documents
+from ligero.settings.layout import Layout
+from ligero.settings.program import check_digest, load_resolved, measuring_arguments
+from ligero.settings.vocabulary_jobs import vocabularies_job
+from ligero.tasks.texts import split_texts
+from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.quality import WordCounts, vocabulary_quality
+
+MOST_LINES = 100_000
+"""Lines of the held-out corpus that are read."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    measuring_arguments(parser)
+    args = parser.parse_args()
+    study = load_resolved(args.config)
+    job = vocabularies_job(study)
+    check_digest(job, args.expect)
+    root = args.results or Path(study.results_dir)
+    layout = Layout(study.model_copy(update={"results_dir": str(root)}))
+
+    texts: dict[str | None, WordCounts] = {}
+    if job.held_out:
+        documents = read_documents(root / "corpus" / "clean" / "validation.txt.zst")
+        lines = (line for document in documents for line in document)
+        texts[None] = WordCounts.of(islice(lines, MOST_LINES))
+    for task in job.tasks:
+        texts[task] = WordCounts.of(split_texts(root / "tasks" / task / "test.parquet"))
+    rows = []
+    for vocabulary in job.vocabularies:
+        encoder = Encoder.load(layout.encoder(vocabulary))
+        of_vocabulary = {"vocabulary": vocabulary, "kind": encoder.info.kind, "size": encoder.vocabulary_size}
+        for name, counts in texts.items():
+            rows.append({**of_vocabulary, "task": name, **vocabulary_quality(encoder, counts)})
+    write_json(args.out, {"most_lines": MOST_LINES, "rows": rows})
+
+
+if __name__ == "__main__":
+    run_program(main)
