@@ -154,6 +154,11 @@ def test_touching_a_file_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> 
             {"distill_student"},
             {"finetune_model", "cache_logits", "pretrain_model"},
         ),
+        (
+            "corpus={parts: [embedded-raw-cuentos, embedded-raw-noticias]}",
+            {"clean_corpus", "train_tokenizer", "pretrain_model"},
+            {"prepare_task", "fetch_source", "generate_study"},
+        ),
         ("hardware={training: {memory_mb: 3000}}", set(), {"finetune_model", "make_table"}),
         ("speed={timed_runs: 4}", {"measure_speed"}, {"measure_efficiency", "finetune_model", "score_model"}),
     ],
