@@ -122,6 +122,36 @@ def test_an_unknown_checksum_is_recorded_once_and_enforced_afterwards(
         fetch.fetch("s", tmp_path / "out" / "again")
 
 
+def test_a_checksum_is_recorded_before_the_file_gets_its_name(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a kill between the two leaves a file that the next run can check, instead of one to be fetched again."""
+    recorded = []
+    record = SourcesLock.record
+
+    def spy(lock: SourcesLock, source_id: str, source: Source, sha256: str, size: int) -> None:
+        recorded.append((source_id, sha256, size, (tmp_path / "out").exists()))
+        record(lock, source_id, source, sha256, size)
+
+    monkeypatch.setattr(SourcesLock, "record", spy)
+    fetch = fetcher(tmp_path, {"s": Source(path="f", url=server.url)})
+    fetch.fetch("s", tmp_path / "out")
+    fetch.fetch("s", tmp_path / "out")
+    assert recorded == [("s", SUM, len(BODY), False)] and len(server.requests) == 1
+
+
+def test_a_file_that_another_job_recorded_otherwise_is_not_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(lock: SourcesLock, source_id: str, *_: Any) -> None:
+        raise ChecksumError(f"{source_id}: recorded otherwise meanwhile")
+
+    monkeypatch.setattr(SourcesLock, "record", late)
+    with pytest.raises(ChecksumError, match="otherwise"):
+        fetcher(tmp_path, {"s": Source(path="f", url=server.url)}).fetch("s", tmp_path / "d" / "out")
+    assert leftovers(tmp_path / "d") == []
+
+
 def _fetch_in_a_process(root: str, number: int) -> None:
     sources = {f"s{index}": Source(path=f"f{index}") for index in range(8)}
     fetch = Fetcher(sources, SourcesLock(Path(root) / "lock.json"), mirror=str(Path(root) / "mirror"))
