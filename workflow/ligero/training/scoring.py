@@ -176,10 +176,12 @@ def score_model(
     predictions_dir: Path,
 ) -> tuple[Answered, dict[str, Any]]:
     """Answers of one model on one test split, kept as a file, and the entry of its score file."""
+    import torch
+
     from ligero.models.heads import load_selected
     from ligero.training.data import EncodedSplit
     from ligero.training.evaluate import predict
-    from ligero.training.steps import training_device
+    from ligero.training.steps import device_name, training_device
 
     started, device = time.perf_counter(), training_device()
     split = EncodedSplit.load(encoded / "test.parquet", task.type, options)
@@ -192,6 +194,8 @@ def score_model(
     return answered, {
         **record,
         "seconds": round(time.perf_counter() - started, 3),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
         "predictions": str(path),
     }
 
