@@ -31,7 +31,7 @@ def small_model(layers: int = 3) -> nn.Module:
     with torch.no_grad():  # away from the start, where attention is uniform and biases are zero
         generator = torch.Generator().manual_seed(2)
         for parameter in model.parameters():
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -93,14 +93,14 @@ def test_fused_attention_keeps_names_and_dropout_and_masks() -> None:
     mask = torch.ones_like(ids)
     mask[1, 7:] = 0
     for values in ({"attention_mask": mask}, {}):
-        expected = model.eval()(ids, **values).prediction_logits  # type: ignore[operator]
-        found = fused(ids, **values).prediction_logits  # type: ignore[operator]
+        expected = model.eval()(ids, **values).prediction_logits
+        found = fused(ids, **values).prediction_logits
         torch.testing.assert_close(found[:, :7], expected[:, :7], rtol=1e-4, atol=1e-5)
-    for module in fused.modules():
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout.p = 0.5
+    for name, module in fused.named_modules():
+        if name.endswith("attention_dropout"):
+            module.p = 0.5
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        first, second = (fused.train()(ids).prediction_logits for _ in range(2))  # type: ignore[operator]
+        first, second = (fused.train()(ids).prediction_logits for _ in range(2))
     assert not torch.equal(first, second)
 
 

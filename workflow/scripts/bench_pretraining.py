@@ -1,54 +1,170 @@
-"""Measure pretraining beside transformers' default path; writes a CSV with each step's share."""
+"""Measure pretraining beside transformers' default path; writes a CSV with each step's share (make bench-pretraining)."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
+import os
+import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
-import torch
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import _library  # noqa: F401
-from ligero.common.errors import run_program
+from ligero.common.errors import LigeroError, run_program
 from ligero.common.files import atomic_path
-from ligero.pretraining.bench import COLUMNS, PEER, SIZES, measure, peak_memory
+
+MIRROR = Path("../shared/data/raw")
+ROWS = {"tiny": 8, "base": 2}
+DEFAULT_KINDS = ("peer", "masked", "packed", "bf16", "ours")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--out", type=Path, default=Path("results/bench/pretraining.csv"))
+    parser.add_argument(
+        "--texts", type=Path, nargs="*", default=sorted(MIRROR.glob("*.txt.xz")),
+        help=f"raw text files (default: {MIRROR}/*.txt.xz; where there are none, generated text)",
+    )  # fmt: skip
+    parser.add_argument("--megabytes", type=float, default=10, help="text to use")
+    parser.add_argument("--sizes", nargs="*", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--length", type=int, default=512, help="tokens a row")
-    parser.add_argument("--rows", type=int, default=8, help="rows a micro batch")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--rows", type=int, help="rows a step (default: tiny 8, base 2)")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of each contender after the first")
+    parser.add_argument(
+        "--compile", action="store_true", help="measure torch.compile too (minutes to compile)"
+    )
+    parser.add_argument(
+        "--learn-tokens", type=int, default=600_000, help="compare the loss after so many; 0 does not"
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--memory-of", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--learn", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    if args.memory_of:
-        print(peak_memory(args.memory_of, args.sizes[0], args.length, args.rows))
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    if args.serve or args.learn:
+        _work(args)
         return
-    lines = []
-    for size in args.sizes:
-        lines += measure(size, args.length, args.rows, args.rounds)
-        used = [memory_of(kind, size, args) for kind in ("ours", "peer")]
-        ratio = round(used[0] / used[1], 2)
-        lines.append(
-            (f"ALBETO {size}, {args.length} tokens: peak memory", *map(round, used), PEER, "MB", ratio, 0.5)
-        )
+    from ligero.pretraining.bench import COLUMNS
+    from ligero.pretraining.bench_text import write_store
+
+    lines: list[tuple[Any, ...]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if args.sizes:
+            write_store(args.texts, folder / "large", 31_000, args.megabytes)
+        for size in args.sizes:
+            lines += speeds(size, args, folder / "large")
+        if args.learn_tokens:
+            write_store(args.texts, folder / "small", 4_000, args.megabytes)
+            lines.append(losses(args, folder / "small"))
     with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([COLUMNS, *lines])
     for line in lines:
         print(*line, sep="  ")
 
 
-def memory_of(kind: str, size: str, args: argparse.Namespace) -> float:
-    """Peak memory of one contender, measured in a process of its own."""
-    command = [sys.executable, __file__, "--out", str(args.out), "--sizes", size, "--memory-of", kind]
-    command += ["--length", str(args.length), "--rows", str(args.rows), "--threads", str(args.threads)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+def _work(args: argparse.Namespace) -> None:
+    """What the processes that this program starts do."""
+    import torch
+
+    from ligero.pretraining import bench
+
+    torch.set_num_threads(args.threads)
+    if args.serve:
+        kind, size = args.serve
+        bench.serve(kind, size, args.folder, args.rows, args.length)
+        return
+    answers, sys.stdout = sys.stdout, sys.stderr
+    print(json.dumps(bench.learn(args.learn, args.folder, 16, 128, args.learn_tokens)), file=answers)
+
+
+def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]:
+    common = ["--folder", folder, "--length", args.length, "--threads", args.threads, *more]
+    return [sys.executable, __file__, *map(str, common)]
+
+
+def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any, ...]]:
+    """Rows of the CSV for one size: tokens a second of each step, the median of its turns, and peak memory."""
+    from ligero.pretraining.bench import SIZES, STEPS
+    from ligero.pretraining.bench_peer import share_of_padding
+    from ligero.pretraining.store import TokenStore
+    from ligero.pretraining.vocabulary import Vocabulary
+
+    rows = args.rows or ROWS[size]
+    kinds = [*DEFAULT_KINDS, *(["compiled"] if args.compile else [])]
+    found: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
+    workers = {}
+    for kind in kinds:
+        command = _command(args, folder, "--serve", kind, size, "--rows", rows)
+        workers[kind] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _answer(workers[kind], kind)  # the first step warms up
+    for _ in range(args.rounds):
+        for kind, worker in workers.items():
+            assert worker.stdin
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            found[kind].append(_answer(worker, kind))
+    for worker in workers.values():
+        worker.communicate("\n")
+    padding = share_of_padding(
+        TokenStore.open(folder / "tokens"), Vocabulary.load(folder / "tokenizer"), args.length
+    )
+    place = f"ALBETO {size}, {args.length} tokens, {rows} rows"
+    peer = f"{STEPS['peer']}; {padding:.0%} padding"
+    median = {kind: statistics.median(turn[0] / turn[1] for turn in found[kind]) for kind in kinds}
+    lines: list[tuple[Any, ...]] = [
+        (
+            f"{place}: {STEPS[kind]}",
+            round(median[kind], 1),
+            round(median["peer"], 1),
+            peer,
+            "real tokens/s",
+            round(median[kind] / median["peer"], 2),
+            SIZES[size][1] if kind == "ours" else "",
+        )
+        for kind in kinds[1:]
+    ]
+    memory = {kind: max(turn[2] for turn in found[kind]) for kind in ("ours", "peer")}
+    ratio = round(memory["ours"] / memory["peer"], 2)
+    used = (round(memory["ours"]), round(memory["peer"]))
+    return [*lines, (f"{place}: peak memory", *used, peer, "MB", ratio, 0.5)]
+
+
+def _answer(worker: subprocess.Popen[str], kind: str) -> list[float]:
+    assert worker.stdout
+    line = worker.stdout.readline()
+    if not line:
+        raise LigeroError(f"bench_pretraining: the process of '{kind}' ended early; its message stands above")
+    return [float(value) for value in line.split()]
+
+
+def losses(args: argparse.Namespace, folder: Path) -> tuple[Any, ...]:
+    """The row of the CSV that compares what was learned after an equal number of real tokens."""
+    from ligero.pretraining.bench import PEER
+
+    found = {}
+    for kind in ("ours", "peer"):
+        command = _command(args, folder, "--learn", kind, "--learn-tokens", args.learn_tokens)
+        result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found[kind] = json.loads(result.stdout)
+    ours, peer = found["ours"], found["peer"]
+    return (
+        f"validation MLM loss of a small ALBERT after {args.learn_tokens:,} real tokens "
+        f"({ours['steps']} and {peer['steps']} steps; token frequencies alone: {ours['unigram_loss']:.3f})",
+        round(ours["mlm_loss"], 4),
+        round(peer["mlm_loss"], 4),
+        PEER,
+        "nats",
+        round(ours["mlm_loss"] / peer["mlm_loss"], 3),
+        1.0,
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import _library  # noqa: F401
@@ -27,7 +28,12 @@ def main() -> int:
     parser.add_argument(
         "--state", type=Path, required=True, help="folder of the running training's checkpoints"
     )
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of all processes that torchrun starts on this machine together",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--plan", action="store_true", help="estimate the cost on this device and stop")
     args = parser.parse_args()
@@ -36,11 +42,13 @@ def main() -> int:
 
     import torch
 
+    from ligero.common.memory import keep_freed_memory
     from ligero.pretraining.devices import Placement
     from ligero.pretraining.plan import plan
     from ligero.pretraining.run import prepare, pretrain
 
-    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    torch.set_num_threads(max(1, args.threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     prepared = prepare(job, args.tokens, args.tokenizer_dir)
     placement = Placement.from_environment(args.device)
     if args.plan:

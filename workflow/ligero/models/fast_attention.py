@@ -42,7 +42,7 @@ class FusedAlbertAttention(AlbertAttention):
         packed = functional.linear(hidden_states, weight, bias)
         packed = packed.view(rows, length, 3, self.num_attention_heads, self.attention_head_size)
         if by_row:
-            attended: Tensor = _RowAttention.apply(packed)  # type: ignore[no-untyped-call]
+            attended: Tensor = _RowAttention.apply(packed)
         else:
             query, key, value = packed.permute(2, 0, 3, 1, 4).unbind()
             attended = functional.scaled_dot_product_attention(

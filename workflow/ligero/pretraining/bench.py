@@ -1,161 +1,132 @@
-"""How fast pretraining is beside transformers' default path, both interleaved in one process.
+"""How fast pretraining is beside transformers' default path, and what it has learned after as many tokens.
 
-The peer is what a user gets from transformers' examples: Trainer, AlbertForPreTraining with the loss over all tokens,
-DataCollatorForLanguageModeling, one padded pair of lines a row, fp32. Ours is added up in steps, so that each one's
-share shows. Tokens are real ones, without padding.
+The peer is what a user gets from transformers' parts: Trainer, AlbertForPreTraining with both losses,
+DataCollatorForLanguageModeling, segment pairs padded to full length, fp32. Ours is added up in steps, so that each
+one's share shows. Every contender is a process of its own, so that its memory can be told; they take turns. Tokens are
+real ones, without padding.
 """
 
 from __future__ import annotations
 
 import re
-import statistics
+import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
+from ligero.common.memory import keep_freed_memory
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fast import use_fused_activations
-from ligero.pretraining.batches import BatchSource, PretrainingBatch
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.batches import BatchSource
+from ligero.pretraining.bench_text import padded_rows
+from ligero.pretraining.objective import PretrainingObjective, make_objective
 from ligero.pretraining.store import TokenStore
+from ligero.pretraining.validation import unigram_loss, validate
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.models import Architecture
 from ligero.settings.training import Pretraining
-from ligero.training.optimizers import make_optimizer
+from ligero.training.optimizers import make_optimizer, set_learning_rate
+from ligero.training.schedules import linear_warmup_decay
 
-PEER = "transformers default (full head, padded, fp32)"
+PEER = "transformers default (Trainer, full head, padded, fp32)"
 COLUMNS = ("measure", "ours", "peer", "peer_name", "unit", "ratio", "aim")
+VOCABULARY = 31_000
 SIZES = {
     "tiny": (Architecture(type="albert", hidden_size=312, num_hidden_layers=4, num_attention_heads=12,
                           intermediate_size=1248, embedding_size=128), 5.0),
     "base": (Architecture(type="albert", hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
                           intermediate_size=3072, embedding_size=128), 3.0),
 }  # fmt: skip
+LEARNER = Architecture(type="albert", hidden_size=128, num_hidden_layers=2, num_attention_heads=4,
+                       intermediate_size=512, embedding_size=64)  # fmt: skip
+STEPS = {
+    "peer": PEER,
+    "masked": "masked positions only",
+    "packed": "+ packed rows, one-kernel GELU",
+    "bf16": "+ bf16",
+    "ours": "+ fused projections, attention by row, loss in one pass, memory kept",
+    "compiled": "packed, bf16, torch.compile",
+}
+"""Contenders, from the peer to all of ours; `compiled` only where asked for."""
+WARMUP_SHARE, LEARNER_RATE = 0.1, 2e-3
+Step = Callable[[], int]
 
 
-@dataclass
-class Contender:
-    """One way to train: `step` trains on one micro batch and returns how many real tokens it held."""
-
-    name: str
-    step: Callable[[], int]
-
-
-def synthetic_store(vocabulary_size: int, seed: int = 0, documents: int = 400) -> TokenStore:
-    """Random ids in documents of lines whose lengths vary as those of text do (log-normal, median 25 tokens)."""
-    generator = np.random.default_rng(seed)
-    lines = np.clip(generator.lognormal(3.2, 0.7, size=documents * 20).astype(np.int64), 3, 400)
-    ends = np.concatenate([[0], np.cumsum(lines)]).astype(np.uint64)
-    tokens = generator.integers(5, vocabulary_size, int(ends[-1])).astype(np.uint16)
-    return TokenStore(tokens, ends[::20], ends, {})
+def recipe_of(kind: str, rows: int, length: int, **values: Any) -> Pretraining:
+    """The recipe of one of our contenders."""
+    half = kind in ("bf16", "ours", "compiled")
+    defaults = {"total_steps": 10**6, "batch_size": rows, "micro_batch_size": rows, "sequence_length": length}
+    chosen = {
+        "optimizer": "adamw",
+        "short_sequence_probability": 0.0,
+        "precision": "bf16" if half else "fp32",
+    }
+    paths = {"fused_kernels": kind == "ours", "compile": kind == "compiled"}
+    return Pretraining(**{**defaults, **chosen, **paths, **values})
 
 
-def document_rows(store: TokenStore, length: int) -> Iterator[tuple[Any, Any]]:
-    """Segment pairs as Google's and transformers' scripts pack them: whole lines of one document up to `length`."""
-    while True:
-        for first, last in zip(store.documents[:-1], store.documents[1:], strict=True):
-            inside = store.segments[(store.segments >= first) & (store.segments <= last)].astype(np.int64)
-            start = 0
-            while start < len(inside) - 1:
-                end = int(np.searchsorted(inside, inside[start] + length - 3, side="right")) - 1
-                end = max(end, start + 1)
-                middle = inside[(start + end + 1) // 2]
-                stop = min(inside[end], inside[start] + length - 3)
-                yield store.tokens[inside[start] : middle], store.tokens[middle:stop]
-                start = end
+def run_turns(
+    kind: str, size: str, folder: Path, rows: int, length: int, turn: Callable[[int], bool]
+) -> None:
+    """Train as contender `kind`; `turn` hears each step's real tokens and says whether to go on."""
+    if kind == "ours":
+        keep_freed_memory()
+    vocabulary, store = Vocabulary.load(folder / "tokenizer"), TokenStore.open(folder / "tokens")
+    model = build_for_pretraining(make_config(SIZES[size][0], VOCABULARY, vocabulary.pad)).train()
+    if kind == "peer":
+        from ligero.pretraining.bench_peer import train
+
+        train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, turn)
+        return
+    recipe = recipe_of(kind, rows, length)
+    step = (
+        _masked_only(model, store, vocabulary, rows, length)
+        if kind == "masked"
+        else our_step(model, BatchSource(store, vocabulary, recipe), recipe)
+    )
+    while turn(step()):
+        pass
 
 
-def peer(
-    architecture: Architecture, length: int, rows: int, store: TokenStore, vocabulary_size: int
-) -> Contender:
-    """transformers' path: rows padded to `length`, random masking of single tokens, the loss over every token."""
-    config = make_config(architecture, vocabulary_size)
-    model: Any = build_for_pretraining(config).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
-    pairs = document_rows(store, length)
+def _masked_only(model: Any, store: TokenStore, vocabulary: Vocabulary, rows: int, length: int) -> Step:
+    """The peer's padded rows and model, with the vocabulary projection at the predicted tokens only."""
+    objective = PretrainingObjective(model, fused=False)
+    optimizer = make_optimizer(model, "adamw", 1e-5, 0.0)
+    pairs = padded_rows(store, vocabulary, length)
 
     def step() -> int:
-        ids = torch.zeros(rows, length, dtype=torch.long)
-        types, mask = torch.zeros_like(ids), torch.zeros_like(ids)
-        for row in range(rows):
-            first, second = next(pairs)
-            content = np.concatenate([[2], first, [3], second, [3]])[:length]
-            ids[row, : len(content)] = torch.from_numpy(content.astype(np.int64))
-            types[row, len(first) + 2 : len(content)] = 1
-            mask[row, : len(content)] = 1
-        labels = ids.clone()
-        chosen = (torch.rand(ids.shape) < 0.15) & (ids > 4)
-        labels[~chosen] = -100
-        ids[chosen & (torch.rand(ids.shape) < 0.8)] = 4
-        order = torch.randint(0, 2, (rows,))
-        loss = model(
-            input_ids=ids,
-            attention_mask=mask,
-            token_type_ids=types,
-            labels=labels,
-            sentence_order_label=order,
-        ).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        batch = [next(pairs) for _ in range(rows)]
+        names = ("input_ids", "attention_mask", "token_type_ids", "sentence_order_label")
+        ids, mask, types, order = (torch.tensor([row[name] for row in batch]) for name in names)
+        chosen = (torch.rand(ids.shape) < 0.15) & (ids > vocabulary.mask)
+        positions = torch.nonzero(chosen.reshape(-1)).squeeze(-1)
+        outputs = objective(ids, types, positions, ids.reshape(-1)[positions], order, mask)
+        _update(outputs, len(positions), rows, model, optimizer)
         return int(mask.sum())
 
-    return Contender(PEER, step)
+    return step
 
 
-def masked_head_only(
-    architecture: Architecture, length: int, rows: int, store: TokenStore, vocabulary_size: int
-) -> Contender:
-    """The peer's padded rows, with the vocabulary projection at the predicted tokens only."""
-    model: nn.Module = build_for_pretraining(make_config(architecture, vocabulary_size)).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
-    objective = PretrainingObjective(model)
-    pairs = document_rows(store, length)
-
-    def step() -> int:
-        ids, mask = torch.zeros(rows, length, dtype=torch.long), torch.zeros(rows, length, dtype=torch.long)
-        for row in range(rows):
-            first, second = next(pairs)
-            content = np.concatenate([[2], first, [3], second, [3]])[:length]
-            ids[row, : len(content)] = torch.from_numpy(content.astype(np.int64))
-            mask[row, : len(content)] = 1
-        positions = torch.nonzero(((torch.rand(ids.shape) < 0.15) & (ids > 4)).reshape(-1)).squeeze(-1)
-        labels = ids.reshape(-1)[positions]
-        outputs = objective(
-            ids, torch.zeros_like(ids), positions, labels, torch.zeros(rows, dtype=torch.long), mask
-        )
-        _update(outputs, len(labels), rows, model, optimizer)
-        return int(mask.sum())
-
-    return Contender("masked positions only", step)
-
-
-def ours(
-    architecture: Architecture,
-    recipe: Pretraining,
-    store: TokenStore,
-    vocabulary_size: int,
-    fused_gelu: bool = True,
-) -> Contender:
-    """The engine's path by `recipe`: packed rows, head at predicted tokens, fused optimiser, bf16 as the recipe says."""
-    model = build_for_pretraining(make_config(architecture, vocabulary_size)).train()
-    if fused_gelu:
-        model = use_fused_activations(model)
-    objective = PretrainingObjective(model)
-    optimizer = make_optimizer(model, recipe.optimizer, 1e-5, recipe.weight_decay)
-    vocabulary = Vocabulary(vocabulary_size, 2, 3, 0, 4, np.arange(5, vocabulary_size))
-    source, number = BatchSource(store, vocabulary, recipe), [0]
+def our_step(model: Any, source: BatchSource, recipe: Pretraining, planned: int | None = None) -> Step:
+    """One step of our path; with `planned` steps the learning rate warms up and decays."""
+    objective: Any = make_objective(model, recipe)
+    if recipe.compile:
+        objective = torch.compile(objective)
+    rate = float(recipe.learning_rate)
+    optimizer = make_optimizer(model, recipe.optimizer, rate, recipe.weight_decay)
+    number = 0
 
     def step() -> int:
-        batch: PretrainingBatch = source.batch(number[0])
-        number[0] += 1
+        nonlocal number
+        if planned:
+            set_learning_rate(
+                optimizer, rate * linear_warmup_decay(number, round(WARMUP_SHARE * planned), planned)
+            )
+        batch = source.batch(number)
+        number += 1
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
             outputs = objective(
                 batch.input_ids, batch.token_type_ids, batch.positions, batch.labels, batch.swapped
@@ -163,15 +134,11 @@ def ours(
         _update(outputs, len(batch.labels), len(batch), model, optimizer)
         return batch.tokens
 
-    return Contender(f"packed, {recipe.precision}" + (", one-kernel GELU" if fused_gelu else ""), step)
+    return step
 
 
 def _update(
-    outputs: tuple[Tensor, ...],
-    predictions: int,
-    rows: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    outputs: tuple[Any, ...], predictions: int, rows: int, model: Any, optimizer: torch.optim.Optimizer
 ) -> None:
     (outputs[0] / predictions + outputs[2] / rows).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -179,66 +146,63 @@ def _update(
     optimizer.zero_grad()
 
 
-def interleaved(contenders: list[Contender], rounds: int) -> list[float]:
-    """Tokens a second of each, the median over `rounds` in which they take turns; one round before warms up."""
-    speeds: list[list[float]] = [[] for _ in contenders]
-    for turn in range(rounds + 1):
-        for place, contender in enumerate(contenders):
-            start = time.perf_counter()
-            tokens = contender.step()
-            if turn:
-                speeds[place].append(tokens / (time.perf_counter() - start))
-    return [statistics.median(values) for values in speeds]
+def serve(kind: str, size: str, folder: Path, rows: int, length: int) -> None:
+    """Be a contender: a step for each line read, answered with its tokens and seconds and the peak memory in MB.
+
+    With one thread the seconds are the processor's, which other work on the machine changes less than the clock's.
+    """
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    answers, sys.stdout = sys.stdout, sys.stderr
+    start = clock()
+
+    def turn(tokens: int) -> bool:
+        nonlocal start
+        print(tokens, clock() - start, peak_memory(), file=answers, flush=True)
+        more = bool(sys.stdin.readline().strip())
+        start = clock()
+        return more
+
+    run_turns(kind, size, folder, rows, length, turn)
 
 
-def measure(
-    size: str, length: int, rows: int, rounds: int, vocabulary_size: int = 31_000
-) -> list[tuple[Any, ...]]:
-    """Rows of results/bench/pretraining.csv for one size: each step's tokens/s beside the peer's."""
-    architecture, aim = SIZES[size]
-    store = synthetic_store(vocabulary_size)
-    recipe = Pretraining(
-        total_steps=10**6, batch_size=rows, micro_batch_size=rows, sequence_length=length, optimizer="adamw",
-        short_sequence_probability=0.0,
-    )  # fmt: skip
-    half = recipe.model_copy(update={"precision": "bf16"})
-    contenders = [
-        peer(architecture, length, rows, store, vocabulary_size),
-        masked_head_only(architecture, length, rows, store, vocabulary_size),
-        ours(architecture, recipe, store, vocabulary_size, fused_gelu=False),
-        ours(architecture, recipe, store, vocabulary_size),
-        ours(architecture, half, store, vocabulary_size),
-    ]
-    speeds = interleaved(contenders, rounds)
-    return [
-        (
-            f"ALBETO {size}, {length} tokens: {contender.name}",
-            round(speed, 1),
-            round(speeds[0], 1),
-            PEER,
-            "real tokens/s",
-            round(speed / speeds[0], 2),
-            aim if place == len(speeds) - 2 else "",
-        )
-        for place, (contender, speed) in enumerate(zip(contenders[1:], speeds[1:], strict=True))
-    ]
-
-
-def peak_memory(kind: str, size: str, length: int, rows: int, vocabulary_size: int = 31_000) -> float:
-    """Peak memory of this process in MB after two steps of `kind` ('ours' or 'peer'); run it in a fresh process."""
-    architecture, _ = SIZES[size]
-    store = synthetic_store(vocabulary_size)
-    recipe = Pretraining(
-        total_steps=10**6, batch_size=rows, micro_batch_size=rows, sequence_length=length, optimizer="adamw",
-        short_sequence_probability=0.0, precision="bf16",
-    )  # fmt: skip
-    contender = (
-        ours(architecture, recipe, store, vocabulary_size)
-        if kind == "ours"
-        else peer(architecture, length, rows, store, vocabulary_size)
-    )
-    for _ in range(2):
-        contender.step()
-    # Not getrusage: its peak includes that of the process this one was forked from.
+def peak_memory() -> float:
+    """Peak memory of this process in MB. Not getrusage: its peak includes that of the process that forked this one."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+
+
+def learn(kind: str, folder: Path, rows: int, length: int, tokens: int) -> dict[str, float]:
+    """Train a small model on `tokens` real tokens as 'peer' or 'ours'; its loss on the same held-out text.
+
+    Both start from the same weights, with AdamW, the same rate, warm-up and decay, and single tokens masked.
+    """
+    vocabulary, store = Vocabulary.load(folder / "tokenizer"), TokenStore.open(folder / "tokens")
+    config = make_config(LEARNER, vocabulary.size, vocabulary.pad)
+    model: Any = build_for_pretraining(config, embedding_initializer_range=0.1).train()
+    rate = {"learning_rate": str(LEARNER_RATE), "max_ngram": 1, "weight_decay": 0.01}
+    recipe = recipe_of(kind, rows, length, **rate)
+    source = BatchSource(store, vocabulary, recipe)
+    held_out = source.validation(TokenStore.open(folder / "tokens", "validation"), 256)
+    assert held_out is not None
+    done = steps = 0
+
+    def turn(count: int) -> bool:
+        nonlocal done, steps
+        done, steps = done + count, steps + 1
+        return done < tokens
+
+    if kind == "peer":
+        from ligero.pretraining.bench_peer import share_of_padding, train
+
+        planned = round(tokens / (rows * length * (1 - share_of_padding(store, vocabulary, length))))
+        options: dict[str, Any] = {"learning_rate": LEARNER_RATE, "weight_decay": 0.01, "adam_epsilon": 1e-6}
+        warmup = round(WARMUP_SHARE * planned)
+        options |= {"warmup_steps": warmup, "max_steps": planned, "lr_scheduler_type": "linear"}
+        train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, turn, **options)
+    else:
+        step = our_step(model, source, recipe, max(1, tokens // (rows * length)))
+        while turn(step()):
+            pass
+    measured = validate(PretrainingObjective(use_fused_activations(model)), held_out, 64, torch.device("cpu"))
+    plateau = unigram_loss(store, held_out.labels, vocabulary.size)
+    return {**measured, "tokens": done, "steps": steps, "unigram_loss": plateau}

@@ -19,6 +19,7 @@ from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.plan import flops_per_token, measured_peak
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
@@ -130,7 +131,12 @@ def pretrain(
         if recipe.tensorboard:
             shutil.rmtree(Path(log_folder) / "tensorboard", ignore_errors=True)
             shutil.copytree(folder / "tensorboard", Path(log_folder) / "tensorboard")
-        write_json(Path(log_folder) / "summary.json", _summary(prepared, trainer))
+        summary = _summary(prepared, trainer)
+        write_json(Path(log_folder) / "summary.json", summary)
+        print(
+            f"{job.model_id}: {summary['tokens_per_second']:,.0f} tokens/s, {summary['share_of_peak']:.0%} of the measured "
+            f"peak of {summary['measured_peak_gflops']:,.0f} GFLOP/s"
+        )
         shutil.rmtree(state, ignore_errors=True)
     placement.barrier()
     return completed
@@ -141,6 +147,10 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
     job, done, source = prepared.job, trainer.done, prepared.source
     device = trainer.placement.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    speed = done.tokens / max(done.seconds, 1e-9)
+    dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
+    peak = measured_peak(device, dtype) * trainer.placement.world
+    work = flops_per_token(prepared.model.config, job.recipe.sequence_length, job.recipe.masked_share)
     summary: dict[str, Any] = {
         "model": job.model_id,
         "parameters": count_parameters(trainer.model),
@@ -149,7 +159,9 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
         "corpus_tokens": len(source.store),
         "epochs": round(done.step * job.recipe.batch_size / source.windows.count, 3),
         "seconds": round(done.seconds, 2),
-        "tokens_per_second": round(done.tokens / max(done.seconds, 1e-9), 1),
+        "tokens_per_second": round(speed, 1),
+        "measured_peak_gflops": round(peak / 1e9, 1),
+        "share_of_peak": round(speed * work / peak, 4),
         "device": name,
         "processes": trainer.placement.world,
         "threads": torch.get_num_threads(),

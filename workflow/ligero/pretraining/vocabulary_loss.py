@@ -24,7 +24,7 @@ def vocabulary_loss(hidden: Tensor, decoder: nn.Linear, labels: Tensor) -> tuple
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     bias = decoder.bias.to(dtype) if decoder.bias is not None else None
-    loss, right = _VocabularyLoss.apply(hidden.to(dtype), decoder.weight.to(dtype), bias, labels)  # type: ignore[no-untyped-call]
+    loss, right = _VocabularyLoss.apply(hidden.to(dtype), decoder.weight.to(dtype), bias, labels)
     return loss, right
 
 

@@ -1,0 +1,82 @@
+"""Text for the benchmark of pretraining, and rows of it as transformers' users build them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ligero.corpus.benchmark import take_blocks
+from ligero.corpus.encoding import encode_corpus
+from ligero.corpus.pipeline import CleanPaths, clean_corpus
+from ligero.pretraining.store import TokenStore
+from ligero.pretraining.vocabulary import Vocabulary
+from ligero.settings.corpus import Cleaning, Tokenizer
+from ligero.synthetic.raw import MAKERS, corpus_text
+from ligero.tokenizers.training import train_tokenizer
+
+SHORT_ROWS = 0.1
+GENERATED_VOCABULARY = 1_000
+"""The generator's words give no larger vocabulary."""
+
+
+def write_store(texts: list[Path], folder: Path, vocabulary_size: int, megabytes: float) -> None:
+    """Clean some megabytes of `texts` (generated text where there are none), train a vocabulary and encode them.
+
+    `folder` then holds tokenizer/ and tokens/.
+    """
+    raw = folder / "raw.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    if texts:
+        raw.write_bytes(b"\n".join(take_blocks(texts, megabytes)))
+    else:
+        vocabulary_size = min(vocabulary_size, GENERATED_VOCABULARY)
+        generator, share = random.Random(42), int(megabytes * 1e6 / len(MAKERS))
+        raw.write_text("\n".join(corpus_text(maker, share, generator) for maker, _ in MAKERS.values()))
+    paths = CleanPaths(folder)
+    clean_corpus({"text": raw}, folder, Cleaning())
+    settings = Tokenizer(kind="wordpiece", vocabulary_size=vocabulary_size)
+    train_tokenizer(settings, paths.train, folder / "tokenizer")
+    encode_corpus(folder / "tokenizer", paths.train.parent, folder / "tokens")
+
+
+def padded_rows(
+    store: TokenStore, vocabulary: Vocabulary, length: int, seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Rows [CLS] A [SEP] B [SEP] padded to `length`, as Google's and transformers' code for sentence order packs them.
+
+    Whole lines of one document are put together until a row is full, one row in ten only until a random shorter
+    length; a random line starts B, half of the pairs are swapped. A document's last row is as long as what is left.
+    """
+    generator = random.Random(seed)
+    room = length - 3
+    while True:
+        for first, last in zip(store.documents[:-1], store.documents[1:], strict=True):
+            low, high = np.searchsorted(store.segments, [first, last])
+            lines = store.segments[low : high + 1].astype(np.int64)
+            start = 0
+            while start < len(lines) - 1:
+                target = generator.randint(2, room) if generator.random() < SHORT_ROWS else room
+                end = int(np.searchsorted(lines, lines[start] + target))
+                end = min(max(end, start + 1), len(lines) - 1)
+                begin, stop = int(lines[start]), int(min(lines[end], lines[start] + room))
+                line = generator.randint(start + 1, max(start + 1, end - 1))
+                middle = int(lines[line]) if lines[line] < stop else (begin + stop) // 2
+                segments = [store.tokens[begin:middle].tolist(), store.tokens[middle:stop].tolist()]
+                yield _row(segments, vocabulary, length, generator.random() < 0.5)
+                start = end
+
+
+def _row(segments: list[list[int]], vocabulary: Vocabulary, length: int, swap: bool) -> dict[str, Any]:
+    one, other = reversed(segments) if swap else segments
+    ids = [vocabulary.cls, *one, vocabulary.sep, *other, vocabulary.sep]
+    padding = [0] * (length - len(ids))
+    return {
+        "input_ids": ids + [vocabulary.pad] * len(padding),
+        "attention_mask": [1] * len(ids) + padding,
+        "token_type_ids": [0] * (len(one) + 2) + [1] * (len(other) + 1) + padding,
+        "sentence_order_label": int(swap),
+    }
