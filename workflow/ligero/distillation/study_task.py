@@ -60,7 +60,12 @@ class StudiedTask:
         self._objectives = objectives
         self._targets: dict[str, Targets] = {}
         self._start = load_for_task(
-            weights, self.task.type, self.task.labels, job.num_hidden_layers, job.options.seed
+            weights,
+            self.task.type,
+            self.task.labels,
+            job.num_hidden_layers,
+            job.options.seed,
+            job.initial_layers,
         )
 
     def evaluate(self, point: Point, folder: Path, report: Report) -> float:

@@ -17,6 +17,7 @@ from ligero.models.build import with_layers
 from ligero.models.fast import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
 from ligero.settings.tasks import TaskType
+from ligero.settings.training import InitialLayers
 
 # Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
 _PRETRAINING_HEADS = ("predictions.", "sop_classifier.", "cls.", "lm_head.", "vocab_")
@@ -69,6 +70,7 @@ def load_for_task(
     labels: Sequence[str],
     num_hidden_layers: int | None = None,
     seed: int = 42,
+    initial_layers: InitialLayers = "spread",
 ) -> nn.Module:
     """An encoder with pretrained weights and a new task head, initialised from `seed`, in training mode.
 
@@ -77,6 +79,7 @@ def load_for_task(
         task_type: which head.
         labels: label names in the order of their ids; ignored for question answering.
         num_hidden_layers: cut to this many layers (see ligero.models.students); None keeps all.
+        initial_layers: which layers a cut keeps.
 
     Raises:
         MismatchError: an encoder weight is missing, has another shape, or one has no place in the model. A pooler
@@ -90,7 +93,7 @@ def load_for_task(
     tensors = read_weights(weights)
     if num_hidden_layers is not None:
         layers_key = family_of(config.model_type).layers_key
-        kept = kept_layers(getattr(stored, layers_key), num_hidden_layers)
+        kept = kept_layers(getattr(stored, layers_key), num_hidden_layers, initial_layers)
         tensors = cut_layers(tensors, config.model_type, kept)
     model, missing, unexpected = _load(config, task_type, tensors, seed)
     absent = sorted(key for key in missing if not _may_be_missing(key))

@@ -2,8 +2,9 @@
 
 ALBETO base-n is ALBETO base's checkpoint with `num_hidden_layers = n`: its layers share one set of weights, so every
 key loads and the parameter count does not change. Where layers have weights of their own (BERT, RoBERTa,
-DistilBERT) the student keeps n layers evenly spaced from the first on, as DistilBERT was started from BERT's every other
-layer (Sanh et al. 2019, section 3).
+DistilBERT) the student keeps n layers: evenly spaced from the first on, as DistilBERT was started from BERT's every other
+layer (Sanh et al. 2019, section 3), or the first or last ones (Sajjad et al., "On the effect of dropping layers of pre-trained
+transformer models", Computer Speech & Language 2023, section 3, where keeping the first did best).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 from ligero.common.errors import ConfigurationError
 from ligero.models.architectures import family_of
+from ligero.settings.training import InitialLayers
 
 
-def kept_layers(teacher_layers: int, student_layers: int) -> list[int]:
-    """Indices of the teacher's layers that a student keeps: evenly spaced, the first one always.
+def kept_layers(teacher_layers: int, student_layers: int, which: InitialLayers = "spread") -> list[int]:
+    """Indices of the teacher's layers that a student keeps, in order: evenly spaced (with the first), the first, or the last.
 
     Raises:
         ConfigurationError: the student has more layers than the teacher.
@@ -26,6 +28,10 @@ def kept_layers(teacher_layers: int, student_layers: int) -> list[int]:
         raise ConfigurationError(
             f"num_hidden_layers: {student_layers} layers cannot be cut from a checkpoint of {teacher_layers}"
         )
+    if which == "first":
+        return list(range(student_layers))
+    if which == "last":
+        return list(range(teacher_layers - student_layers, teacher_layers))
     return [index * teacher_layers // student_layers for index in range(student_layers)]
 
 

@@ -90,6 +90,7 @@ def comparison_job(study: Study, task_id: str, method_id: str, seed: int) -> Com
             model_id=comparison.student,
             model=model.model_copy(update={"name": "", "grid": Model.model_fields["grid"].default}),
             num_hidden_layers=student.num_hidden_layers,
+            initial_layers=student.initial_layers,
             trials=(trial_of(comparison, task_id, method_id, seed),),
             tasks={task_id: jobs.training_view(study.tasks[task_id])},
             options=options,

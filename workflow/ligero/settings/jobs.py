@@ -20,7 +20,14 @@ from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Efficiency, Regime, Speed, Study
 from ligero.settings.tasks import Splits, Task, TaskType
-from ligero.settings.training import Distillation, Grid, LearningRate, Pretraining, TrainingOptions
+from ligero.settings.training import (
+    Distillation,
+    Grid,
+    InitialLayers,
+    LearningRate,
+    Pretraining,
+    TrainingOptions,
+)
 
 
 class Trial(Settings):
@@ -85,6 +92,7 @@ class ShardJob(Settings):
     model: Model
     """Of the model itself, or of the student's initial model."""
     num_hidden_layers: int | None
+    initial_layers: InitialLayers = Field("spread", exclude_if=lambda chosen: chosen == "spread")
     trials: tuple[Trial, ...]
     tasks: dict[Identifier, Task]
     options: TrainingOptions
@@ -364,6 +372,7 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
         model_id=model_id,
         model=model.model_copy(update={"name": "", "grid": Model.model_fields["grid"].default}),
         num_hidden_layers=student.num_hidden_layers if student else None,
+        initial_layers=student.initial_layers if student else "spread",
         trials=tuple(trials),
         tasks={
             task: training_view(study.tasks[task]) for task in dict.fromkeys(trial.task for trial in trials)

@@ -221,6 +221,11 @@ class Study(Settings):
         for student_id, student in (self.distillation.students if self.distillation else {}).items():
             initial = self.models.get(student.initial)
             layers = student.num_hidden_layers
+            if initial and student.initial_layers != "spread" and initial.architecture.type == "albert":
+                yield (
+                    f"distillation.students.{student_id}.initial_layers: the layers of '{student.initial}' share one set of "
+                    "weights, so there is nothing to choose"
+                )
             if initial and layers and layers > initial.architecture.num_hidden_layers:
                 yield (
                     f"distillation.students.{student_id}.num_hidden_layers: {layers} is more than the "

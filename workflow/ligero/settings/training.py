@@ -201,6 +201,9 @@ class FineTuning(Training):
     """Systems that share such a process; on a laptop starting processes takes longer than scoring a small model."""
 
 
+InitialLayers = Literal["spread", "first", "last"]
+
+
 class Student(Settings):
     """A student: an architecture and where its weights start."""
 
@@ -210,6 +213,9 @@ class Student(Settings):
     """Id of the model whose pretrained checkpoint the student starts from."""
     num_hidden_layers: int | None = Field(None, ge=1)
     """Number of layers where it differs from the initial model's (ALBETO base-n)."""
+    initial_layers: InitialLayers = "spread"
+    """Which layers a shallower student keeps: evenly spaced (Sanh et al. 2019, DistilBERT), the first (top layers dropped, best
+    of the ways compared by Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights: nothing to choose."""
 
 
 class Augmentation(Settings):

@@ -35,6 +35,8 @@ def family_of(job: ShardJob, task_id: str, weights_digest: str, encoded: Path, o
         "data": {split: info["digests"][split] for split in ("train", "validation")},
         "objective": objective,
     }
+    if job.initial_layers != "spread":  # named only where chosen, so that earlier results stay valid
+        depends_on["initial_layers"] = job.initial_layers
     return digest_value(depends_on)
 
 

@@ -155,6 +155,7 @@ class _TaskData:
                 self.task.labels,
                 self.job.num_hidden_layers,
                 self.job.options.seed,
+                self.job.initial_layers,
             )
         if not last:
             return copy.deepcopy(self._pristine)

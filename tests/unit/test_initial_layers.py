@@ -1,0 +1,88 @@
+"""Which layers of a deeper checkpoint a student starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from ligero.common.errors import ConfigurationError
+from ligero.models.build import build_for_pretraining, make_config
+from ligero.models.heads import load_for_task, read_weights
+from ligero.models.students import kept_layers
+from ligero.settings import jobs
+from ligero.settings.load import load_study
+from ligero.settings.models import Architecture
+from ligero.settings.study import Study
+from ligero.training.identity import family_of
+
+ROOT = Path(__file__).resolve().parents[2]
+POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"), [("spread", [0, 2, 4]), ("first", [0, 1, 2]), ("last", [3, 4, 5])]
+)
+def test_the_kept_layers_of_six(which: Any, expected: list[int]) -> None:
+    assert kept_layers(6, 3, which) == expected
+    assert kept_layers(6, 6, which) == list(range(6))
+
+
+@pytest.mark.parametrize(("which", "expected"), [("spread", [0, 2]), ("first", [0, 1]), ("last", [2, 3])])
+def test_a_student_starts_with_the_weights_of_these_layers(
+    which: Any, expected: list[int], tmp_path: Path
+) -> None:
+    shape = Architecture(
+        type="bert",
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=34,
+    )
+    build_for_pretraining(make_config(shape, 60, 0), seed=1).save_pretrained(tmp_path)
+    stored = read_weights(tmp_path)
+    student = load_for_task(tmp_path, "token_classification", ["a", "b"], 2, initial_layers=which)
+    query = "bert.encoder.layer.{}.attention.self.query.weight"
+    state = student.state_dict()
+    for new, old in enumerate(expected):
+        assert torch.equal(state[query.format(new)], stored[query.format(old)])
+
+
+def study_with(initial: str, **student: Any) -> Study:
+    students = {"small": {"name": "Small", "initial": initial, "num_hidden_layers": 1, **student}}
+    config = {key: value for key, value in POCKET.items() if key != "comparison"}
+    return load_study({**config, "distillation": {**POCKET["distillation"], "students": students}}, ROOT)
+
+
+def test_the_choice_is_part_of_a_trial_only_where_it_is_made() -> None:
+    plain, last = (
+        jobs.shard_job(study_with("beto-cased", **chosen), "distillation", "small", 0)
+        for chosen in ({}, {"initial_layers": "last"})
+    )
+    assert "initial_layers" not in plain.model_dump() and jobs.digest(plain) != jobs.digest(last)
+
+
+def test_trials_of_other_layers_are_another_family(tmp_path: Path) -> None:
+    from ligero.common.files import write_json
+
+    write_json(tmp_path / "info.json", {"digests": {"train": "a", "validation": "b"}})
+    families = {
+        family_of(
+            jobs.shard_job(study_with("beto-cased", initial_layers=which), "distillation", "small", 0),
+            "ner",
+            "weights",
+            tmp_path,
+            None,
+        )
+        for which in ("spread", "first", "last")
+    }
+    assert len(families) == 3
+
+
+def test_there_is_nothing_to_choose_among_shared_layers() -> None:
+    with pytest.raises(ConfigurationError, match="share one set of weights"):
+        study_with("albeto-base", initial_layers="first")
