@@ -40,6 +40,7 @@ localrules:
     fetch_source,
     score_baseline,
     select_trial,
+    select_trials,
     select_teacher,
     make_table,
     make_summary,

@@ -24,6 +24,7 @@ except LigeroError as error:
     raise WorkflowError(str(error))
 
 LAYOUT = Layout(STUDY)
+ONE_SHARD_REGIMES = jobs.one_shard_regimes(STUDY)
 R = STUDY.results_dir
 CONFIG = f"{R}/config.json"
 
@@ -99,9 +100,8 @@ def encoded_splits(regime, splits, tasks_of):
     """Input function: encoded splits, for the vocabulary of the system's initial model, of the tasks in a shard."""
 
     def files(wildcards):
-        system = wildcards.get("system", None) or wildcards.get("model", None) or wildcards.student
-        chosen = wildcards.get("regime", None) or regime
-        folder = LAYOUT.encoded(jobs.initial_model(STUDY, chosen, system))
+        system = wildcards.get("model", None) or wildcards.student
+        folder = LAYOUT.encoded(jobs.initial_model(STUDY, regime, system))
         return [f"{folder}/{task}/{split}.parquet" for task in tasks_of(wildcards) for split in splits]
 
     return files
@@ -118,8 +118,8 @@ def tasks_in_shard(regime):
     return tasks
 
 
-def tasks_to_score(wildcards):
-    """The tasks of a scoring shard."""
+def scoring_shard(wildcards):
+    """The systems and tasks of a scoring shard."""
     return jobs.scoring_shards_of(STUDY, wildcards.regime)[int(wildcards.shard)]
 
 

@@ -44,32 +44,65 @@ rule select_trial:
         model=directory("<results>/models/{regime}/{system}/{task}"),
     log:
         "<results>/logs/select_trial/{regime}/{system}/{task}.log",
+    wildcard_constraints:
+        regime="|".join([*(set(("fine-tuning", "distillation")) - set(ONE_SHARD_REGIMES)), "(?!)"]),
     conda:
         "../envs/training.yaml"
     resources:
         mem_mb=memory("light"),
         runtime=runtime("light"),
     params:
-        settings=digest_of(jobs.selection_job, wildcards=["regime", "system", "task"]),
+        tasks=lambda wc: wc.task,
+        selections=folder("selection/{regime}/{system}"),
+        models=folder("models/{regime}/{system}"),
+        settings=lambda wc: jobs.digest(jobs.selections_job(STUDY, wc.regime, wc.system, [wc.task])),
     message:
         "Selecting the best trial of {wildcards.system} ({wildcards.regime}) on {wildcards.task}"
     shell:
-        "python $PROGRAMS/select_trial.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
-        " --task {wildcards.task} --shards {input} --out-selection {output.selection}"
-        " --out-model {output.model} --expect {params.settings} &> {log}"
+        "python $PROGRAMS/select_trials.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
+        " --tasks {params.tasks} --shards {input} --selections-dir {params.selections}"
+        " --models-dir {params.models} --expect {params.settings} &> {log}"
 
 
-rule score_model:
+# Where one job runs all trials of a system, one job selects on all tasks: starting a process takes longer than selecting.
+use rule select_trial as select_trials with:
     input:
-        selections=lambda wc: [LAYOUT.selection(wc.regime, wc.system, task) for task in tasks_to_score(wc)],
-        encoded=encoded_splits(None, ["test"], tasks_to_score),
-        examples=lambda wc: [f"{R}/tasks/{task}/test.parquet" for task in tasks_to_score(wc)],
+        "<results>/trials/{regime}/{system}/shard-0.json",
     output:
-        "<results>/scores/{regime}/{system}/shard-{shard}.json",
+        selection=expand("<results>/selection/{{regime}}/{{system}}/{task}.json", task=STUDY.tasks),
+        model=directory(expand("<results>/models/{{regime}}/{{system}}/{task}", task=STUDY.tasks)),
     log:
-        "<results>/logs/score_model/{regime}/{system}/shard-{shard}.log",
+        "<results>/logs/select_trials/{regime}/{system}.log",
+    wildcard_constraints:
+        regime="|".join([*ONE_SHARD_REGIMES, "(?!)"]),
+    params:
+        tasks=list(STUDY.tasks),
+        selections=folder("selection/{regime}/{system}"),
+        models=folder("models/{regime}/{system}"),
+        settings=lambda wc: jobs.digest(jobs.selections_job(STUDY, wc.regime, wc.system, STUDY.tasks)),
+    message:
+        "Selecting the best trials of {wildcards.system} ({wildcards.regime})"
+
+
+rule score_systems:
+    input:
+        selections=lambda wc: [
+            LAYOUT.selection(wc.regime, system, task)
+            for system in scoring_shard(wc).systems
+            for task in scoring_shard(wc).tasks
+        ],
+        encoded=lambda wc: [
+            f"{R}/encoded/{vocabulary}/{task}/test.parquet"
+            for vocabulary in dict.fromkeys(jobs.scoring_job(STUDY, wc.regime, int(wc.shard)).systems.values())
+            for task in scoring_shard(wc).tasks
+        ],
+        examples=lambda wc: [f"{R}/tasks/{task}/test.parquet" for task in scoring_shard(wc).tasks],
+    output:
+        "<results>/scores/{regime}/shard-{shard}.json",
+    log:
+        "<results>/logs/score_systems/{regime}/shard-{shard}.log",
     benchmark:
-        "<results>/benchmarks/jobs/score_model/{regime}/{system}/shard-{shard}.tsv"
+        "<results>/benchmarks/jobs/score_systems/{regime}/shard-{shard}.tsv"
     conda:
         "../envs/training.yaml"
     threads: STUDY.hardware.training.threads
@@ -78,15 +111,15 @@ rule score_model:
         runtime=runtime("training"),
         gpu=STUDY.hardware.training.gpus,
     params:
-        models=folder("models/{regime}/{system}"),
-        encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, wc.regime, wc.system)),
+        models=folder("models/{regime}"),
+        encoded=folder("encoded"),
         examples=folder("tasks"),
-        predictions=folder("predictions/{regime}/{system}"),
-        settings=digest_of(jobs.scoring_job, wildcards=["regime", "system", "shard"]),
+        predictions=folder("predictions/{regime}"),
+        settings=digest_of(jobs.scoring_job, wildcards=["regime", "shard"]),
     message:
-        "Scoring {wildcards.system} ({wildcards.regime}) on test sets, shard {wildcards.shard}"
+        "Scoring systems ({wildcards.regime}) on test sets, shard {wildcards.shard}"
     shell:
-        "python $PROGRAMS/score_model.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
-        " --shard {wildcards.shard} --models-dir {params.models} --encoded-dir {params.encoded}"
+        "python $PROGRAMS/score_systems.py --config $CONFIG --regime {wildcards.regime} --shard {wildcards.shard}"
+        " --models-dir {params.models} --encoded-root {params.encoded}"
         " --examples-dir {params.examples} --out {output} --predictions-dir {params.predictions}"
         " --threads {threads} --expect {params.settings} &> {log}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ligero.common.files import write_json, write_text
+from ligero.common.files import read_json, write_json, write_text
 from ligero.common.hashing import digest_value
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.settings import jobs
@@ -82,9 +82,11 @@ def _write(study: Study, root: Path) -> None:
         ability = (
             0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)
         )
-        for number, tasks in enumerate(jobs.scoring_shards_of(study, regime)):
-            records = [_score(study, task, ability + 0.1 * chance(regime, model, task)) for task in tasks]
-            write_json(f"{layout.root}/scores/{regime}/{model}/shard-{number}.json", {"scores": records})
+        for task in study.tasks:
+            record = {"model": model, **_score(study, task, ability + 0.1 * chance(regime, model, task))}
+            path = Path(layout.score(regime, model, task))
+            earlier = read_json(path)["scores"] if path.exists() else []
+            write_json(path, {"scores": [*earlier, record]})
         for task_id in study.tasks:
             write_json(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
     for task_id in study.tasks if study.distillation else ():
@@ -156,8 +158,6 @@ def corpus_statistics(study: Study) -> dict[str, Any]:
     return {"parts": parts, "total": half, "documents": {"train": 7, "validation": 1}}
 
 
-def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:
-    trials = [trial for trial in jobs.trials_of(study, regime, model) if trial.task == task_id]
 def _vocabularies(study: Study) -> dict[str, Any]:
     texts = [None, *study.tasks]
     rows = [
@@ -180,6 +180,8 @@ def _vocabularies(study: Study) -> dict[str, Any]:
     return {"most_lines": 100_000, "rows": rows}
 
 
+def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:
+    trials = [trial for trial in jobs.trials_of(study, regime, model) if trial.task == task_id]
     results = [
         {"id": trial.id, "loss": chance(model, task_id, trial.id), "score": 80.0, "epoch": 2, "step": 100}
         for trial in trials

@@ -21,7 +21,7 @@ from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
 from ligero.settings import jobs, layout
 from ligero.settings.load import load_study, read_yaml
-from ligero.settings.study import Study
+from ligero.settings.study import REGIMES, Study
 from tests.unit.reporting_artefacts import write_artefacts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,10 +163,14 @@ def test_a_model_left_out_keeps_its_row_with_the_reason(study: Study, tmp_path: 
 
 def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, study: Study) -> None:
     write_artefacts(study, tmp_path)
-    path = tmp_path / "scores" / "fine-tuning" / "bertin" / "shard-0.json"
-    kept = [record for record in read_json(path)["scores"] if record["task"] != "pos"]
+    path = Path(
+        layout.Layout(study.model_copy(update={"results_dir": str(tmp_path)})).score(
+            "fine-tuning", "bertin", "pos"
+        )
+    )
+    kept = [record for record in read_json(path)["scores"] if record["model"] != "bertin"]
     write_json(path, {"scores": kept})
-    with pytest.raises(DataError, match=r"bertin/shard-0\.json: it has no score of task 'pos'"):
+    with pytest.raises(DataError, match=r"shard-\d+\.json: it has no score of 'bertin' on 'pos'"):
         make("sequence_tagging", Results(study, tmp_path))
 
 
@@ -194,15 +198,19 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
     found = Results(thesis, root)
     write_json(found.layout.efficiency, measure(jobs.efficiency_job(thesis), {}))
     figures = printed_figures()
-    for regime, model in jobs.systems(thesis):
-        right = corrected((regime, name := jobs.system_name(thesis, regime, model)), figures[regime, name])
-        for path in (root / "scores" / regime / model).iterdir():
+    names = {system: jobs.system_name(thesis, *system) for system in jobs.systems(thesis)}
+    right = {
+        (regime, model): corrected((regime, name), figures[regime, name])
+        for (regime, model), name in names.items()
+    }
+    for regime in REGIMES:
+        for path in (root / "scores" / regime).iterdir():
             records = read_json(path)["scores"]
             for record in records:
                 prefix = stem(record["task"], thesis.tasks[record["task"]])
                 metrics = {
                     column.removeprefix(f"{prefix}_"): float(cell)
-                    for column, cell in right.items()
+                    for column, cell in right[regime, record["model"]].items()
                     if column.startswith(f"{prefix}_")
                 }
                 record.update(metrics=metrics, score=metrics.get("accuracy", metrics.get("f1")))

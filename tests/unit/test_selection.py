@@ -151,7 +151,7 @@ def test_selection_needs_no_torch() -> None:
     import subprocess
 
     root = Path(__file__).parents[2]
-    code = "import sys; sys.path[:0] = ['workflow', 'workflow/scripts']; import select_trial, write_cards, score_baselines, encode_task; "
+    code = "import sys; sys.path[:0] = ['workflow', 'workflow/scripts']; import select_trials, write_cards, score_baselines, encode_task; "
     code += "print([name for name in ('torch', 'transformers', 'pandas', 'pyarrow') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -232,22 +232,23 @@ def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None
         trials=tuple(trials),
     )
     models = tmp_path / "models"
-    chosen = select(selection, [tmp_path / "shard-0.json"], tmp_path / "s.json", models / "t")
+    chosen = select(selection, [tmp_path / "shard-0.json"], tmp_path / "s.json", models / "m" / "t")
     assert chosen["trial"]["learning_rate"] == "2e-2"
     assert run() == results  # finished trials are not repeated, with or without their weights
     scoring = ScoringJob(
-        regime="fine-tuning", model_id="m", tasks={"t": task(kind)}, options=TrainingOptions()
+        regime="fine-tuning", systems={"m": "encoded"}, tasks={"t": task(kind)}, options=TrainingOptions()
     )
     (record,) = score_selected(
         scoring,
         models_dir=models,
-        encoded_dir=tmp_path / "encoded",
+        encoded_root=tmp_path,
         examples_dir=tmp_path / "tasks",
         predictions_dir=tmp_path / "predictions",
     )
+    assert record["model"] == "m"
     assert set(record["intervals"]) == set(record["metrics"])
     gold = tmp_path / "gold.conll"
-    lines = (tmp_path / "predictions" / "t.conll").read_text().splitlines()
+    lines = (tmp_path / "predictions" / "m" / "t.conll").read_text().splitlines()
     gold.write_text("\n".join("\t".join(line.split("\t")[:2]) for line in lines) + "\n")
     done = subprocess.run(
         [

@@ -59,10 +59,12 @@ class Results:
     def score(self, regime: Regime, model: str, task: str) -> Record:
         """Test score of one system on one task."""
         path = self.layout.score(regime, model, task)
-        records: dict[str, Record] = {record["task"]: record for record in self._read(path)["scores"]}
-        if task not in records:
-            raise DataError(path, None, f"it has no score of task '{task}'.", "Score the model again.")
-        return records[task]
+        records: dict[tuple[str, str], Record] = {
+            (record["model"], record["task"]): record for record in self._read(path)["scores"]
+        }
+        if (model, task) not in records:
+            raise DataError(path, None, f"it has no score of '{model}' on '{task}'.", "Score it again.")
+        return records[model, task]
 
     def comparison_run(self, task: str, method: str, seed: int) -> Record:
         """One run of the comparison."""
@@ -108,13 +110,13 @@ class Results:
         """Counts of the corpus, or None where the study reads none."""
         return self._read(self.layout.corpus_statistics) if self.study.reads_corpus else None
 
-    def teacher(self, task: str) -> Record:
-        return self._read(self.layout.teacher(task))
     @property
     def vocabularies(self) -> Record:
         """How well every vocabulary fits every text."""
         return self._read(self.layout.vocabularies)
 
+    def teacher(self, task: str) -> Record:
+        return self._read(self.layout.teacher(task))
 
     def selection(self, regime: Regime, model: str, task: str) -> Record:
         return self._read(self.layout.selection(regime, model, task))

@@ -6,9 +6,10 @@ that changes re-runs exactly the jobs whose digest it changes, and no job can re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -26,6 +27,7 @@ from ligero.settings.training import (
     InitialLayers,
     LearningRate,
     Pretraining,
+    Training,
     TrainingOptions,
 )
 
@@ -117,9 +119,18 @@ class SelectionJob(Settings):
     trials: tuple[Trial, ...]
 
 
+class SelectionsJob(Settings):
+    """The selections that one process makes."""
+
+    selections: tuple[SelectionJob, ...]
+
+
 class ScoringJob(Settings):
+    """Test sets that one process scores, for one system or several."""
+
     regime: Regime
-    model_id: Identifier
+    systems: dict[Identifier, Identifier]
+    """System id to the vocabulary that it reads with."""
     tasks: dict[Identifier, Task]
     options: TrainingOptions
 
@@ -299,11 +310,32 @@ def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
     return _chunks(trials_of(study, regime, model_id), stage.trials_per_job)
 
 
-def scoring_shards_of(study: Study, regime: Regime) -> list[list[str]]:
-    """The tasks cut into groups whose test sets one process scores."""
+def one_shard_regimes(study: Study) -> list[Regime]:
+    """The regimes in which one job runs all trials of a system."""
+    stages: dict[Regime, Training | None] = {
+        "fine-tuning": study.fine_tuning,
+        "distillation": study.distillation,
+    }
+    return [regime for regime, stage in stages.items() if stage and stage.trials_per_job == "all"]
+
+
+class ScoringShard(NamedTuple):
+    """What one process scores: these systems on these tasks."""
+
+    systems: list[str]
+    tasks: list[str]
+
+
+def scoring_shards_of(study: Study, regime: Regime) -> list[ScoringShard]:
+    """A regime's systems and tasks cut into groups that one process scores."""
     stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
     assert stage is not None
-    return _chunks(list(study.tasks), stage.tasks_per_scoring_job)
+    members = [system for found, system in systems(study) if found == regime]
+    return [
+        ScoringShard(some, tasks)
+        for some in _chunks(members, stage.systems_per_scoring_job)
+        for tasks in _chunks(list(study.tasks), stage.tasks_per_scoring_job)
+    ]
 
 
 def _chunks(items: list[Any], size: int | str) -> list[list[Any]]:
@@ -422,11 +454,17 @@ def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> 
     )
 
 
-def scoring_job(study: Study, regime: Regime, model_id: str, shard: int) -> ScoringJob:
-    tasks = scoring_shards_of(study, regime)[shard]
+def selections_job(study: Study, regime: Regime, model_id: str, task_ids: Iterable[str]) -> SelectionsJob:
+    return SelectionsJob(
+        selections=tuple(selection_job(study, regime, model_id, task_id) for task_id in task_ids)
+    )
+
+
+def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
+    members, tasks = scoring_shards_of(study, regime)[shard]
     return ScoringJob(
         regime=regime,
-        model_id=model_id,
+        systems={system: vocabulary_of(study, initial_model(study, regime, system)) for system in members},
         tasks={task: training_view(study.tasks[task]) for task in tasks},
         options=stage_options(study, regime),
     )

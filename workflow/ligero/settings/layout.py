@@ -83,10 +83,10 @@ class Layout:
 
     def score(self, regime: Regime, model_id: str, task_id: str) -> str:
         """The file that holds a system's test score on a task."""
-        for number, tasks in enumerate(jobs.scoring_shards_of(self.study, regime)):
-            if task_id in tasks:
-                return f"{self.root}/scores/{regime}/{model_id}/shard-{number}.json"
-        raise KeyError(task_id)
+        for number, shard in enumerate(jobs.scoring_shards_of(self.study, regime)):
+            if model_id in shard.systems and task_id in shard.tasks:
+                return f"{self.root}/scores/{regime}/shard-{number}.json"
+        raise KeyError((model_id, task_id))
 
     def scores(self, task_ids: list[str]) -> list[str]:
         """Score files of all systems on some tasks, each once."""

@@ -165,7 +165,7 @@ def _scores(job: SelectionJob, selection: Record, pipeline: str, score: Record |
             "## Scores",
             "",
             f"{validation} Not scored on the test split when this card was written; test figures with confidence "
-            f"intervals stand in the study's `scores/{job.regime}/{job.model_id}/`.",
+            f"intervals stand in the study's `scores/{job.regime}/`.",
             "",
         ]
     rows = []

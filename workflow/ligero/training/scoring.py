@@ -143,25 +143,27 @@ def write_answers(folder: Path, task_id: str, task: Task, answers: list[Any], ex
 
 
 def score_selected(
-    job: ScoringJob, *, models_dir: Path, encoded_dir: Path, examples_dir: Path, predictions_dir: Path
+    job: ScoringJob, *, models_dir: Path, encoded_root: Path, examples_dir: Path, predictions_dir: Path
 ) -> list[dict[str, Any]]:
-    """Score a system's selected models on the test splits.
+    """Score the selected models of some systems on the test splits.
 
     Args:
-        models_dir: `R/models/REGIME/MODEL`; encoded_dir: `R/encoded/VOCABULARY`; examples_dir: `R/tasks`.
+        models_dir: `R/models/REGIME`; encoded_root: `R/encoded`; examples_dir: `R/tasks`; predictions_dir:
+            `R/predictions/REGIME`, gets a folder a system.
     """
     records = []
-    for task_id, task in job.tasks.items():
-        _, record = score_model(
-            task_id,
-            task,
-            job.options,
-            model_dir=models_dir / task_id,
-            encoded=encoded_dir / task_id,
-            examples_dir=examples_dir / task_id,
-            predictions_dir=predictions_dir,
-        )
-        records.append(record)
+    for system, vocabulary in job.systems.items():
+        for task_id, task in job.tasks.items():
+            _, record = score_model(
+                task_id,
+                task,
+                job.options,
+                model_dir=models_dir / system / task_id,
+                encoded=encoded_root / vocabulary / task_id,
+                examples_dir=examples_dir / task_id,
+                predictions_dir=predictions_dir / system,
+            )
+            records.append({"model": system, **record})
     return records
 
 

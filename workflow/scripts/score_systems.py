@@ -1,4 +1,4 @@
-"""Score a system's selected models on the test splits of some tasks."""
+"""Score the selected models of some systems on the test splits of some tasks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
     parser.add_argument("--regime", required=True, choices=REGIMES)
-    parser.add_argument("--model", required=True, help="id of the model or student")
     parser.add_argument("--shard", type=int, required=True)
-    parser.add_argument("--models-dir", type=Path, required=True, help="folder with a selected model a task")
-    parser.add_argument("--encoded-dir", type=Path, required=True, help="folder with the encoded tasks")
+    parser.add_argument("--models-dir", type=Path, required=True, help="R/models/REGIME")
+    parser.add_argument("--encoded-root", type=Path, required=True, help="R/encoded")
     parser.add_argument("--examples-dir", type=Path, required=True, help="folder with the prepared tasks")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--predictions-dir", type=Path, required=True)
+    parser.add_argument("--predictions-dir", type=Path, required=True, help="R/predictions/REGIME")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    job = jobs.scoring_job(load_resolved(args.config), args.regime, args.model, args.shard)
+    job = jobs.scoring_job(load_resolved(args.config), args.regime, args.shard)
     check_digest(job, args.expect)
 
     import torch
@@ -37,11 +36,11 @@ def main() -> None:
     records = score_selected(
         job,
         models_dir=args.models_dir,
-        encoded_dir=args.encoded_dir,
+        encoded_root=args.encoded_root,
         examples_dir=args.examples_dir,
         predictions_dir=args.predictions_dir,
     )
-    write_json(args.out, {"regime": args.regime, "model": args.model, "scores": records})
+    write_json(args.out, {"regime": args.regime, "scores": records})
 
 
 if __name__ == "__main__":

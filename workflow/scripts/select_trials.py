@@ -1,4 +1,4 @@
-"""Choose the best trial of a system on a task and put its model at its fixed place."""
+"""Choose the best trial of a system on some tasks and put each one's model at its fixed place."""
 
 from __future__ import annotations
 
@@ -18,19 +18,26 @@ def main() -> None:
     job_arguments(parser)
     parser.add_argument("--regime", required=True, choices=REGIMES)
     parser.add_argument("--model", required=True, help="id of the model or student")
-    parser.add_argument("--task", required=True)
+    parser.add_argument("--tasks", nargs="+", required=True)
     parser.add_argument(
         "--shards", type=Path, nargs="+", required=True, help="files with the trials' results"
     )
-    parser.add_argument("--out-selection", type=Path, required=True)
-    parser.add_argument("--out-model", type=Path, required=True)
+    parser.add_argument("--selections-dir", type=Path, required=True, help="gets a JSON file a task")
+    parser.add_argument("--models-dir", type=Path, required=True, help="gets a model folder a task")
     args = parser.parse_args()
     study = load_resolved(args.config)
-    job = jobs.selection_job(study, args.regime, args.model, args.task)
-    check_digest(job, args.expect)
-    sources = jobs.task_job(study, args.task).sources
-    selection = select(job, args.shards, args.out_selection, args.out_model, sources)
-    print(f"{args.model} on {args.task}: {selection['id']} of {len(job.trials)}, {selection['best']}")
+    chosen = jobs.selections_job(study, args.regime, args.model, args.tasks)
+    check_digest(chosen, args.expect)
+    for job in chosen.selections:
+        task = job.task_id
+        selection = select(
+            job,
+            args.shards,
+            args.selections_dir / f"{task}.json",
+            args.models_dir / task,
+            jobs.task_job(study, task).sources,
+        )
+        print(f"{args.model} on {task}: {selection['id']} of {len(job.trials)}, {selection['best']}")
 
 
 if __name__ == "__main__":
