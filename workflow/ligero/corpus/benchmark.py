@@ -6,6 +6,7 @@ Both sides run in turn in one process on the same text and their outputs are com
 from __future__ import annotations
 
 import bz2
+import os
 import statistics
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def take_blocks(paths: list[Path], megabytes: float) -> list[bytes]:
     return blocks
 
 
-def _in_turn(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int) -> tuple[float, float]:
+def in_turn(ours: Callable[[], Any], peer: Callable[[], Any], rounds: int) -> tuple[float, float]:
     """Median CPU seconds of both, run one after the other (one thread each, so other work on the machine matters less)."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
@@ -122,7 +123,7 @@ def bench_cleaning(blocks: list[bytes], rounds: int) -> Measurement:
         counted = ours_of_block.statistics
         if (ours_of_block.text.decode(), counted.raw, counted.clean) != clean_and_count(block, cleaning):
             raise MismatchError("cleaning: the fast path and the reference differ on this text")
-    ours, peer = _in_turn(
+    ours, peer = in_turn(
         lambda: [clean_block(block, cleaning) for block in blocks],
         lambda: [clean_and_count(block, cleaning) for block in blocks],
         rounds,
@@ -158,14 +159,14 @@ def bench_encoding(name: str, encoder: Encoder, blocks: list[bytes], rounds: int
         for block in lines:
             fresh.encode(block)
 
-    seconds, peer = _in_turn(
+    seconds, peer = in_turn(
         with_cache,
         lambda: [encoder.backend.encode_batch_fast(block, add_special_tokens=False) for block in lines],
         rounds,
     )
     size = sum(len(line.encode()) + 1 for block in lines for line in block) / 1e6
     return Measurement(
-        f"encoding, {name}",
+        f"encoding, {name}, empty cache at the start",
         size / seconds,
         size / peer,
         "tokenizers encode_batch_fast",
@@ -205,6 +206,7 @@ def bench_bzip2(blocks: list[bytes], folder: Path, rounds: int, threads: int) ->
 def bench_memory(blocks: list[bytes], folder: Path, small: int, large: int) -> Measurement:
     """Peak memory of a process that cleans `large` megabytes against one that cleans `small`, from a plain file."""
     peaks = {}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     for megabytes in (small, large):
         source = folder / f"{megabytes}.txt"
         with source.open("wb") as file:
@@ -212,7 +214,7 @@ def bench_memory(blocks: list[bytes], folder: Path, small: int, large: int) -> M
                 for block in blocks:
                     file.write(block)
         command = [sys.executable, "-c", _CLEAN_AND_REPORT, str(source), str(folder / "out")]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         peaks[megabytes] = int(done.stdout) / 1024
         source.unlink()
     return Measurement(
@@ -226,14 +228,14 @@ def bench_memory(blocks: list[bytes], folder: Path, small: int, large: int) -> M
 
 
 def projections(measurements: list[Measurement]) -> list[Measurement]:
-    """Minutes for the thesis' corpus on 64 cores, if cores were all that counts."""
+    """Hours for the thesis' corpus on 64 cores, if cores were all that counts: its bytes / (MB/s of one core * 64)."""
     return [
         Measurement(
             f"projection to 18.4 GB on {THESIS_CORES} cores: {measured.measure}",
-            THESIS_CHARACTERS / 1e6 / measured.ours / THESIS_CORES / 60,
-            None if measured.peer is None else THESIS_CHARACTERS / 1e6 / measured.peer / THESIS_CORES / 60,
+            THESIS_CHARACTERS / 1e6 / measured.ours / THESIS_CORES / 3600,
+            None if measured.peer is None else THESIS_CHARACTERS / 1e6 / measured.peer / THESIS_CORES / 3600,
             measured.peer_name,
-            "minutes",
+            "hours",
             None,
         )
         for measured in measurements

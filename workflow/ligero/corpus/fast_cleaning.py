@@ -141,10 +141,9 @@ def clean_block(block: bytes, cleaning: Cleaning) -> CleanedBlock:
 
 def count_clean(statistics: PartStatistics, text: bytes, cleaning: Cleaning) -> None:
     """Count a clean text, in place of what was counted as clean so far."""
-    statistics.clean = text_statistics(b"\n" + text if cleaning.collapse_whitespace else _collapse(text))
-    statistics.clean.characters = _count_characters(text)
-    statistics.clean.bytes = len(text)
-    statistics.count_lengths(text)
+    statistics.count_clean(text)
+    if not cleaning.collapse_whitespace:
+        statistics.clean.tokens = text_statistics(_collapse(text)).tokens
 
 
 def _clean_plainly(block: bytes, cleaning: Cleaning, statistics: PartStatistics) -> CleanedBlock:

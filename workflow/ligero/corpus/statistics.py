@@ -47,11 +47,20 @@ class PartStatistics:
         self.line_lengths += other.line_lengths
         self.document_lengths += other.document_lengths
 
-    def count_lengths(self, text: bytes) -> None:
-        """Take the lengths of a clean text, in place of those counted so far."""
+    def count_clean(self, text: bytes) -> None:
+        """Count a clean text (its white space single spaces and line feeds), in place of what was counted so far."""
         lengths = line_lengths(text)
+        of_documents = document_lengths(lengths)
+        lines = int(np.count_nonzero(lengths))
+        self.clean = Counts(
+            lines=lines,
+            tokens=text.count(b" ") + lines,
+            characters=int(lengths.sum()),
+            bytes=len(text),
+            documents=len(of_documents),
+        )
         self.line_lengths = histogram(lengths)
-        self.document_lengths = histogram(document_lengths(lengths))
+        self.document_lengths = histogram(of_documents)
 
     def as_json(self) -> dict[str, Any]:
         return {
