@@ -136,6 +136,7 @@ def test_prepare_writes_the_same_bits_twice_and_all_or_nothing(tmp_path: Path, s
         assert set(table["label"].to_pylist()) <= {0, 1}
     assert set(info["sources"]) == {"a"} and len(info["sources"]["a"]) == 64
     assert info["licences"] == {"a": "CC0"} and info["citations"] == {}
+    assert info["read"] == {"train": 60, "validation": 60, "test": 60}, "what the file holds, before shares"
     sixty.write_text("broken\n")
     with pytest.raises(DataError):
         prepare(tmp_path, thirds(), {"a": sixty}, "never")
