@@ -102,6 +102,15 @@ def test_a_trial_killed_before_its_point_was_drawn_gets_the_same_point(tmp_path:
     assert table_of(killed) == table_of(whole)
 
 
+def test_a_record_that_a_kill_left_half_written_is_cut_off(tmp_path: Path) -> None:
+    run_study(opened(tmp_path / "whole"), 4, Trainer(), tmp_path / "whole")
+    run_study(opened(tmp_path / "harmed"), 2, Trainer(), tmp_path / "harmed")
+    with (tmp_path / "harmed" / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code":4,"worker_id":"x","tri')
+    run_study(opened(tmp_path / "harmed"), 4, Trainer(), tmp_path / "harmed")
+    assert table_of(opened(tmp_path / "harmed")) == table_of(opened(tmp_path / "whole"))
+
+
 def test_a_diverged_trial_fails_and_the_study_goes_on(tmp_path: Path) -> None:
     def evaluate(point: Point, folder: Path, report: Any) -> float:
         report(1, float("inf"))
