@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from ligero.common.errors import DataError
 from ligero.corpus.encoding import encode_corpus
+from ligero.corpus.store_benchmark import bench_store
 from ligero.corpus.token_store import SplitWriter, TokenStore, write_meta
 from ligero.corpus.writing import TextWriter
 from ligero.tokenizers.encoder import ENCODER_FILE, Encoder, EncoderInfo
@@ -115,3 +116,10 @@ def test_processes_do_not_change_the_store(
     encode_corpus(folder / "tokenizer", folder / "clean", tmp_path / "two", processes=2)
     for file in (folder / "tokens").iterdir():
         assert (tmp_path / "two" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_benchmark_reads_what_the_store_holds(folder: Path, tmp_path: Path) -> None:
+    random, in_order = bench_store(TokenStore.open(folder / "tokens", "train"), tmp_path, rounds=1, reads=50)
+    assert (random.unit, in_order.unit) == ("lines/s, one core", "tokens/s, one core")
+    assert random.ours > 0
+    assert in_order.row()["ratio"] > 0

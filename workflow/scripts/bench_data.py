@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import random
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,14 +19,21 @@ import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import atomic_path
 from ligero.corpus import benchmark
+from ligero.corpus.benchmark import Measurement
+from ligero.corpus.encoding import encode_corpus
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
+from ligero.corpus.store_benchmark import bench_store
+from ligero.corpus.token_store import TokenStore
 from ligero.settings.corpus import Cleaning
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.synthetic.raw import MAKERS, corpus_text
 from ligero.tokenizers.encoder import Encoder
 from ligero.tokenizers.training import train_tokenizer
 
 MIRROR = Path("../shared/data/raw")
 KINDS = ("sentencepiece_unigram", "wordpiece", "byte_level_bpe")
+GENERATED_VOCABULARY = 1_000
+"""The generator's words give no larger vocabulary."""
 
 
 def main() -> None:
@@ -33,46 +43,86 @@ def main() -> None:
         type=Path,
         nargs="+",
         default=sorted(MIRROR.glob("*.txt.xz")),
-        help=f"raw text files, plain or compressed (default: {MIRROR}/*.txt.xz)",
+        help=f"raw text files, plain or compressed (default: {MIRROR}/*.txt.xz; without them the embedded generator's)",
     )
     parser.add_argument("--out", type=Path, default=Path("results/bench/data.csv"))
-    parser.add_argument("--megabytes", type=float, default=30, help="text for cleaning and encoding")
+    parser.add_argument("--megabytes", type=float, default=20, help="text for cleaning and encoding")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--vocabulary-size", type=int, default=31_000)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--memory-megabytes", type=int, nargs=2, default=(50, 500))
     args = parser.parse_args()
 
-    if not args.texts:
-        raise DataError(MIRROR, None, "no raw texts here.", "Give some with --texts.")
     if missing := [path for path in args.texts if not path.exists()]:
         raise DataError(missing[0], None, "no such file.", "Give raw texts with --texts.")
-    blocks = benchmark.take_blocks(args.texts, args.megabytes)
-    measurements = [benchmark.bench_cleaning(blocks, args.rounds)]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        clean_corpus({str(path): path for path in args.texts}, folder / "corpus", Cleaning(), processes=2)
-        for kind in args.kinds:
-            settings = TokenizerSettings(
-                kind=kind,
-                vocabulary_size=args.vocabulary_size,
-                lower_case=kind != "byte_level_bpe",
-                training_sentences=100_000,
-            )
-            train_tokenizer(settings, CleanPaths(folder / "corpus").train, folder / kind)
-            encoder = Encoder.load(folder / kind)
-            measurements.append(benchmark.bench_encoding(kind, encoder, blocks, args.rounds))
-        # Two at least, so that what is measured is what several threads do.
-        threads = max(2, len(os.sched_getaffinity(0)))
-        measurements.append(benchmark.bench_bzip2(blocks, folder, args.rounds, threads))
-        measurements.append(benchmark.bench_memory(blocks, folder, *args.memory_megabytes))
-    rows = [measurement.row() for measurement in [*measurements, *benchmark.projections(measurements)]]
+        rows = [measurement.row() for measurement in measure(args, Path(name))]
     with atomic_path(args.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    for row in rows:
-        print(row)
+    say(f"written: {args.out}")
+
+
+def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
+    """Every measurement, each told when it is there."""
+    texts, vocabulary_size = args.texts, args.vocabulary_size
+    if not texts:
+        say(f"no real text in {MIRROR}: measuring on generated text, whose few words flatter the word cache")
+        texts, vocabulary_size = (
+            [generated(folder, args.megabytes)],
+            min(vocabulary_size, GENERATED_VOCABULARY),
+        )
+    found: list[Measurement] = []
+
+    def add(measurements: list[Measurement]) -> None:
+        found.extend(measurements)
+        for measurement in measurements:
+            say("  " + ", ".join(f"{key} {value}" for key, value in measurement.row().items()))
+
+    blocks = benchmark.take_blocks(texts, args.megabytes)
+    say(f"cleaning {sum(map(len, blocks)) / 1e6:.0f} MB, {args.rounds} turns of each side")
+    add([benchmark.bench_cleaning(blocks, args.rounds)])
+    say("cleaning all texts, to train vocabularies on")
+    clean_corpus({str(path): path for path in texts}, folder / "corpus", Cleaning(), processes=2)
+    for kind in args.kinds:
+        say(f"training a {kind} vocabulary of {vocabulary_size}, then encoding")
+        settings = TokenizerSettings(
+            kind=kind,
+            vocabulary_size=vocabulary_size,
+            lower_case=kind != "byte_level_bpe",
+            training_sentences=50_000,
+        )
+        train_tokenizer(settings, CleanPaths(folder / "corpus").train, folder / kind)
+        add([benchmark.bench_encoding(kind, Encoder.load(folder / kind), blocks, args.rounds)])
+    say("token store of the held-out documents")
+    (folder / "part").mkdir()
+    for split in ("train", "validation"):
+        shutil.copy(CleanPaths(folder / "corpus").validation, folder / "part" / f"{split}.txt.zst")
+    encode_corpus(folder / args.kinds[0], folder / "part", folder / "tokens")
+    add(bench_store(TokenStore.open(folder / "tokens", "train"), folder, args.rounds))
+    # Two at least, so that what is measured is what several threads do.
+    threads = max(2, len(os.sched_getaffinity(0)))
+    say(f"reading bzip2 with {threads} threads")
+    add([benchmark.bench_bzip2(blocks, folder, args.rounds, threads)])
+    small, large = args.memory_megabytes
+    say(f"peak memory of cleaning {large} MB and {small} MB")
+    add([benchmark.bench_memory(blocks, folder, small, large)])
+    add(benchmark.projections(found))
+    return found
+
+
+def generated(folder: Path, megabytes: float) -> Path:
+    """A text of the embedded generator: 2 MB, repeated, since it writes slowly."""
+    draw = random.Random(42)
+    text = "\n".join(corpus_text(maker, size, draw) for maker, size in MAKERS.values())
+    path = folder / "generated.txt"
+    path.write_text("\n".join([text] * max(1, round(megabytes / len(text.encode()) * 1e6))), encoding="utf-8")
+    return path
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
