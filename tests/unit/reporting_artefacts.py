@@ -13,6 +13,7 @@ from ligero.common.hashing import digest_value
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.settings import jobs
 from ligero.settings.layout import Layout
+from ligero.settings.measuring_jobs import measured_systems
 from ligero.settings.study import Study
 from ligero.settings.vocabulary_jobs import vocabularies
 
@@ -41,7 +42,7 @@ def write_artefacts(study: Study, root: Path) -> None:
 
 def _write(study: Study, root: Path) -> None:
     layout = Layout(study.model_copy(update={"results_dir": str(root)}))
-    systems = jobs.measured_systems(study)
+    systems = measured_systems(study)
     macs = {(s.regime, s.model_id): _macs(s.architecture) for s in systems}
     reference = macs["fine-tuning", study.efficiency.reference]
     write_json(

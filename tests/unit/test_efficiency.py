@@ -21,7 +21,7 @@ from ligero.efficiency.arithmetic import (
 )
 from ligero.efficiency.outliers import modified_z_scores, without_outliers
 from ligero.efficiency.systems import check_length, open_vocabularies, vocabulary_sizes, with_vocabulary
-from ligero.settings.jobs import EfficiencyJob, MeasuredSystem, SpeedJob
+from ligero.settings.measuring_jobs import EfficiencyJob, MeasuredSystem, SpeedJob
 from ligero.settings.models import Architecture
 from ligero.settings.study import Efficiency, Speed
 

@@ -21,6 +21,7 @@ from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
 from ligero.settings import jobs, layout
 from ligero.settings.load import load_study, read_yaml
+from ligero.settings.measuring_jobs import efficiency_job
 from ligero.settings.study import REGIMES, Study
 from tests.unit.reporting_artefacts import write_artefacts
 
@@ -196,7 +197,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("thesis")
     write_artefacts(thesis, root)
     found = Results(thesis, root)
-    write_json(found.layout.efficiency, measure(jobs.efficiency_job(thesis), {}))
+    write_json(found.layout.efficiency, measure(efficiency_job(thesis), {}))
     figures = printed_figures()
     names = {system: jobs.system_name(thesis, *system) for system in jobs.systems(thesis)}
     right = {

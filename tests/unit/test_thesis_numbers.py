@@ -16,6 +16,7 @@ from ligero.reporting.published import (
 )
 from ligero.settings import jobs
 from ligero.settings.load import load_study, read_yaml
+from ligero.settings.measuring_jobs import efficiency_job
 from ligero.settings.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +61,7 @@ def thesis() -> Study:
 def test_parameters_macs_and_speedups_of_all_seventeen_systems(thesis: Study) -> None:
     from ligero.efficiency.macs import measure
 
-    rows = measure(jobs.efficiency_job(thesis), {})["rows"]
+    rows = measure(efficiency_job(thesis), {})["rows"]
     assert {(row["regime"], row["model"]): (row["parameters"], row["macs"]) for row in rows} == COSTS
     printed = {(row["regime"], row["model"]): row for row in read_table("summary")}
     for row in rows:

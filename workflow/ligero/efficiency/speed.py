@@ -18,7 +18,7 @@ from ligero.common.progress import progress
 from ligero.efficiency.classifier import build_classifier, random_input
 from ligero.efficiency.outliers import without_outliers
 from ligero.efficiency.systems import check_length, with_vocabulary
-from ligero.settings.jobs import SpeedJob
+from ligero.settings.measuring_jobs import SpeedJob
 from ligero.settings.models import Architecture
 from ligero.settings.study import Speed
 

@@ -17,9 +17,9 @@ from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.settings.base import Identifier, Settings
 from ligero.settings.corpus import Corpus, Tokenizer
-from ligero.settings.models import Architecture, HubModel, Model
+from ligero.settings.models import HubModel, Model
 from ligero.settings.sources import Source
-from ligero.settings.study import Efficiency, Regime, Speed, Study
+from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Splits, Task, TaskType
 from ligero.settings.training import (
     Distillation,
@@ -155,27 +155,6 @@ class LogitsJob(Settings):
     precision: str
     max_words: int | None
     """The student's word limit, so that the teacher reads the same words."""
-
-
-class MeasuredSystem(Settings):
-    """One system whose size and speed are measured."""
-
-    regime: Regime
-    model_id: Identifier
-    name: str
-    vocabulary: Identifier
-    architecture: Architecture
-    """With the student's number of layers, where it is one."""
-
-
-class EfficiencyJob(Settings):
-    conditions: Efficiency
-    systems: tuple[MeasuredSystem, ...]
-
-
-class SpeedJob(Settings):
-    conditions: Speed
-    systems: tuple[MeasuredSystem, ...]
 
 
 class ReportingJob(Settings):
@@ -497,35 +476,9 @@ def logits_job(study: Study, task_id: str) -> LogitsJob:
     )
 
 
-def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
-    """Every system of the study with its architecture."""
-    measured = []
-    for regime, model_id in systems(study):
-        initial = initial_model(study, regime, model_id)
-        architecture = study.models[initial].architecture
-        if regime == "distillation" and study.distillation:
-            layers = study.distillation.students[model_id].num_hidden_layers
-            architecture = architecture.model_copy(
-                update={"num_hidden_layers": layers or architecture.num_hidden_layers}
-            )
-        measured.append(
-            MeasuredSystem(
-                regime=regime,
-                model_id=model_id,
-                name=system_name(study, regime, model_id),
-                vocabulary=vocabulary_of(study, initial),
-                architecture=architecture,
-            )
-        )
-    return tuple(measured)
-
-
-def efficiency_job(study: Study) -> EfficiencyJob:
-    return EfficiencyJob(conditions=study.efficiency, systems=measured_systems(study))
-
-
-def speed_job(study: Study) -> SpeedJob:
-    return SpeedJob(conditions=study.speed, systems=measured_systems(study))
+def reporting_job(study: Study) -> ReportingJob:
+    irrelevant = {"hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
+    return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))
 
 
 def cards_job(study: Study) -> ReportingJob:
@@ -536,8 +489,3 @@ def cards_job(study: Study) -> ReportingJob:
         for name in task_sources(study, task)
     }
     return ReportingJob(study={**reporting_job(study).study, "sources": sources})
-
-
-def reporting_job(study: Study) -> ReportingJob:
-    irrelevant = {"hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
-    return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))
