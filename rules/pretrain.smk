@@ -21,7 +21,7 @@ rule pretrain_model:
     resources:
         mem_mb=memory("pretraining"),
         runtime=runtime("pretraining"),
-        gpu=STUDY.hardware.pretraining.gpus,
+        **STUDY.hardware.pretraining.slurm,
     params:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}",
         tokenizer=lambda wc: LAYOUT.encoder(STUDY.models[wc.model].tokenizer),
@@ -32,7 +32,9 @@ rule pretrain_model:
     message:
         "Pretraining {wildcards.model}"
     shell:
-        "python $PROGRAMS/pretrain.py --config $CONFIG --model {wildcards.model} --tokens {params.tokens}"
+        # Not a parameter: in how many processes a model is trained changes no result, so it re-runs nothing.
+        STUDY.hardware.pretraining.launcher
+        + " $PROGRAMS/pretrain.py --config $CONFIG --model {wildcards.model} --tokens {params.tokens}"
         " --tokenizer-dir {params.tokenizer} --out {params.folder} --log-dir {params.history}"
         " --state {params.state} --threads {threads} --expect {params.settings} &> {log}"
 

@@ -12,7 +12,12 @@ SECONDS_BETWEEN_LOG_LINES = 30.0
 
 
 def progress(
-    items: Iterable[Any] | None = None, *, total: float | None = None, label: str, unit: str = "it"
+    items: Iterable[Any] | None = None,
+    *,
+    total: float | None = None,
+    label: str,
+    unit: str = "it",
+    disable: bool = False,
 ) -> tqdm[Any]:
     """A tqdm bar with rate and remaining time; where standard error is no terminal it writes a line every 30 s."""
     interactive = sys.stderr.isatty()
@@ -22,6 +27,7 @@ def progress(
         desc=label,
         unit=unit,
         unit_scale=True,
+        disable=disable,
         mininterval=0.1 if interactive else SECONDS_BETWEEN_LOG_LINES,
         maxinterval=10.0 if interactive else SECONDS_BETWEEN_LOG_LINES,
         ascii=not interactive,

@@ -334,7 +334,12 @@ class Pretrainer:
 
     def _bar(self) -> Any:
         per_step = self.recipe.batch_size * self.recipe.sequence_length
-        bar = progress(total=per_step * self.recipe.total_steps, label=self.label, unit="token")
+        bar = progress(
+            total=per_step * self.recipe.total_steps,
+            label=self.label,
+            unit="token",
+            disable=not self.placement.is_first,
+        )
         bar.initial = bar.n = self.done.tokens
         return bar
 

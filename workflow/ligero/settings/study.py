@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ligero.settings.base import Identifier, Settings
 from ligero.settings.comparison import Comparison
 from ligero.settings.corpus import Corpus, Tokenizer
+from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.models import Model
 from ligero.settings.search import Search
 from ligero.settings.sources import Source
@@ -38,27 +39,6 @@ class Speed(Settings):
     timed_runs: int = Field(100, ge=1)
     outlier_z: float = Field(3.5, gt=0.0)
     """Runs whose modified z-score (Iglewicz and Hoaglin 1993) exceeds this are left out."""
-
-
-class Hardware(Settings):
-    """What one job of a stage asks of the machine or cluster; memory and time grow with each retry."""
-
-    threads: int = Field(1, ge=1)
-    gpus: int = Field(0, ge=0)
-    memory_mb: int = Field(2_000, ge=100)
-    runtime_minutes: int = Field(60, ge=1)
-
-
-class HardwareOfStages(Settings):
-    """Resources by kind of work. They change no result, so changing them re-runs nothing."""
-
-    data: Hardware = Hardware()
-    """Corpus and tokenizers."""
-    pretraining: Hardware = Hardware()
-    training: Hardware = Hardware()
-    """Fine-tuning, logits, distillation and scoring."""
-    light: Hardware = Hardware(memory_mb=1_000, runtime_minutes=30)
-    """Everything else."""
 
 
 class Study(Settings):
@@ -202,6 +182,16 @@ class Study(Settings):
                 yield (
                     f"models.{model_id}.pretraining.sequence_length: {model.pretraining.sequence_length} exceeds "
                     f"the model's {limit} positions"
+                )
+            recipe, hardware = model.pretraining, self.hardware.pretraining
+            if (
+                model.weights == "pretrain"
+                and recipe
+                and recipe.batch_size % (recipe.micro_batch_size * hardware.world)
+            ):
+                yield (
+                    f"models.{model_id}.pretraining.micro_batch_size: {recipe.micro_batch_size} x {hardware.world} processes "
+                    f"(hardware.pretraining) does not divide batch_size {recipe.batch_size}"
                 )
             for task_id, task in self.tasks.items():
                 length = task.max_length or self.fine_tuning.options.max_length

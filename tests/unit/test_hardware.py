@@ -1,0 +1,68 @@
+"""How pretraining in several processes and on several nodes is started and asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.common.errors import LigeroError
+from ligero.settings import jobs
+from ligero.settings.hardware import PretrainingHardware
+from ligero.settings.load import load_study, read_yaml
+from ligero.settings.study import Study
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def thesis(**pretraining: Any) -> Study:
+    values = read_yaml(ROOT / "config" / "thesis.yaml")
+    values["hardware"] = {"pretraining": pretraining}
+    return load_study(values, ROOT)
+
+
+@pytest.mark.parametrize("values", [{}, {"gpus": 1}, {"threads": 8}])
+def test_one_process_is_started_plainly(values: dict[str, int]) -> None:
+    hardware = PretrainingHardware(**values)
+    assert hardware.launcher == "python" and hardware.world == 1
+    assert hardware.slurm == {"gpu": values.get("gpus", 0)}
+
+
+def test_one_process_a_gpu() -> None:
+    hardware = PretrainingHardware(gpus=4)
+    assert hardware.launcher == "python -m torch.distributed.run --nproc-per-node 4 --standalone"
+    assert hardware.world == 4 and hardware.slurm == {"gpu": 4}
+    assert PretrainingHardware(processes=2).launcher.endswith("--nproc-per-node 2 --standalone")
+
+
+def test_one_torchrun_a_node() -> None:
+    hardware = PretrainingHardware(nodes=2, gpus=8, threads=64)
+    command = hardware.launcher
+    assert command.startswith("srun --overlap --nodes 2 --ntasks 2 --ntasks-per-node 1 --cpus-per-task 64")
+    assert "--gpus-per-node 8 python -m torch.distributed.run --nproc-per-node 8 --nnodes 2" in command
+    assert "--rdzv-endpoint $(hostname):" in command and "--standalone" not in command
+    assert hardware.world == 16
+    # Slurm's plugin would turn `gpu` with several tasks into --ntasks-per-gpu, so the GPUs go by another way.
+    assert hardware.slurm == {"nodes": 2, "tasks": 2, "mpi": "srun", "slurm_extra": "--gpus-per-node=8"}
+
+
+def test_hardware_changes_no_job() -> None:
+    one, many = thesis(gpus=1), thesis(nodes=2, gpus=4)
+    for model in ("albeto-tiny", "albeto-xxlarge"):
+        assert jobs.digest(jobs.pretraining_job(one, model)) == jobs.digest(jobs.pretraining_job(many, model))
+
+
+def test_batches_that_cannot_be_dealt_out_are_refused_before_anything_starts() -> None:
+    with pytest.raises(LigeroError, match=r"albeto-xlarge\.pretraining\.micro_batch_size: 16 x 16 processes"):
+        thesis(nodes=2, gpus=8)
+
+
+def test_options_with_their_default_leave_digests_as_they_were() -> None:
+    """Finished pretraining stays valid although these options came later."""
+    job = jobs.pretraining_job(thesis(), "albeto-tiny")
+    plain = job.recipe.model_copy(update={"schedule_steps": None})
+    written = plain.model_dump(mode="json")
+    assert not {"schedule_steps", "sharding", "tensorboard"} & set(written)
+    changed = plain.model_copy(update={"sharding": "fsdp", "tensorboard": True, "schedule_steps": 9})
+    assert {"schedule_steps", "sharding", "tensorboard"} <= set(changed.model_dump(mode="json"))
