@@ -10,11 +10,12 @@ from pydantic_core import PydanticUndefined
 
 from ligero.settings.comparison import Comparison, Method
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
+from ligero.settings.hardware import Hardware, HardwareOfStages, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS
 from ligero.settings.search import Search
 from ligero.settings.sources import ArchiveMember, Source
-from ligero.settings.study import Efficiency, Hardware, HardwareOfStages, Speed, Study
+from ligero.settings.study import Efficiency, Speed, Study
 from ligero.settings.tasks import Columns, Split, Splits, Task
 from ligero.settings.training import (
     Augmentation,
@@ -62,6 +63,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`speed`", Speed),
     ("`hardware`", HardwareOfStages),
     ("`hardware.KIND`", Hardware),
+    ("`hardware.pretraining`", PretrainingHardware),
 )
 
 
