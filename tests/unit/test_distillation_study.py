@@ -17,6 +17,7 @@ from ligero.distillation.study import (
     open_study,
     run_study,
     study_summary,
+    suggest,
     table_of,
 )
 from ligero.distillation.study_figures import draw_importances, draw_slices
@@ -100,6 +101,36 @@ def test_a_trial_killed_before_its_point_was_drawn_gets_the_same_point(tmp_path:
     killed.ask()
     run_study(killed, 3, Trainer(), tmp_path / "killed")
     assert table_of(killed) == table_of(whole)
+
+
+@pytest.mark.parametrize("drawn", [1, 2, 3])
+def test_a_trial_killed_while_its_point_was_drawn_gets_the_same_point(tmp_path: Path, drawn: int) -> None:
+    points: list[Point] = []
+
+    def evaluate(point: Point, folder: Path, report: Any) -> float:
+        points.append(point)
+        return 0.5
+
+    run_study(opened(tmp_path / "whole"), 1, evaluate, tmp_path / "whole")
+    killed = opened(tmp_path / "killed")
+    suggest(DiesAfter(killed.ask(), drawn))  # type: ignore[arg-type]
+    run_study(killed, 1, evaluate, tmp_path / "killed")
+    assert points[0] == points[1]
+
+
+class DiesAfter:
+    """A trial whose worker draws some values and then no more."""
+
+    def __init__(self, trial: Any, draws: int) -> None:
+        self.trial, self.left, self.study, self.number = trial, draws, trial.study, trial.number
+
+    def suggest_float(self, *arguments: Any) -> Any:
+        self.left -= 1
+        return self.trial.suggest_float(*arguments) if self.left >= 0 else 0.0
+
+    def suggest_categorical(self, *arguments: Any) -> Any:
+        self.left -= 1
+        return self.trial.suggest_categorical(*arguments) if self.left >= 0 else None
 
 
 def test_a_record_that_a_kill_left_half_written_is_cut_off(tmp_path: Path) -> None:

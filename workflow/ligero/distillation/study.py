@@ -108,13 +108,21 @@ def read_study(path: Path, name: str) -> optuna.Study:
 
 
 def suggest(trial: optuna.Trial) -> Point:
-    """A point of the thesis' search space; a trial that is continued gets its own again."""
-    return Point(
-        loss=trial.suggest_categorical("loss", list(LOSSES)),
-        alpha=trial.suggest_float("alpha", *ALPHA),
-        temperature=trial.suggest_categorical("temperature", list(TEMPERATURES)),
-        learning_rate=f"{trial.suggest_float('learning_rate', *RATE):.6g}",
-    )
+    """A point of the thesis' search space; a trial that is continued gets its own again.
+
+    The sampler is seeded for each value: a trial that was killed between two of them draws the second as it would have.
+    """
+    draws: dict[str, Callable[[], Any]] = {
+        "loss": lambda: trial.suggest_categorical("loss", list(LOSSES)),
+        "alpha": lambda: trial.suggest_float("alpha", *ALPHA),
+        "temperature": lambda: trial.suggest_categorical("temperature", list(TEMPERATURES)),
+        "learning_rate": lambda: f"{trial.suggest_float('learning_rate', *RATE):.6g}",
+    }
+    drawn = {}
+    for place, (name, draw) in enumerate(draws.items()):
+        _seed_sampler(trial.study, trial.number, place)
+        drawn[name] = draw()
+    return Point(**drawn)
 
 
 def run_study(
@@ -209,9 +217,10 @@ def _claim_path(folder: Path, number: int) -> Path:
     return folder / f"claim-{number:05d}.lock"
 
 
-def _seed_sampler(study: optuna.Study, number: int) -> None:
-    """What is drawn for a trial depends on the study's seed, the trial's number and the trials before it."""
-    seed = (int(study.user_attrs["seed"]) * 1_000_003 + number) % 2**32
+def _seed_sampler(study: optuna.Study, number: int, place: int = 0) -> None:
+    """What is drawn for a trial depends on the study's seed, the trial's number and the trials before it; `place` tells its
+    values apart."""
+    seed = (int(study.user_attrs["seed"]) * 1_000_003 + number * 101 + place) % 2**32
     study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
 
 

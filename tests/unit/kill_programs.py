@@ -1,0 +1,126 @@
+"""What the kill tests run in processes of their own: a shard of a grid, a worker of a study, a job that caches logits.
+
+Each writes its outcome to a file at its end, and goes on from what it finds when it is started again.
+Imported here is also what a run imports late (optimisers import torch._dynamo), so that the processes find it loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet  # noqa: F401
+import torch
+import torch._dynamo
+import transformers.models.albert.modeling_albert  # noqa: F401
+
+import ligero.models.heads  # noqa: F401
+from ligero.common.files import write_json
+from ligero.distillation import caching
+from ligero.distillation.cache import fingerprint_of
+from ligero.distillation.study import Point, open_study, run_study, table_of
+from ligero.models.build import build_for_pretraining, make_config
+from ligero.settings.jobs import SelectionJob, ShardJob, Trial
+from ligero.settings.models import Architecture, Model
+from ligero.settings.training import TrainingOptions
+from ligero.training import shard as shards
+from ligero.training.identity import write_shard
+from ligero.training.selection import select
+from ligero.training.trial import run_trial
+from tests.unit.test_encoding import encoder
+from tests.unit.test_training_scoring import TAGGED, encoded, prepared, task
+from tests.unit.toy_distillation import toy_model, toy_split
+
+KIND = "token_classification"
+ARCHITECTURE = Architecture(
+    type="albert",
+    hidden_size=16,
+    embedding_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=32,
+)
+TRIALS = tuple(
+    Trial(model="m", task="t", batch_size=batch, epochs=3, learning_rate=rate, seed=42)
+    for batch in (2, 4)
+    for rate in ("5e-3", "2e-2")
+)
+
+
+def nothing() -> None:
+    """What the first process does, while the server starts."""
+
+
+def prepare_grid(folder: Path) -> None:
+    """Weights and data that every run of the grid reads."""
+    encoded(folder, prepared(folder / "tasks", KIND, TAGGED * 10), KIND, max_length=20)
+    model = build_for_pretraining(make_config(ARCHITECTURE, encoder().vocabulary_size, 2))
+    model.save_pretrained(folder / "weights")
+    for name in ("encoder.json", "encoder_info.json"):
+        (folder / "weights" / name).write_bytes((folder / name).read_bytes())
+
+
+def grid(inputs: Path, out: Path) -> None:
+    """A shard of four trials that checkpoint every epoch, and the selection among them."""
+    torch.set_num_threads(1)
+    every_epoch = functools.partial(run_trial, seconds_between_checkpoints=0.0)
+    shards.run_trial = every_epoch  # type: ignore[attr-defined]
+    results = shards.run_shard(
+        ShardJob(
+            regime="fine-tuning",
+            model_id="m",
+            model=Model(name="", architecture=ARCHITECTURE, weights="local", local="x"),
+            num_hidden_layers=None,
+            trials=TRIALS,
+            tasks={"t": task(KIND)},
+            options=TrainingOptions(),
+            distillation=None,
+        ),
+        weights=inputs / "weights",
+        encoded_dir=inputs / "encoded",
+        examples_dir=inputs / "tasks",
+        state_dir=out / "state",
+    )
+    write_shard(out / "shard-0.json", results)
+    job = SelectionJob(
+        regime="fine-tuning",
+        model_id="m",
+        task_id="t",
+        model_name="M",
+        task_name="T",
+        metric="seqeval_f1",
+        selection_metric="loss",
+        trials=TRIALS,
+    )
+    select(job, [out / "shard-0.json"], out / "selection.json", out / "model")
+    write_json(out / "done.json", {})
+
+
+def study(_: Path, out: Path) -> None:
+    """A worker of a study of ten trials whose epochs last a few milliseconds."""
+
+    def evaluate(point: Point, folder: Path, report: Any) -> float:
+        folder.mkdir(parents=True, exist_ok=True)
+        for epoch in range(1, 6):
+            time.sleep(0.004)
+            report(epoch, point.alpha + 0.01 * point.temperature + 1 / epoch)
+        return point.alpha + 0.01 * point.temperature
+
+    found = open_study(out / "study.journal", "toy", "x", max_epochs=5, seed=7)
+    run_study(found, 10, evaluate, out)
+    write_json(out / "done.json", table_of(found))
+
+
+def cache(_: Path, out: Path) -> None:
+    """A teacher's logits over 120 sentences, in parts of about 60 tokens."""
+    torch.set_num_threads(1)
+    split = toy_split(KIND, 2, 120, max_length=20)
+    fingerprints = {"weights": "w"}
+    parts = caching.compute_parts(
+        toy_model(KIND), split, out / "state", fingerprint_of(fingerprints), dtype="float32", part_tokens=60
+    )
+    caching.assemble(parts, out / "cache", split, {"task": "toy", "fingerprints": fingerprints})
+    write_json(out / "done.json", {})
