@@ -40,7 +40,10 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield staging
-        staging.chmod(0o755)
+        # Libraries that write through private temporary files (safetensors) leave files that a group cannot read.
+        for made in [staging, *staging.rglob("*")]:
+            if not made.is_symlink():
+                made.chmod(0o755 if made.is_dir() else 0o644)
         if target.exists():
             retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
             target.rename(retired / "old")
