@@ -93,7 +93,9 @@ rule score_systems:
         ],
         encoded=lambda wc: [
             f"{R}/encoded/{vocabulary}/{task}/test.parquet"
-            for vocabulary in dict.fromkeys(jobs.scoring_job(STUDY, wc.regime, int(wc.shard)).systems.values())
+            for vocabulary in dict.fromkeys(
+                jobs.scoring_job(STUDY, wc.regime, int(wc.shard)).systems.values()
+            )
             for task in scoring_shard(wc).tasks
         ],
         examples=lambda wc: [f"{R}/tasks/{task}/test.parquet" for task in scoring_shard(wc).tasks],

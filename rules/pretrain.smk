@@ -19,9 +19,9 @@ rule pretrain_model:
         "../envs/training.yaml"
     threads: STUDY.hardware.pretraining.threads
     resources:
+        **STUDY.hardware.pretraining.slurm,
         mem_mb=memory("pretraining"),
         runtime=runtime("pretraining"),
-        **STUDY.hardware.pretraining.slurm,
     params:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}",
         tokenizer=lambda wc: LAYOUT.encoder(STUDY.models[wc.model].tokenizer),

@@ -161,7 +161,11 @@ def test_touching_a_file_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> 
             {"prepare_task", "fetch_source", "generate_study"},
         ),
         ("hardware={training: {memory_mb: 3000}}", set(), {"finetune_model", "make_table"}),
-        ("speed={timed_runs: 4}", {"measure_speed"}, {"measure_efficiency", "finetune_model", "score_systems"}),
+        (
+            "speed={timed_runs: 4}",
+            {"measure_speed"},
+            {"measure_efficiency", "finetune_model", "score_systems"},
+        ),
     ],
 )
 def test_a_setting_re_runs_what_depends_on_it(
