@@ -26,6 +26,7 @@ except LigeroError as error:
 
 LAYOUT = Layout(STUDY)
 ONE_SHARD_REGIMES = jobs.one_shard_regimes(STUDY)
+COMPARED = STUDY.comparison.student if STUDY.comparison else None
 R = STUDY.results_dir
 CONFIG = f"{R}/config.json"
 
@@ -162,3 +163,14 @@ def vocabulary_infos():
         if spec.architecture.vocab_size is None and m not in STUDY.left_out
     ]
     return [f"{LAYOUT.encoder(vocabulary)}/encoder_info.json" for vocabulary in dict.fromkeys(open_sizes)]
+
+
+def training_root(wildcards):
+    """Where a method's encoded examples and logits lie: below R, or R/augmented with unlabelled sentences beside them."""
+    return f"{R}/augmented" if STUDY.comparison.methods[wildcards.method].augmented else R
+
+
+def compared_encoding(wildcards):
+    """Folder of the encoded tasks that a method trains on."""
+    vocabulary = jobs.vocabulary_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
+    return f"{training_root(wildcards)}/encoded/{vocabulary}"

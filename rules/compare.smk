@@ -1,18 +1,5 @@
 # One student, several ways to train it, several seeds: does distillation help? Only where the study has a section comparison.
 
-COMPARED = STUDY.comparison.student if STUDY.comparison else None
-
-
-def training_root(wildcards):
-    """Where a method's encoded examples and logits lie: below R, or R/augmented with unlabelled sentences beside them."""
-    return f"{R}/augmented" if STUDY.comparison.methods[wildcards.method].augmented else R
-
-
-def compared_encoding(wildcards):
-    """Folder of the encoded tasks that a method trains on."""
-    vocabulary = jobs.vocabulary_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
-    return f"{training_root(wildcards)}/encoded/{vocabulary}"
-
 
 rule compare_method:
     input:
