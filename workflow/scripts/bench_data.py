@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import atomic_path
+from ligero.common.memory import keep_freed_memory
 from ligero.corpus import benchmark
 from ligero.corpus.benchmark import Measurement
 from ligero.corpus.encoding import encode_corpus
@@ -55,6 +56,7 @@ def main() -> None:
 
     if missing := [path for path in args.texts if not path.exists()]:
         raise DataError(missing[0], None, "no such file.", "Give raw texts with --texts.")
+    keep_freed_memory()  # as clean_corpus does; the peer gets it too
     with tempfile.TemporaryDirectory() as name:
         rows = [measurement.row() for measurement in measure(args, Path(name))]
     with atomic_path(args.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

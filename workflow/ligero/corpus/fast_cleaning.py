@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ligero.corpus.cleaning import clean_documents, clean_line
-from ligero.corpus.lengths import line_lengths
+from ligero.corpus.lengths import continuation_bytes, line_lengths
 from ligero.corpus.statistics import PartStatistics, text_statistics
 from ligero.settings.corpus import Cleaning
 
@@ -113,12 +112,13 @@ def clean_block(block: bytes, cleaning: Cleaning) -> CleanedBlock:
     if not cleaning.collapse_whitespace:
         return _clean_plainly(block, cleaning, statistics)
     flat = _collapse(block)
-    statistics.raw = text_statistics(flat)
+    ends = np.flatnonzero(np.frombuffer(flat, dtype=np.uint8) == 0x0A)
+    statistics.raw = text_statistics(flat, ends)
     statistics.raw.characters = _count_characters(block)
     statistics.raw.bytes = len(block)
     letters = _Letters.of(flat)
     lower = flat.lower()
-    suspicious = _suspicious_lines(flat, lower, letters, cleaning)
+    suspicious = _suspicious_lines(flat, lower, ends, letters, cleaning)
     lower = _lower_capitals(lower, letters) if cleaning.lower_case else flat
     pieces: list[bytes] = []
     done = 1
@@ -192,9 +192,12 @@ def _lower_capitals(lower: bytes, letters: _Letters) -> bytes:
 
 
 def _suspicious_lines(
-    flat: bytes, lower: bytes, letters: _Letters, cleaning: Cleaning
+    flat: bytes, lower: bytes, ends: Places, letters: _Letters, cleaning: Cleaning
 ) -> list[tuple[int, int]]:
-    """Start and end of the lines that only the reference may clean, in order; `flat` starts with a line feed."""
+    """Start and end of the lines that only the reference may clean, in order; `flat` starts with a line feed.
+
+    `ends` are the places of its line feeds.
+    """
     places: list[Places] = []
     if cleaning.remove_urls:
         places += [_find_all(lower, sign) for sign in (b"://", b"@", b"www.")]
@@ -209,7 +212,6 @@ def _suspicious_lines(
     found = np.concatenate(places)
     if not len(found):
         return []
-    ends = np.flatnonzero(np.frombuffer(flat, dtype=np.uint8) == 0x0A)
     # A place belongs to the line between the line feed before it and the next one.
     lines = np.unique(np.searchsorted(ends, found, side="left"))
     starts, stops = (ends[lines - 1] + 1).tolist(), ends[lines].tolist()
@@ -232,8 +234,8 @@ def _find_all(text: bytes, sign: bytes) -> Places:
 
 def _count_characters(text: bytes) -> int:
     """Characters without line feeds."""
-    data: Any = np.frombuffer(text, dtype=np.uint8)
-    return int(len(data) - np.count_nonzero((data & 0xC0) == 0x80)) - text.count(b"\n")
+    data = np.frombuffer(text, dtype=np.uint8)
+    return int(len(data) - np.count_nonzero(continuation_bytes(data)) - np.count_nonzero(data == 0x0A))
 
 
 def _drop_short(text: bytes, minimum: int, statistics: PartStatistics) -> bytes:

@@ -11,13 +11,18 @@ EDGES: Integers = np.unique(np.round(2.0 ** (np.arange(4 * 30 + 1) / 4)).astype(
 """First length of each bin, from 1 to 2**30; bin n ends before EDGES[n + 1], the last one is open."""
 
 
+def continuation_bytes(data: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which bytes of UTF-8 continue a character: 0x80 to 0xBF, which as signed numbers are those below -64."""
+    continuation: NDArray[np.bool_] = data.view(np.int8) < -64
+    return continuation
+
+
 def line_lengths(text: bytes) -> Integers:
     """Characters of each line, without its line feed; `text` ends with one."""
     data = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(data == 0x0A)
-    continuation = (data & 0xC0) == 0x80
     # Characters = bytes less continuation bytes; counting only at the places of the latter is cheap, they are few.
-    before = np.searchsorted(np.flatnonzero(continuation), ends)
+    before = np.searchsorted(np.flatnonzero(continuation_bytes(data)), ends)
     return np.diff(ends + 1 - before, prepend=0) - 1
 
 

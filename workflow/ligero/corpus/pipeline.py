@@ -10,6 +10,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path, write_json
+from ligero.common.memory import keep_freed_memory
 from ligero.common.progress import progress
 from ligero.corpus.ahead import ReadAhead
 from ligero.corpus.block import PreparedBlock, Steps, prepare_block
@@ -158,7 +159,10 @@ def clean_corpus(
     with atomic_path(paths.train) as train, atomic_path(paths.validation) as held_out:
         with TextWriter(train) as train_writer, TextWriter(held_out) as validation_writer:
             results: Iterable[PreparedBlock] = ordered_map(
-                partial(prepare_block, steps=steps), _blocks(parts, places, block_bytes, processes), processes
+                partial(prepare_block, steps=steps),
+                _blocks(parts, places, block_bytes, processes),
+                processes,
+                keep_freed_memory,
             )
             bar = progress(total=None, label="cleaning", unit="B")
             for number, result in enumerate(results):

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ligero.corpus.lengths import EDGES, document_lengths, histogram, line_lengths
+from ligero.corpus.lengths import (
+    EDGES,
+    Integers,
+    continuation_bytes,
+    document_lengths,
+    histogram,
+    line_lengths,
+)
 
 
 @dataclass
@@ -54,7 +61,7 @@ class PartStatistics:
         lines = int(np.count_nonzero(lengths))
         self.clean = Counts(
             lines=lines,
-            tokens=text.count(b" ") + lines,
+            tokens=int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == 0x20)) + lines,
             characters=int(lengths.sum()),
             bytes=len(text),
             documents=len(of_documents),
@@ -83,13 +90,17 @@ def _filled_bins(counts: NDArray[np.int64], what: str) -> list[dict[str, int]]:
     ]
 
 
-def text_statistics(flat: bytes) -> Counts:
-    """Counts of a text whose white space is single spaces and line feeds, and which starts with an extra line feed."""
+def text_statistics(flat: bytes, ends: Integers | None = None) -> Counts:
+    """Counts of a text whose white space is single spaces and line feeds, and which starts with an extra line feed.
+
+    Args:
+        ends: the places of the line feeds, where they are known.
+    """
     data = np.frombuffer(flat, dtype=np.uint8)
-    ends = np.flatnonzero(data == 0x0A)
+    ends = np.flatnonzero(data == 0x0A) if ends is None else ends
     filled = np.diff(ends) > 1
     lines = int(np.count_nonzero(filled))
-    continuation = int(np.count_nonzero((data & 0xC0) == 0x80))
+    continuation = int(np.count_nonzero(continuation_bytes(data)))
     starts = filled.copy()
     starts[1:] &= ~filled[:-1]
     return Counts(
