@@ -17,7 +17,7 @@ def ordered_map(
     function: Callable[[T], R],
     items: Iterable[T],
     processes: int,
-    initializer: Callable[..., None] | None = None,
+    initializer: Callable[..., object] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[R]:
     """Like `map`, in `processes` processes; the order, and so the result, does not depend on their number.
