@@ -18,6 +18,7 @@ from ligero.settings.layout import SPLITS, Layout
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.measuring_jobs import efficiency_job, speed_job
 from ligero.settings.search_jobs import search_job, searches
+from ligero.settings.study import REGIMES
 
 try:
     STUDY = without_missing_weights(load_study(config, PROJECT))
@@ -45,7 +46,7 @@ pathvars:
 
 
 wildcard_constraints:
-    regime="fine-tuning|distillation",
+    regime="|".join(REGIMES),
     model="|".join([*STUDY.models, "(?!)"]),
     student="|".join([*(STUDY.distillation.students if STUDY.distillation else ()), "(?!)"]),
     system="|".join(dict.fromkeys(system for _, system in jobs.systems(STUDY))),

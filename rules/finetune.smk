@@ -45,7 +45,7 @@ rule select_trial:
     log:
         "<results>/logs/select_trial/{regime}/{system}/{task}.log",
     wildcard_constraints:
-        regime="|".join([*(set(("fine-tuning", "distillation")) - set(ONE_SHARD_REGIMES)), "(?!)"]),
+        regime="|".join([*(regime for regime in REGIMES if regime not in ONE_SHARD_REGIMES), "(?!)"]),
     conda:
         "../envs/training.yaml"
     resources:
