@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ligero.common.errors import DataError
@@ -323,6 +323,7 @@ def test_any_unicode_survives_squad(
 
 
 @QUICK
+@example("xnli", b"\xef\xbb\xbf")
 @given(st.sampled_from(["pawsx", "xnli", "conllu", "conll2002", "squad", "mldoc"]), st.binary(max_size=80))
 def test_garbage_is_a_data_error_or_nothing_at_all(tmp_path: Path, reader: Reader, garbage: bytes) -> None:
     try:

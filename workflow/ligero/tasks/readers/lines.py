@@ -2,6 +2,7 @@ r"""Lines of UTF-8 text files, split at \n only: str.splitlines would also split
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def read_utf8(path: Path) -> str:
         raw = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(path, None, "no such file.") from error
-    if not raw.strip():
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(path, None, "the file is empty.", "Fetch it again.")
     if b"\0" in raw:
         line = raw[: raw.index(b"\0")].count(b"\n") + 1
