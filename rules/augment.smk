@@ -1,9 +1,12 @@
-# Cleaned corpus + a task -> the task with unlabelled sentences -> token ids and teacher logits, in R/augmented as in R.
+# A task, and the cleaned corpus where it takes sentences of it -> the task with unlabelled examples -> token ids and teacher
+# logits, in R/augmented as in R.
 
 
 rule augment_task:
     input:
-        corpus="<results>/corpus/clean/train.txt.zst",
+        corpus=lambda wc: (
+            [] if STUDY.tasks[wc.task].has_pairs else f"{R}/corpus/clean/train.txt.zst"
+        ),
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
     output:
         expand("<results>/augmented/tasks/{{task}}/{split}.parquet", split=SPLITS),
@@ -22,7 +25,7 @@ rule augment_task:
         folder=folder("augmented/tasks/{task}"),
         settings=digest_of(augmentation_job, wildcards=["task"]),
     message:
-        "Adding unlabelled sentences to {wildcards.task}"
+        "Adding unlabelled examples to {wildcards.task}"
     shell:
         "python $PROGRAMS/augment_task.py --config $CONFIG --task {wildcards.task} --corpus {input.corpus}"
         " --examples {params.examples} --out {params.folder} --expect {params.settings} &> {log}"
@@ -43,7 +46,7 @@ use rule encode_task as encode_augmented_task with:
         folder=folder("augmented/encoded/{vocabulary}/{task}"),
         settings=digest_of(jobs.encoding_job, wildcards=["task"]),
     message:
-        "Encoding {wildcards.task} with unlabelled sentences, vocabulary {wildcards.vocabulary}"
+        "Encoding {wildcards.task} with unlabelled examples, vocabulary {wildcards.vocabulary}"
 
 
 use rule cache_logits as cache_augmented_logits with:
@@ -67,4 +70,4 @@ use rule cache_logits as cache_augmented_logits with:
         folder=folder("augmented/logits/{task}"),
         settings=digest_of(jobs.logits_job, wildcards=["task"]),
     message:
-        "Caching the teacher's logits on {wildcards.task} and unlabelled sentences"
+        "Caching the teacher's logits on {wildcards.task} and unlabelled examples"

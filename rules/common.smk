@@ -167,7 +167,7 @@ def vocabulary_infos():
 
 
 def training_root(wildcards):
-    """Where a method's encoded examples and logits lie: below R, or R/augmented with unlabelled sentences beside them."""
+    """Where a method's encoded examples and logits lie: below R, or R/augmented with unlabelled ones beside them."""
     return f"{R}/augmented" if STUDY.comparison.methods[wildcards.method].augmented else R
 
 

@@ -12,13 +12,14 @@ import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json, write_json
-from ligero.settings.augmentation import AugmentationJob, why_not
+from ligero.settings.augmentation import AugmentationJob, augmentation_job, why_not
 from ligero.settings.comparison_jobs import comparison_job, comparison_runs, not_applicable
 from ligero.settings.jobs import digest
 from ligero.settings.load import load_study
 from ligero.settings.study import Study
 from ligero.tasks.augmentation import UNLABELLED, augment_task, cut_sentences
 from ligero.tasks.examples import ClassificationExample, TaggingExample, write_examples
+from ligero.tasks.recombination import recombined_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
@@ -65,7 +66,7 @@ def write_task(folder: Path, kind: str, texts: dict[str, list[str]], second: str
 
 
 def job(kind: str = "token_classification", **values: Any) -> AugmentationJob:
-    settings = {"sentences": 20, "min_words": 4, "max_words": 12, "seed": 1, **values}
+    settings = {"ratio": 20.0, "pairs": False, "min_words": 4, "max_words": 12, "seed": 1, **values}
     return AugmentationJob(task_id="ner", task_type=kind, **settings)  # type: ignore[arg-type]
 
 
@@ -106,7 +107,7 @@ def test_a_sentence_of_the_task_is_not_taken_however_it_is_written(split: str, t
     corpus = write_corpus(tmp_path / "c.zst", ["La casa y el perro de río.", "Otra frase de cinco palabras."])
     info = augment_task(job(), corpus, task, tmp_path / "out")
     assert [row["words"][0] for row in added(tmp_path / "out")] == ["Otra"]
-    assert info["augmentation"] == {"sentences": 1, "lines": 2, "in_the_task": 1}
+    assert info["augmentation"] == {"examples": 1, "lines": 2, "in_the_task": 1}
 
 
 def test_copies_and_lengths_outside_the_bounds_are_left_out(tmp_path: Path) -> None:
@@ -116,16 +117,70 @@ def test_copies_and_lengths_outside_the_bounds_are_left_out(tmp_path: Path) -> N
     assert [row["words"] for row in added(tmp_path / "out")] == [["Esta", "frase", "vale", "mucho", "."]]
 
 
-def test_single_texts_are_augmented_and_pairs_are_refused(tmp_path: Path) -> None:
+def test_single_texts_are_augmented(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "c.zst", [sentence(number) for number in range(50)])
     single = write_task(tmp_path / "single", "sequence_classification", {})
     augment_task(job("sequence_classification"), corpus, single, tmp_path / "out")
     rows = added(tmp_path / "out")
     assert len(rows) == 20 and {(row["label"], row["second_text"]) for row in rows} == {(UNLABELLED, None)}
-    pair = write_task(tmp_path / "pair", "sequence_classification", {}, second="Otra")
-    with pytest.raises(DataError, match="pairs of texts"):
-        augment_task(job("sequence_classification"), corpus, pair, tmp_path / "no")
-    assert not (tmp_path / "no").exists()
+
+
+PAIRS = [
+    ("La casa verde es grande.", "Hay una casa verde."),
+    ("La casa roja es grande.", "Hay una casa roja."),
+    ("El perro duerme en la calle.", "Un perro duerme."),
+    ("El perro corre por la calle.", "Un perro corre."),
+]
+
+
+def write_pairs(folder: Path, pairs: list[tuple[str, str]], test: tuple[str, str]) -> Path:
+    folder.mkdir()
+    splits = {"train": pairs, "validation": [test], "test": [test]}
+    for split, found in splits.items():
+        examples = [ClassificationExample(str(n), str(n), *pair, "O") for n, pair in enumerate(found)]
+        write_examples(folder / f"{split}.parquet", "sequence_classification", ["O"], examples)
+    write_json(
+        folder / "info.json", {"counts": {"train": len(pairs)}, "digests": dict.fromkeys(splits, "0" * 16)}
+    )
+    return folder
+
+
+def test_new_pairs_join_the_likest_texts_that_do_not_stand_together(tmp_path: Path) -> None:
+    task = write_pairs(tmp_path / "pairs", PAIRS, ("Nada.", "Otra cosa."))
+    info = augment_task(job("sequence_classification", pairs=True, ratio=1.0), None, task, tmp_path / "out")
+    rows = added(tmp_path / "out")
+    assert [(row["text"], row["second_text"]) for row in rows] == [
+        (PAIRS[0][0], PAIRS[1][1]),
+        (PAIRS[1][0], PAIRS[0][1]),
+        (PAIRS[2][0], PAIRS[3][1]),
+        (PAIRS[3][0], PAIRS[2][1]),
+    ]
+    assert {row["label"] for row in rows} == {UNLABELLED}
+    assert info["counts"]["train"] == 8 and info["augmentation"] == {"examples": 4}
+
+
+def test_no_pair_of_any_split_is_made_again_however_it_is_written(tmp_path: Path) -> None:
+    test = (PAIRS[0][0].upper(), f"«{PAIRS[1][1]}»")
+    task = write_pairs(tmp_path / "pairs", PAIRS, test)
+    augment_task(job("sequence_classification", pairs=True, ratio=9.0), None, task, tmp_path / "out")
+    made = {(row["text"], row["second_text"]) for row in added(tmp_path / "out")}
+    every = {(first, second) for first, _ in PAIRS for _, second in PAIRS}
+    assert made == every - set(PAIRS) - {(PAIRS[0][0], PAIRS[1][1])}
+
+
+def test_texts_that_all_stand_together_already_are_an_error(tmp_path: Path) -> None:
+    task = write_pairs(tmp_path / "pairs", PAIRS[:1], PAIRS[0])
+    with pytest.raises(DataError, match="no new pair"):
+        augment_task(job("sequence_classification", pairs=True), None, task, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_large_sets_are_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ligero.tasks.recombination.POOL", 30)
+    pairs = [(sentence(n), f"Otra frase, {WORDS[n % 12]} número {n}.") for n in range(100)]
+    one, again, other = (recombined_pairs(pairs, set(), 50, seed) for seed in (1, 1, 2))
+    assert one == again != other and len(set(one)) == 50
+    assert len({first for first, _ in one}) == 50 and len({second for _, second in one}) <= 30
 
 
 def test_a_corpus_without_fitting_sentences_is_an_error(tmp_path: Path) -> None:
@@ -152,7 +207,7 @@ def test_lines_are_cut_into_sentences(line: str, expected: list[str]) -> None:
 # --- in a comparison ----------------------------------------------------------------------------------------------------
 
 
-def study_with(augmentation: Any = {"sentences": 9}, **method: Any) -> Study:  # noqa: B006
+def study_with(augmentation: Any = {"ratio": 9}, **method: Any) -> Study:  # noqa: B006
     comparison = {**POCKET["comparison"], "tasks": ["xnli", "ner", "mlqa"]}
     comparison["methods"] = {"gold": {"objective": "gold"}, "more": {"augmented": True, **method}}
     comparison["reference"] = "gold"
@@ -160,16 +215,20 @@ def study_with(augmentation: Any = {"sentences": 9}, **method: Any) -> Study:  #
     return load_study({**POCKET, "comparison": comparison, "distillation": distillation}, ROOT)
 
 
-def test_only_tasks_of_single_texts_are_run_augmented() -> None:
+def test_questions_are_not_augmented() -> None:
     study = study_with()
-    assert [task for task, method, _ in comparison_runs(study) if method == "more"] == ["ner"]
-    assert "pairs" in str(not_applicable(study, "xnli", "more")) and why_not(study.tasks["mlqa"])
+    assert [task for task, method, _ in comparison_runs(study) if method == "more"] == ["xnli", "ner"]
+    assert not_applicable(study, "mlqa", "more") == why_not(study.tasks["mlqa"]) is not None
     assert not_applicable(study, "mlqa", "gold") is None
+
+
+def test_pairs_come_from_the_task_and_sentences_from_the_corpus() -> None:
+    assert augmentation_job(study_with(), "xnli").pairs and not augmentation_job(study_with(), "ner").pairs
 
 
 @pytest.mark.parametrize(
     ("augmentation", "method"),
-    [(None, {}), ({"sentences": 9}, {"alpha": 0.5}), ({"sentences": 9}, {"objective": "gold"})],
+    [(None, {}), ({"ratio": 9}, {"alpha": 0.5}), ({"ratio": 9}, {"objective": "gold"})],
 )
 def test_methods_that_cannot_be_augmented_are_refused(augmentation: Any, method: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"comparison\.methods\.more\.augmented"):

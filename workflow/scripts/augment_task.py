@@ -1,4 +1,4 @@
-"""Add unlabelled sentences of the corpus to a task's training examples."""
+"""Add unlabelled examples to a task's training examples: sentences of the corpus, or new pairs of the task's texts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
     parser.add_argument("--task", required=True)
-    parser.add_argument("--corpus", required=True, type=Path, help="cleaned text")
+    parser.add_argument("--corpus", nargs="?", type=Path, help="cleaned text; not read for pairs of texts")
     parser.add_argument("--examples", required=True, type=Path, help="folder that prepare_task.py wrote")
     parser.add_argument("--out", required=True, type=Path)
     args = parser.parse_args()
     job = augmentation_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
     added = augment_task(job, args.corpus, args.examples, args.out)["augmentation"]
-    print(f"{args.task}: {added['sentences']:,} sentences of {added['lines']:,} lines", file=sys.stderr)
+    print(f"{args.task}: {added['examples']:,} unlabelled examples added", file=sys.stderr)
 
 
 if __name__ == "__main__":

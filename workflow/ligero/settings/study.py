@@ -160,8 +160,13 @@ class Study(Settings):
             path = f"comparison.methods.{method_id}"
             if not method.augmented or distillation is None:
                 continue
-            if distillation.augmentation is None or self.corpus is None:
-                yield f"{path}.augmented: needs distillation.augmentation (how many sentences) and a corpus"
+            if distillation.augmentation is None:
+                yield f"{path}.augmented: needs distillation.augmentation (the ratio of examples to add)"
+            compared = [self.tasks[task] for task in comparison.tasks if task in self.tasks]
+            if self.corpus is None and any(
+                task.type != "question_answering" and not task.has_pairs for task in compared
+            ):
+                yield f"{path}.augmented: needs a corpus, whose sentences the teacher labels"
             if (distillation.alpha if method.alpha is None else method.alpha) or method.objective == "gold":
                 yield f"{path}.augmented: unlabelled text has no gold labels; use objective distilled and alpha 0"
 

@@ -113,3 +113,9 @@ class Task(Settings):
                 "obtain it from https://trec.nist.gov/data/reuters/reuters.html and give the folder's path)"
             )
         return self
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether the examples are pairs of texts."""
+        of_table = self.reader == "table" and self.columns.second_text is not None
+        return self.reader in ("pawsx", "xnli") or of_table

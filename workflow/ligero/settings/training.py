@@ -219,18 +219,19 @@ class Student(Settings):
 
 
 class Augmentation(Settings):
-    """Unlabelled sentences of the corpus that the teacher labels beside a task's own training examples.
+    """Unlabelled examples that the teacher labels beside a task's own training examples.
 
-    For tagging and for classification of single texts; needs alpha 0, since what is added has no gold labels.
+    Tagging and classification of single texts get sentences of the corpus, classification of pairs gets new pairs of the
+    task's own texts; question answering gets none. Needs alpha 0, since what is added has no gold labels.
     """
 
-    sentences: int = Field(ge=1)
-    """How many sentences a task gets; fewer where the corpus has no more."""
+    ratio: float = Field(gt=0.0)
+    """How many examples are added for each training example of the task; fewer where there are no more."""
     min_words: int = Field(5, ge=1)
     max_words: int = Field(50, ge=1)
-    """Shorter and longer sentences are not taken; a punctuation mark counts as a word."""
+    """Shorter and longer sentences of the corpus are not taken; a punctuation mark counts as a word."""
     seed: int = 42
-    """Draws the sentences."""
+    """Draws the sentences, or the pairs."""
 
 
 class Distillation(Training):

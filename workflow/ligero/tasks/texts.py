@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def plain_key(text: str) -> str:
+    """What two texts share when they say the same words, whatever their case, punctuation, figures and spacing."""
+    return " ".join(_LETTERS.findall(text.casefold()))
 
 
 def split_texts(path: Path) -> Iterator[str]:
