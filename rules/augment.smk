@@ -4,9 +4,7 @@
 
 rule augment_task:
     input:
-        corpus=lambda wc: (
-            [] if STUDY.tasks[wc.task].has_pairs else f"{R}/corpus/clean/train.txt.zst"
-        ),
+        corpus=lambda wc: ([] if STUDY.tasks[wc.task].has_pairs else f"{R}/corpus/clean/train.txt.zst"),
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
     output:
         expand("<results>/augmented/tasks/{{task}}/{split}.parquet", split=SPLITS),
