@@ -1,4 +1,5 @@
-"""ALBERT's attention with one projection, and row by row in bf16 on a CPU; what is saved does not change."""
+"""ALBERT's encoder with one attention projection, attention row by row in bf16 on a CPU, and a last layer that computes
+what is asked for only; what is saved does not change."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.models.albert.modeling_albert import AlbertAttention
+from transformers.models.albert.modeling_albert import AlbertAttention, AlbertTransformer
 
 
 def use_fused_attention(model: nn.Module) -> nn.Module:
@@ -18,16 +19,46 @@ def use_fused_attention(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if type(module) is AlbertAttention:
             module.__class__ = FusedAlbertAttention
+        if type(module) is AlbertTransformer:
+            module.__class__ = FusedAlbertTransformer
     return model
+
+
+class FusedAlbertTransformer(AlbertTransformer):
+    """AlbertTransformer whose last layer may be computed for some tokens only."""
+
+    def states_at(self, hidden_states: Tensor, chosen: Tensor) -> Tensor:
+        """The last layer's states of the tokens `chosen`, without padding: the others only lend it keys and values.
+
+        Args:
+            hidden_states: embeddings [B, S, embedding]; chosen: int64 [N], places in the flattened [B * S] rows.
+
+        Returns:
+            [N, hidden], equal to what all tokens' states hold there.
+        """
+        config = self.config
+        hidden_states = self.embedding_hidden_mapping_in(hidden_states)
+        layers = config.num_hidden_layers * config.inner_group_num
+        for number in range(layers):
+            depth, inner = divmod(number, config.inner_group_num)
+            group = self.albert_layer_groups[depth * config.num_hidden_groups // config.num_hidden_layers]
+            last = {"chosen": chosen} if number == layers - 1 else {}
+            hidden_states = group.albert_layers[inner](hidden_states, **last)
+        return hidden_states
 
 
 class FusedAlbertAttention(AlbertAttention):
     """AlbertAttention with one projection, and on a CPU in bf16 with attention computed row by row."""
 
     def forward(
-        self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        chosen: Tensor | None = None,
+        **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Attention, projection, residual and norm, [B, S, hidden]; rows without padding only (no mask).
+        """Attention, projection, residual and norm, [B, S, hidden], or [N, hidden] of the `chosen` places in the flattened
+        rows; rows without padding only (no mask).
 
         With a mask, or where attention weights are asked for, transformers' own code runs.
         """
@@ -48,7 +79,13 @@ class FusedAlbertAttention(AlbertAttention):
             attended = functional.scaled_dot_product_attention(
                 query, key, value, dropout_p=dropout, scale=self.scaling
             ).transpose(1, 2)
-        projected = self.output_dropout(self.dense(attended.reshape(rows, length, -1)))
+        attended = attended.reshape(rows, length, -1)
+        if chosen is not None:
+            attended, hidden_states = (
+                states.reshape(rows * length, -1).index_select(0, chosen)
+                for states in (attended, hidden_states)
+            )
+        projected = self.output_dropout(self.dense(attended))
         return self.LayerNorm(hidden_states + projected), None  # type: ignore[return-value]
 
 

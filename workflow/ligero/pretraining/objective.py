@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,6 +29,7 @@ class PretrainingObjective(nn.Module):
     def __init__(self, model: nn.Module, fused: bool = True) -> None:
         super().__init__()
         self.model, self.fused = model, fused
+        self.only_needed = hasattr(getattr(encoder_of(model), "encoder", None), "states_at")
         self.sentence_order = hasattr(model, "sop_classifier")
 
     def forward(
@@ -46,21 +48,41 @@ class PretrainingObjective(nn.Module):
         Returns:
             Scalars: cross entropy of the masked tokens, right ones; with sentence order also its cross entropy, right ones.
         """
-        outputs = encoder_of(self.model)(
-            **model_inputs(self.model.config, input_ids, attention_mask, token_type_ids)
-        )
-        hidden = outputs.last_hidden_state
-        predicted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, positions)
+        encode = self._states if attention_mask is not None or not self.only_needed else self._needed_states
+        predicted, pooled = encode(input_ids, token_type_ids, positions, attention_mask)
         hidden, decoder = self._before_decoder(predicted)
         result = (vocabulary_loss if self.fused else _plain_loss)(hidden, decoder, labels)
         if not self.sentence_order:
             return result
-        order = self.model.sop_classifier(outputs.pooler_output).float()  # type: ignore[operator]
+        order = self.model.sop_classifier(pooled).float()  # type: ignore[operator]
         return (
             *result,
             functional.cross_entropy(order, swapped, reduction="sum"),
             (order.detach().argmax(-1) == swapped).sum(),
         )
+
+    def _states(
+        self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor, attention_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """States at the predicted tokens, [M, hidden], and the pooled [CLS], [B, hidden], where the model pools."""
+        outputs = encoder_of(self.model)(
+            **model_inputs(self.model.config, input_ids, attention_mask, token_type_ids)
+        )
+        hidden = outputs.last_hidden_state
+        predicted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, positions)
+        return predicted, getattr(outputs, "pooler_output", None)
+
+    def _needed_states(
+        self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor, attention_mask: None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The same of ALBERT's fused encoder: its last layer is computed for the predicted tokens and [CLS] alone."""
+        encoder: Any = encoder_of(self.model)
+        rows, length = input_ids.shape
+        begins = torch.arange(0, rows * length, length, device=input_ids.device)
+        embedded = encoder.embeddings(input_ids, token_type_ids=token_type_ids)
+        hidden = encoder.encoder.states_at(embedded, torch.cat([begins, positions]))
+        first, predicted = hidden[:rows], hidden[rows:]
+        return predicted, encoder.pooler_activation(encoder.pooler(first)) if encoder.pooler else None
 
     def _before_decoder(self, hidden: Tensor) -> tuple[Tensor, nn.Linear]:
         """What the architecture's own head does before its projection onto the vocabulary, [M, E], and that."""
