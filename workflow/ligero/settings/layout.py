@@ -9,8 +9,6 @@ from ligero.settings.comparison_jobs import comparison_runs
 from ligero.settings.study import Regime, Study
 from ligero.settings.vocabulary_jobs import vocabularies
 
-SPLITS = ("train", "validation", "test")
-
 TABLES = (
     "corpus",
     "tokenizers",
