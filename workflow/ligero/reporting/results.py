@@ -130,6 +130,11 @@ class Results:
     def logits_cost(self, task: str) -> Record:
         return self._read(self.layout.logits_cost(task))
 
+    def weights_source(self, model: str) -> Record:
+        """Where the weights of others came from; empty where they were not fetched yet, which no table waits for."""
+        path = self.layout.weights_source(model)
+        return self._read(path) if Path(path).is_file() else {}
+
     def pretraining_summary(self, model: str) -> Record:
         return self._read(self.layout.pretraining_summary(model))
 

@@ -55,6 +55,10 @@ class Layout:
         kind = "pretrained" if self.study.models[model_id].weights == "pretrain" else "weights"
         return f"{self.root}/{kind}/{model_id}"
 
+    def weights_source(self, model_id: str) -> str:
+        """Where the weights of others came from: their commit, licence, citation. Written together with the weights."""
+        return f"{self.root}/weights/{model_id}/source.json"
+
     def encoder(self, vocabulary: str) -> str:
         """Folder that holds a vocabulary's encoder.json."""
         kind = "tokenizers" if vocabulary in self.study.tokenizers else "weights"
