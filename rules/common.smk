@@ -14,11 +14,12 @@ from ligero.common.files import write_json
 from ligero.settings import jobs
 from ligero.settings.augmentation import augmentation_job
 from ligero.settings.comparison_jobs import comparison_job
-from ligero.settings.layout import SPLITS, Layout
+from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.measuring_jobs import efficiency_job, speed_job
 from ligero.settings.search_jobs import search_job, searches
 from ligero.settings.study import REGIMES
+from ligero.settings.tasks import SPLITS
 
 try:
     STUDY = without_missing_weights(load_study(config, PROJECT))

@@ -104,3 +104,13 @@ def test_every_program_finds_the_library_by_itself(project: Path) -> None:
     for path in (project / "workflow/scripts").glob("[!_]*.py"):
         text = path.read_text(encoding="utf-8")
         assert 0 < text.find("import _library") < text.find("from ligero"), path.name
+
+
+def test_splits_and_the_thesis_tables_are_named_in_one_place(project: Path) -> None:
+    library = project / "workflow" / "ligero"
+    texts = {str(p.relative_to(library)): p.read_text(encoding="utf-8") for p in library.rglob("*.py")}
+    for words, place in (
+        ('= ("train", "validation", "test")', "settings/tasks.py"),
+        ('"resources" / "thesis"', "common/published.py"),
+    ):
+        assert [name for name, text in texts.items() if words in text] == [place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
-from ligero.reporting.cards import write_cards
+from ligero.reporting.cards import options_rows, write_cards
 from ligero.reporting.results import Results
 from ligero.settings import jobs
 from ligero.settings.load import load_study, read_yaml
@@ -106,3 +107,70 @@ def test_a_model_that_is_gone_is_named(made: tuple[Results, Path]) -> None:
     with pytest.raises(DataError, match="fine-tuning/bertin/ner: the selected model is gone"):
         write_cards(results, root / "cards")
     config.write_bytes(content)
+
+
+def test_front_matter_has_what_the_study_knows(made: tuple[Results, Path]) -> None:
+    """The corpus is Apache-2.0, a file of NER is not: a reader must judge. All of MLQA is Apache-2.0."""
+    front = card(made, "distillation", "albeto-base-4", "ner").split("---")[1]
+    assert "license: other\nlicense_name: see-licence-and-limits\n" in front
+    assert "language:" not in front and "base_model:" not in front
+    assert "\nlicense: apache-2.0\n" in card(made, "fine-tuning", "albeto-tiny", "mlqa").split("---")[1]
+    assert "pretrained by this study on: embedded-raw-noticias" in card(
+        made, "fine-tuning", "albeto-tiny", "mlqa"
+    )
+
+
+def test_the_recipe_tells_every_option_that_changes_a_score(made: tuple[Results, Path]) -> None:
+    text = card(made, "distillation", "albeto-base-4", "ner")
+    options = made[0].study.distillation.options  # type: ignore[union-attr]
+    assert options.warmup_ratio and f"| warm-up | the first {options.warmup_ratio:.3g} of the steps |" in text
+    assert f"| weight decay | {options.weight_decay:g}, on all parameters but biases and norms |" in text
+    assert "| gradient clipping | norm 1 |" in text
+    assert "| precision | fp32 |" in text
+    assert "| order of the examples | shuffled every epoch |" in text
+    assert "| labelled | the first subword of a word |" in text
+    assert "labelled" not in card(made, "distillation", "albeto-base-4", "mlqa")
+    assert "stops after more than" in text
+
+
+def test_the_thesis_quirks_stand_in_the_recipe() -> None:
+    study = load_study(read_yaml(ROOT / "config" / "thesis.yaml"), ROOT)
+    options = jobs.shard_job(study, "distillation", "albeto-tiny", 0).options
+    rows = options_rows(options, study.tasks["ner"])
+    assert rows["longest sentence"] == "128 words"
+    assert (rows["warm-up"], rows["gradient clipping"]) == ("none", "none")
+    assert rows["order of the examples"] == "as in the files"
+    assert rows["weight decay"] == "0.01, on all parameters"
+    warm = options.model_copy(update={"head_learning_rate_factor": 20.0, "label_subwords": "all"})
+    rows = options_rows(warm, study.tasks["ner"])
+    assert rows["learning rate of the head"] == "20 times the encoder's"
+    assert rows["labelled"] == "all subwords of a word"
+
+
+def test_a_checkpoint_of_the_hub_is_named_with_commit_licence_and_language(
+    made: tuple[Results, Path], tmp_path: Path
+) -> None:
+    study = made[0].study
+    content = study.model_dump(mode="json")
+    content["models"]["bertin"] |= {
+        "weights": "hub",
+        "tokenizer": None,
+        "hub": {"id": "somebody/bertin", "licence": "CC BY 4.0"},
+    }
+    content["corpus"]["language"] = {"code": "es"}
+    root = tmp_path / "results"
+    shutil.copytree(made[1], root)
+    results = Results(Study.model_validate(content), root)
+    write_cards(results, tmp_path / "cards")
+    before = (tmp_path / "cards/fine-tuning/bertin/mlqa.md").read_text(encoding="utf-8")
+    assert "| starts from | somebody/bertin at a revision that was not recorded |" in before
+    assert "None" not in before
+    source = {"hub": "older/bertin", "revision": "0123abc", "licence": "Apache 2.0"}
+    write_json(results.layout.weights_source("bertin"), source)
+    write_cards(Results(results.study, root), tmp_path / "cards")
+    after = (tmp_path / "cards/fine-tuning/bertin/mlqa.md").read_text(encoding="utf-8")
+    assert "| starts from | older/bertin at revision 0123abc |" in after
+    assert "Licence of older/bertin at revision 0123abc: Apache 2.0." in after
+    front = after.split("---")[1]
+    assert "\nbase_model: older/bertin\n" in front and "\nlanguage: es\n" in front
+    assert "\nlicense: apache-2.0\n" in front

@@ -14,9 +14,10 @@ import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json, write_json
+from ligero.common.published import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
 from ligero.reporting.names import stem
-from ligero.reporting.published import TABLES_OF_THE_THESIS, corrected, printed_figures, read_table
+from ligero.reporting.published import corrected, printed_figures, read_table
 from ligero.reporting.results import Results
 from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
@@ -70,7 +71,7 @@ def test_every_table_has_the_thesis_columns_first_and_says_its_scale(name: str, 
     frame = make(name, results)
     assert len(frame)
     assert set(frame["scale"]) == {"miniature"}
-    reference = TABLES_OF_THE_THESIS / f"{name}.csv"
+    reference = THESIS_TABLES / f"{name}.csv"
     if reference.exists():
         with reference.open(encoding="utf-8", newline="") as handle:
             wanted = next(csv.reader(handle))

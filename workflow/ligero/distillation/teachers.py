@@ -18,9 +18,10 @@ from typing import Any
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json
+from ligero.common.published import THESIS_TABLES
 from ligero.settings.jobs import TeacherJob
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "resources" / "thesis" / "teachers.csv"
+PUBLISHED = THESIS_TABLES / "teachers.csv"
 """The thesis' table: columns dataset and teacher, by their printed names."""
 
 

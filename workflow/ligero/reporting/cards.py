@@ -13,7 +13,9 @@ from ligero.common.files import atomic_directory, write_text
 from ligero.reporting.results import Record, Results
 from ligero.settings import jobs
 from ligero.settings.study import Regime, Study
-from ligero.training.model_card import Evidence, model_card
+from ligero.settings.tasks import Task
+from ligero.settings.training import TrainingOptions
+from ligero.training.model_card import Checkpoint, Evidence, model_card
 
 DEVICES = ("cpu", "gpu")
 
@@ -55,7 +57,12 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Rec
     return Evidence(
         study=f" in the study {study.name} (scale: {study.scale})",
         sources={name: study.sources[name] for name in jobs.task_sources(study, task)},
-        recipe=_recipe(results, regime, model, task),
+        checkpoint=_checkpoint(results, jobs.initial_model(study, regime, model)),
+        language=_language(study),
+        recipe={
+            **_recipe(results, regime, model, task),
+            **options_rows(jobs.shard_job(study, regime, model, 0).options, study.tasks[task]),
+        },
         score=score,
         speed={device: measured[device] for device in DEVICES if measured.get(device)},
         conditions=results.speed_conditions,
@@ -67,7 +74,7 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Rec
 def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str, str]:
     study = results.study
     initial = jobs.initial_model(study, regime, model)
-    rows = {"starts from": _origin(study, initial)}
+    rows = {"starts from": _checkpoint(results, initial).name}
     if regime == "fine-tuning" or study.distillation is None:
         return rows
     student, distillation = study.distillation.students[model], study.distillation
@@ -77,7 +84,7 @@ def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str
     teachers = list(chosen.get("weights") or [chosen["teacher"]])
     rows["teacher"] = ", ".join(f"`{teacher}` ({study.models[teacher].name})" for teacher in teachers)
     rows["loss"] = (
-        f"{distillation.loss}, alpha {distillation.alpha:g}, temperature {distillation.temperature:g}; stops after "
+        f"{distillation.loss}, alpha {distillation.alpha:g}, temperature {distillation.temperature:g}; stops after more than "
         f"{distillation.patience} epochs without a lower validation loss"
     )
     if distillation.relations != "none":
@@ -85,12 +92,44 @@ def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str
     return rows
 
 
-def _origin(study: Study, model_id: str) -> str:
-    """Where a model's weights come from, as a reader can find them."""
+def _checkpoint(results: Results, model_id: str) -> Checkpoint:
+    """Where a model's weights come from, and under which licences."""
+    study = results.study
     model = study.models[model_id]
     if model.weights == "hub" and model.hub:
-        return f"{model.hub.id} at revision {model.hub.revision}"
+        source = results.weights_source(model_id)
+        name, commit = source.get("hub", model.hub.id), source.get("revision", model.hub.revision)
+        at = f"at revision {commit}" if commit else "at a revision that was not recorded"
+        return Checkpoint(f"{name} {at}", name, (source.get("licence", model.hub.licence),))
     if model.weights == "local":
-        return f"{model.local} ({model.name})"
-    corpus = ", ".join(study.corpus.parts) if study.corpus else ""
-    return f"`{model_id}` ({model.name}), pretrained by this study on: {corpus}"
+        return Checkpoint(f"{model.local} ({model.name})")
+    parts = study.corpus.parts if study.corpus else ()
+    licences = tuple(study.sources[part].licence for part in parts)
+    name = f"`{model_id}` ({model.name}), pretrained by this study on: {', '.join(parts)}"
+    return Checkpoint(name, licences=licences)
+
+
+def _language(study: Study) -> str:
+    """The language that the corpus is filtered by; nothing else in a study names its language."""
+    chosen = study.corpus.language if study.corpus else None
+    return chosen.code if chosen else ""
+
+
+def options_rows(options: TrainingOptions, task: Task) -> dict[str, str]:
+    """The training options that can change a score, as rows of the recipe."""
+    decay = "all parameters" if options.decay_all_parameters else "all parameters but biases and norms"
+    rows = {
+        "warm-up": f"the first {options.warmup_ratio:.3g} of the steps" if options.warmup_ratio else "none",
+        "weight decay": f"{options.weight_decay:g}, on {decay}" if options.weight_decay else "none",
+        "gradient clipping": f"norm {options.max_grad_norm:g}" if options.max_grad_norm else "none",
+        "precision": options.precision,
+        "order of the examples": "shuffled every epoch" if options.shuffle else "as in the files",
+    }
+    if options.head_learning_rate_factor != 1.0:
+        rows["learning rate of the head"] = f"{options.head_learning_rate_factor:g} times the encoder's"
+    if task.type == "token_classification":
+        which = "the first subword" if options.label_subwords == "first" else "all subwords"
+        rows["labelled"] = f"{which} of a word"
+        if options.max_words:
+            rows["longest sentence"] = f"{options.max_words} words"
+    return rows

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from ligero.common.errors import DataError
+from ligero.common.published import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
 from ligero.reporting.names import THESIS_STEMS
-
-TABLES_OF_THE_THESIS = Path(__file__).resolve().parents[3] / "resources" / "thesis"
 
 Key = tuple[str, str]
 """(regime, name of the system)."""
@@ -21,7 +20,7 @@ Key = tuple[str, str]
 SCORE_TABLES = ("text_classification", "sequence_tagging", "question_answering")
 
 
-def read_table(name: str, folder: Path = TABLES_OF_THE_THESIS) -> list[dict[str, str]]:
+def read_table(name: str, folder: Path = THESIS_TABLES) -> list[dict[str, str]]:
     """The rows of one of the thesis' tables, every cell as printed.
 
     Raises:
@@ -37,7 +36,7 @@ def read_table(name: str, folder: Path = TABLES_OF_THE_THESIS) -> list[dict[str,
         ) from error
 
 
-def printed_figures(folder: Path = TABLES_OF_THE_THESIS) -> dict[Key, dict[str, str]]:
+def printed_figures(folder: Path = THESIS_TABLES) -> dict[Key, dict[str, str]]:
     """Every printed figure of every system: column name to cell, over the tables that compare systems."""
     figures: dict[Key, dict[str, str]] = {}
     for name in (*SCORE_TABLES, "summary", "inference_speed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,38 @@ class Row:
     name: str
     left_out: str | None
     """Why it was not run, or None."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What one search over hyper-parameters recorded.
+
+    Attributes:
+        workers: the record of each worker: seconds, device, threads.
+        seconds: of each finished trial that recorded them.
+    """
+
+    workers: list[Record]
+    seconds: list[float]
+
+    @classmethod
+    def read(cls, folder: Path) -> Search:
+        """Read a search's folder, R/studies/STUDENT/TASK.
+
+        Raises:
+            DataError: a cell of trials.csv is no number.
+        """
+        workers = [read_json(path) for path in sorted(folder.glob("worker-*.json"))]
+        trials = folder / "trials.csv"
+        if not trials.is_file():
+            return cls(workers, [])
+        with trials.open(encoding="utf-8", newline="") as handle:
+            cells = [row.get("seconds") for row in csv.DictReader(handle)]
+        try:
+            return cls(workers, [float(cell) for cell in cells if cell])
+        except ValueError as error:
+            mend = "Make it again: snakemake --forcerun report_study -- studies."
+            raise DataError(trials, None, f"column seconds: {error}.", mend) from error
 
 
 class Results:
@@ -129,6 +162,19 @@ class Results:
 
     def logits_cost(self, task: str) -> Record:
         return self._read(self.layout.logits_cost(task))
+
+    def augmented_logits_cost(self, task: str) -> Record:
+        return self._read(self.layout.augmented_logits_cost(task))
+
+    def searches(self) -> list[Search]:
+        """The searches over hyper-parameters that were run; no table waits for one."""
+        folders = sorted(Path(self.layout.searches).glob("*/*"))
+        return [Search.read(folder) for folder in folders if any(folder.glob("worker-*.json"))]
+
+    def weights_source(self, model: str) -> Record:
+        """Where the weights of others came from; empty where they were not fetched yet, which no table waits for."""
+        path = self.layout.weights_source(model)
+        return self._read(path) if Path(path).is_file() else {}
 
     def pretraining_summary(self, model: str) -> Record:
         return self._read(self.layout.pretraining_summary(model))

@@ -9,11 +9,21 @@ import pandas as pd
 
 from ligero.reporting.frames import table
 
-COLUMNS = ("number", "state", "validation_loss", "epochs", "loss", "alpha", "temperature", "learning_rate")
+COLUMNS = (
+    "number",
+    "state",
+    "validation_loss",
+    "epochs",
+    "loss",
+    "alpha",
+    "temperature",
+    "learning_rate",
+    "seconds",
+)
 
 
 def trials_table(rows: Sequence[dict[str, Any]], scale: str) -> pd.DataFrame:
-    """One row a finished trial; numbers as they were tried."""
+    """One row a finished trial; numbers as they were tried, seconds empty where a trial recorded none."""
     return table(COLUMNS, rows, scale)
 
 

@@ -55,6 +55,13 @@ def comparison_runs(study: Study) -> list[tuple[str, str, int]]:
     ]
 
 
+def augmented_tasks(study: Study) -> list[str]:
+    """The tasks whose teacher also labels unlabelled examples, for the methods that learn from them."""
+    methods = study.comparison.methods if study.comparison else {}
+    runs = comparison_runs(study)
+    return list(dict.fromkeys(task for task, method, _ in runs if methods[method].augmented))
+
+
 def not_applicable(study: Study, task_id: str, method_id: str) -> str | None:
     """Why a method cannot be used on a task, or None where it can."""
     method = sections(study)[0].methods[method_id]

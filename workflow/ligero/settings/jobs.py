@@ -482,10 +482,10 @@ def reporting_job(study: Study) -> ReportingJob:
 
 
 def cards_job(study: Study) -> ReportingJob:
-    """What model cards tell: beside the study the licences and citations of the tasks' files."""
+    """What model cards tell: beside the study the licences and citations of the tasks' files and of the corpus."""
+    corpus = study.corpus.parts if study.corpus else ()
     sources = {
         name: study.sources[name].model_dump(mode="json", include={"licence", "citation"})
-        for task in study.tasks
-        for name in task_sources(study, task)
+        for name in (*corpus, *(name for task in study.tasks for name in task_sources(study, task)))
     }
     return ReportingJob(study={**reporting_job(study).study, "sources": sources})

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ligero.settings import jobs
-from ligero.settings.comparison_jobs import comparison_runs
+from ligero.settings.comparison_jobs import augmented_tasks, comparison_runs
 from ligero.settings.study import Regime, Study
 from ligero.settings.vocabulary_jobs import vocabularies
-
-SPLITS = ("train", "validation", "test")
 
 TABLES = (
     "corpus",
@@ -56,6 +54,10 @@ class Layout:
         """Folder of a model's pretrained weights."""
         kind = "pretrained" if self.study.models[model_id].weights == "pretrain" else "weights"
         return f"{self.root}/{kind}/{model_id}"
+
+    def weights_source(self, model_id: str) -> str:
+        """Where the weights of others came from: their commit, licence, citation. Written together with the weights."""
+        return f"{self.root}/weights/{model_id}/source.json"
 
     def encoder(self, vocabulary: str) -> str:
         """Folder that holds a vocabulary's encoder.json."""
@@ -124,6 +126,8 @@ class Layout:
             *(self.pretraining_summary(model_id) for model_id in jobs.pretrained_models(study)),
             *dict.fromkeys(shards),
             *(self.logits_cost(task_id) for task_id in study.tasks if study.distillation),
+            *map(self.augmented_logits_cost, augmented_tasks(study)),
+            *(self.comparison_run(*run) for run in comparison_runs(study)),
             *self.scores(list(study.tasks)),
         ]
 
@@ -146,6 +150,15 @@ class Layout:
     def logits_cost(self, task_id: str) -> str:
         """How long the teachers of a task took over its training split."""
         return f"{self.root}/logits/{task_id}/cost.json"
+
+    def augmented_logits_cost(self, task_id: str) -> str:
+        """The same over the training split with unlabelled examples beside it."""
+        return f"{self.root}/augmented/logits/{task_id}/cost.json"
+
+    @property
+    def searches(self) -> str:
+        """Folder of the searches over hyper-parameters, STUDENT/TASK/; not part of `all`."""
+        return f"{self.root}/studies"
 
     @property
     def corpus_statistics(self) -> str:

@@ -22,6 +22,9 @@ TYPE_OF_READER: dict[str, TaskType | None] = {
     "table": "sequence_classification",
 }
 
+SPLITS = ("train", "validation", "test")
+"""A task's splits, in the order of its files."""
+
 
 class Columns(Settings):
     """Column names of a table (CSV, TSV or JSON lines), for the reader 'table'."""

@@ -19,6 +19,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.common.hashing import digest_value
 from ligero.settings.augmentation import AugmentationJob
+from ligero.settings.tasks import SPLITS
 from ligero.tasks.recombination import Pair, pair_key, recombined_pairs
 from ligero.tasks.texts import plain_key
 from ligero.tokenizers.sampling import sample_lines
@@ -55,7 +56,7 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    splits = {name: pq.ParquetFile(examples_dir / f"{name}.parquet").read() for name in _SPLITS}
+    splits = {name: pq.ParquetFile(examples_dir / f"{name}.parquet").read() for name in SPLITS}
     wanted = max(1, round(job.ratio * splits["train"].num_rows))
     chosen: list[str] | list[Pair]
     counts: dict[str, int]
@@ -75,9 +76,6 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
             pq.write_table(whole, staging / f"{name}.parquet", compression="zstd")
         write_json(staging / "info.json", info)
     return dict(info)
-
-
-_SPLITS = ("train", "validation", "test")
 
 
 def _pairs(job: AugmentationJob, splits: Splits, wanted: int, examples_dir: Path) -> list[Pair]:

@@ -21,12 +21,12 @@ from ligero.common.files import atomic_directory, atomic_path, read_json, write_
 from ligero.common.hashing import digest_value, sha256_file
 from ligero.common.progress import progress
 from ligero.settings.jobs import EncodingJob
+from ligero.settings.tasks import SPLITS
 from ligero.tokenizers.encoder import Encoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPLITS = ("train", "validation", "test")
 IGNORED = -100
 WORD = re.compile(r"\w+|[^\w\s]")
 """A word of a context in question answering: where vocabularies meet when logits are aligned."""

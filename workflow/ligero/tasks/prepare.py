@@ -9,10 +9,9 @@ from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, write_json
 from ligero.common.hashing import sha256_file
 from ligero.settings.jobs import TaskJob
+from ligero.settings.tasks import SPLITS
 from ligero.tasks.examples import digest_examples, write_examples
 from ligero.tasks.splits import LoadedSplit, leaks, load_split
-
-SPLITS = ("train", "validation", "test")
 
 
 def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:

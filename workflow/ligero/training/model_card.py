@@ -54,6 +54,34 @@ KEYS = {
 """A score file's metrics as a reader may know them."""
 
 
+HUB_LICENCES = {
+    "apache-2.0",
+    "cc-by-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-sa-3.0",
+    "cc-by-sa-4.0",
+    "cc0-1.0",
+    "gpl-3.0",
+    "mit",
+}
+"""Those of the hub's licence identifiers that the registry's licences can be."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights that a model started from.
+
+    Attributes:
+        name: as a reader can find them.
+        hub: their name on the hub, or empty.
+        licences: theirs, or those of the corpus that they were pretrained on; empty texts are unknown licences.
+    """
+
+    name: str
+    hub: str = ""
+    licences: tuple[str, ...] = ("",)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What is known of a model beside its selection; what is not known yet stays empty, and the card says so.
@@ -61,6 +89,8 @@ class Evidence:
     Attributes:
         study: name and scale of the study, as a clause.
         sources: the task's files by their ids, for their licences and citations.
+        checkpoint: where the weights started.
+        language: ISO 639 code of the language that the study keeps, or empty.
         recipe: rows of the recipe's table that the trial does not know: where the weights started, the teacher, the loss.
         score: the entry of the score file.
         speed: devices by name to their latency (`median_seconds`, `inferences_per_second`).
@@ -71,6 +101,8 @@ class Evidence:
 
     study: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    language: str = ""
     recipe: Mapping[str, str] = field(default_factory=dict)
     score: Record | None = None
     speed: Mapping[str, Record] = field(default_factory=dict)
@@ -97,6 +129,7 @@ def model_card(job: SelectionJob, selection: Record, folder: Path, known: Eviden
         "library_name: transformers",
         f"pipeline_tag: {pipeline}",
         f"tags: [ligero, {job.regime}, {config.get('model_type', 'transformer')}]",
+        *_front_matter(known),
         "---",
         f"# {job.model_name} on {job.task_name} ({job.regime})",
         "",
@@ -107,9 +140,24 @@ def model_card(job: SelectionJob, selection: Record, folder: Path, known: Eviden
         *_scores(job, selection, pipeline, known.score),
         *_size_and_speed(folder, known),
         *_labels(config, pipeline),
-        *_limits(known.score is not None),
+        *_limits(known),
     ]
     return "\n".join(lines)
+
+
+def _front_matter(known: Evidence) -> list[str]:
+    """Licence, language and base model under the hub's keys; what is not known has no key."""
+    lines = [f"language: {known.language}"] if known.language else []
+    if known.checkpoint is None:
+        return lines
+    texts = {*known.checkpoint.licences, *(source.licence for source in known.sources.values())}
+    names = {"-".join(text.lower().split()) for text in texts}
+    # One licence over everything that the weights derive from can be named; of several, or an unknown one, a reader must judge.
+    if len(names) == 1 and names <= HUB_LICENCES:
+        lines.append(f"license: {names.pop()}")
+    else:
+        lines += ["license: other", "license_name: see-licence-and-limits"]
+    return lines + ([f"base_model: {known.checkpoint.hub}"] if known.checkpoint.hub else [])
 
 
 def _data(job: SelectionJob, sources: Mapping[str, Source]) -> list[str]:
@@ -258,17 +306,25 @@ def _labels(config: Record, pipeline: str) -> list[str]:
     return ["Labels: " + ", ".join(f"`{name}`" for name in labels.values()) + ".", ""] if labels else []
 
 
-def _limits(scored: bool) -> list[str]:
-    where = "test split" if scored else "validation split"
+def _limits(known: Evidence) -> list[str]:
+    where = "validation split" if known.score is None else "test split"
     return [
         "## Licence and limits",
         "",
+        *_licence(known.checkpoint),
         "The weights derive from the data above and from the corpus (or the published checkpoint) that the encoder was "
         f"pretrained on; their licences apply. Measured on this task's {where} only: other domains, other "
         "varieties of the language and inputs longer than those of training may give much worse results, and biases of "
         "the data are not corrected.",
         "",
     ]
+
+
+def _licence(checkpoint: Checkpoint | None) -> list[str]:
+    if checkpoint is None:
+        return []
+    licences = list(dict.fromkeys(text or "not known" for text in checkpoint.licences))
+    return [f"Licence of {checkpoint.name}: {'; '.join(licences)}.", ""]
 
 
 def _cell(text: str) -> str:

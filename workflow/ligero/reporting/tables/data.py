@@ -11,9 +11,7 @@ from ligero.reporting.frames import joined, table
 from ligero.reporting.names import TASK_TYPES, plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
-from ligero.settings.tasks import Task
-
-SPLITS = ("train", "validation", "test")
+from ligero.settings.tasks import SPLITS, Task
 
 
 def datasets(results: Results) -> pd.DataFrame:

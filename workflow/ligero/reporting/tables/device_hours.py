@@ -9,11 +9,21 @@ import pandas as pd
 
 from ligero.reporting.frames import joined, table
 from ligero.reporting.published import read_table
-from ligero.reporting.results import Record, Results
+from ligero.reporting.results import Record, Results, Search
 from ligero.settings import jobs
+from ligero.settings.comparison_jobs import augmented_tasks, comparison_runs
 
 HOUR = 3600.0
-STAGES = ("pretraining", "fine-tuning", "teacher logits", "distillation", "scoring")
+STAGES = (
+    "pretraining",
+    "fine-tuning",
+    "teacher logits",
+    "distillation",
+    "augmented logits",
+    "comparison",
+    "hyper-parameter search",
+    "scoring",
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,29 @@ def _runs(results: Results) -> Iterator[Run]:
             yield Run("teacher logits", _device(run), float(run["seconds"]))
     for record in results.scores(study.tasks).values():
         yield Run("scoring", _device(record), float(record.get("seconds", 0.0)))
+    yield from _compared(results)
+    for search in results.searches():
+        yield from _searched(search)
+
+
+def _compared(results: Results) -> Iterator[Run]:
+    """Runs of the comparison, each with its scoring, and what its unlabelled examples took."""
+    for task in augmented_tasks(results.study):
+        for run in results.augmented_logits_cost(task)["runs"]:
+            yield Run("augmented logits", _device(run), float(run["seconds"]))
+    for place in comparison_runs(results.study):
+        record = results.comparison_run(*place)
+        yield Run("comparison", _device(record), float(record["training_seconds"]) + float(record["seconds"]))
+
+
+def _searched(search: Search) -> Iterator[Run]:
+    """One run a trial; one a worker where trials recorded no time (a worker's record forgets what a kill ended)."""
+    if search.seconds:
+        for seconds in search.seconds:
+            yield Run("hyper-parameter search", _device(search.workers[0]), seconds)
+        return
+    for worker in search.workers:
+        yield Run("hyper-parameter search", _device(worker), float(worker["seconds"]))
 
 
 def _device(record: Record) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
 from ligero.efficiency.arithmetic import short_count, truncate
 from ligero.reporting.frames import joined, table
+from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.settings import jobs
 from ligero.settings.models import Model
+from ligero.settings.training import Pretraining
 
 ARCHITECTURES = {"albert": "ALBERT", "bert": "BERT", "roberta": "RoBERTa", "distilbert": "DistilBERT"}
 SIZES = ("tiny", "base", "large", "xlarge", "xxlarge")
@@ -53,14 +56,16 @@ def _model(results: Results, model_id: str) -> dict[str, Any]:
         "model": model.name,
         "architecture": ARCHITECTURES[model.architecture.type],
         "size": _size(model),
-        "vocabulary": _vocabulary(vocabulary),
+        "vocabulary": (size := _vocabulary(vocabulary)),
         "vocabulary_types": _letter_case(results, model),
         "max_sequence_length": model.architecture.max_position_embeddings,
         "parameters": short_count(cost["parameters"]) if cost else None,
         "domain": "General" if results.study.scale == "thesis" else None,
         "availability": {"pretrain": "Trained here", "hub": "Public", "local": "Local"}[model.weights],
-        "weights": _weights(model),
-        "notes": joined([reason]),
+        "weights": _weights(results, model_id),
+        "notes": joined(
+            [reason, _no_commit(results, model_id), _printed_otherwise(results, model.name, size)]
+        ),
     }
 
 
@@ -84,10 +89,30 @@ def _letter_case(results: Results, model: Model) -> str | None:
     return "uncased" if lower_case else "cased"
 
 
-def _weights(model: Model) -> str | None:
+def _weights(results: Results, model_id: str) -> str | None:
+    model = results.study.models[model_id]
     if model.weights == "hub" and model.hub:
-        return f"{model.hub.id}@{model.hub.revision}"
+        source = results.weights_source(model_id)
+        name, commit = source.get("hub", model.hub.id), source.get("revision", model.hub.revision)
+        return f"{name}@{commit}" if commit else name
     return model.local if model.weights == "local" else f"tokenizer {model.tokenizer}"
+
+
+def _no_commit(results: Results, model_id: str) -> str | None:
+    hub = results.study.models[model_id].hub if results.study.models[model_id].weights == "hub" else None
+    if hub is None or hub.revision or results.weights_source(model_id):
+        return None
+    return "no commit is pinned yet: the first download takes the newest and records it"
+
+
+def _printed_otherwise(results: Results, name: str, vocabulary: str | None) -> str | None:
+    """Where the thesis prints another size of a published vocabulary (BETO's 31,002 entries as 32K)."""
+    if results.study.scale != "thesis":
+        return None
+    uncased = plain(name).removesuffix("uncased").removesuffix("cased")
+    published = {plain(row["model"]): row["vocabulary"] for row in read_table("pretrained_models")}
+    other = published.get(uncased, vocabulary)
+    return f"the thesis prints a vocabulary of {other}" if other != vocabulary else None
 
 
 def albeto_configurations(results: Results) -> pd.DataFrame:
@@ -155,7 +180,7 @@ def _pretraining(results: Results, model_id: str) -> dict[str, Any]:
         "model": model.name,
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
-        "warmup_ratio": f"{recipe.warmup_steps / recipe.total_steps:.2e}",
+        "warmup_ratio": _warmup_ratio(recipe),
         "warmup_steps": recipe.warmup_steps,
         "total_steps": recipe.total_steps,
         "training_hours": f"{done['seconds'] / HOUR:.3f}",
@@ -175,6 +200,12 @@ def _pretraining(results: Results, model_id: str) -> dict[str, Any]:
             ]
         ),
     }
+
+
+def _warmup_ratio(recipe: Pretraining) -> str:
+    """The warm-up's share of the planned steps, which the thesis prints; not of those trained. Three digits, halves to even
+    (1/320 is printed 3.12e-3)."""
+    return f"{Decimal(recipe.warmup_steps) / recipe.decay_end:.2e}" if recipe.warmup_steps else "0"
 
 
 def _decimals(value: float | None) -> str | None:

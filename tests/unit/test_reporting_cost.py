@@ -1,0 +1,94 @@
+"""The cost table: comparisons, augmented logits and searches beside the stages that every study has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ligero.common.errors import DataError
+from ligero.common.files import write_json, write_text
+from ligero.reporting.results import Results
+from ligero.reporting.tables import make
+from ligero.settings.comparison_jobs import augmented_tasks, comparison_runs
+from ligero.settings.load import load_study
+from tests.unit.reporting_artefacts import write_artefacts
+
+ROOT = Path(__file__).resolve().parents[2]
+POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """The pocket study, which compares three methods on two tasks, one of them on unlabelled examples."""
+    study = load_study(POCKET, ROOT)
+    write_artefacts(study, tmp_path)
+    found = Results(study, tmp_path)
+    for task in augmented_tasks(study):
+        run = {"teacher": "beto-cased", "seconds": 72.0, "device": "cpu", "threads": 1}
+        write_json(found.layout.augmented_logits_cost(task), {"task": task, "runs": [run]})
+    for place in comparison_runs(study):
+        record = {"training_seconds": 30.0, "seconds": 6.0, "device": "cpu", "threads": 1}
+        write_json(found.layout.comparison_run(*place), record)
+    return found
+
+
+def stages(results: Results) -> dict[str, dict[str, Any]]:
+    return {str(row["stage"]): dict(row) for _, row in make("cost", results).iterrows()}
+
+
+def search(results: Results, *, seconds: list[str] | None) -> Path:
+    """Records of a search by two workers of three trials; `seconds` are the column's cells, None leaves it out."""
+    folder = Path(results.layout.searches) / "albeto-tiny" / "ner"
+    for number, took in enumerate((100.0, 60.0)):
+        record = {"trials": 2 - number, "seconds": took, "device": "cpu", "threads": 1}
+        write_json(folder / f"worker-{number}.json", record)
+    lines = ["number,state,validation_loss" + (",seconds" if seconds else "")]
+    for number in range(3):
+        lines.append(f"{number},complete,0.5" + (f",{seconds[number]}" if seconds else ""))
+    write_text(folder / "trials.csv", "\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None:
+    found = stages(results)
+    assert augmented_tasks(results.study) == ["ner", "xnli"]
+    cost = found["comparison"]
+    assert (cost["runs"], cost["device_hours"], cost["seconds_a_run"]) == (6, "0.0600", "36.000")
+    cost = found["augmented logits"]
+    assert (cost["runs"], cost["device"], cost["device_hours"]) == (2, "cpu, 1 thread", "0.0400")
+    assert found["all"]["runs"] == sum(row["runs"] for stage, row in found.items() if stage != "all")
+
+
+def test_what_the_comparison_recorded_is_the_tables_input(results: Results) -> None:
+    inputs = results.layout.table_inputs("cost")
+    assert results.layout.augmented_logits_cost("xnli") in inputs
+    assert results.layout.comparison_run("ner", "augmented", 1) in inputs
+
+
+def test_a_search_is_counted_by_its_trials(results: Results) -> None:
+    assert "hyper-parameter search" not in stages(results)
+    search(results, seconds=["60.0", "90.0", "30.0"])
+    cost = stages(results)["hyper-parameter search"]
+    assert (cost["runs"], cost["device_hours"], cost["seconds_a_run"]) == (3, "0.0500", "60.000")
+
+
+def test_a_search_whose_trials_recorded_no_time_is_counted_by_its_workers(results: Results) -> None:
+    search(results, seconds=None)
+    cost = stages(results)["hyper-parameter search"]
+    assert (cost["runs"], cost["device_hours"]) == (2, "0.0444")
+
+
+def test_a_damaged_time_is_named(results: Results) -> None:
+    search(results, seconds=["60.0", "soon", "1.0"])
+    with pytest.raises(DataError, match=r"ner/trials\.csv: column seconds: .*'soon'"):
+        make("cost", results)
+
+
+def test_the_table_of_trials_keeps_their_seconds() -> None:
+    from ligero.reporting.studies import trials_table
+
+    frame = trials_table([{"number": 0, "seconds": 12.5}, {"number": 1}], "miniature")
+    assert list(frame["seconds"]) == [12.5, None]
