@@ -68,6 +68,7 @@ def run_method(
         "seed": trial.seed,
         "trial": result["trial"],
         "best": result["best"],
+        **{key: result[key] for key in ("settings", "versions") if key in result},
         "steps": result["curve"][-1]["step"],
         "training_seconds": result["seconds"],
         **record,

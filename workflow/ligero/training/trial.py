@@ -28,7 +28,7 @@ from ligero.training.batches import (
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict, validation_loss
-from ligero.training.identity import finished_result
+from ligero.training.identity import finished_result, versions
 from ligero.training.objective import Objective
 from ligero.training.steps import StepRunner, device_name, enable_gradient_checkpointing, training_device
 
@@ -46,6 +46,7 @@ class TrialSpec:
         family: digest of what the trials of one task have in common; recorded, so that they can be compared safely.
         patience: stop after more than this many epochs in a row without a strictly lower validation loss (of an epoch with
             several evaluations its lowest counts, one without any does not); None runs all epochs.
+        settings: what the trial was told, in readable form; recorded only.
     """
 
     trial: Trial
@@ -54,6 +55,7 @@ class TrialSpec:
     determined_by: str
     patience: int | None = None
     family: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def run_trial(
 
     Returns:
         The trial's record: trial, id, best {epoch, step, loss, score}, curve, seconds, device, micro_batch_size, halvings,
-        stopped ("epochs" or "patience"), determined_by, folder. Where no validation loss was finite, the entries of `best` are
+        stopped ("epochs" or "patience"), determined_by, settings, versions, folder. Where no validation loss was finite, the entries of `best` are
         None and no weights are written.
     """
     if (result := finished_result(spec.folder, spec.determined_by)) is not None:
@@ -275,6 +277,8 @@ class _Run:
             "threads": torch.get_num_threads(),
             "determined_by": self.spec.determined_by,
             "family": self.spec.family,
+            "settings": self.spec.settings,
+            "versions": versions(),
             "micro_batch_size": self.runner.micro_batch_size,
             "halvings": [*course.halvings, *self.runner.halvings],
             "stopped": stopped,
