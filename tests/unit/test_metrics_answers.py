@@ -89,9 +89,15 @@ def test_score_qa(tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert result["squad"] == pytest.approx({"exact_match": 25.0, "f1": 100 * (0.8 + 1 + 0.5) / 4})
     assert result["mlqa_es"] == pytest.approx({"exact_match": 50.0, "f1": 100 * (1 + 1 + 2 / 3) / 4})
-    (tmp_path / "p.json").write_text(json.dumps({"nine": "x"}))
+    given = {"0": "río Ebro", "1": "el río Ebro", "2": "Ebro"}
+    (tmp_path / "p.json").write_text(json.dumps({**given, "nine": "x", "ten": "y"}))
     done = score("qa", "--references", tmp_path / "r.json", "--predictions", tmp_path / "p.json")
-    assert done.returncode == 2 and "unknown questions, the first is 'nine'" in done.stderr
+    assert "2 predictions for questions" in done.stderr and "the first is nine" in done.stderr
+    assert (done.returncode, json.loads(done.stdout)) == (0, result)
+    entries[3]["id"] = "0"
+    (tmp_path / "r.json").write_text(json.dumps(squad))
+    done = score("qa", "--references", tmp_path / "r.json", "--predictions", tmp_path / "p.json")
+    assert done.returncode == 2 and "question id '0' occurs twice" in done.stderr
 
 
 def test_score_tagging(tmp_path: Path) -> None:
@@ -136,4 +142,13 @@ def test_conllu_references(tmp_path: Path) -> None:
         + "\t_" * 6
         + "\n\n"
     )
-    assert read_columns(tmp_path / "g.conllu") == [[(3, "de", "ADP"), (4, "el", "DET")]]
+    words = [(3, "de", "ADP"), (4, "el", "DET")]
+    assert read_columns(tmp_path / "g.conllu") == [words]
+    assert read_columns(tmp_path / "g.conllu", keeps_ranges=True) == [[(2, "del", "_"), *words]]
+    # Predictions of a task with `multiword_ranges: keep`, as the study writes them.
+    tags = ["_", "ADP", "DET"]
+    write_columns(tmp_path / "p.conll", [["del", "de", "el"]], [tags], [["_", "ADP", "ADP"]])
+    files = ("tagging", "--references", tmp_path / "g.conllu", "--predictions", tmp_path / "p.conll")
+    kept = score(*files, "--multiword-ranges", "keep")
+    assert json.loads(kept.stdout)["accuracy"] == pytest.approx(200 / 3)
+    assert score(*files).returncode == 2

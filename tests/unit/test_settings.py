@@ -113,6 +113,20 @@ def test_published_grids_are_complete(project: Path) -> None:
     assert large_rates == {"1e-6", "2e-6", "3e-6", "5e-6"}
 
 
+def test_one_task_may_be_validated_after_its_own_number_of_steps(
+    default_config: dict[str, Any], project: Path
+) -> None:
+    before = jobs.shard_job(load_study(default_config, project), "fine-tuning", "albeto-tiny", 0)
+    assert "evaluate_every_steps" not in before.model_dump() | before.options.model_dump()
+    default_config["fine_tuning"]["evaluate_every_steps"] = {"ner": 7}
+    after = load_study(default_config, project)
+    shard = jobs.shard_job(after, "fine-tuning", "albeto-tiny", 0)
+    chosen = {task: shard.options_of(task).evaluate_every_steps for task in after.tasks}
+    assert chosen == dict.fromkeys(after.tasks) | {"ner": 7}
+    default_config["fine_tuning"]["evaluate_every_steps"] = {"ner": 0}
+    assert "fine_tuning.evaluate_every_steps.ner" in refusal(default_config, project)
+
+
 def test_one_task_may_be_selected_by_its_score(default_config: dict[str, Any], project: Path) -> None:
     before = load_study(default_config, project)
     default_config["fine_tuning"]["selection"] = {"mlqa": "score", "ner": "loss"}
@@ -126,6 +140,8 @@ def test_one_task_may_be_selected_by_its_score(default_config: dict[str, Any], p
     assert jobs.digest(jobs.shard_job(before, "distillation", "albeto-tiny", 0)) == jobs.digest(
         jobs.shard_job(after, "distillation", "albeto-tiny", 0)
     )
+    default_config["fine_tuning"]["evaluate_every_steps"] = {"nerd": 5}
+    assert "fine_tuning.evaluate_every_steps: no task 'nerd'" in refusal(default_config, project)
     default_config["fine_tuning"]["selection"] = {"mlqqa": "score"}
     assert "fine_tuning.selection: no task 'mlqqa'" in refusal(default_config, project)
 

@@ -110,6 +110,14 @@ def test_the_published_study_is_configured_as_published(thesis: Study) -> None:
     }
     by_score = {key for key, metric in metrics.items() if metric == "score"}
     assert by_score == {("fine-tuning", task) for task in ("mlqa", "sqac", "tar")}
+    # eval_steps in the shell scripts of dccuchile/lightweight-spanish-language-models (POS: in most of them).
+    assert set(thesis.fine_tuning.evaluate_every_steps) == set(thesis.tasks)
+    assert [thesis.fine_tuning.evaluate_every_steps[task] for task in ("xnli", "ner", "mlqa", "sqac")] == [
+        2000,
+        100,
+        300,
+        200,
+    ]
     rates = {model: jobs.trials_of(thesis, "fine-tuning", model)[0].learning_rate for model in thesis.models}
     assert {model for model, rate in rates.items() if rate == "1e-6"} == {
         "albeto-large",

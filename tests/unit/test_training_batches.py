@@ -14,6 +14,7 @@ from ligero.training.batches import (
     epoch_batches,
     evaluation_steps,
     length_sorted_batches,
+    periodic_evaluation_steps,
     steps_per_epoch,
 )
 from ligero.training.evaluate import predict, validation_loss
@@ -73,6 +74,19 @@ def test_evaluations_are_spread_and_end_the_epoch() -> None:
     assert evaluation_steps(10, 1) == {10}
     assert evaluation_steps(10, 4) == {2, 5, 8, 10}
     assert evaluation_steps(2, 5) == {1, 2}
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 300))
+def test_periodic_evaluations_fall_on_the_multiples_of_the_runs_steps(
+    steps: int, epochs: int, every: int
+) -> None:
+    found = [
+        steps * epoch + number
+        for epoch in range(epochs)
+        for number in sorted(periodic_evaluation_steps(steps, every, epoch, epochs))
+    ]
+    total = steps * epochs
+    assert found == ([step for step in range(1, total + 1) if step % every == 0] or [total])
 
 
 @pytest.mark.parametrize("task_type", TASKS)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ligero.common.errors import MismatchError
+from ligero.common.files import read_json
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob, Trial
 from ligero.settings.models import Architecture, Model
 from ligero.settings.tasks import Split, Splits, Task
@@ -173,6 +174,22 @@ def test_baseline_record(tmp_path: Path) -> None:
     assert (record["name"], record["examples"]) == ("most frequent tag of each word", 2)
 
 
+def check_a_grid_that_lost_its_best(
+    shard: ShardJob, selection: SelectionJob, run: Any, results: list[dict[str, Any]]
+) -> None:
+    """Its new best, whose weights were deleted, is trained again; the same trial with the same outcome."""
+    folder = Path(results[0]["folder"]).parents[3]
+    trimmed = {"trials": shard.trials[:1]}
+    write_shard(folder / "shard-1.json", results[:1])
+    smaller, out = selection.model_copy(update=trimmed), folder / "smaller"
+    with pytest.raises(MismatchError, match=r"Delete .*shard-1\.json"):
+        select(smaller, [folder / "shard-1.json"], folder / "s1.json", out)
+    again = run(shard.model_copy(update=trimmed))
+    assert [{**result, "seconds": 0} for result in again] == [{**results[0], "seconds": 0}]
+    assert run(shard.model_copy(update=trimmed)) == again
+    assert select(smaller, [folder / "shard-1.json"], folder / "s1.json", out)["id"] == results[0]["id"]
+
+
 def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None:
     kind = "token_classification"
     folder = prepared(tmp_path / "tasks", kind, TAGGED)
@@ -205,9 +222,9 @@ def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None
         distillation=None,
     )
 
-    def run() -> list[dict[str, Any]]:
+    def run(job: ShardJob = shard) -> list[dict[str, Any]]:
         return run_shard(
-            shard,
+            job,
             weights=weights,
             encoded_dir=tmp_path / "encoded",
             examples_dir=tmp_path / "tasks",
@@ -221,6 +238,13 @@ def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None
         True,
     ]  # the loser's weights are gone
     write_shard(tmp_path / "shard-0.json", results)
+    recorded = read_json(tmp_path / "shard-0.json")
+    told = recorded["settings"]["t"]
+    assert told == read_json(Path(results[0]["folder"]).parent / "result.json")["settings"]
+    assert (told["options"]["weight_decay"], told["options"]["evaluate_every_steps"]) == (0.0, None)
+    assert (told["num_hidden_layers"], told["distillation"]) == (1, None)
+    assert all("settings" not in result for result in recorded["trials"])
+    assert {"python", "torch", "transformers"} == set(recorded["trials"][1]["versions"])
     selection = SelectionJob(
         regime="fine-tuning",
         model_id="m",
@@ -235,6 +259,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None
     chosen = select(selection, [tmp_path / "shard-0.json"], tmp_path / "s.json", models / "m" / "t")
     assert chosen["trial"]["learning_rate"] == "2e-2"
     assert run() == results  # finished trials are not repeated, with or without their weights
+    check_a_grid_that_lost_its_best(shard, selection, run, results)
     scoring = ScoringJob(
         regime="fine-tuning", systems={"m": "encoded"}, tasks={"t": task(kind)}, options=TrainingOptions()
     )

@@ -123,13 +123,16 @@ def test_a_finished_trial_is_skipped_until_something_changes(tmp_path: Path) -> 
         trial(tmp_path, load=never, determined_by="other")
 
 
+@pytest.mark.parametrize("evaluations", [{"evaluations_per_epoch": 2}, {"evaluate_every_steps": 3}])
 @pytest.mark.parametrize("stop_after", [1, 2])
-def test_a_resumed_trial_ends_as_if_nothing_had_happened(tmp_path: Path, stop_after: int) -> None:
+def test_a_resumed_trial_ends_as_if_nothing_had_happened(
+    tmp_path: Path, stop_after: int, evaluations: dict[str, int]
+) -> None:
     def interrupt(epoch: int, point: dict[str, Any]) -> None:
         if epoch == stop_after + 1:
             raise KeyboardInterrupt
 
-    options: dict[str, Any] = {"warmup_ratio": 0.1, "weight_decay": 0.01, "evaluations_per_epoch": 2}
+    options: dict[str, Any] = {"warmup_ratio": 0.1, "weight_decay": 0.01, **evaluations}
     whole = trial(tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         trial(tmp_path / "cut", after_epoch=interrupt, **options)
@@ -139,6 +142,26 @@ def test_a_resumed_trial_ends_as_if_nothing_had_happened(tmp_path: Path, stop_af
     assert seen[0] == stop_after + 1
     assert without_times(resumed) == without_times(whole)
     assert same_weights(resumed, whole)
+
+
+@pytest.mark.parametrize("every", [3, 7, 100])
+def test_validation_runs_every_so_many_steps_and_the_best_of_them_is_kept(tmp_path: Path, every: int) -> None:
+    """Four epochs of four steps: inside an epoch, across an epoch's end, and never before the end."""
+    result = trial(tmp_path, epochs=4, rate="5e-2", evaluate_every_steps=every)
+    expected = {3: [3, 6, 9, 12, 15], 7: [7, 14], 100: [16]}[every]
+    assert [point["step"] for point in result["curve"]] == expected
+    lowest = min(result["curve"], key=lambda point: point["validation_loss"])
+    assert (result["best"]["step"], result["best"]["loss"]) == (lowest["step"], lowest["validation_loss"])
+    split = toy_split("sequence_classification", 2, 16, seed=1)
+    kept = dropping_model()
+    kept.load_state_dict(weights(result))
+    found = evaluate.validation_loss(evaluate.predict(kept, split), split)
+    assert found == pytest.approx(lowest["validation_loss"], abs=1e-6)
+
+
+def test_an_epoch_without_validation_does_not_count_against_patience(tmp_path: Path) -> None:
+    result = trial(tmp_path, epochs=6, patience=0, rate="0", evaluate_every_steps=12)
+    assert (result["stopped"], [point["step"] for point in result["curve"]]) == ("patience", [12, 24])
 
 
 def _cut(folder: Path, **options: Any) -> Path:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import write_json
 from ligero.settings.comparison_jobs import comparison_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
@@ -39,7 +38,7 @@ def main() -> None:
     from ligero.distillation.comparison import run_method
 
     torch.set_num_threads(args.threads)
-    record = run_method(
+    run_method(
         job,
         weights=args.weights,
         encoded_dir=args.encoded_dir,
@@ -47,8 +46,8 @@ def main() -> None:
         logits_dir=args.logits_dir,
         state_dir=args.state_dir,
         predictions_dir=args.predictions_dir,
+        out=args.out,
     )
-    write_json(args.out, record)
 
 
 if __name__ == "__main__":

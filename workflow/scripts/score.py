@@ -17,8 +17,8 @@ from ligero.tasks.metrics import Scored, score_answers, score_tagging
 from ligero.tasks.readers.squad import reference_answers
 
 
-def score_qa(references: Path, predictions: Path) -> Scored:
-    wanted = reference_answers(references)
+def score_qa(args: argparse.Namespace, predictions: Path) -> Scored:
+    wanted = reference_answers(args.references)
     given = read_json(predictions)
     if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
         raise DataError(predictions, None, "expected a JSON object: question id to answer text.")
@@ -28,11 +28,19 @@ def score_qa(references: Path, predictions: Path) -> Scored:
             f"{len(missing)} of {len(wanted)} questions have no prediction and count as wrong, the first is {missing[0]}",
             file=sys.stderr,
         )
-    return score_answers(wanted, given)
+    unknown = [identity for identity in given if identity not in wanted]
+    if unknown:
+        print(
+            f"{predictions}: {len(unknown)} predictions for questions that {args.references} does not have are ignored, as in the "
+            f"official script; the first is {unknown[0]}",
+            file=sys.stderr,
+        )
+    return score_answers(wanted, {identity: text for identity, text in given.items() if identity in wanted})
 
 
-def score_tags(references: Path, predictions: Path) -> Scored:
-    return score_tagging(*aligned_tags(references, predictions))
+def score_tags(args: argparse.Namespace, predictions: Path) -> Scored:
+    keeps_ranges = args.multiword_ranges == "keep"
+    return score_tagging(*aligned_tags(args.references, predictions, keeps_ranges))
 
 
 def printed_qa(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -74,11 +82,18 @@ def main() -> None:
         sub.add_argument("--predictions", required=True, type=Path, help=predictions)
         sub.add_argument("--against", type=Path, help="another system's predictions, for a paired test")
         sub.set_defaults(score=score, shape=shape)
+    kinds.choices["tagging"].add_argument(
+        "--multiword-ranges",
+        choices=("words", "keep"),
+        default="words",
+        help="CoNLL-U references: pass over ranges such as `1-2 del`, or keep them as words with the tag _ (as the task's setting "
+        "multiword_ranges)",
+    )
     args = parser.parse_args()
-    scored: Scored = args.score(args.references, args.predictions)
+    scored: Scored = args.score(args, args.predictions)
     figures = args.shape(scored.metrics)
     if args.against:
-        figures["against"] = paired_tests(scored, args.score(args.references, args.against))
+        figures["against"] = paired_tests(scored, args.score(args, args.against))
     print(json.dumps(figures, indent=2))
 
 

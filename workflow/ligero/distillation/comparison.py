@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import LigeroError
+from ligero.common.files import write_json
 from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.settings.comparison_jobs import ComparisonJob
 from ligero.training.scoring import score_model
@@ -21,8 +23,9 @@ def run_method(
     logits_dir: Path,
     state_dir: Path,
     predictions_dir: Path,
+    out: Path,
 ) -> dict[str, Any]:
-    """Train, keep the best epoch by validation, score.
+    """Train, keep the best epoch by validation, score, write the record, and delete the weights, which nobody reads any more.
 
     Args:
         weights: model folder that the student starts from.
@@ -30,6 +33,7 @@ def run_method(
             learns from a teacher.
         state_dir: kept between runs; a killed run resumes by epoch.
         predictions_dir: gets the answers on the test split.
+        out: file of the record. Where it is lost, the run is repeated with the same outcome.
 
     Returns:
         The entry of a score file, with method, seed, steps (of the optimiser), best (epoch, loss, score on validation) and units
@@ -63,13 +67,17 @@ def run_method(
         examples_dir=examples_dir / trial.task,
         predictions_dir=predictions_dir,
     )
-    return {
+    whole = {
         "method": job.method,
         "seed": trial.seed,
         "trial": result["trial"],
         "best": result["best"],
+        **{key: result[key] for key in ("settings", "versions") if key in result},
         "steps": result["curve"][-1]["step"],
         "training_seconds": result["seconds"],
         **record,
         "units": answered.scored.units.tolist(),
     }
+    write_json(out, whole)
+    shutil.rmtree(result["folder"], ignore_errors=True)
+    return whole

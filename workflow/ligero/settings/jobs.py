@@ -11,7 +11,7 @@ from functools import cache
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
@@ -100,12 +100,16 @@ class ShardJob(Settings):
     options: TrainingOptions
     selection: dict[Identifier, Literal["loss", "score"]] = Field({}, exclude_if=lambda chosen: not chosen)
     """The tasks of the shard whose selection differs from the options'."""
+    evaluate_every_steps: dict[Identifier, PositiveInt] = Field({}, exclude_if=lambda chosen: not chosen)
+    """The tasks of the shard that are validated after another number of steps than the options say."""
     distillation: dict[str, Any] | None
     """alpha, temperature, loss and patience; null in fine-tuning."""
 
     def options_of(self, task_id: str) -> TrainingOptions:
         """The options with which a task's trials run."""
-        return _with_selection(self.options, self.selection, task_id)
+        options = _with_selection(self.options, self.selection, task_id)
+        every = self.evaluate_every_steps.get(task_id, options.evaluate_every_steps)
+        return options.model_copy(update={"evaluate_every_steps": every})
 
 
 class SelectionJob(Settings):
@@ -378,6 +382,8 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
         study.distillation.students[model_id] if regime == "distillation" and study.distillation else None
     )
     distillation = study.distillation
+    stage: Training = distillation if student and distillation else study.fine_tuning
+    task_ids = dict.fromkeys(trial.task for trial in trials)
     return ShardJob(
         regime=regime,
         model_id=model_id,
@@ -385,16 +391,17 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
         num_hidden_layers=student.num_hidden_layers if student else None,
         initial_layers=student.initial_layers if student else "spread",
         trials=tuple(trials),
-        tasks={
-            task: training_view(study.tasks[task]) for task in dict.fromkeys(trial.task for trial in trials)
-        },
+        tasks={task: training_view(study.tasks[task]) for task in task_ids},
         options=options,
         selection={
             task: metric
-            for task, metric in (
-                distillation if student and distillation else study.fine_tuning
-            ).selection.items()
-            if metric != options.selection_metric and any(trial.task == task for trial in trials)
+            for task, metric in stage.selection.items()
+            if metric != options.selection_metric and task in task_ids
+        },
+        evaluate_every_steps={
+            task: steps
+            for task, steps in stage.evaluate_every_steps.items()
+            if steps != options.evaluate_every_steps and task in task_ids
         },
         distillation=distillation_settings(distillation) if student and distillation else None,
     )

@@ -66,6 +66,7 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
                 "trials": (trial,),
                 "tasks": {task: shard.tasks[task]},
                 "selection": {},
+                "evaluate_every_steps": {},
                 "distillation": {**(shard.distillation or {}), **searched},
             }
         ),

@@ -136,8 +136,9 @@ class Study(Settings):
             yield from missing("search.tasks", "task", task_id, self.tasks)
         for stage in ("fine_tuning", "distillation"):
             section = getattr(self, stage)
-            for task_id in section.selection if section else ():
-                yield from missing(f"{stage}.selection", "task", task_id, self.tasks)
+            for key in ("selection", "evaluate_every_steps") if section else ():
+                for task_id in getattr(section, key):
+                    yield from missing(f"{stage}.{key}", "task", task_id, self.tasks)
         if self.distillation:
             for student_id, student in self.distillation.students.items():
                 yield from missing(

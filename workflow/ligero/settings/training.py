@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
 
 from ligero.settings.base import Identifier, Settings
 
@@ -156,6 +156,9 @@ class TrainingOptions(Settings):
     """What picks the best epoch and trial: validation loss, or the task's score (LW for QA)."""
     evaluations_per_epoch: int = Field(1, ge=1)
     """How often validation runs inside an epoch; the best step inside a run is kept."""
+    evaluate_every_steps: int | None = Field(None, ge=1, exclude_if=_is_none)
+    """Validation after every so many steps of the run, wherever epochs end (LW), instead of `evaluations_per_epoch`; a run of
+    fewer steps is validated at its end. An epoch without validation does not count against `patience`."""
 
 
 class Grid(Settings):
@@ -188,6 +191,10 @@ class Training(Settings):
         default_factory=dict, exclude_if=lambda chosen: not chosen
     )
     """Task id to what picks its best epoch and trial, where it differs from options.selection_metric (LW: score for QA)."""
+    evaluate_every_steps: dict[Identifier, PositiveInt] = Field(
+        default_factory=dict, exclude_if=lambda chosen: not chosen
+    )
+    """Task id to its own options.evaluate_every_steps (LW: from 100 for NER to 2000 for XNLI)."""
     trials_per_job: int | Literal["all"] = 1
     """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""
 

@@ -41,8 +41,9 @@ def candidates(
 ) -> list[Candidate]:
     """The best spans over all windows of one question, best first, at most `n_best`.
 
-    In each window the `n_best` likeliest starts and ends among the context's tokens are paired (Devlin et al. 2019,
-    as in the SQuAD script of BERT); spans that end before they begin or exceed `max_answer_length` tokens are left out.
+    In each window the `n_best` likeliest starts and ends are paired, and spans that end before they begin or exceed
+    `max_answer_length` tokens are left out (Devlin et al. 2019). Unlike BERT's SQuAD script, which ranks all tokens first and then
+    drops what lies outside the context, only the context's tokens are ranked: a confident [CLS] or question takes no place.
     Ties go to the earlier start, then the earlier end. A span that two windows see counts once, with its best score.
     """
     best: dict[tuple[int, int], float] = {}

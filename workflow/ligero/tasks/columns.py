@@ -14,11 +14,15 @@ TaggedLine = tuple[int, str, str]
 """(line number, word, tag)."""
 
 
-def read_columns(path: Path) -> list[list[TaggedLine]]:
+def read_columns(path: Path, keeps_ranges: bool = False) -> list[list[TaggedLine]]:
     """Sentences of a file with the word in the first column and the tag in the last.
 
     Columns are parted by tabs where a line has any (words may then hold spaces), else by spaces. In CoNLL-U files the
-    tag is UPOS; ranges, empty nodes and comments are passed over.
+    tag is UPOS; empty nodes and comments are passed over, and so are ranges.
+
+    Args:
+        keeps_ranges: multiword ranges (`1-2 del`) of CoNLL-U are words with a tag of their own, `_`: what a task with
+            `multiword_ranges: keep` was predicted on.
 
     Raises:
         DataError: a line with a single column, or a file without sentences.
@@ -34,7 +38,7 @@ def read_columns(path: Path) -> list[list[TaggedLine]]:
                 raise DataError(path, number, f"expected columns 'word ... tag', found {line!r}.")
             if not is_conllu:
                 sentences[-1].append((number, cells[0], cells[-1]))
-            elif cells[0].isdigit():
+            elif cells[0].isdigit() or (keeps_ranges and "-" in cells[0]):
                 sentences[-1].append((number, cells[1], cells[3]))
     filled = [sentence for sentence in sentences if sentence]
     if not filled:
@@ -42,13 +46,15 @@ def read_columns(path: Path) -> list[list[TaggedLine]]:
     return filled
 
 
-def aligned_tags(references: Path, predictions: Path) -> tuple[list[list[str]], list[list[str]]]:
-    """Tags of two files of the same sentences, word by word.
+def aligned_tags(
+    references: Path, predictions: Path, keeps_ranges: bool = False
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Tags of two files of the same sentences, word by word; `keeps_ranges` as for `read_columns`.
 
     Raises:
         MismatchError: at the first line where sentences or words differ.
     """
-    gold, predicted = read_columns(references), read_columns(predictions)
+    gold, predicted = read_columns(references, keeps_ranges), read_columns(predictions, keeps_ranges)
     for one, other in zip(gold, predicted, strict=False):
         for (line, word, _), (other_line, other_word, _) in zip(one, other, strict=False):
             if word != other_word:

@@ -49,6 +49,16 @@ def evaluation_steps(steps: int, evaluations: int) -> set[int]:
     return {max(1, round(steps * number / evaluations)) for number in range(1, evaluations + 1)} | {steps}
 
 
+def periodic_evaluation_steps(steps: int, every: int, epoch: int, epochs: int) -> set[int]:
+    """After how many steps of an epoch (0-based) validation runs: where the run's own steps are a multiple of `every`, which may
+    be nowhere in an epoch; in a run of fewer steps at its end."""
+    if steps * epochs < every:
+        return {steps} if epoch == epochs - 1 else set()
+    before = steps * epoch
+    first = every - before % every
+    return set(range(first, steps + 1, every))
+
+
 def length_sorted_batches(lengths: Ints, max_features: int, max_tokens: int) -> list[Ints]:
     """Batches for inference, longest first so that memory runs out at once or not at all.
 

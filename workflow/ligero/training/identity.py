@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,36 @@ from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_files, digest_value
 from ligero.settings.jobs import ShardJob, Trial
+from ligero.settings.training import TrainingOptions
 
 
 def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
-    """Write `R/trials/REGIME/MODEL/shard-N.json`."""
-    write_json(path, {"trials": results})
+    """Write `R/trials/REGIME/MODEL/shard-N.json`; the settings, which a task's trials share, stand there once a task."""
+    settings = {
+        result["trial"]["task"]: result["settings"]
+        for result in results
+        if "settings" in result  # trials of earlier versions have none
+    }
+    trials = [{key: value for key, value in result.items() if key != "settings"} for result in results]
+    write_json(path, {"settings": settings, "trials": trials})
+
+
+def settings_of(job: ShardJob, task_id: str) -> dict[str, Any]:
+    """What the trials of a task were told, for readers; their identity is `family_of`."""
+    return {
+        "options": {**dict(TrainingOptions()), **job.options_of(task_id).model_dump(mode="json")},
+        "distillation": job.distillation,
+        "num_hidden_layers": job.num_hidden_layers or job.model.architecture.num_hidden_layers,
+        "initial_layers": job.initial_layers,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that training's last bits depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers")},
+    }
 
 
 def family_of(job: ShardJob, task_id: str, weights_digest: str, encoded: Path, objective: Any) -> str:

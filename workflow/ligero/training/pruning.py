@@ -15,6 +15,24 @@ from ligero.settings.jobs import Trial
 from ligero.training.selection import best_trial
 
 
+def finished_of(task_dir: Path, grid: Sequence[Trial], family: str) -> list[dict[str, Any]]:
+    """The results of a task's finished trials that have not diverged, in the grid's order; those of another family are stale.
+
+    Args:
+        task_dir: `R/state/REGIME/MODEL/TASK`.
+        grid: all trials of the task; folders of other trials (an earlier grid's) do not count.
+    """
+    finished: list[dict[str, Any]] = []
+    for trial in grid:
+        path = task_dir / trial.id / "result.json"
+        if not path.is_file():
+            continue
+        result = read_json(path)
+        if result.get("family") == family and result["best"]["loss"] is not None:
+            finished.append(result)
+    return finished
+
+
 def prune(task_dir: Path, grid: Sequence[Trial], family: str, selection_metric: str) -> None:
     """Delete the weights of every finished trial that cannot be selected any more.
 
@@ -24,15 +42,7 @@ def prune(task_dir: Path, grid: Sequence[Trial], family: str, selection_metric: 
         family: what the task's trials have in common; results of another family are stale and do not count.
         selection_metric: "loss" or "score".
     """
-    finished: list[dict[str, Any]] = []
-    for trial in grid:
-        path = task_dir / trial.id / "result.json"
-        if not path.is_file():
-            continue
-        result = read_json(path)
-        # A trial that diverged wrote no weights.
-        if result.get("family") == family and result["best"]["loss"] is not None:
-            finished.append(result)
+    finished = finished_of(task_dir, grid, family)
     if not finished:
         return
     best = best_trial(finished, selection_metric)

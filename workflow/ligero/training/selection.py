@@ -91,13 +91,15 @@ def select(
     Raises:
         MismatchError: a trial is missing, or the best one's weights are gone.
     """
+    shards = list(shards)
     results = read_trials(job, shards)
     best = best_trial(results, job.selection_metric)
     folder = Path(best["folder"])
     if not (folder / "config.json").is_file():
+        shard = next(path for path in shards if _holds(path, best))
         raise MismatchError(
-            f"{folder}: the weights of the best trial are gone, an earlier selection with another grid deleted them. "
-            f"Delete {folder.parent} and run its shard again."
+            f"{folder}: the weights of the best trial are gone, for another one was better in an earlier grid. Delete {shard} and "
+            "start again: that trial is then trained once more."
         )
     with atomic_directory(out_model) as staging:
         for path in sorted(folder.iterdir()):
@@ -133,6 +135,10 @@ def select(
         if result is not best:
             shutil.rmtree(result["folder"], ignore_errors=True)
     return selection
+
+
+def _holds(shard: Path, wanted: dict[str, Any]) -> bool:
+    return any(result["trial"] == wanted["trial"] for result in read_json(shard)["trials"])
 
 
 def link_or_copy(source: Path, target: Path) -> None:

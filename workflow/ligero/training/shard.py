@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -16,10 +17,17 @@ from ligero.settings.jobs import ShardJob, Trial
 from ligero.settings.tasks import Task
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
-from ligero.training.identity import digest_weights, family_of, finished_result, identity_of
+from ligero.training.identity import (
+    digest_weights,
+    family_of,
+    finished_result,
+    identity_of,
+    settings_of,
+)
 from ligero.training.objective import GoldObjective, Objective
-from ligero.training.pruning import prune
+from ligero.training.pruning import finished_of, prune
 from ligero.training.scoring import Examples, score_predictions
+from ligero.training.selection import best_trial
 from ligero.training.trial import TrialSpec, Validation, run_trial
 
 
@@ -57,6 +65,9 @@ def run_shard(
 ) -> list[dict[str, Any]]:
     """Run the shard's trials in order and return their results; finished ones are only read.
 
+    The best of the grid's finished trials has its weights in the end, where it is one of the shard's: a grid that lost its best
+    trial has another one, whose weights are long gone, and that one is trained again.
+
     Args:
         job: trials, tasks and options.
         weights: model folder that every trial starts from.
@@ -67,47 +78,96 @@ def run_shard(
         grid: all trials of the model, those of other shards too; of a task's finished ones only the best keeps its weights.
             Defaults to the shard's own.
     """
-    objectives = objectives or GoldObjectives()
-    weights_digest = digest_weights(weights)
-    left = Counter(trial.task for trial in job.trials)
-    families: dict[str, str] = {}
-    results: list[dict[str, Any]] = []
-    current: _TaskData | None = None
-    for trial in job.trials:
-        task = job.tasks[trial.task]
-        if trial.task not in families:
-            fingerprint = objectives.fingerprint(trial.task)
-            families[trial.task] = family_of(
-                job, trial.task, weights_digest, encoded_dir / trial.task, fingerprint
-            )
-        family = families[trial.task]
-        spec = TrialSpec(
+    shard = _Shard(
+        job, weights, encoded_dir, examples_dir, state_dir, objectives or GoldObjectives(), grid or job.trials
+    )
+    results = [shard.run(trial) for trial in job.trials]
+    return [
+        shard.with_weights_of_best(trial, result) for trial, result in zip(job.trials, results, strict=True)
+    ]
+
+
+class _Shard:
+    """A shard while its trials run."""
+
+    def __init__(
+        self,
+        job: ShardJob,
+        weights: Path,
+        encoded_dir: Path,
+        examples_dir: Path,
+        state_dir: Path,
+        objectives: Objectives,
+        grid: Sequence[Trial],
+    ) -> None:
+        self.job, self.weights, self.grid, self.objectives = job, weights, grid, objectives
+        self.encoded_dir, self.examples_dir, self.state_dir = encoded_dir, examples_dir, state_dir
+        self._weights_digest = digest_weights(weights)
+        self._left = Counter(trial.task for trial in job.trials)
+        self._families: dict[str, str] = {}
+        self._current: _TaskData | None = None
+
+    def run(self, trial: Trial) -> dict[str, Any]:
+        """The trial's result; a finished one is only read."""
+        self._left[trial.task] -= 1
+        spec = self._spec(trial)
+        return finished_result(spec.folder, spec.determined_by) or self._train(trial, spec)
+
+    def with_weights_of_best(self, trial: Trial, result: dict[str, Any]) -> dict[str, Any]:
+        """The result, of a second training where the trial is the best of the finished ones and its weights are gone.
+
+        They go while another trial is better; a grid from which that one was taken has a best without weights.
+        """
+        spec = self._spec(trial)
+        finished = finished_of(self.state_dir / trial.task, self._task_grid(trial.task), spec.family)
+        if not finished or best_trial(finished, spec.options.selection_metric)["id"] != trial.id:
+            return result
+        if (spec.folder / "best" / "config.json").is_file():
+            return result
+        print(f"{spec.folder}: the best trial's weights are gone; it is trained again", file=sys.stderr)
+        (spec.folder / "result.json").unlink()
+        return self._train(trial, spec)
+
+    def _train(self, trial: Trial, spec: TrialSpec) -> dict[str, Any]:
+        task = self.job.tasks[trial.task]
+        if self._current is None or self._current.task_id != trial.task:
+            encoded, examples = self.encoded_dir / trial.task, self.examples_dir / trial.task
+            self._current = _TaskData(self.job, trial.task, self.weights, encoded, examples, self.objectives)
+        data, last = self._current, not self._left[trial.task]
+        result = run_trial(
+            spec,
+            data.objective,
+            load_model=lambda: data.model(last),
+            save_model=_saver(task, self.weights),
+            train=data.train,
+            validation=data.validation,
+        )
+        grid = self._task_grid(trial.task)
+        prune(self.state_dir / trial.task, grid, spec.family, spec.options.selection_metric)
+        return result
+
+    def _spec(self, trial: Trial) -> TrialSpec:
+        family = self._family(trial.task)
+        return TrialSpec(
             trial=trial,
-            options=job.options_of(trial.task),
-            folder=state_dir / trial.task / trial.id,
+            options=self.job.options_of(trial.task),
+            folder=self.state_dir / trial.task / trial.id,
             determined_by=identity_of(trial, family),
             family=family,
-            patience=job.distillation["patience"] if job.distillation else None,
+            patience=self.job.distillation["patience"] if self.job.distillation else None,
+            settings=settings_of(self.job, trial.task),
         )
-        left[trial.task] -= 1
-        result = finished_result(spec.folder, spec.determined_by)
-        if result is None:
-            if current is None or current.task_id != trial.task:
-                current = _TaskData(
-                    job, trial.task, weights, encoded_dir / trial.task, examples_dir / trial.task, objectives
-                )
-            result = run_trial(
-                spec,
-                current.objective,
-                load_model=lambda data=current, last=not left[trial.task]: data.model(last),  # type: ignore[misc]
-                save_model=_saver(task, weights),
-                train=current.train,
-                validation=current.validation,
+
+    def _family(self, task_id: str) -> str:
+        if task_id not in self._families:
+            fingerprint = self.objectives.fingerprint(task_id)
+            self._families[task_id] = family_of(
+                self.job, task_id, self._weights_digest, self.encoded_dir / task_id, fingerprint
             )
-            others = [other for other in grid or job.trials if other.task == trial.task]
-            prune(state_dir / trial.task, others, family, spec.options.selection_metric)
-        results.append(result)
-    return results
+        return self._families[task_id]
+
+    def _task_grid(self, task_id: str) -> list[Trial]:
+        return [trial for trial in self.grid if trial.task == task_id]
 
 
 class _TaskData:

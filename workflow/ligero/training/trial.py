@@ -19,11 +19,16 @@ from ligero.common.files import write_json
 from ligero.common.progress import progress
 from ligero.settings.jobs import Trial
 from ligero.settings.training import TrainingOptions
-from ligero.training.batches import epoch_batches, evaluation_steps, steps_per_epoch
+from ligero.training.batches import (
+    epoch_batches,
+    evaluation_steps,
+    periodic_evaluation_steps,
+    steps_per_epoch,
+)
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict, validation_loss
-from ligero.training.identity import finished_result
+from ligero.training.identity import finished_result, versions
 from ligero.training.objective import Objective
 from ligero.training.steps import StepRunner, device_name, enable_gradient_checkpointing, training_device
 
@@ -40,7 +45,8 @@ class TrialSpec:
         determined_by: digest of everything that the result depends on; another one makes old state worthless.
         family: digest of what the trials of one task have in common; recorded, so that they can be compared safely.
         patience: stop after more than this many epochs in a row without a strictly lower validation loss (of an epoch with
-            several evaluations its lowest counts); None runs all epochs.
+            several evaluations its lowest counts, one without any does not); None runs all epochs.
+        settings: what the trial was told, in readable form; recorded only.
     """
 
     trial: Trial
@@ -49,6 +55,7 @@ class TrialSpec:
     determined_by: str
     patience: int | None = None
     family: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,12 @@ def run_trial(
     Args:
         load_model: gives the model at its start, in training mode; called once.
         save_model: writes the best model into the folder it is given.
-        after_epoch: called with the epoch (1-based) and the last entry of the curve; may raise to abandon the trial
-            (a pruned study).
+        after_epoch: called with the epoch (1-based) and the last entry of the curve, once there is one; may raise to abandon the
+            trial (a pruned study).
 
     Returns:
         The trial's record: trial, id, best {epoch, step, loss, score}, curve, seconds, device, micro_batch_size, halvings,
-        stopped ("epochs" or "patience"), determined_by, folder. Where no validation loss was finite, the entries of `best` are
+        stopped ("epochs" or "patience"), determined_by, settings, versions, folder. Where no validation loss was finite, the entries of `best` are
         None and no weights are written.
     """
     if (result := finished_result(spec.folder, spec.determined_by)) is not None:
@@ -163,7 +170,7 @@ class _Run:
                     return "patience"
                 course.epoch += 1
                 course.seconds = seconds_before + time.perf_counter() - started
-                if after_epoch is not None:
+                if after_epoch is not None and course.curve:
                     after_epoch(course.epoch, course.curve[-1])
                 due = time.perf_counter() - saved >= seconds_between_checkpoints
                 if due and course.epoch < self.trial.epochs:
@@ -174,7 +181,7 @@ class _Run:
     def _epoch(self, epoch: int, bar: Any) -> bool:
         """One epoch with its evaluations; True when patience ran out."""
         course, lowest_before = self.course, self.course.lowest_loss
-        evaluations = evaluation_steps(self.steps, self.options.evaluations_per_epoch)
+        evaluations = self._evaluations(epoch)
         batches = epoch_batches(self.train_split.lengths, self.trial.batch_size, epoch, self.options)
         for number, rows in enumerate(batches, start=1):
             self._before_step()
@@ -182,10 +189,18 @@ class _Run:
             bar.update()
             if number in evaluations:
                 self._evaluate(epoch, number)
-        lowered = course.lowest_loss < lowest_before
-        course.without_lower_loss = 0 if lowered else course.without_lower_loss + 1
+        if evaluations:
+            lowered = course.lowest_loss < lowest_before
+            course.without_lower_loss = 0 if lowered else course.without_lower_loss + 1
         patience = self.spec.patience
         return patience is not None and course.without_lower_loss > patience
+
+    def _evaluations(self, epoch: int) -> set[int]:
+        """After how many steps of an epoch validation runs: a function of the epoch alone, so that a resumed trial repeats it."""
+        every = self.options.evaluate_every_steps
+        if every is None:
+            return evaluation_steps(self.steps, self.options.evaluations_per_epoch)
+        return periodic_evaluation_steps(self.steps, every, epoch, self.trial.epochs)
 
     def _before_step(self) -> None:
         """The step overwrites the best weights where the model holds them: copy them out."""
@@ -262,6 +277,8 @@ class _Run:
             "threads": torch.get_num_threads(),
             "determined_by": self.spec.determined_by,
             "family": self.spec.family,
+            "settings": self.spec.settings,
+            "versions": versions(),
             "micro_batch_size": self.runner.micro_batch_size,
             "halvings": [*course.halvings, *self.runner.halvings],
             "stopped": stopped,
@@ -287,6 +304,7 @@ class _Run:
                 "scaler": self.runner.scaler.state_dict(),
                 "best_weights": None if self.best_is_current else self.best_weights,
                 "best_is_current": self.best_is_current,
+                "since_evaluation": (float(self.runner.loss_sum), self.runner.loss_steps),
             },
         )
 
@@ -304,6 +322,10 @@ class _Run:
         self.runner.scaler.load_state_dict(state["scaler"])
         self.best_weights = state["best_weights"]
         self.best_is_current = state["best_is_current"]
+        loss_sum, self.runner.loss_steps = state.get(
+            "since_evaluation", (0.0, 0)
+        )  # an earlier version's has none
+        self.runner.loss_sum.fill_(loss_sum)
         self.course = _Course(**state["course"])
         self.runner.micro_batch_size = self.course.micro_batch_size or self.runner.micro_batch_size
 

@@ -71,13 +71,20 @@ def reference_answers(path: Path) -> dict[str, list[str]]:
     """Question id to the texts of its answers, as published (for scoring; offsets are not looked at).
 
     Raises:
-        DataError: not SQuAD JSON, or a question without answers.
+        DataError: not SQuAD JSON, a question id twice, or a question without answers.
     """
     references: dict[str, list[str]] = {}
     for article in _list(path, load_squad(path), "data", "top level"):
         for paragraph in _list(path, article, "paragraphs", "an article"):
             for entry in _list(path, paragraph, "qas", "a paragraph"):
                 identity = _text(path, entry, "id", "a question")
+                if identity in references:
+                    raise DataError(
+                        path,
+                        None,
+                        f"question id '{identity}' occurs twice.",
+                        "Give each its own id: an answer is found by it.",
+                    )
                 answers = _list(path, entry, "answers", f"question '{identity}'")
                 references[identity] = [
                     _text(path, answer, "text", f"question '{identity}'") for answer in answers

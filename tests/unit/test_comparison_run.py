@@ -1,0 +1,50 @@
+"""One run of a comparison, from real folders: its record, and what it leaves on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ligero.common.files import read_json
+from ligero.distillation.comparison import run_method
+from ligero.settings.comparison_jobs import ComparisonJob
+from ligero.settings.jobs import ShardJob
+from ligero.settings.models import Model
+from ligero.settings.training import TrainingOptions
+from tests.unit.kill_programs import ARCHITECTURE, KIND, TRIALS, prepare_grid
+from tests.unit.test_training_scoring import task
+
+
+def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:
+    prepare_grid(tmp_path)
+    shard = ShardJob(
+        regime="fine-tuning",
+        model_id="m",
+        model=Model(name="", architecture=ARCHITECTURE, weights="local", local="x"),
+        num_hidden_layers=None,
+        trials=TRIALS[:1],
+        tasks={"t": task(KIND)},
+        options=TrainingOptions(),
+        distillation=None,
+    )
+
+    def run() -> dict[str, Any]:
+        return run_method(
+            ComparisonJob(method="fine-tuned", shard=shard),
+            weights=tmp_path / "weights",
+            encoded_dir=tmp_path / "encoded",
+            examples_dir=tmp_path / "tasks",
+            logits_dir=tmp_path / "logits",
+            state_dir=tmp_path / "state",
+            predictions_dir=tmp_path / "predictions",
+            out=tmp_path / "seed-42.json",
+        )
+
+    record = run()
+    assert read_json(tmp_path / "seed-42.json") == record
+    assert record["settings"]["options"]["seed"] == 42
+    assert [path.name for path in (tmp_path / "state" / "t" / TRIALS[0].id).iterdir()] == ["result.json"]
+    again = run()  # trained once more, with the same outcome
+    assert [again[key] for key in ("best", "score", "units")] == [
+        record[key] for key in ("best", "score", "units")
+    ]
