@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ligero.common.files import read_json, write_json
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.draws import mixed, uniform
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
+from ligero.pretraining.prefetch import prefetched_batches
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from tests.unit.pretraining_toys import recipe, write_store
@@ -132,6 +134,39 @@ def test_micro_batches_partition_the_batch(folders: tuple[Path, Path]) -> None:
     for part in parts:
         assert np.array_equal(originals(part).reshape(-1)[part.positions.numpy()], part.labels.numpy())
     assert np.array_equal(np.concatenate([originals(part) for part in parts]), originals(batch))
+
+
+def test_micro_batches_are_cut_beforehand(folders: tuple[Path, Path]) -> None:
+    batch = source(folders).batch(2)
+    cut = batch.cut(4, pin=False)
+    assert cut.pieces and all(
+        one is other for one, other in zip(cut.micro_batches(4), cut.pieces, strict=True)
+    )
+    assert [len(piece) for piece in cut.micro_batches(3)] == [3, 3, 2]  # of another size they are made anew
+    for one, other in zip(cut.micro_batches(4), batch.micro_batches(4), strict=True):
+        assert all(
+            torch.equal(mine, plain) for mine, plain in zip(one._fields(), other._fields(), strict=True)
+        )
+
+
+def test_a_thread_cuts_and_pins_for_a_gpu(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training thread makes no piece and pins nothing: five tensors of each piece are pinned elsewhere."""
+    pinned: list[str] = []
+
+    def pin(self: torch.Tensor) -> torch.Tensor:
+        pinned.append(threading.current_thread().name)
+        return self
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    drawn = source(folders)
+    batches = list(prefetched_batches(drawn, (0, 8), range(3), 4, torch.device("cuda")))
+    assert len(batches) == 3 and all(len(batch.pieces) == 2 for batch in batches)
+    assert len(pinned) == 3 * 2 * 5 and threading.current_thread().name not in pinned
+    list(batches[0].micro_batches(4))
+    list(prefetched_batches(drawn, (0, 8), range(3), 4, torch.device("cpu")))
+    assert len(pinned) == 3 * 2 * 5
 
 
 def test_an_epoch_visits_every_window_once(folders: tuple[Path, Path]) -> None:

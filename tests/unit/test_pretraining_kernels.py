@@ -8,9 +8,11 @@ import shutil
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 from torch.nn import functional
 
 from ligero.models.build import build_for_pretraining, make_config
+from ligero.pretraining.compiled import compiled_for
 from ligero.pretraining.objective import make_objective
 from ligero.pretraining.vocabulary_loss import _BLOCK_ELEMENTS as BLOCKS
 from ligero.pretraining.vocabulary_loss import vocabulary_loss
@@ -42,7 +44,7 @@ def outcome(model: nn.Module, half: bool = False, compiled: bool = False, **valu
     """Loss and gradients of one batch by the recipe's path."""
     recipe = Pretraining(total_steps=1, batch_size=ROWS, micro_batch_size=ROWS, compile=compiled, **values)
     objective = make_objective(copy.deepcopy(model), recipe)
-    run = torch.compile(objective) if compiled else objective
+    run: nn.Module = compiled_for(recipe, objective) if compiled else objective
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(5, VOCABULARY, (ROWS, LENGTH), generator=generator)
     # As a batch has them: in order, at most 15 % of a row; rows need not have equally many.
@@ -83,6 +85,19 @@ def test_bf16_with_and_without_fused_kernels() -> None:
 def test_compiled() -> None:
     model = small_model(layers=1)
     assert_equal(outcome(model, compiled=True), outcome(model, fused_kernels=False), 1e-5, 1e-4)
+
+
+@pytest.mark.parametrize(("whole_word", "graphs"), [(False, 12), (True, 2)])
+def test_one_graph_a_length(whole_word: bool, graphs: int) -> None:
+    """More lengths than torch compiles by default; whole words give too many shapes for that."""
+    torch.compiler.reset()
+    counter = CompileCounter()
+    recipe = Pretraining(total_steps=1, whole_word=whole_word)
+    run = compiled_for(recipe, nn.Linear(4, 4), counter)
+    for _ in range(2):
+        for length in range(2, 14):
+            run(torch.zeros(length, 4))
+    assert counter.frame_count == graphs
 
 
 def test_fused_attention_keeps_names_and_dropout_and_masks() -> None:

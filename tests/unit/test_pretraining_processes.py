@@ -14,13 +14,24 @@ import torch
 import torch.distributed.fsdp  # before the processes fork: it takes a second
 
 from ligero.common.errors import ConfigurationError
+from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.heads import read_weights
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.run import pretrain
+from ligero.pretraining.sharding import shard
+from ligero.settings.models import Architecture
 from tests.unit.pretraining_toys import Folders, lines, prepared, spoiled, train, write_store
 
 SHARED: dict[str, Any] = {"batch_size": 12, "micro_batch_size": 2, "whole_word": True}
+SMALL_BERT: dict[str, Any] = {
+    "type": "bert",
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 FSDP = {"sharding": "fsdp"}
 
 
@@ -111,6 +122,36 @@ def test_sharded_processes_equal_one(
         tmp_path / "many" / "out", output_loading_info=True
     )
     assert not model[1]["missing_keys"] and not model[1]["unexpected_keys"]
+
+
+@pytest.mark.parametrize(("kind", "world"), [("albert", 2), ("bert", 2)])
+def test_sharded_processes_in_bf16_equal_one(folders: Folders, tmp_path: Path, kind: str, world: int) -> None:
+    """Weights are gathered in bf16, as autocast rounds them; norms and embeddings are rounded too, hence the tolerance."""
+    half = {**SHARED, "precision": "bf16"}
+    assert train(folders, tmp_path / "one", kind, **half)
+    assert together(folders, tmp_path / "many", world, kind, **half, **FSDP) == [0] * world
+    weights, expected = read_weights(tmp_path / "many" / "out"), read_weights(tmp_path / "one" / "out")
+    for name, weight in expected.items():
+        assert weights[name].dtype == torch.float32
+        assert (weights[name] - weight).norm() <= 0.02 * weight.norm() + 1e-3, name
+    for ours, theirs in zip(lines(tmp_path / "one"), lines(tmp_path / "many"), strict=True):
+        assert ours.get("loss", 0) == pytest.approx(theirs.get("loss", 0), rel=5e-3)
+        assert ours.get("gradient_norm", 0) == pytest.approx(theirs.get("gradient_norm", 0), rel=2e-2)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_only_weights_are_gathered_in_bf16(monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(torch.distributed.device_mesh, "init_device_mesh", lambda *_: None)
+    monkeypatch.setattr(
+        torch.distributed.fsdp, "fully_shard", lambda *_, **named: found.append(named["mp_policy"])
+    )
+    model = make_config(Architecture(**SMALL_BERT), 50)
+    shard(PretrainingObjective(build_for_pretraining(model, "mlm")), torch.device("cpu"), 2, half)
+    assert len(found) == 3  # two layers and the rest
+    for policy in found:
+        assert policy.param_dtype is (torch.bfloat16 if half else None)
+        assert policy.reduce_dtype is torch.float32 and not policy.cast_forward_inputs
 
 
 def _stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:

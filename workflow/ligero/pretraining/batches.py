@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +20,7 @@ from ligero.settings.training import Pretraining
 
 Ints = NDArray[np.int64]
 _SHORT, _LENGTH, _EPOCH, _VALIDATION = 21, 22, 23, 24
-_LENGTHS = 8
+LENGTHS = 8
 """Short sequences take one of the 7 shorter multiples of 1/8 of the length: few shapes to compile."""
 
 
@@ -30,9 +30,10 @@ class PretrainingBatch:
 
     Attributes:
         input_ids, token_type_ids: int64 [B, S].
-        positions: int64 [M], where the predicted tokens stand in the flattened [B * S] rows.
+        positions: int64 [M], where the predicted tokens stand in the flattened [B * S] rows, ascending.
         labels: int64 [M], their ids.
         swapped: int64 [B], the sentence-order label.
+        pieces: the micro batches, where `cut` made them beforehand.
     """
 
     input_ids: Tensor
@@ -40,6 +41,7 @@ class PretrainingBatch:
     positions: Tensor
     labels: Tensor
     swapped: Tensor
+    pieces: list[PretrainingBatch] = field(default_factory=list, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -49,26 +51,45 @@ class PretrainingBatch:
         return self.input_ids.numel()
 
     def micro_batches(self, size: int) -> Iterator[PretrainingBatch]:
-        """The batch in pieces of `size` rows."""
+        """The batch in pieces of `size` rows; those that `cut` made where they are of that size."""
+        if self.pieces and len(self.pieces[0]) == min(size, len(self)):
+            yield from self.pieces
+            return
         length = self.input_ids.shape[1]
-        for start in range(0, len(self), size):
-            rows = slice(start, start + size)
-            first, last = start * length, min(start + size, len(self)) * length
-            inside = (self.positions >= first) & (self.positions < last)
+        starts = range(0, len(self), size)
+        edges = torch.tensor([*starts, len(self)]) * length
+        places = torch.searchsorted(self.positions, edges).tolist()
+        positions = self.positions % (size * length)
+        for start, low, high in zip(starts, places, places[1:], strict=False):
+            rows, predicted = slice(start, start + size), slice(low, high)
             yield PretrainingBatch(
                 self.input_ids[rows],
                 self.token_type_ids[rows],
-                self.positions[inside] - first,
-                self.labels[inside],
+                positions[predicted],
+                self.labels[predicted],
                 self.swapped[rows],
             )
 
+    def cut(self, size: int, pin: bool) -> PretrainingBatch:
+        """The batch with its micro batches of `size` rows made beforehand, where `pin` in page-locked memory.
+
+        What the training thread then has left to do is to start the copies.
+        """
+        pieces = list(self.micro_batches(size))
+        return replace(self, pieces=[piece._pinned() for piece in pieces] if pin else pieces)
+
     def to(self, device: torch.device) -> PretrainingBatch:
-        """The batch on `device`, copied while the device works where memory is pinned."""
+        """The batch on `device`; copied while the device works, where memory is pinned."""
         if device.type == "cpu":
             return self
-        fields = (self.input_ids, self.token_type_ids, self.positions, self.labels, self.swapped)
-        return PretrainingBatch(*(field.pin_memory().to(device, non_blocking=True) for field in fields))
+        return PretrainingBatch(*(value.to(device, non_blocking=True) for value in self._fields()))
+
+    def _pinned(self) -> PretrainingBatch:
+        """Copied to page-locked memory, from which copies to a GPU do not wait."""
+        return PretrainingBatch(*(value.pin_memory() for value in self._fields()))
+
+    def _fields(self) -> tuple[Tensor, ...]:
+        return self.input_ids, self.token_type_ids, self.positions, self.labels, self.swapped
 
 
 class BatchSource:
@@ -122,8 +143,8 @@ class BatchSource:
         full = recipe.sequence_length
         if uniform(recipe.seed, _SHORT, step) >= recipe.short_sequence_probability:
             return full
-        eighths = 1 + int(uniform(recipe.seed, _LENGTH, step) * (_LENGTHS - 1))
-        return max(min(8, full), full * eighths // _LENGTHS)
+        eighths = 1 + int(uniform(recipe.seed, _LENGTH, step) * (LENGTHS - 1))
+        return max(min(8, full), full * eighths // LENGTHS)
 
     def _shuffled(self, epoch: int) -> Ints:
         generator = np.random.default_rng(seed_of(self.recipe.seed, _EPOCH, epoch))

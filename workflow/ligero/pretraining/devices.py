@@ -52,14 +52,16 @@ class Placement:
         rows = batch_size // self.world
         return self.rank * rows, rows
 
-    def wrapped(self, module: nn.Module, sharding: str = "none") -> nn.Module:
-        """The module with gradients averaged over all processes; with sharding 'fsdp' its parameters become shards."""
+    def wrapped(self, module: nn.Module, sharding: str = "none", precision: str = "fp32") -> nn.Module:
+        """The module with gradients averaged over all processes; with sharding 'fsdp' its parameters become shards, which in
+        precision 'bf16' are gathered as such.
+        """
         if self.world == 1:
             return module
         if sharding == "fsdp":
             from ligero.pretraining.sharding import shard
 
-            shard(module, self.device, self.world)
+            shard(module, self.device, self.world, half=precision == "bf16")
             return module
         from torch.nn.parallel import DistributedDataParallel
 

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from ligero.common.progress import progress
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
+from ligero.pretraining.compiled import compiled_for
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.draws import seed_of
 from ligero.pretraining.metrics import MetricsFile
 from ligero.pretraining.objective import make_objective
-from ligero.pretraining.prefetch import Prefetcher
+from ligero.pretraining.prefetch import prefetched_batches
 from ligero.pretraining.sharding import load_whole, whole_moments, whole_weights
 from ligero.pretraining.validation import validate
 from ligero.settings.training import Divergence, Pretraining
@@ -73,8 +74,8 @@ class Pretrainer:
         self.label = label
         self.objective = make_objective(model, recipe).to(placement.device)
         self.model = self.objective.model
-        compiled = torch.compile(self.objective) if recipe.compile else self.objective
-        self.parallel = placement.wrapped(compiled, recipe.sharding)  # type: ignore[arg-type]
+        compiled = compiled_for(recipe, self.objective) if recipe.compile else self.objective
+        self.parallel = placement.wrapped(compiled, recipe.sharding, recipe.precision)
         self.sharded = recipe.sharding == "fsdp" and placement.world > 1
         self.rate = float(recipe.learning_rate)
         self.optimizer = make_optimizer(self.model, recipe.optimizer, self.rate, recipe.weight_decay)
@@ -308,13 +309,9 @@ class Pretrainer:
     # Surroundings
 
     def _batches(self) -> Iterator[PretrainingBatch]:
-        first, rows = self.share
-        return iter(
-            Prefetcher(
-                lambda step: self.source.batch(step, first, rows),
-                range(self.done.step, self.recipe.total_steps),
-                background=self.placement.device.type == "cuda",
-            )
+        steps = range(self.done.step, self.recipe.total_steps)
+        return prefetched_batches(
+            self.source, self.share, steps, self.recipe.micro_batch_size, self.placement.device
         )
 
     def _total(self, count: int) -> int:

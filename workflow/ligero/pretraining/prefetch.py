@@ -7,7 +7,30 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+import torch
+
+from ligero.pretraining.batches import BatchSource, PretrainingBatch
+
 T = TypeVar("T")
+
+
+def prefetched_batches(
+    source: BatchSource,
+    share: tuple[int, int],
+    steps: Iterable[int],
+    micro_batch_size: int,
+    device: torch.device,
+) -> Iterator[PretrainingBatch]:
+    """This process's share (first row, rows) of the batch of each step, cut into micro batches.
+
+    For a GPU a thread does it ahead, pinning too, so that the training thread only starts copies.
+    """
+    on_gpu = device.type == "cuda"
+    return iter(
+        Prefetcher(
+            lambda step: source.batch(step, *share).cut(micro_batch_size, on_gpu), steps, background=on_gpu
+        )
+    )
 
 
 class Prefetcher(Generic[T]):

@@ -15,22 +15,28 @@ from torch.optim import Optimizer
 from ligero.models.architectures import encoder_of, family_of
 
 
-def shard(objective: nn.Module, device: torch.device, world: int) -> None:
+def shard(objective: nn.Module, device: torch.device, world: int, half: bool = False) -> None:
     """Shard the parameters of a PretrainingObjective in place over all processes; call before the optimiser is made.
 
     Layers with weights of their own are gathered and let go one by one. ALBERT's shared layer is one unit with everything
     else: gathering it anew at every depth would send the same weights many times.
+
+    Args:
+        half: gather the weights in bf16, which halves what is sent and kept; the shards that the optimiser updates, sums of
+            gradients and what the processes exchange of them stay fp32. Activations keep the types that autocast gives them.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     mesh = init_device_mesh(device.type, (world,))
+    bf16 = torch.bfloat16 if half else None
+    policy = MixedPrecisionPolicy(bf16, torch.float32, cast_forward_inputs=False)
     model: Any = objective.model
     layers = family_of(model.config.model_type).layers
     if layers is not None:
         for layer in encoder_of(model).get_submodule(layers.rstrip(".")).children():
-            fully_shard(layer, mesh=mesh)
-    fully_shard(objective, mesh=mesh, reshard_after_forward=False)
+            fully_shard(layer, mesh=mesh, mp_policy=policy)
+    fully_shard(objective, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
 
 
 def whole_weights(model: nn.Module, keep: bool = True) -> dict[str, Tensor]:
