@@ -476,7 +476,14 @@ def logits_job(study: Study, task_id: str) -> LogitsJob:
 
 def reporting_job(study: Study) -> ReportingJob:
     irrelevant = {"hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
-    return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))
+    models = {
+        name: model.model_copy(update={"pretraining": model.pretraining.determining_weights()})
+        if model.pretraining
+        else model
+        for name, model in study.models.items()
+    }
+    shown = study.model_copy(update={"models": models})
+    return ReportingJob(study=shown.model_dump(mode="json", exclude=irrelevant))
 
 
 def cards_job(study: Study) -> ReportingJob:
