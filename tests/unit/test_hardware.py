@@ -95,6 +95,14 @@ def test_how_visibly_or_how_fast_a_model_is_pretrained_repeats_nothing(changed: 
     assert len(set(shards)) == len(set(students)) == 1
 
 
+def test_the_models_that_diverged_can_go_back_and_are_watched_closely() -> None:
+    for model in ("albeto-large", "albeto-xlarge"):
+        recipe = jobs.pretraining_job(thesis(), model).recipe
+        assert recipe.divergence.on_divergence == "rollback"
+        assert recipe.keep_checkpoints > recipe.divergence.maximum_rollbacks
+        assert recipe.divergence.spike_factor == 1.5
+
+
 def test_what_changes_weights_repeats_pretraining() -> None:
     for changed in ({"seed": 7}, {"bias_correction": True}, {"batch_size": 4096}):
         digests = {

@@ -106,7 +106,7 @@ class Pretrainer:
         self.interruption = Interruption()
         self.speed = Speed(self.model.config, recipe, placement)
         self._stopping = False
-        self._initial: dict[str, Any] | None = None
+        self._initial: dict[str, Any] = {}
 
     def run(self) -> bool:
         """Train to the end of the recipe; False when an interruption stopped it after a checkpoint.
@@ -223,7 +223,7 @@ class Pretrainer:
             speed = self.speed.read()
             bar.set_postfix_str(
                 f"step {done.step}/{recipe.total_steps}, loss {result['loss']:.3f}, rate {result['learning_rate']:.2e}, "
-                f"{speed['share_of_peak']:.0%} of peak",
+                f"{speed['tokens_per_second']:,.0f} tokens/s, {speed['share_of_peak']:.0%} of peak",
                 refresh=False,
             )
             self.metrics.write(step=done.step, **result, tokens=done.tokens, **speed)
@@ -327,7 +327,7 @@ class Pretrainer:
         rollbacks, scale = done.rollbacks, done.rate_scale * settings.learning_rate_scale
         found = self._rollback_target()
         target = found[0] if found else 0
-        self._restore(found[1] if found else self._fresh())
+        self._restore(found[1] if found else self._initial)
         rolled = {"step": step + 1, "to_step": target, "learning_rate_scale": scale, "problem": problem}
         self.done.rollbacks = [*rollbacks, rolled]
         self.done.rate_scale, self.done.seconds = scale, done.seconds
@@ -351,10 +351,6 @@ class Pretrainer:
             first = oldest[1]["progress"]["first_saved"]
             return oldest if oldest[0] > first else None
         return found
-
-    def _fresh(self) -> dict[str, Any]:
-        assert self._initial is not None
-        return self._initial
 
     # Surroundings
 
