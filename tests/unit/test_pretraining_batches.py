@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ligero.common.errors import DataError
+from ligero.common.files import read_json, write_json
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.draws import mixed, uniform
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
@@ -43,37 +44,69 @@ def test_draws_are_uniform_and_independent_of_shape() -> None:
     assert len(np.unique(mixed(np.arange(100)[:, None], np.arange(100)))) == 10_000
 
 
-def test_rows_are_consecutive_text_cut_and_swapped(folders: tuple[Path, Path]) -> None:
+def segments_of(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first, last = np.flatnonzero(row == 3)
+    assert row[0] == 2 and last == len(row) - 1
+    return row[1:first], row[first + 1 : last]
+
+
+def test_rows_are_segments_of_the_text_in_order_or_swapped(folders: tuple[Path, Path]) -> None:
     drawn = source(folders, batch_size=64, short_sequence_probability=0.0)
     text = TokenStore.open(folders[0]).tokens.astype(np.int64)
-    windows = {bytes(text[start : start + 21]) for start in range(len(text))}
+    pieces = {bytes(text[at : at + size]) for size in range(1, 22) for at in range(len(text) - size + 1)}
     batch = drawn.batch(0)
     swapped = batch.swapped.numpy()
     assert 0.2 < swapped.mean() < 0.8
     for row, types, label in zip(originals(batch), batch.token_type_ids.numpy(), swapped, strict=True):
-        seps = np.flatnonzero(row == 3)
-        assert row[0] == 2 and len(seps) == 2 and seps[1] == 23
-        assert types.tolist() == [0] * (seps[0] + 1) + [1] * (23 - seps[0])
-        first, second = row[1 : seps[0]], row[seps[0] + 1 : seps[1]]
-        assert len(first) and len(second)
-        whole = np.concatenate([second, first] if label else [first, second])
-        assert bytes(whole) in windows
+        first, second = segments_of(row)
+        assert len(first) + len(second) == 21 and bytes(first) in pieces and bytes(second) in pieces
+        assert types.tolist() == [0] * (len(first) + 2) + [1] * (len(second) + 1)
+        if not label:
+            assert bytes(np.concatenate([first, second])) in pieces
 
 
-def test_split_falls_on_line_starts(folders: tuple[Path, Path]) -> None:
-    drawn = source(folders, batch_size=64, short_sequence_probability=0.0)
-    store = TokenStore.open(folders[0])
-    batch = drawn.batch(1)
-    text, starts = store.tokens.astype(np.int64), set(store.segments.tolist())
-    at_line = 0
-    for row, label in zip(originals(batch), batch.swapped.tolist(), strict=True):
-        middle = np.flatnonzero(row == 3)[0]
-        first, second = row[1:middle], row[middle + 1 : 23]
-        whole = np.concatenate([second, first] if label else [first, second])
-        cut = len(second) if label else len(first)
-        places = [at for at in range(len(text)) if np.array_equal(text[at : at + 21], whole)]
-        at_line += any(at + cut in starts for at in places)
-    assert at_line > 55  # the rest: windows without a line start, or only at a document's start
+def marked_store(folder: Path) -> tuple[Path, Path]:
+    """Lines of 2 to 19 tokens, all 10 but for the first, 20, and the last, 30; a hundred lines a document."""
+    store, tokenizer = write_store(folder)
+    lengths = np.random.default_rng(0).integers(2, 20, 4_000)
+    ends = np.cumsum(lengths)
+    tokens = np.full(ends[-1], 10, dtype=np.uint16)
+    tokens[ends - lengths], tokens[ends - 1] = 20, 30
+    tokens.tofile(store / "train.bin")
+    lines = np.concatenate([[0], ends]).astype(np.uint64)
+    np.save(store / "train.segments.npy", lines)
+    np.save(store / "train.documents.npy", lines[::100])
+    return store, tokenizer
+
+
+def test_how_segments_begin_and_end_does_not_tell_their_order(tmp_path: Path) -> None:
+    """Where a segment begins or ends with its line, it does so in both orders alike."""
+    drawn = source(
+        marked_store(tmp_path), batch_size=2_000, micro_batch_size=4, sequence_length=67,
+        short_sequence_probability=0.0,
+    )  # fmt: skip
+    batch = drawn.batch(0)
+    rows = [segments_of(row) for row in originals(batch)]
+    swapped = batch.swapped.numpy() == 1
+    assert all(first[-1] == 30 and second[0] == 20 for first, second in rows)
+    told = {
+        "begins a line": np.array([first[0] == 20 for first, _ in rows]),
+        "ends a line": np.array([second[-1] == 30 for _, second in rows]),
+        "length of the first": np.array([len(first) / 64 for first, _ in rows]),
+    }
+    for what, values in told.items():
+        assert abs(values[swapped].mean() - values[~swapped].mean()) < 0.05, what
+
+
+def test_a_window_without_a_line_start_is_split_in_its_middle(tmp_path: Path) -> None:
+    store, tokenizer = marked_store(tmp_path)
+    count = len(np.fromfile(store / "train.bin", dtype=np.uint16))
+    for name in ("documents", "segments"):
+        np.save(store / f"train.{name}.npy", np.array([0, count], dtype=np.uint64))
+    values = {"batch_size": 200, "sequence_length": 67, "short_sequence_probability": 0.0}
+    batch = source((store, tokenizer), **values).batch(0)
+    lengths = np.array([len(segments_of(row)[0]) for row in originals(batch)])
+    assert lengths.min() >= 16 and lengths.max() <= 48 and len(np.unique(lengths)) > 10
 
 
 @settings(max_examples=25, deadline=None)
@@ -170,10 +203,32 @@ def test_whole_words_are_masked_whole() -> None:
     continues = np.zeros(50, dtype=bool)
     continues[::3] = True
     chosen = chosen_positions(ids, special, 7, 2, 3, np.arange(100), continues)
-    assert (chosen.sum(axis=1) <= 7).all() and chosen.sum() > 100 * 4
+    # A unit that does not fit any more makes room for one that does: only single words could be missing.
+    assert (chosen.sum(axis=1) == 7).mean() > 0.95 and chosen.sum(axis=1).max() == 7
+    assert not (chosen & special).any()
     begins = ~continues[ids] | special | np.roll(special, 1, axis=1)
     same_word = ~begins[:, 1:]
     assert (chosen[:, 1:] == chosen[:, :-1])[same_word].all()
+
+
+@pytest.mark.parametrize(
+    ("model", "continuing"),
+    [
+        ({"type": "WordPiece", "vocab": {"casa": 0, "##s": 1, ",": 2}}, [False, True, False]),
+        ({"type": "Unigram", "vocab": [["▁casa", 0], ["s", 0], [",", 0], ["»", 0]]}, [False, True, False, False]),
+        ({"type": "BPE", "vocab": {"Ġcasa": 0, "Ã³n": 1, ",": 2, "Â»": 3, "³": 4}}, [False, True, False, False, True]),
+    ],
+    ids=["WordPiece", "SentencePiece", "byte-level BPE"],
+)  # fmt: skip
+def test_which_pieces_continue_a_word(
+    model: dict[str, object], continuing: list[bool], tmp_path: Path
+) -> None:
+    _, tokenizer = write_store(tmp_path)
+    write_json(tokenizer / "encoder.json", {"model": model})
+    info = read_json(tokenizer / "encoder_info.json") | {"vocabulary_size": len(continuing)}
+    write_json(tokenizer / "encoder_info.json", info)
+    continues = Vocabulary.load(tokenizer, words=True).continues
+    assert continues is not None and continues.tolist() == continuing
 
 
 def test_a_store_without_a_full_row_is_refused(tmp_path: Path) -> None:

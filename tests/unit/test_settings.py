@@ -87,6 +87,17 @@ def test_metric_must_fit_the_task(default_config: dict[str, Any], project: Path)
     assert "does not fit token_classification" in refusal(default_config, project)
 
 
+def test_a_student_may_have_a_grid_of_its_own(project: Path) -> None:
+    study = load_study(
+        yaml.safe_load((project / "config/spanish-sample.yaml").read_text(encoding="utf-8")), project
+    )
+    rates = {
+        student: {trial.learning_rate for trial in jobs.trials_of(study, "distillation", student)}
+        for student in ("albeto-tiny", "e5-small-4")
+    }
+    assert rates == {"albeto-tiny": {"5e-4"}, "e5-small-4": {"2e-4"}}
+
+
 def test_published_grids_are_complete(project: Path) -> None:
     """FACTS.md: 11 x 8 x 36 fine-tuning trials and 6 x 8 x 6 distillation trials."""
     study = load_study(yaml.safe_load((project / "config/thesis.yaml").read_text(encoding="utf-8")), project)

@@ -27,66 +27,109 @@ def use_fused_attention(model: nn.Module) -> nn.Module:
 class FusedAlbertTransformer(AlbertTransformer):
     """AlbertTransformer whose last layer may be computed for some tokens only."""
 
-    def states_at(self, hidden_states: Tensor, chosen: Tensor) -> Tensor:
-        """The last layer's states of the tokens `chosen`, without padding: the others only lend it keys and values.
+    def states_at(self, hidden_states: Tensor, places: Tensor) -> Tensor:
+        """The last layer's states of some tokens, without padding: the others only lend it keys and values.
 
         Args:
-            hidden_states: embeddings [B, S, embedding]; chosen: int64 [N], places in the flattened [B * S] rows.
+            hidden_states: embeddings [B, S, embedding]; places: int64 [B, P], places in each row.
 
         Returns:
-            [N, hidden], equal to what all tokens' states hold there.
+            [B, P, hidden], equal to what all tokens' states hold there.
         """
         config = self.config
         hidden_states = self.embedding_hidden_mapping_in(hidden_states)
         layers = config.num_hidden_layers * config.inner_group_num
+        projections: dict[int, Projection] = {}
         for number in range(layers):
             depth, inner = divmod(number, config.inner_group_num)
             group = self.albert_layer_groups[depth * config.num_hidden_groups // config.num_hidden_layers]
-            last = {"chosen": chosen} if number == layers - 1 else {}
-            hidden_states = group.albert_layers[inner](hidden_states, **last)
+            layer = group.albert_layers[inner]
+            # Layers share their weights: packed and rounded once, not at every depth.
+            if id(layer) not in projections:
+                projections[id(layer)] = layer.attention.packed_projection(hidden_states)
+            last = {"places": places} if number == layers - 1 else {}
+            hidden_states = layer(hidden_states, projection=projections[id(layer)], **last)
         return hidden_states
+
+
+Projection = tuple[Tensor, Tensor]
+"""Weight [3 * hidden, hidden] and bias [3 * hidden] of queries, keys and values, in the type that products are computed in."""
 
 
 class FusedAlbertAttention(AlbertAttention):
     """AlbertAttention with one projection, and on a CPU in bf16 with attention computed row by row."""
 
+    def packed_projection(self, hidden_states: Tensor) -> Projection:
+        """The three projections as one; on a CPU in bf16 queries are scaled, in fp32: once rounded, not twice."""
+        scale = self.scaling if _bf16_on_cpu(hidden_states) else 1.0
+        queries = (self.query.weight, self.query.bias)
+        if scale != 1.0:
+            queries = (queries[0] * scale, queries[1] * scale)
+        weight = torch.cat([queries[0], self.key.weight, self.value.weight])
+        bias = torch.cat([queries[1], self.key.bias, self.value.bias])
+        kind = hidden_states.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        return weight.to(dtype), bias.to(dtype)
+
     def forward(
         self,
         hidden_states: Tensor,
         attention_mask: Tensor | None = None,
-        chosen: Tensor | None = None,
+        projection: Projection | None = None,
+        places: Tensor | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Attention, projection, residual and norm, [B, S, hidden], or [N, hidden] of the `chosen` places in the flattened
-        rows; rows without padding only (no mask).
+        """Attention, projection, residual and norm, [B, S, hidden], or [B, P, hidden] at the `places` [B, P] of each row; rows
+        without padding only (no mask).
 
         With a mask, or where attention weights are asked for, transformers' own code runs.
         """
         if attention_mask is not None or self.config._attn_implementation != "sdpa":
             return super().forward(hidden_states, attention_mask, **kwargs)
-        rows, length = hidden_states.shape[:2]
-        dropout = self.attention_dropout.p if self.training else 0.0
-        by_row = _bf16_on_cpu(hidden_states) and dropout == 0.0
-        scale = self.scaling if by_row else 1.0  # in fp32, on the weights: once rounded, not twice
-        weight = torch.cat([self.query.weight * scale, self.key.weight, self.value.weight])
-        bias = torch.cat([self.query.bias * scale, self.key.bias, self.value.bias])
-        packed = functional.linear(hidden_states, weight, bias)
-        packed = packed.view(rows, length, 3, self.num_attention_heads, self.attention_head_size)
-        if by_row:
-            attended: Tensor = _RowAttention.apply(packed)
+        weight, bias = projection or self.packed_projection(hidden_states)
+        scale = 1.0 if _bf16_on_cpu(hidden_states) else self.scaling
+        if places is not None:
+            attended, hidden_states = self._attended_at(places, hidden_states, weight, bias, scale)
         else:
-            query, key, value = packed.permute(2, 0, 3, 1, 4).unbind()
-            attended = functional.scaled_dot_product_attention(
-                query, key, value, dropout_p=dropout, scale=self.scaling
-            ).transpose(1, 2)
-        attended = attended.reshape(rows, length, -1)
-        if chosen is not None:
-            attended, hidden_states = (
-                states.reshape(rows * length, -1).index_select(0, chosen)
-                for states in (attended, hidden_states)
-            )
+            attended = self._attended(hidden_states, weight, bias, scale)
         projected = self.output_dropout(self.dense(attended))
         return self.LayerNorm(hidden_states + projected), None  # type: ignore[return-value]
+
+    def _attended(self, hidden_states: Tensor, weight: Tensor, bias: Tensor, scale: float) -> Tensor:
+        """What every token attends to, [B, S, hidden]."""
+        rows, length = hidden_states.shape[:2]
+        packed = functional.linear(hidden_states, weight, bias)
+        packed = packed.view(rows, length, 3, self.num_attention_heads, self.attention_head_size)
+        if _bf16_on_cpu(hidden_states) and self._dropout == 0.0:
+            attended: Tensor = _RowAttention.apply(packed)
+            return attended.reshape(rows, length, -1)
+        query, key, value = packed.permute(2, 0, 3, 1, 4).unbind()
+        return self._attention(query, key, value, scale)
+
+    def _attended_at(
+        self, places: Tensor, hidden_states: Tensor, weight: Tensor, bias: Tensor, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """What the tokens at `places` attend to, and their own states, both [B, P, hidden]."""
+        rows, length, hidden = hidden_states.shape
+        chosen = hidden_states.gather(1, places[:, :, None].expand(-1, -1, hidden))
+        heads = (self.num_attention_heads, self.attention_head_size)
+        query = functional.linear(chosen, weight[:hidden], bias[:hidden]).view(rows, -1, *heads)
+        packed = functional.linear(hidden_states, weight[hidden:], bias[hidden:]).view(
+            rows, length, 2, *heads
+        )
+        key, value = packed.permute(2, 0, 3, 1, 4).unbind()
+        return self._attention(query.transpose(1, 2), key, value, scale), chosen
+
+    def _attention(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+        """torch's attention, [B, P, hidden]."""
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=self._dropout, scale=scale
+        )
+        return attended.transpose(1, 2).reshape(query.shape[0], query.shape[2], -1)
+
+    @property
+    def _dropout(self) -> float:
+        return self.attention_dropout.p if self.training else 0.0
 
 
 def _bf16_on_cpu(hidden: Tensor) -> bool:
@@ -136,6 +179,7 @@ class _RowAttention(torch.autograd.Function):
                 scores = torch._softmax_backward_data(change, probabilities, -1, packed.dtype)
                 own = result[row].permute(1, 2, 0, 3)
                 own[0] = torch.bmm(scores, key)
-                own[1] = torch.bmm(scores.transpose(1, 2), query)
-                own[2] = torch.bmm(probabilities.transpose(1, 2), above)
+                # As transposes of wide products, which are a fourth faster than the tall ones.
+                own[1] = torch.bmm(query.transpose(1, 2), scores).transpose(1, 2)
+                own[2] = torch.bmm(above.transpose(1, 2), probabilities).transpose(1, 2)
         return result

@@ -2,7 +2,7 @@
 
 A row is tiled with n-grams whose lengths are drawn with probability proportional to 1/n; n-grams are then taken in
 random order until the row's number of predictions is reached, the last one cut to fit. With whole words the n-grams are
-of words, and one that does not fit is left out. 80 % of the chosen tokens become [MASK], 10 % a random token, 10 % stay.
+of words, and one that does not fit any more is passed over for the next that does. 80 % of the chosen tokens become [MASK], 10 % a random token, 10 % stay.
 """
 
 from __future__ import annotations
@@ -65,16 +65,35 @@ def chosen_positions(
     # Units in random order, special ones last; a stable sort keeps the tokens of a unit together and in order.
     priority = np.take_along_axis(uniform(seed, _ORDER, keys, column), unit, axis=1)
     priority[special] = 2.0
+    if continues is not None:
+        return _whole_units(unit, priority, special, predictions)
     order = np.argsort(priority, axis=1, kind="stable")
     taken = min(predictions, int((~special).sum(axis=1).min()))
     chosen = np.zeros((rows, length), dtype=bool)
     np.put_along_axis(chosen, order[:, :taken], True, axis=1)
-    if continues is not None and taken < length:
-        # The unit that the cut went through is left out as a whole.
-        last = np.take_along_axis(unit, order[:, taken - 1 : taken], axis=1)
-        following = np.take_along_axis(unit, order[:, taken : taken + 1], axis=1)
-        chosen &= ~((unit == last) & (last == following))
     return chosen
+
+
+def _whole_units(
+    unit: Ints, priority: NDArray[np.floating[Any]], special: NDArray[np.bool_], predictions: int
+) -> NDArray[np.bool_]:
+    """Units in the order of their priority, each taken where it still fits, [B, S] bool."""
+    rows, length = unit.shape
+    flat = unit + np.arange(rows)[:, None] * length
+    sizes = np.bincount(flat.reshape(-1), minlength=rows * length).reshape(rows, length)
+    of_unit = np.full((rows, length), 2.0)
+    np.put_along_axis(of_unit, unit, priority, axis=1)
+    order = np.argsort(of_unit, axis=1, kind="stable")
+    taken = np.zeros((rows, length), dtype=bool)
+    room = np.full(rows, predictions)
+    for place in order.T:
+        size = sizes[np.arange(rows), place]
+        fits = (size <= room) & (of_unit[np.arange(rows), place] < 2.0)
+        taken[np.arange(rows), place] = fits
+        room = room - size * fits
+        if not room.any():
+            break
+    return np.take_along_axis(taken, unit, axis=1) & ~special
 
 
 def masked_ids(ids: Ints, chosen: NDArray[np.bool_], vocabulary: Vocabulary, seed: int, keys: Any) -> Ints:

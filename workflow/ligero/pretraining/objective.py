@@ -6,6 +6,8 @@ one transformers computes over all tokens with the others ignored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch.nn import functional
 
 from ligero.models.architectures import encoder_of, model_inputs
 from ligero.models.fast import use_fused_activations
+from ligero.pretraining.masking import predictions_per_row
 from ligero.pretraining.vocabulary_loss import vocabulary_loss
 from ligero.settings.training import Pretraining
 
@@ -24,11 +27,14 @@ class PretrainingObjective(nn.Module):
     Args:
         fused: compute the cross entropy with its gradient in one pass over the logits (vocabulary_loss); False leaves
             it to torch, for torch.compile, which fuses it itself.
+        predictions: the most tokens that are predicted in a row of some length, known without asking the device.
     """
 
-    def __init__(self, model: nn.Module, fused: bool = True) -> None:
+    def __init__(
+        self, model: nn.Module, fused: bool = True, predictions: Callable[[int], int] = lambda length: length
+    ) -> None:
         super().__init__()
-        self.model, self.fused = model, fused
+        self.model, self.fused, self.predictions = model, fused, predictions
         self.only_needed = hasattr(getattr(encoder_of(model), "encoder", None), "states_at")
         self.sentence_order = hasattr(model, "sop_classifier")
 
@@ -48,8 +54,10 @@ class PretrainingObjective(nn.Module):
         Returns:
             Scalars: cross entropy of the masked tokens, right ones; with sentence order also its cross entropy, right ones.
         """
-        encode = self._states if attention_mask is not None or not self.only_needed else self._needed_states
-        predicted, pooled = encode(input_ids, token_type_ids, positions, attention_mask)
+        if self.only_needed and attention_mask is None:
+            predicted, pooled = self._needed_states(input_ids, token_type_ids, positions)
+        else:
+            predicted, pooled = self._states(input_ids, token_type_ids, positions, attention_mask)
         hidden, decoder = self._before_decoder(predicted)
         result = (vocabulary_loss if self.fused else _plain_loss)(hidden, decoder, labels)
         if not self.sentence_order:
@@ -73,16 +81,23 @@ class PretrainingObjective(nn.Module):
         return predicted, getattr(outputs, "pooler_output", None)
 
     def _needed_states(
-        self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor, attention_mask: None
+        self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """The same of ALBERT's fused encoder: its last layer is computed for the predicted tokens and [CLS] alone."""
         encoder: Any = encoder_of(self.model)
         rows, length = input_ids.shape
-        begins = torch.arange(0, rows * length, length, device=input_ids.device)
+        row, place = positions // length, positions % length
+        counts = torch.zeros(rows, dtype=torch.long, device=row.device).index_add_(
+            0, row, torch.ones_like(row)
+        )
+        rank = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+        # [CLS] stands first, and again where a row has fewer predictions than the others.
+        places = torch.zeros(rows, 1 + self.predictions(length), dtype=torch.long, device=row.device)
+        places[row, 1 + rank] = place
         embedded = encoder.embeddings(input_ids, token_type_ids=token_type_ids)
-        hidden = encoder.encoder.states_at(embedded, torch.cat([begins, positions]))
-        first, predicted = hidden[:rows], hidden[rows:]
-        return predicted, encoder.pooler_activation(encoder.pooler(first)) if encoder.pooler else None
+        hidden = encoder.encoder.states_at(embedded, places)
+        pooled = encoder.pooler_activation(encoder.pooler(hidden[:, 0])) if encoder.pooler else None
+        return hidden[row, 1 + rank], pooled
 
     def _before_decoder(self, hidden: Tensor) -> tuple[Tensor, nn.Linear]:
         """What the architecture's own head does before its projection onto the vocabulary, [M, E], and that."""
@@ -109,7 +124,7 @@ def make_objective(model: nn.Module, recipe: Pretraining) -> PretrainingObjectiv
         from ligero.models.fast_attention import use_fused_attention
 
         use_fused_attention(model)
-    return PretrainingObjective(model, fused)
+    return PretrainingObjective(model, fused, partial(predictions_per_row, masked_share=recipe.masked_share))
 
 
 def _plain_loss(hidden: Tensor, decoder: nn.Linear, labels: Tensor) -> tuple[Tensor, Tensor]:

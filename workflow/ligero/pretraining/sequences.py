@@ -1,8 +1,12 @@
 """Sequences packed from the token store: every row is full, none is padded.
 
 The text is read as one stream cut into windows that fill a row exactly. A window is a pure function of its number and
-its *copy*: each copy shifts the cuts, so that later epochs see other windows. Sentence order (Lan et al. 2020, section
-3.1) splits a window at a line's start into two consecutive segments, A and B, swapped half the time.
+its *copy*: each copy shifts the cuts, so that later epochs see other windows.
+
+Sentence order (Lan et al. 2020, section 3.1): a line's start splits a window into two consecutive segments, swapped half the
+time. How segments begin and end must not tell their order, or punctuation alone gives the answer away. So a window is
+widened to whole lines first, and what is too much is cut after the swap from the outer ends of the row: the first segment
+always ends where a line ends, and the second begins where a line begins.
 """
 
 from __future__ import annotations
@@ -86,37 +90,49 @@ def paired_sequences(
 ) -> Sequences:
     """Rows [CLS] A [SEP] B [SEP] of `length` tokens; `keys` [B] name the rows in random draws."""
     content = length - 3
-    split = split_points(store, starts, content, seed, keys)
+    begin, split, end = whole_lines(store, starts, content, seed, keys)
     swapped = (uniform(seed, _SWAP, keys) < 0.5).astype(np.int64)
-    first = np.where(swapped == 1, content - split, split)[:, None]
-    rotation = np.where(swapped == 1, split, 0)[:, None]
+    in_order = swapped == 0
+    first_end, second_begin = np.where(in_order, split, end), np.where(in_order, split, begin)
+    first_length = np.where(in_order, split - begin, end - split)
+    # Both segments lose the same share of what is too much.
+    kept = np.clip(first_length * content // (end - begin), 1, content - 1)[:, None]
     column = np.arange(length)
-    place = np.clip(column - 1 - (column > first + 1), 0, content - 1)
-    ids = store.tokens[starts[:, None] + (place + rotation) % content].astype(np.int64)
-    middle = column == first + 1
+    in_first = column <= kept
+    place = np.where(
+        in_first, first_end[:, None] - kept + column - 1, second_begin[:, None] + column - kept - 2
+    )
+    middle = column == kept + 1
     special = middle | (column == 0) | (column == length - 1)
+    ids = store.tokens[np.where(special, starts[:, None], place)].astype(np.int64)
     ids[special] = vocabulary.sep
     ids[:, 0] = vocabulary.cls
-    return Sequences(ids, (column > first + 1).astype(np.int64), special, swapped)
+    return Sequences(ids, (column > kept + 1).astype(np.int64), special, swapped)
 
 
-def split_points(store: TokenStore, starts: Ints, content: int, seed: int, keys: Any) -> Ints:
-    """Length of the text before the split, [B], in 1 .. content - 1.
+def whole_lines(
+    store: TokenStore, starts: Ints, content: int, seed: int, keys: Any
+) -> tuple[Ints, Ints, Ints]:
+    """Begin, split and end of the whole lines that a window touches, each [B].
 
-    A line's start inside the window, drawn uniformly, unless a document starts there (two documents have no order);
-    otherwise a token in the middle half.
+    The split is the start of a line between them, drawn uniformly, but not of a document (two documents have no order). Where
+    there is none the window stays as it is and is split in its middle half.
     """
-    low = np.searchsorted(store.segments, (starts + 1).astype(np.uint64), side="left")
-    high = np.searchsorted(store.segments, (starts + content).astype(np.uint64), side="left")
-    choices = high - low
+    lines = store.segments
+    low = np.searchsorted(lines, starts.astype(np.uint64), side="right") - 1
+    high = np.searchsorted(lines, (starts + content).astype(np.uint64), side="left")
+    choices = high - low - 1
     drawn = (uniform(seed, _SPLIT, keys) * choices).astype(np.int64)
     split = np.zeros_like(starts)
     for turn in range(3):  # where a document starts, the next lines get their turn
-        pick = low + (drawn + turn) % np.maximum(choices, 1)
-        line = store.segments[np.minimum(pick, len(store.segments) - 1)]
+        pick = low + 1 + (drawn + turn) % np.maximum(choices, 1)
+        line = lines[np.minimum(pick, len(lines) - 1)]
         document = store.documents[np.searchsorted(store.documents, line, side="left")]
         usable = (split == 0) & (choices > 0) & (document != line)
-        split = np.where(usable, line.astype(np.int64) - starts, split)
+        split = np.where(usable, line.astype(np.int64), split)
     quarter = content // 4
     middle = quarter + (uniform(seed, _MIDDLE, keys) * (content - 2 * quarter)).astype(np.int64)
-    return np.clip(np.where(split == 0, middle, split), 1, content - 1)
+    found = split > 0
+    begin = np.where(found, lines[low].astype(np.int64), starts)
+    end = np.where(found, lines[high].astype(np.int64), starts + content)
+    return begin, np.where(found, split, starts + np.clip(middle, 1, content - 1)), end

@@ -57,7 +57,8 @@ class Vocabulary:
 
 
 def _continuations(path: Path, size: int) -> NDArray[np.bool_]:
-    """Which pieces continue a word: '##' marks it in WordPiece; in the others a missing word mark does."""
+    """Which pieces continue a word: '##' marks it in WordPiece; in the others a missing word mark does, but not before a
+    punctuation mark, which stands for itself (as in Google's ALBERT)."""
     model = read_json(path)["model"]
     vocabulary = model["vocab"]
     pieces = (
@@ -65,11 +66,28 @@ def _continuations(path: Path, size: int) -> NDArray[np.bool_]:
         if isinstance(vocabulary, list)
         else {index: piece for piece, index in vocabulary.items()}
     )
-    kind = model.get("type")
+    test = {"WordPiece": _continues_wordpiece, "BPE": _continues_bytes}.get(
+        model.get("type"), _continues_text
+    )
     continues = np.zeros(size, dtype=bool)
     for index, piece in pieces.items():
         if index < size:
-            continues[index] = (
-                piece.startswith("##") if kind == "WordPiece" else not piece.startswith(("▁", "Ġ"))
-            )
+            continues[index] = test(piece)
     return continues
+
+
+def _continues_wordpiece(piece: str) -> bool:
+    return piece.startswith("##")
+
+
+def _continues_text(piece: str) -> bool:
+    """A SentencePiece piece without the word mark that does not begin with punctuation."""
+    return not piece.startswith("▁") and piece[:1].isalnum()
+
+
+def _continues_bytes(piece: str) -> bool:
+    """The same of byte-level BPE; a piece that begins inside a character continues it."""
+    from tokenizers.decoders import ByteLevel
+
+    first = ByteLevel().decode([piece])[:1]
+    return first.isalnum() or first == "\N{REPLACEMENT CHARACTER}"

@@ -41,11 +41,11 @@ class _VocabularyLoss(torch.autograd.Function):
             size = max(1, _BLOCK_ELEMENTS.get(device, 1 << 26) // logits.shape[1])
             for block, label in zip(logits.split(size), labels.split(size), strict=True):
                 scores = block.float()
-                highest, place = scores.max(dim=-1)
-                right += (place == label).sum()
                 label = label[:, None]
-                scores -= highest[:, None]
-                loss -= scores.gather(1, label).sum()
+                scores -= scores.amax(dim=-1, keepdim=True)  # a tenth of max(), which also finds the place
+                of_label = scores.gather(1, label)
+                right += (of_label >= 0.0).sum()
+                loss -= of_label.sum()
                 total = scores.exp_().sum(dim=-1, keepdim=True)
                 loss += total.log().sum()
                 scores /= total

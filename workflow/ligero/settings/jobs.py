@@ -271,7 +271,7 @@ def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
 def _grid(study: Study, regime: Regime, model_id: str, task: Task) -> Grid:
     if regime == "distillation":
         assert study.distillation
-        return study.distillation.grid
+        return study.distillation.students[model_id].grid.applied_to(study.distillation.grid)
     return task.grid.applied_to(study.models[model_id].grid.applied_to(study.fine_tuning.grid))
 
 

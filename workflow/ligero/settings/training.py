@@ -223,6 +223,10 @@ class Training(Settings):
     """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""
 
 
+def _is_empty(override: GridOverride) -> bool:
+    return override == GridOverride()
+
+
 class FineTuning(Training):
     """The fine-tuning grid over all models and tasks."""
 
@@ -247,6 +251,8 @@ class Student(Settings):
     initial_layers: InitialLayers = "spread"
     """Which layers a shallower student keeps: evenly spaced (Sanh et al. 2019, DistilBERT), the first (top layers dropped, best
     of the ways compared by Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights: nothing to choose."""
+    grid: GridOverride = Field(GridOverride(), exclude_if=_is_empty)
+    """Parts of the distillation grid that this student replaces."""
 
 
 class Augmentation(Settings):
