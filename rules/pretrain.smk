@@ -20,8 +20,9 @@ rule pretrain_model:
     threads: STUDY.hardware.pretraining.threads
     resources:
         **STUDY.hardware.pretraining.slurm,
-        mem_mb=memory("pretraining"),
-        runtime=runtime("pretraining"),
+        # The same at each attempt: most attempts end by a time limit or preemption, and the next goes on from a checkpoint.
+        mem_mb=STUDY.hardware.pretraining.memory_mb,
+        runtime=STUDY.hardware.pretraining.runtime_minutes,
     params:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}",
         tokenizer=lambda wc: LAYOUT.encoder(STUDY.models[wc.model].tokenizer),

@@ -22,6 +22,7 @@ from ligero.settings.models import Architecture, Model
 from ligero.settings.training import Pretraining
 
 VOCABULARY = 50
+TIMINGS = ("tokens_per_second", "share_of_peak")
 Folders = tuple[Path, Path]
 CPU = Placement(torch.device("cpu"))
 
@@ -100,7 +101,7 @@ def train(folders: Folders, place: Path, kind: str = "albert", **values: Any) ->
 def lines(place: Path) -> list[dict[str, Any]]:
     """Metrics without timings."""
     return [
-        {name: value for name, value in line.items() if name != "tokens_per_second"}
+        {name: value for name, value in line.items() if name not in TIMINGS}
         for line in read_metrics(place / "log" / "metrics.jsonl")
     ]
 
@@ -119,6 +120,20 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, bad: set[int], times: int) -> None:
         result = step(self, number, batch)
         if number in bad and left[0] and result is not None:
             left[0] -= 1
+            result["loss"] = math.nan
+        return result
+
+    monkeypatch.setattr(Pretrainer, "_step", spoiled)
+
+
+def spoiled_in_turn(monkeypatch: pytest.MonkeyPatch, bad: list[int]) -> None:
+    """Make the loss of these steps not a number, each once and one after another."""
+    step, left = Pretrainer._step, list(bad)
+
+    def spoiled(self: Pretrainer, number: int, batch: Any) -> Any:
+        result = step(self, number, batch)
+        if left and number == left[0] and result is not None:
+            left.pop(0)
             result["loss"] = math.nan
         return result
 

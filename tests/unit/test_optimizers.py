@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 
+from ligero.settings.training import Pretraining
 from ligero.training.optimizers import Lamb, make_optimizer, parameter_groups, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay
 
 
 def reference_lamb(
-    weights: torch.Tensor, gradients: list[torch.Tensor], lr: float, decay: float
+    weights: torch.Tensor, gradients: list[torch.Tensor], lr: float, decay: float, corrected: bool
 ) -> torch.Tensor:
-    """You et al. 2020, algorithm 2, one tensor, in double precision."""
+    """You et al. 2020, algorithm 2, one tensor, in double precision; not `corrected`, the moments as they are."""
     x = weights.double().clone()
     m, v = torch.zeros_like(x), torch.zeros_like(x)
     for t, gradient in enumerate(gradients, start=1):
         g = gradient.double()
         m = 0.9 * m + 0.1 * g
         v = 0.999 * v + 0.001 * g * g
-        r = (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-6) + decay * x
+        first, second = (m / (1 - 0.9**t), v / (1 - 0.999**t)) if corrected else (m, v)
+        r = first / (second.sqrt() + 1e-6) + decay * x
         x = x - lr * (x.norm() / r.norm()) * r
     return x
 
 
-def test_lamb_is_the_papers_formula() -> None:
+@pytest.mark.parametrize("corrected", [True, False])
+def test_lamb_is_the_papers_formula_or_googles(corrected: bool) -> None:
     torch.manual_seed(0)
     weights = [torch.randn(7, 5), torch.randn(3, 4)]
     gradients = [[torch.randn_like(weight) for _ in range(6)] for weight in weights]
     parameters = [torch.nn.Parameter(weight.clone()) for weight in weights]
-    optimizer = Lamb(parameters, lr=0.02, weight_decay=0.01)
+    optimizer = Lamb(parameters, lr=0.02, weight_decay=0.01, bias_correction=corrected)
     for step in range(6):
         for parameter, series in zip(parameters, gradients, strict=True):
             parameter.grad = series[step]
         optimizer.step()
     for parameter, weight, series in zip(parameters, weights, gradients, strict=True):
-        expected = reference_lamb(weight, series, 0.02, 0.01)
+        expected = reference_lamb(weight, series, 0.02, 0.01, corrected)
         torch.testing.assert_close(parameter.detach().double(), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -90,6 +94,15 @@ def test_biases_and_norms_do_not_decay(name: str) -> None:
     assert len(parameter_groups(model, 0.01, decay_all=True)) == 1
     set_learning_rate(optimizer, 0.5)
     assert {group["lr"] for group in optimizer.param_groups} == {0.5}
+
+
+def test_a_recipe_says_whether_lamb_corrects() -> None:
+    model = torch.nn.Linear(4, 3)
+    assert all(group["bias_correction"] for group in make_optimizer(model, "lamb", 0.1, 0.01).param_groups)
+    plain = make_optimizer(model, "lamb", 0.1, 0.01, bias_correction=False)
+    assert not any(group["bias_correction"] for group in plain.param_groups)
+    with pytest.raises(ValidationError, match="bias_correction: false is for optimizer: lamb"):
+        Pretraining(total_steps=1, optimizer="adamw", bias_correction=False)
 
 
 def test_schedule_rises_and_falls_in_lines() -> None:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from ligero.pretraining.divergence import DivergenceError
+from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.plan import plan
-from tests.unit.pretraining_toys import CPU, Folders, lines, prepared, same, spoiled, train, write_store
+from ligero.settings.training import Divergence
+from ligero.training.checkpoints import Checkpoints
+from tests.unit.pretraining_toys import (
+    CPU,
+    Folders,
+    lines,
+    prepared,
+    same,
+    spoiled,
+    spoiled_in_turn,
+    train,
+    write_store,
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +126,68 @@ def test_divergence_rolls_back(
     assert [step for step, _ in lost[0]] == [4] and len(lost) == times
 
 
+def test_repeated_divergence_stays_with_the_oldest_checkpoint(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the checkpoints at 2, 4, 6 and 8 two stay: the third divergence must not throw away what the first six steps gave."""
+    spoiled_in_turn(monkeypatch, [8, 8, 7])
+    settings = {"on_divergence": "rollback", "learning_rate_scale": 0.5}
+    assert train(folders, tmp_path, total_steps=10, checkpoint_every=2, divergence=settings)
+    summary = json.loads((tmp_path / "log" / "summary.json").read_text())
+    assert [entry["to_step"] for entry in summary["rollbacks"]] == [8, 6, 6]
+    assert [entry["learning_rate_scale"] for entry in summary["rollbacks"]] == [0.5, 0.25, 0.125]
+
+
+def test_the_oldest_checkpoint_is_kept_when_rollbacks_run_out(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoiled_in_turn(monkeypatch, [8, 8, 7, 7])
+    with pytest.raises(DivergenceError, match="after 3 rollbacks"):
+        train(folders, tmp_path, total_steps=10, checkpoint_every=2, divergence={"on_divergence": "rollback"})
+    folder = next((tmp_path / "state").glob("*/checkpoints"))
+    assert Checkpoints(folder).steps() == [6]
+
+
+def test_tokens_that_were_thrown_away_are_not_counted_as_seen(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"divergence": {"on_divergence": "rollback"}}
+    assert train(folders, tmp_path / "smooth", **settings)
+    spoiled(monkeypatch, {4}, 1)
+    assert train(folders, tmp_path / "rolled", **settings)
+    smooth, rolled = (
+        json.loads((tmp_path / name / "log" / "summary.json").read_text()) for name in ("smooth", "rolled")
+    )
+    assert rolled["tokens"] == smooth["tokens"]
+
+
+def test_a_collapse_to_the_plateau_is_seen_and_noise_is_not() -> None:
+    """From 3.0 to 7.5 nats, as ALBERT large fell; noise of a fifth, and steps of short rows that are harder by a half."""
+    generator = random.Random(1)
+    watch = DivergenceWatch(Divergence(spike_factor=1.5))
+    falling = [3.0 + 5.0 * math.exp(-step / 300) for step in range(2000)]
+    for loss in falling:
+        harder = 1.5 if generator.random() < 0.1 else 1.0
+        assert watch.problem(loss * harder * generator.uniform(0.8, 1.2), 1.0) is None
+    collapsed = [watch.problem(7.5 * generator.uniform(0.8, 1.2), 1.0) for _ in range(30)]
+    assert any(problem and "1.5 times its best" in problem for problem in collapsed)
+    watch.settings = Divergence(spike_factor=3.0)
+    assert watch.problem(7.5, 1.0) is None, "a factor of 3 never sees it"
+
+
+def test_the_same_divergence_is_not_computed_again(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler tries failed jobs again; only other settings can help."""
+    spoiled(monkeypatch, {4}, 1)
+    with pytest.raises(DivergenceError, match="diverged at step 5"):
+        train(folders, tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(DivergenceError, match=r"step 5.*nothing was changed"):
+        patch.setattr(Pretrainer, "_step", None)
+        train(folders, tmp_path)
+    assert train(folders, tmp_path, divergence={"spike_factor": 2.5})
+
+
 def test_rollbacks_run_out(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoiled(monkeypatch, {4}, 100)
     with pytest.raises(DivergenceError, match="after 2 rollbacks"):
@@ -136,5 +211,8 @@ def test_a_run_that_stopped_on_divergence_goes_on_with_rollback(
 def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ligero.pretraining.plan._SECONDS", 0.1)
     run = prepared(folders)
+    before = [parameter.detach().clone() for parameter in run.model.parameters()]
     text = plan(run.model, run.job.recipe, run.source, CPU)
+    after = list(run.model.parameters())
+    assert not all(torch.equal(one, other) for one, other in zip(before, after, strict=True)), "real steps"
     assert "tokens/s" in text and "% of" in text and "minutes" in text

@@ -49,17 +49,28 @@ def one(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def _process(
-    rank: int, world: int, port: int, folders: Folders, place: Path, kind: str, values: dict[str, Any]
-) -> None:
-    torch.set_num_threads(1)
-    os.environ |= {
+def process_environment(rank: int, world: int, port: int) -> dict[str, str]:
+    """What torchrun tells a process on a machine of its own."""
+    return {
         "RANK": str(rank),
         "WORLD_SIZE": str(world),
         "LOCAL_RANK": str(rank),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _process(
+    rank: int, world: int, port: int, folders: Folders, place: Path, kind: str, values: dict[str, Any]
+) -> None:
+    torch.set_num_threads(1)
+    os.environ |= process_environment(rank, world, port)
     run = prepared(folders, kind, **{**SHARED, **values})
     placement = Placement.from_environment("cpu")
     completed = pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
@@ -72,9 +83,7 @@ def together(
     folders: Folders, place: Path, world: int, kind: str = "albert", **values: Any
 ) -> list[int | None]:
     """Train in `world` processes; their exit codes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     context = multiprocessing.get_context("fork")
     processes = [
         context.Process(target=_process, args=(rank, world, port, folders, place, kind, values))
@@ -159,7 +168,7 @@ def _stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     compute = Pretrainer._step
 
     def stopping(self: Pretrainer, number: int, batch: Any) -> Any:
-        self._interrupted = self._interrupted or number == step
+        self.interruption.requested = self.interruption.requested or number == step
         return compute(self, number, batch)
 
     monkeypatch.setattr(Pretrainer, "_step", stopping)

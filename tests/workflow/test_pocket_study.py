@@ -176,6 +176,14 @@ def test_a_setting_re_runs_what_depends_on_it(
     assert not spared & planned.keys(), planned
 
 
+def test_how_visibly_a_model_is_pretrained_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> None:
+    changed = (
+        "{log_every: 7, keep_checkpoints: 5, checkpoint_every: 3, divergence: {on_divergence: rollback}}"
+    )
+    change = f"models={{albeto-base: {{pretraining: {changed}}}}}"
+    assert planned_jobs(snakemake("-n", "--", "all", "results/report.html", config=(change,))) == {}
+
+
 def test_one_recipe_re_pretrains_one_model(pocket: Path, snakemake: Snakemake) -> None:
     planned = planned_jobs(
         snakemake("-n", "--", "all", config=("models={albeto-base: {pretraining: {seed: 7}}}",))

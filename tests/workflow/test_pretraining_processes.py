@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import Snakemake
 
@@ -22,6 +25,43 @@ def test_several_nodes_are_planned_with_one_torchrun_each(
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-2000:]
     assert (
-        "srun --overlap --nodes 2 --ntasks 2" in said and "torch.distributed.run --nproc-per-node 4" in said
+        "srun --overlap --nodes 2 --ntasks 2" in said and "--shutdown-timeout 600 --nproc-per-node 4" in said
     )
     assert "pretrain.py --config" in said
+
+
+def test_an_attempt_that_goes_on_asks_for_no_more_than_the_first(project: Path) -> None:
+    """Most attempts of a long pretraining end by a time limit; twenty times the memory would never be granted."""
+    rules = (project / "rules/pretrain.smk").read_text(encoding="utf-8")
+    resources = rules[rules.index("resources:") : rules.index("params:")]
+    assert "mem_mb=STUDY.hardware.pretraining.memory_mb" in resources
+    assert "runtime=STUDY.hardware.pretraining.runtime_minutes" in resources
+
+
+def test_pretraining_has_more_attempts_than_other_jobs(project: Path, tmp_path: Path) -> None:
+    """Of the profile only what counts attempts, on rules that fail until their last one."""
+    profile = yaml.safe_load((project / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    counting = {name: profile[name] for name in ("retries", "preemptible-rules", "preemptible-retries")}
+    assert counting["preemptible-retries"] >= 30, "of two days each"
+    counting |= {"preemptible-retries": 4, "retries": 1, "keep-going": True}
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(counting), encoding="utf-8")
+    rules = "".join(
+        f'rule {name}:\n    shell: "echo x >> {name}.tries; exit 1"\n\n'
+        for name in ("pretrain_model", "other")
+    )
+    (tmp_path / "Snakefile").write_text(rules, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--profile",
+        "profile",
+        "--cores",
+        "1",
+        "pretrain_model",
+        "other",
+    ]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert (tmp_path / "pretrain_model.tries").read_text() == "x\n" * 5
+    assert (tmp_path / "other.tries").read_text() == "x\n" * 2

@@ -52,7 +52,9 @@ def main() -> int:
     prepared = prepare(job, args.tokens, args.tokenizer_dir)
     placement = Placement.from_environment(args.device)
     if args.plan:
-        print(plan(prepared.model, job.recipe, prepared.source, placement))
+        table = plan(prepared.model, job.recipe, prepared.source, placement)
+        if placement.is_first:
+            print(table)
         return 0
     if pretrain(prepared, args.tokenizer_dir, args.out, args.log_dir, args.state, placement):
         return 0

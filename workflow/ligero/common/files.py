@@ -1,4 +1,4 @@
-"""Atomic files and folders: what has its final name is complete, whatever moment a job was killed at."""
+"""Atomic files and folders: what has its final name is complete, whatever moment a job was killed or the power cut at."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _to_disk(temporary)
         temporary.chmod(0o644)
         temporary.replace(target)
+        _to_disk(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -44,6 +44,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         for made in [staging, *staging.rglob("*")]:
             if not made.is_symlink():
                 made.chmod(0o755 if made.is_dir() else 0o644)
+                _to_disk(made)
         if target.exists():
             retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
             target.rename(retired / "old")
@@ -51,8 +52,18 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(retired, ignore_errors=True)
         else:
             staging.rename(target)
+        _to_disk(target.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Until the content of a file, or the names in a folder, would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path | str, text: str) -> None:

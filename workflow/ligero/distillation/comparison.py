@@ -67,7 +67,7 @@ def run_method(
         examples_dir=examples_dir / trial.task,
         predictions_dir=predictions_dir,
     )
-    whole = {
+    whole: dict[str, Any] = {
         "method": job.method,
         "seed": trial.seed,
         "trial": result["trial"],

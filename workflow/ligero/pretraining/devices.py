@@ -15,7 +15,7 @@ from ligero.common.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Placement:
-    """Where this process computes. `torchrun` (or accelerate, or Slurm) starts the processes and sets WORLD_SIZE."""
+    """Where this process computes. `torchrun` starts the processes and sets RANK, LOCAL_RANK and WORLD_SIZE; srun alone sets none."""
 
     device: torch.device
     rank: int = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import LigeroError
+from ligero.common.files import read_json, write_json
 from ligero.settings.training import Divergence
 
 _SMOOTHING = 0.95
@@ -15,6 +17,38 @@ _SETTLING_STEPS = 20
 
 class DivergenceError(LigeroError):
     """Pretraining diverged and its settings say to stop, or the rollbacks are used up."""
+
+
+def advice(settings: Divergence) -> str:
+    """How a run that diverged goes on from its checkpoints."""
+    if settings.on_divergence == "stop":
+        return (
+            "Set divergence.on_divergence: rollback and start it again to go on from the last checkpoint with a lower learning "
+            "rate"
+        )
+    return (
+        "Raise divergence.maximum_rollbacks or lower divergence.learning_rate_scale and start it again to go on from the last "
+        "checkpoint"
+    )
+
+
+_RECORD = "diverged.json"
+
+
+def remember(folder: Path, settings: Divergence, message: str) -> None:
+    """Note in the state folder that the run ended in divergence, whatever its settings could do about it."""
+    write_json(folder / _RECORD, {"settings": settings.model_dump(mode="json"), "message": message})
+
+
+def refuse_repetition(folder: Path, settings: Divergence) -> None:
+    """Keep a scheduler that tries failed jobs again from computing the same divergence with each attempt.
+
+    Raises:
+        DivergenceError: the run ended in divergence, and nothing was changed since that would help it.
+    """
+    path = folder / _RECORD
+    if path.is_file() and (known := read_json(path))["settings"] == settings.model_dump(mode="json"):
+        raise DivergenceError(f"{known['message']} (Said before; nothing was changed since.)")
 
 
 class DivergenceWatch:

@@ -6,10 +6,10 @@ numbers. A run that is killed at any step and started again writes the weights a
 
 from __future__ import annotations
 
-import signal
+import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,22 @@ from ligero.common.progress import progress
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.compiled import compiled_for
 from ligero.pretraining.devices import Placement
-from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
+from ligero.pretraining.divergence import (
+    DivergenceError,
+    DivergenceWatch,
+    advice,
+    refuse_repetition,
+    remember,
+)
 from ligero.pretraining.draws import seed_of
+from ligero.pretraining.interruption import Interruption
 from ligero.pretraining.metrics import MetricsFile
 from ligero.pretraining.objective import make_objective
 from ligero.pretraining.prefetch import prefetched_batches
 from ligero.pretraining.sharding import load_whole, whole_moments, whole_weights
+from ligero.pretraining.speed import Speed
 from ligero.pretraining.validation import validate
-from ligero.settings.training import Divergence, Pretraining
+from ligero.settings.training import Pretraining
 from ligero.training.checkpoints import CheckpointError, Checkpoints
 from ligero.training.optimizers import make_optimizer, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay
@@ -42,7 +50,14 @@ class Progress:
 
     step: int = 0
     tokens: int = 0
+    """What the weights have seen: a rollback takes its own back."""
     seconds: float = 0.0
+    """All that the run took, evaluations, checkpoints and what was thrown away counted."""
+    computed_tokens: int = 0
+    computing_seconds: float = 0.0
+    """Of all steps, thrown away or not, and of nothing but steps: the run's mean speed."""
+    first_saved: int | None = None
+    """Step of the first checkpoint."""
     rate_scale: float = 1.0
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
     last: dict[str, float] = field(default_factory=dict)
@@ -78,32 +93,39 @@ class Pretrainer:
         self.parallel = placement.wrapped(compiled, recipe.sharding, recipe.precision)
         self.sharded = recipe.sharding == "fsdp" and placement.world > 1
         self.rate = float(recipe.learning_rate)
-        self.optimizer = make_optimizer(self.model, recipe.optimizer, self.rate, recipe.weight_decay)
+        self.optimizer = make_optimizer(
+            self.model, recipe.optimizer, self.rate, recipe.weight_decay, recipe.bias_correction
+        )
         self.share = placement.share(recipe.batch_size, recipe.micro_batch_size)
+        self.state_folder = state_folder
         self.checkpoints = Checkpoints(state_folder / "checkpoints", recipe.keep_checkpoints)
         self.metrics = MetricsFile(
             state_folder / "metrics.jsonl" if placement.is_first else None, recipe.tensorboard
         )
         self.watch = DivergenceWatch(recipe.divergence)
         self.done = Progress()
-        self._interrupted = False
-        self._initial: dict[str, Any] | None = None
+        self.interruption = Interruption()
+        self.speed = Speed(self.model.config, recipe, placement)
+        self._stopping = False
+        self._initial: dict[str, Any] = {}
 
     def run(self) -> bool:
-        """Train to the end of the recipe; False when a signal (SIGTERM, SIGINT) stopped it after a checkpoint.
+        """Train to the end of the recipe; False when an interruption stopped it after a checkpoint.
 
         Raises:
             DivergenceError: the run diverged and may not roll back (any more).
             CheckpointError: a checkpoint could not be written.
         """
         recipe = self.recipe
+        refuse_repetition(self.state_folder, recipe.divergence)
         if recipe.divergence.on_divergence == "rollback":
             self._initial = _copied(self._state())
         self._resume()
-        with self._signals(), self._bar() as bar:
+        with self._bar() as bar:
             batches = self._batches()
             clock = time.monotonic()
-            while self.done.step < recipe.total_steps:
+            while self.done.step < recipe.total_steps and not self._stopping:
+                begun = time.monotonic()
                 batch = next(batches)
                 step = self.done.step
                 result = self._step(step, batch)
@@ -111,18 +133,24 @@ class Pretrainer:
                     break
                 now = time.monotonic()
                 self.done.seconds, clock = self.done.seconds + now - clock, now
+                self._count(batch.tokens * self.placement.world, now - begun)
                 if problem := self.watch.problem(result["loss"], result["gradient_norm"]):
                     self._diverged(step, problem)
                     batches = self._batches()
+                    bar.n = self.done.tokens
                     continue
                 self._finish_step(step, batch, result, bar)
-                if self.placement.any(self._interrupted):
-                    break
             completed = self.done.step >= recipe.total_steps
         if not completed:
             self._save()
         self.metrics.close()
         return completed
+
+    def measured_steps(self) -> Iterator[int]:
+        """Steps one after another, of which nothing is written: the tokens of each, in all processes together."""
+        for number, batch in enumerate(self._batches()):
+            self._step(number, batch)
+            yield batch.tokens * self.placement.world
 
     # One step
 
@@ -135,7 +163,7 @@ class Pretrainer:
         self.model.train()
         predictions = self._total(len(batch.labels))
         rows = recipe.batch_size
-        sums = torch.zeros(4, device=device)
+        sums = torch.zeros(5, device=device)
         self.optimizer.zero_grad(set_to_none=True)
         first_micro = self.share[0] // recipe.micro_batch_size
         pieces = list(batch.micro_batches(recipe.micro_batch_size))
@@ -150,13 +178,16 @@ class Pretrainer:
                 # Processes average their gradients; the loss is a sum over the whole batch.
                 (loss * self.placement.world).backward()
             sums[: len(outputs)] += torch.stack([value.detach().float() for value in outputs])
-            if self._stop_requested():
+            if self.interruption.requested and self.placement.world == 1:
                 return None
+        # Several processes agree to stop along with their losses, at the end of a step.
+        sums[4] = float(self.interruption.requested)
         norm: Any = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), recipe.max_grad_norm, foreach=True
         )
         norm = norm.full_tensor() if self.sharded else norm
-        mlm, mlm_correct, sop, sop_correct = self.placement.summed(sums).tolist()
+        mlm, mlm_correct, sop, sop_correct, interrupted = self.placement.summed(sums).tolist()
+        self._stopping = interrupted > 0
         result = {
             "loss": mlm / max(predictions, 1) + sop / rows,
             "mlm_loss": mlm / max(predictions, 1),
@@ -166,9 +197,7 @@ class Pretrainer:
         }
         if self.objective.sentence_order:
             result |= {"sop_loss": sop / rows, "sop_accuracy": sop_correct / rows}
-        if result["gradient_norm"] == result["gradient_norm"] and abs(result["gradient_norm"]) != float(
-            "inf"
-        ):
+        if math.isfinite(result["gradient_norm"]):
             self.optimizer.step()
         return result
 
@@ -177,6 +206,11 @@ class Pretrainer:
             return self.parallel(
                 piece.input_ids, piece.token_type_ids, piece.positions, piece.labels, piece.swapped
             )
+
+    def _count(self, tokens: int, seconds: float) -> None:
+        self.speed.add(tokens, seconds)
+        self.done.computed_tokens += tokens
+        self.done.computing_seconds += seconds
 
     def _finish_step(self, step: int, batch: PretrainingBatch, result: dict[str, float], bar: Any) -> None:
         """Count, log, validate and save after a good step."""
@@ -187,14 +221,13 @@ class Pretrainer:
         bar.update(tokens)
         last = done.step == recipe.total_steps
         if done.step % recipe.log_every == 0 or done.step == 1 or last:
-            speed = done.tokens / max(done.seconds, 1e-9)
+            speed = self.speed.read()
             bar.set_postfix_str(
-                f"step {done.step}/{recipe.total_steps}, loss {result['loss']:.3f}, rate {result['learning_rate']:.2e}",
+                f"step {done.step}/{recipe.total_steps}, loss {result['loss']:.3f}, rate {result['learning_rate']:.2e}, "
+                f"{speed['tokens_per_second']:,.0f} tokens/s, {speed['share_of_peak']:.0%} of peak",
                 refresh=False,
             )
-            self.metrics.write(
-                step=done.step, **result, tokens=done.tokens, tokens_per_second=round(speed, 1)
-            )
+            self.metrics.write(step=done.step, **result, tokens=done.tokens, **speed)
         if self.held_out is not None and (done.step % recipe.validate_every == 0 or last):
             with self._precision():
                 done.validation = validate(
@@ -203,8 +236,11 @@ class Pretrainer:
             if self.sharded:
                 self.parallel.reshard()  # type: ignore[operator]
             self.metrics.write(step=done.step, event="validation", **done.validation)
-        if done.step % recipe.checkpoint_every == 0 and not last:
+            self._agree_to_stop()
+        # At the end too: should writing the model fail, what was trained is not lost.
+        if done.step % recipe.checkpoint_every == 0 or last:
             self._save()
+            self._agree_to_stop()
 
     # State
 
@@ -224,6 +260,8 @@ class Pretrainer:
 
     def _save(self) -> None:
         first = self.placement.is_first
+        if self.done.first_saved is None:
+            self.done.first_saved = self.done.step
         state = self._state(keep=first) if first or self.sharded else {}
         if first:
             self.checkpoints.save(self.done.step, state)
@@ -280,21 +318,21 @@ class Pretrainer:
             self.metrics.write(step=step + 1, event="diverged", problem=problem)
             self.metrics.close()
             used = f" after {len(done.rollbacks)} rollbacks" if done.rollbacks else ""
-            raise DivergenceError(
-                f"{message}{used}. {_advice(settings)}, or start anew with a lower learning_rate or more warmup_steps. "
+            message = (
+                f"{message}{used}. {advice(settings)}, or start anew with a lower learning_rate or more warmup_steps. "
                 f"Checkpoints: {self.checkpoints.folder}"
             )
+            if self.placement.is_first:
+                remember(self.state_folder, settings, message)
+            raise DivergenceError(message)
         rollbacks, scale = done.rollbacks, done.rate_scale * settings.learning_rate_scale
-        # A second divergence before a new checkpoint means that the last one was already on its way out.
-        stuck = rollbacks[-1]["to_step"] if rollbacks else None
-        found = self._agreed(stuck)
-        seconds, tokens = done.seconds, done.tokens
+        found = self._rollback_target()
         target = found[0] if found else 0
-        self._restore(found[1] if found else self._fresh())
+        self._restore(found[1] if found else self._initial)
         rolled = {"step": step + 1, "to_step": target, "learning_rate_scale": scale, "problem": problem}
         self.done.rollbacks = [*rollbacks, rolled]
-        self.done.rate_scale = scale
-        self.done.seconds, self.done.tokens = seconds, tokens
+        self.done.rate_scale, self.done.seconds = scale, done.seconds
+        self.done.computed_tokens, self.done.computing_seconds = done.computed_tokens, done.computing_seconds
         self.metrics.write(event="rollback", **rolled)
         self.placement.barrier()  # nothing is removed while another process may still read it
         if self.placement.is_first:
@@ -302,9 +340,18 @@ class Pretrainer:
         self._save()
         print(f"{message}; back to step {target} with the learning rate times {scale:.3f}")
 
-    def _fresh(self) -> dict[str, Any]:
-        assert self._initial is not None
-        return self._initial
+    def _rollback_target(self) -> tuple[int, dict[str, Any]] | None:
+        """The checkpoint to go back to; None is the beginning.
+
+        A second divergence before a new checkpoint means that the last one was already on its way out, so the one before is
+        taken. Where that was pruned it stays with the oldest, at the lower rate: days of training are not given up for it.
+        """
+        rollbacks = self.done.rollbacks
+        found = self._agreed(rollbacks[-1]["to_step"] if rollbacks else None)
+        if found is None and (oldest := self._agreed(None)) is not None:
+            first = oldest[1]["progress"]["first_saved"]
+            return oldest if oldest[0] > first else None
+        return found
 
     # Surroundings
 
@@ -316,8 +363,8 @@ class Pretrainer:
 
     def _total(self, count: int) -> int:
         """Predictions in the whole batch: the same in every process without whole words, else added up."""
-        if self.placement.world == 1:
-            return count
+        if self.placement.world == 1 or not self.recipe.whole_word:
+            return count * self.placement.world
         return int(self.placement.summed(torch.tensor(float(count), device=self.placement.device)).item())
 
     def _precision(self) -> AbstractContextManager[Any]:
@@ -325,9 +372,9 @@ class Pretrainer:
             return torch.autocast(self.placement.device.type, dtype=torch.bfloat16)
         return nullcontext()
 
-    def _stop_requested(self) -> bool:
-        """Whether to stop now; in several processes all hear of it at the same place, the end of a step."""
-        return self._interrupted and self.placement.world == 1
+    def _agree_to_stop(self) -> None:
+        """Hear of an interruption that came while a step was evaluated or saved, before another one begins."""
+        self._stopping = self.placement.any(self._stopping or self.interruption.requested)
 
     def _bar(self) -> Any:
         per_step = self.recipe.batch_size * self.recipe.sequence_length
@@ -339,39 +386,6 @@ class Pretrainer:
         )
         bar.initial = bar.n = self.done.tokens
         return bar
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask for a checkpoint and an orderly end; a second one ends at once."""
-
-        def ask(number: int, frame: Any) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-
-        try:
-            earlier = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-        except ValueError:  # not in the main thread: signals are the caller's
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-
-
-def _advice(settings: Divergence) -> str:
-    """How a run that diverged goes on from its checkpoints."""
-    if settings.on_divergence == "stop":
-        return (
-            "Set divergence.on_divergence: rollback and start it again to go on from the last checkpoint with a lower learning "
-            "rate"
-        )
-    return (
-        "Raise divergence.maximum_rollbacks or lower divergence.learning_rate_scale and start it again to go on from the last "
-        "checkpoint"
-    )
 
 
 def _copied(value: Any) -> Any:

@@ -12,35 +12,18 @@ import torch
 from torch import nn
 
 from ligero.common.errors import MismatchError
-from ligero.common.files import atomic_directory, write_json
+from ligero.common.files import atomic_directory, atomic_path, write_json
 from ligero.common.hashing import digest_value
 from ligero.models.build import build_for_pretraining, count_parameters, make_config
 from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.plan import flops_per_token, measured_peak
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
-from ligero.settings.training import Divergence
 
-# Settings that change how fast or how visibly a model is trained, not what it becomes (but for rounding): a run resumes
-# its checkpoints when they change.
-_OPERATIONAL = {
-    "micro_batch_size",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "validate_every",
-    "log_every",
-    "compile",
-    "fused_kernels",
-    "sharding",
-    "tensorboard",
-}
-# What to do on divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
-_UNTROUBLED = Divergence().model_dump(mode="json")
 VALIDATION_ROWS = 256
 
 
@@ -76,12 +59,6 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
             f"{tokens}: holds ids beyond the vocabulary of {tokenizer_folder}; build the store again"
         )
     source = BatchSource(store, vocabulary, recipe)
-    settings = job.model_dump(mode="json")
-    for name in _OPERATIONAL:
-        settings["recipe"].pop(name, None)
-        settings["model"]["pretraining"].pop(name, None)
-    for recipe_settings in (settings["recipe"], settings["model"]["pretraining"]):
-        recipe_settings["divergence"] = _UNTROUBLED
     return Prepared(
         job=job,
         model=build_for_pretraining(
@@ -89,7 +66,7 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
         ),
         source=source,
         held_out=source.validation(TokenStore.open(tokens, "validation"), VALIDATION_ROWS),
-        fingerprint=digest_value([settings, store.identity]),
+        fingerprint=digest_value([digest(job), store.identity]),
     )
 
 
@@ -103,7 +80,8 @@ def pretrain(
 ) -> bool:
     """Train, then write the model folder, metrics.jsonl and summary.json; False when a signal ended it early.
 
-    The state of a run lies in `state`/FINGERPRINT; states of other settings are removed only when this run has ended.
+    A signal that comes while the results are written changes nothing any more. The state of a run lies in
+    `state`/FINGERPRINT; states of other settings are removed only when this run has ended.
     """
     job, recipe = prepared.job, prepared.job.recipe
     folder = Path(state) / prepared.fingerprint
@@ -120,26 +98,32 @@ def pretrain(
     trainer = Pretrainer(
         prepared.model, recipe, prepared.source, prepared.held_out, folder, placement, label=job.model_id
     )
-    completed = trainer.run()
-    weights = trainer.weights(keep=placement.is_first) if completed else {}
-    if placement.is_first and completed:
-        with atomic_directory(out) as staging:
-            trainer.model.save_pretrained(staging, state_dict=weights)  # type: ignore[operator]
-            copy_tokenizer(tokenizer_folder, staging)
-        Path(log_folder).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "metrics.jsonl", Path(log_folder) / "metrics.jsonl")
-        if recipe.tensorboard:
-            shutil.rmtree(Path(log_folder) / "tensorboard", ignore_errors=True)
-            shutil.copytree(folder / "tensorboard", Path(log_folder) / "tensorboard")
-        summary = _summary(prepared, trainer)
-        write_json(Path(log_folder) / "summary.json", summary)
-        print(
-            f"{job.model_id}: {summary['tokens_per_second']:,.0f} tokens/s, {summary['share_of_peak']:.0%} of the measured "
-            f"peak of {summary['measured_peak_gflops']:,.0f} GFLOP/s"
-        )
-        shutil.rmtree(state, ignore_errors=True)
-    placement.barrier()
+    with trainer.interruption.heeded():
+        completed = trainer.run()
+        weights = trainer.weights(keep=placement.is_first) if completed else {}
+        if placement.is_first and completed:
+            with atomic_directory(out) as staging:
+                trainer.model.save_pretrained(staging, state_dict=weights)  # type: ignore[operator]
+                copy_tokenizer(tokenizer_folder, staging)
+            _write_logs(prepared, trainer, folder, Path(log_folder))
+            shutil.rmtree(state, ignore_errors=True)
+        placement.barrier()
     return completed
+
+
+def _write_logs(prepared: Prepared, trainer: Pretrainer, folder: Path, log_folder: Path) -> None:
+    """Copy the metrics out of the state `folder`, write the summary and say how fast the run was."""
+    with atomic_path(log_folder / "metrics.jsonl") as staging:
+        shutil.copyfile(folder / "metrics.jsonl", staging)
+    if prepared.job.recipe.tensorboard:
+        shutil.rmtree(log_folder / "tensorboard", ignore_errors=True)
+        shutil.copytree(folder / "tensorboard", log_folder / "tensorboard")
+    summary = _summary(prepared, trainer)
+    write_json(log_folder / "summary.json", summary)
+    print(
+        f"{prepared.job.model_id}: {summary['tokens_per_second']:,.0f} tokens/s, {summary['share_of_peak']:.0%} of the "
+        f"measured peak of {summary['measured_peak_gflops']:,.0f} GFLOP/s"
+    )
 
 
 def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
@@ -147,10 +131,7 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
     job, done, source = prepared.job, trainer.done, prepared.source
     device = trainer.placement.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    speed = done.tokens / max(done.seconds, 1e-9)
-    dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
-    peak = measured_peak(device, dtype) * trainer.placement.world
-    work = flops_per_token(prepared.model.config, job.recipe.sequence_length, job.recipe.masked_share)
+    speed = done.computed_tokens / max(done.computing_seconds, 1e-9)
     summary: dict[str, Any] = {
         "model": job.model_id,
         "parameters": count_parameters(trainer.model),
@@ -160,8 +141,8 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
         "epochs": round(done.step * job.recipe.batch_size / source.windows.count, 3),
         "seconds": round(done.seconds, 2),
         "tokens_per_second": round(speed, 1),
-        "measured_peak_gflops": round(peak / 1e9, 1),
-        "share_of_peak": round(speed * work / peak, 4),
+        "measured_peak_gflops": round(trainer.speed.peak / 1e9, 1),
+        "share_of_peak": round(trainer.speed.share(speed), 4),
         "device": name,
         "processes": trainer.placement.world,
         "threads": torch.get_num_threads(),

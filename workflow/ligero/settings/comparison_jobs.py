@@ -9,7 +9,6 @@ from ligero.settings import jobs
 from ligero.settings.augmentation import why_not
 from ligero.settings.base import Identifier, Settings
 from ligero.settings.comparison import Comparison, Method
-from ligero.settings.models import Model
 from ligero.settings.study import Study
 from ligero.settings.training import Distillation
 
@@ -95,7 +94,7 @@ def comparison_job(study: Study, task_id: str, method_id: str, seed: int) -> Com
         shard=jobs.ShardJob(
             regime="fine-tuning" if method.objective == "gold" else "distillation",
             model_id=comparison.student,
-            model=model.model_copy(update={"name": "", "grid": Model.model_fields["grid"].default}),
+            model=model.determining_weights(),
             num_hidden_layers=student.num_hidden_layers,
             initial_layers=student.initial_layers,
             trials=(trial_of(comparison, task_id, method_id, seed),),

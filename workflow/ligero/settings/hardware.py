@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ligero.settings.base import Settings
 
+_SHUTDOWN_SECONDS = 600
+"""Between SIGTERM and SIGKILL."""
+
 
 class Hardware(Settings):
-    """What one job of a stage asks of the machine or cluster; memory and time grow with each retry."""
+    """What one job of a stage asks of the machine or cluster; memory and time grow with each retry, but for pretraining's."""
 
     threads: int = Field(1, ge=1)
     gpus: int = Field(0, ge=0)
@@ -17,12 +20,24 @@ class Hardware(Settings):
 
 
 class PretrainingHardware(Hardware):
-    """The same for pretraining, which may run in several processes, on several nodes. Threads, GPUs and memory are a node's."""
+    """The same for pretraining, which may run in several processes, on several nodes. Threads, GPUs and memory are a node's.
+
+    Memory and time are those of every attempt: an attempt that a time limit ends has not failed, the next one goes on.
+    """
 
     nodes: int = Field(1, ge=1)
     """Nodes that train one model together; more than one needs Slurm."""
     processes: int | None = Field(None, ge=1)
     """Processes a node; null is one a GPU, and one where there are no GPUs."""
+
+    @model_validator(mode="after")
+    def _one_gpu_each(self) -> PretrainingHardware:
+        if self.gpus and self.processes and self.processes > self.gpus:
+            raise ValueError(
+                f"processes {self.processes} on {self.gpus} GPUs a node: each process needs a GPU of its own; raise gpus or "
+                "leave processes out"
+            )
+        return self
 
     @property
     def processes_a_node(self) -> int:
@@ -36,9 +51,10 @@ class PretrainingHardware(Hardware):
     @property
     def launcher(self) -> str:
         """The command before the program: it starts the processes, which find each other through torchrun."""
-        run = f"python -m torch.distributed.run --nproc-per-node {self.processes_a_node}"
         if self.world == 1:
             return "python"
+        # Processes stop together at the end of a step and write a checkpoint: that may take longer than torchrun's 30 seconds.
+        run = f"python -m torch.distributed.run --shutdown-timeout {_SHUTDOWN_SECONDS} --nproc-per-node {self.processes_a_node}"
         if self.nodes == 1:
             return f"{run} --standalone"
         gpus = f" --gpus-per-node {self.gpus}" if self.gpus else ""

@@ -60,6 +60,11 @@ class PretrainingJob(Settings):
     recipe: Pretraining
     tokenizer: Tokenizer
 
+    def determining_weights(self) -> PretrainingJob:
+        """The part of the job on which the weights of a run that does not diverge depend."""
+        parts = {"model": self.model.determining_weights(), "recipe": self.recipe.determining_weights()}
+        return self.model_copy(update=parts)
+
 
 class WeightsJob(Settings):
     """Fetch or convert the weights of others into a checked local folder."""
@@ -172,8 +177,9 @@ def _with_selection(options: TrainingOptions, selection: dict[str, Any], task_id
 
 
 def digest(job: Settings) -> str:
-    """16 hexadecimal digits over everything in a job."""
-    return digest_value(job.model_dump(mode="json"))
+    """16 hexadecimal digits over everything in a job that its result depends on."""
+    determining = job.determining_weights() if isinstance(job, PretrainingJob) else job
+    return digest_value(determining.model_dump(mode="json"))
 
 
 def cleaning_job(study: Study) -> CleaningJob:
@@ -186,18 +192,10 @@ def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
     assert model.pretraining and model.tokenizer
     return PretrainingJob(
         model_id=model_id,
-        # Only what the weights depend on: names and fine-tuning grids change no pretrained checkpoint.
-        model=model.model_copy(update=_LEAVES_WEIGHTS_ALONE),
+        model=model.determining_weights().model_copy(update={"head_learning_rate_factor": None}),
         recipe=model.pretraining,
         tokenizer=study.tokenizers[model.tokenizer],
     )
-
-
-_LEAVES_WEIGHTS_ALONE: dict[str, Any] = {
-    "name": "",
-    "grid": Model.model_fields["grid"].default,
-    "head_learning_rate_factor": None,
-}
 
 
 def weights_job(study: Study, model_id: str) -> WeightsJob:
@@ -387,7 +385,7 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
     return ShardJob(
         regime=regime,
         model_id=model_id,
-        model=model.model_copy(update={"name": "", "grid": Model.model_fields["grid"].default}),
+        model=model.determining_weights(),
         num_hidden_layers=student.num_hidden_layers if student else None,
         initial_layers=student.initial_layers if student else "spread",
         trials=tuple(trials),
@@ -485,7 +483,14 @@ def logits_job(study: Study, task_id: str) -> LogitsJob:
 
 def reporting_job(study: Study) -> ReportingJob:
     irrelevant = {"hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
-    return ReportingJob(study=study.model_dump(mode="json", exclude=irrelevant))
+    models = {
+        name: model.model_copy(update={"pretraining": model.pretraining.determining_weights()})
+        if model.pretraining
+        else model
+        for name, model in study.models.items()
+    }
+    shown = study.model_copy(update={"models": models})
+    return ReportingJob(study=shown.model_dump(mode="json", exclude=irrelevant))
 
 
 def cards_job(study: Study) -> ReportingJob:

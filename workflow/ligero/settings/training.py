@@ -36,15 +36,36 @@ def _is_false(value: Any) -> bool:
     return value is False
 
 
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
 class Divergence(Settings):
     """What to do when pretraining diverges (the authors restarted large and xlarge from an earlier checkpoint)."""
 
     on_divergence: Literal["stop", "rollback"] = "stop"
-    spike_factor: float = Field(3.0, gt=1.0)
-    """A smoothed loss above this multiple of its best value counts as divergence."""
+    spike_factor: float = Field(2.0, gt=1.0)
+    """A smoothed loss above this multiple of its best value counts as divergence. A model that collapses falls back to where only
+    token frequencies are known (about 7 nats, and 0.69 for sentence order): a large one, whose best is near 3, needs 1.5."""
     learning_rate_scale: float = Field(0.8, gt=0.0, lt=1.0)
     """Factor on the learning rate after a rollback."""
     maximum_rollbacks: int = Field(3, ge=0)
+
+
+# These change no weight (but for rounding), so their change repeats nothing and a run resumes its checkpoints. What to do on
+# divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
+_OPERATIONAL = (
+    "micro_batch_size",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "validate_every",
+    "log_every",
+    "compile",
+    "fused_kernels",
+    "sharding",
+    "tensorboard",
+    "divergence",
+)
 
 
 class Pretraining(Settings):
@@ -63,6 +84,8 @@ class Pretraining(Settings):
     """Steps for which the learning rate was planned: it decays to zero there, though training stops at `total_steps`; null
     is `total_steps`. (A published warm-up ratio is often a share of the planned steps.)"""
     optimizer: Literal["lamb", "adamw"] = "lamb"
+    bias_correction: bool = Field(True, exclude_if=_is_true)
+    """LAMB with the bias-corrected moments of its paper; false leaves the correction out, as Google's ALBERT code does."""
     weight_decay: float = Field(0.01, ge=0.0)
     max_grad_norm: float = Field(1.0, gt=0.0)
     sequence_length: int = Field(512, ge=8)
@@ -89,6 +112,7 @@ class Pretraining(Settings):
     checkpoint_every: int = Field(1000, ge=1)
     """Steps between checkpoints."""
     keep_checkpoints: int = Field(2, ge=1)
+    """The latest ones stay. With rollback each further divergence goes one back, so keep more than `maximum_rollbacks`."""
     validate_every: int = Field(1000, ge=1)
     """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
     log_every: int = Field(10, ge=1)
@@ -111,6 +135,8 @@ class Pretraining(Settings):
                 f"schedule_steps {self.schedule_steps} must be at least total_steps {self.total_steps}: the learning rate "
                 "would be zero before training ends"
             )
+        if self.optimizer != "lamb" and not self.bias_correction:
+            raise ValueError("bias_correction: false is for optimizer: lamb; adamw always corrects")
         if self.compile and self.sharding == "fsdp":
             raise ValueError("compile: true and sharding: fsdp do not go together; leave one of them out")
         return self
@@ -119,6 +145,11 @@ class Pretraining(Settings):
     def decay_end(self) -> int:
         """The step at which the learning rate reaches zero."""
         return self.schedule_steps or self.total_steps
+
+    def determining_weights(self) -> Pretraining:
+        """The recipe with its default wherever a setting decides only how fast or how visibly a model is trained."""
+        fields = type(self).model_fields
+        return self.model_copy(update={name: fields[name].default for name in _OPERATIONAL})
 
 
 class TrainingOptions(Settings):

@@ -15,7 +15,8 @@ class Lamb(Optimizer):
 
     The update of a tensor x is lr * phi(|x|) / |u| * u with u = m^ / (sqrt(v^) + eps) + decay * x, where m^ and v^ are
     Adam's bias-corrected moments and phi is the identity. The ratio is 1 where a norm is zero, and in groups with
-    `adapt` False (biases and norms, as Google's ALBERT does).
+    `adapt` False (biases and norms, as Google's ALBERT does). Without `bias_correction` m and v stand for m^ and v^, as in
+    Google's code.
     """
 
     def __init__(
@@ -25,8 +26,16 @@ class Lamb(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
         weight_decay: float = 0.01,
+        bias_correction: bool = True,
     ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "adapt": True}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "adapt": True,
+            "bias_correction": bias_correction,
+        }
         super().__init__(params, defaults)
 
     @torch.no_grad()
@@ -53,10 +62,12 @@ class Lamb(Optimizer):
         torch._foreach_lerp_(first, gradients, 1 - beta1)
         torch._foreach_mul_(second, beta2)
         torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-        root = torch._foreach_div(second, 1 - beta2 ** group["step"])
+        missing = (1 - beta1 ** group["step"], 1 - beta2 ** group["step"])
+        of_first, of_second = missing if group["bias_correction"] else (1.0, 1.0)
+        root = torch._foreach_div(second, of_second)
         torch._foreach_sqrt_(root)
         torch._foreach_add_(root, group["eps"])
-        update = torch._foreach_div(first, 1 - beta1 ** group["step"])
+        update = torch._foreach_div(first, of_first)
         torch._foreach_div_(update, root)
         if group["weight_decay"]:
             torch._foreach_add_(update, parameters, alpha=group["weight_decay"])
@@ -100,12 +111,20 @@ def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = Fa
 
 
 def make_optimizer(
-    model: nn.Module, name: Literal["lamb", "adamw"], learning_rate: float, weight_decay: float
+    model: nn.Module,
+    name: Literal["lamb", "adamw"],
+    learning_rate: float,
+    weight_decay: float,
+    bias_correction: bool = True,
 ) -> Optimizer:
-    """The optimiser of a pretraining recipe, with fused kernels; epsilon 1e-6 in both, as in BERT's and ALBERT's code."""
+    """The optimiser of a pretraining recipe, with fused kernels; epsilon 1e-6 in both, as in BERT's and ALBERT's code.
+
+    Args:
+        bias_correction: of LAMB; AdamW always corrects.
+    """
     groups = parameter_groups(model, weight_decay)
     if name == "lamb":
-        return Lamb(groups, lr=learning_rate, eps=1e-6)
+        return Lamb(groups, lr=learning_rate, eps=1e-6, bias_correction=bias_correction)
     return torch.optim.AdamW(groups, lr=learning_rate, eps=1e-6, fused=True)
 
 

@@ -1,0 +1,135 @@
+"""What a run says of its speed, what several processes say to each other, and files that cannot be written."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ligero.common import files
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.metrics import MetricsFile, read_metrics
+from ligero.pretraining.plan import plan
+from ligero.pretraining.prefetch import Prefetcher
+from ligero.pretraining.speed import Speed
+from ligero.training.checkpoints import CheckpointError
+from tests.unit.pretraining_toys import CPU, Folders, prepared, train, write_store
+from tests.unit.test_pretraining_processes import free_port, process_environment
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    torch.set_num_threads(1)
+    return write_store(tmp_path_factory.mktemp("store"))
+
+
+def test_speed_is_that_of_the_steps_since_the_last_line(folders: Folders) -> None:
+    run = prepared(folders)
+    speed = Speed(run.model.config, run.job.recipe, CPU)
+    speed.add(100, 4.0)
+    speed.add(100, 1.0)
+    first = speed.read()
+    assert first["tokens_per_second"] == 40.0
+    assert first["share_of_peak"] == pytest.approx(40.0 * speed.work / speed.peak, abs=1e-4)
+    speed.add(300, 1.0)
+    assert speed.read()["tokens_per_second"] == 300.0
+
+
+def test_every_log_line_says_the_speed(folders: Folders, tmp_path: Path) -> None:
+    assert train(folders, tmp_path, log_every=2)
+    written = [line for line in read_metrics(tmp_path / "log" / "metrics.jsonl") if "gradient_norm" in line]
+    assert [line["step"] for line in written] == [1, 2, 4, 6, 8]
+    assert all(line["tokens_per_second"] > 0 and 0 <= line["share_of_peak"] < 1 for line in written)
+    summary = json.loads((tmp_path / "log" / "summary.json").read_text())
+    assert summary["tokens_per_second"] > 0 and summary["measured_peak_gflops"] > 0
+
+
+@pytest.mark.parametrize(("whole_word", "expected"), [(False, 1), (True, 2)])
+def test_a_step_adds_up_over_processes_no_more_than_it_must(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_word: bool, expected: int
+) -> None:
+    """Losses and the wish to stop go together; predictions are counted only where they are not known."""
+    run = prepared(folders, whole_word=whole_word)
+    calls: list[int] = []
+    monkeypatch.setattr(Placement, "wrapped", lambda self, module, *_: module)
+    monkeypatch.setattr(Placement, "summed", lambda self, values: calls.append(len(calls)) or 2 * values)
+    monkeypatch.setattr(Placement, "synchronised", Placement(CPU.device).synchronised)
+    placement = Placement(CPU.device, 0, 2)
+    trainer = Pretrainer(run.model, run.job.recipe, run.source, None, tmp_path, placement)
+    next(trainer.measured_steps())
+    assert len(calls) == expected
+
+
+def _planning(rank: int, port: int, folders: Folders, out: Path) -> None:
+    torch.set_num_threads(1)
+    os.environ |= process_environment(rank, 2, port)
+    run = prepared(folders, batch_size=8, micro_batch_size=2)
+    (out / str(rank)).write_text(
+        plan(run.model, run.job.recipe, run.source, Placement.from_environment("cpu"))
+    )
+    torch.distributed.destroy_process_group()
+    os._exit(0)
+
+
+def test_several_processes_plan_together(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step needs them all, so none may stop before the others."""
+    monkeypatch.setattr("ligero.pretraining.plan._SECONDS", 0.1)
+    context, port = multiprocessing.get_context("fork"), free_port()
+    processes = [context.Process(target=_planning, args=(rank, port, folders, tmp_path)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert "tokens/s of 2 process(es)" in (tmp_path / "0").read_text()
+
+
+def test_a_full_disk_is_said_readably() -> None:
+    metrics = MetricsFile(Path("/dev/full"))
+    with pytest.raises(CheckpointError, match=r"/dev/full: the metrics could not be written .*start again"):
+        metrics.write(step=1)
+    metrics.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_new_name_is_on_disk_before_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A power cut after the block may take neither the content nor the name."""
+    synced: list[tuple[Path, bool]] = []
+    target = tmp_path / "made"
+
+    def fsync(handle: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{handle}").resolve(), target.exists()))
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    if kind == "file":
+        files.write_text(target, "x")
+    else:
+        with files.atomic_directory(target) as staging:
+            (staging / "weights").write_text("x")
+        assert any(path.name == "weights" for path, there in synced if not there)
+    assert not synced[0][1] and synced[-1] == (tmp_path, True)
+
+
+def test_an_error_in_the_background_reaches_the_caller() -> None:
+    def build(step: int) -> Any:
+        if step == 3:
+            raise ValueError("bad text")
+        return step
+
+    found: list[int] = []
+    with pytest.raises(ValueError, match="bad text"):
+        found.extend(Prefetcher(build, range(9), background=True))
+    batches = iter(Prefetcher(build, range(9), background=True))
+    assert [next(batches) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="bad text"):
+        next(batches)

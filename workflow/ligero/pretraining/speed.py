@@ -1,0 +1,78 @@
+"""How fast a run is: tokens a second since the last log line, and what share of the device's measured peak that is."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+import torch
+
+from ligero.pretraining.devices import Placement
+from ligero.settings.training import Pretraining
+
+
+class Speed:
+    """Tokens a second of all processes together, over the steps since it was last read.
+
+    Args:
+        config: the transformers configuration of the model.
+    """
+
+    def __init__(self, config: Any, recipe: Pretraining, placement: Placement) -> None:
+        dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+        self.peak = measured_peak(placement.device, dtype) * placement.world
+        self.work = flops_per_token(config, recipe.sequence_length, recipe.masked_share)
+        self.tokens, self.seconds = 0, 0.0
+
+    def add(self, tokens: int, seconds: float) -> None:
+        """Count a step: without evaluations and checkpoints, whose time says nothing about the speed of training."""
+        self.tokens, self.seconds = self.tokens + tokens, self.seconds + seconds
+
+    def read(self) -> dict[str, float]:
+        """tokens_per_second and share_of_peak since the last call."""
+        speed = self.tokens / max(self.seconds, 1e-9)
+        self.tokens, self.seconds = 0, 0.0
+        return {"tokens_per_second": round(speed, 1), "share_of_peak": round(self.share(speed), 4)}
+
+    def share(self, tokens_per_second: float) -> float:
+        """What share of the measured peak this many tokens a second are."""
+        return tokens_per_second * self.work / self.peak
+
+
+def flops_per_token(config: Any, length: int, masked_share: float) -> float:
+    """Floating-point operations of forward and backward a token: three times two a multiply-add.
+
+    Counts the layers' matrices, attention's two products, ALBERT's embedding projection and the vocabulary projection at
+    the predicted tokens.
+    """
+    value = config.to_dict()
+    hidden = value.get("hidden_size") or value["dim"]
+    layers = value.get("num_hidden_layers") or value["n_layers"]
+    inner = value.get("intermediate_size") or value["hidden_dim"]
+    embedding = value.get("embedding_size") or hidden
+    a_layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * length * hidden
+    head = masked_share * embedding * (hidden + value["vocab_size"])
+    projection = embedding * hidden if value.get("embedding_size") else 0
+    return 6.0 * (layers * a_layer + projection + head)
+
+
+@cache
+def measured_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a large matrix product on `device`."""
+    size = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(6):
+        wait(device)
+        start = time.perf_counter()
+        a @ b
+        wait(device)
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 / best
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has computed all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
