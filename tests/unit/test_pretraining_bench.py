@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from ligero.pretraining.vocabulary import Vocabulary
 from tests.unit.pretraining_toys import write_store
 
 LENGTH = 32
+
+
+def places(text: list[int], part: Any) -> list[int]:
+    """Where `part` stands in the text."""
+    part = list(part)
+    return [at for at in range(len(text)) if text[at : at + len(part)] == part]
 
 
 def test_padded_rows_are_consecutive_lines_of_one_document(tmp_path: Path) -> None:
@@ -32,12 +39,30 @@ def test_padded_rows_are_consecutive_lines_of_one_document(tmp_path: Path) -> No
         assert ids[0] == vocabulary.cls and ids[real - 1] == vocabulary.sep and len(first) and len(second)
         label = row["sentence_order_label"]
         labels.add(label)
-        content = [*second, *first] if label else [*first, *second]
-        places = [at for at in range(len(text)) if text[at : at + len(content)] == content]
-        documents = np.searchsorted(store.documents, places, side="right")
-        ends = np.searchsorted(store.documents, [at + len(content) - 1 for at in places], side="right")
-        assert (documents == ends).any(), "a row runs from one document into the next"
+        early, late = (second, first) if label else (first, second)
+        pairs = [(at, after) for at in places(text, early) for after in places(text, late) if at < after]
+        documents = np.searchsorted(store.documents, pairs, side="right")
+        ends = np.searchsorted(store.documents, [after + len(late) - 1 for _, after in pairs], side="right")
+        same = (documents[:, 0] == documents[:, 1]) & (documents[:, 1] == ends)
+        assert same.any(), "a row runs from one document into the next, or its label is wrong"
     assert labels == {0, 1}
+
+
+def test_where_a_segment_is_cut_does_not_tell_the_order(tmp_path: Path) -> None:
+    """A segment that ends with its line looks finished: of swapped pairs as often in first place as of others."""
+    tokens, tokenizer = write_store(tmp_path, documents=400)
+    store, vocabulary = TokenStore.open(tokens), Vocabulary.load(tokenizer)
+    text, starts = store.tokens.tolist(), set(store.segments.tolist())
+    finished: dict[int, list[bool]] = {0: [], 1: []}
+    for row in islice(padded_rows(store, vocabulary, 20), 3000):
+        ids, types = np.array(row["input_ids"]), np.array(row["token_type_ids"])
+        if not all(row["attention_mask"]):
+            continue
+        segment = ids[types == 0][1:-1].tolist()
+        found = places(text, segment)
+        finished[row["sentence_order_label"]].append(any(at + len(segment) in starts for at in found))
+    shares = [np.mean(values) for values in finished.values()]
+    assert min(map(len, finished.values())) > 300 and abs(shares[0] - shares[1]) < 0.1, shares
 
 
 def test_a_document_gives_each_token_once(tmp_path: Path) -> None:

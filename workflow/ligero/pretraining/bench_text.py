@@ -46,10 +46,12 @@ def write_store(texts: list[Path], folder: Path, vocabulary_size: int, megabytes
 def padded_rows(
     store: TokenStore, vocabulary: Vocabulary, length: int, seed: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """Rows [CLS] A [SEP] B [SEP] padded to `length`, as Google's and transformers' code for sentence order packs them.
+    """Rows [CLS] A [SEP] B [SEP] padded to `length`, packed as ALBERT's create_pretraining_data.py packs them.
 
     Whole lines of one document are put together until a row is full, one row in ten only until a random shorter
-    length; a random line starts B, half of the pairs are swapped. A document's last row is as long as what is left.
+    length; a random line starts B, half of the pairs are swapped, and only then what is too long is cut (`_shortened`). A
+    document's last row is as long as what is left. A single line is halved, where Google's code takes B from another
+    document.
     """
     generator = random.Random(seed)
     room = length - 3
@@ -62,16 +64,34 @@ def padded_rows(
                 target = generator.randint(2, room) if generator.random() < SHORT_ROWS else room
                 end = int(np.searchsorted(lines, lines[start] + target))
                 end = min(max(end, start + 1), len(lines) - 1)
-                begin, stop = int(lines[start]), int(min(lines[end], lines[start] + room))
+                begin, stop = int(lines[start]), int(lines[end])
                 line = generator.randint(start + 1, max(start + 1, end - 1))
-                middle = int(lines[line]) if lines[line] < stop else (begin + stop) // 2
+                middle = int(lines[line]) if line < end else (begin + stop) // 2
                 segments = [store.tokens[begin:middle].tolist(), store.tokens[middle:stop].tolist()]
-                yield _row(segments, vocabulary, length, generator.random() < 0.5)
+                swap = generator.random() < 0.5
+                one, other = reversed(segments) if swap else segments
+                yield _row(*_shortened(one, other, room, generator), vocabulary, length, swap)
                 start = end
 
 
-def _row(segments: list[list[int]], vocabulary: Vocabulary, length: int, swap: bool) -> dict[str, Any]:
-    one, other = reversed(segments) if swap else segments
+def _shortened(
+    one: list[int], other: list[int], room: int, generator: random.Random
+) -> tuple[list[int], list[int]]:
+    """Two segments cut to `room` tokens together: a token at a time from the longer one, at its front or back by chance.
+
+    After the swap: before it, only the text's last segment would be cut, and its missing full stop would tell the order.
+    """
+    kept = [[0, len(one)], [0, len(other)]]
+    for _ in range(len(one) + len(other) - room):
+        longer = kept[0] if kept[0][1] - kept[0][0] > kept[1][1] - kept[1][0] else kept[1]
+        if generator.random() < 0.5:
+            longer[0] += 1
+        else:
+            longer[1] -= 1
+    return one[slice(*kept[0])], other[slice(*kept[1])]
+
+
+def _row(one: list[int], other: list[int], vocabulary: Vocabulary, length: int, swap: bool) -> dict[str, Any]:
     ids = [vocabulary.cls, *one, vocabulary.sep, *other, vocabulary.sep]
     padding = [0] * (length - len(ids))
     return {
