@@ -18,9 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import _library  # noqa: F401
 from ligero.common.errors import LigeroError, run_program
 from ligero.common.files import atomic_path
+from ligero.common.progress import progress
 
 MIRROR = Path("../shared/data/raw")
-ROWS = {"tiny": 8, "base": 2}
+ALL_SIZES = ("tiny", "base", "xxlarge")
 DEFAULT_KINDS = ("peer", "masked", "packed", "bf16", "ours")
 
 
@@ -32,9 +33,17 @@ def main() -> None:
         help=f"raw text files (default: {MIRROR}/*.txt.xz; where there are none, generated text)",
     )  # fmt: skip
     parser.add_argument("--megabytes", type=float, default=10, help="text to use")
-    parser.add_argument("--sizes", nargs="*", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument(
+        "--device",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="auto takes a GPU where there is one",
+    )
+    parser.add_argument(
+        "--sizes", nargs="*", choices=ALL_SIZES, default=ALL_SIZES, help="xxlarge on a GPU only"
+    )
     parser.add_argument("--length", type=int, default=512, help="tokens a row")
-    parser.add_argument("--rows", type=int, help="rows a step (default: tiny 8, base 2)")
+    parser.add_argument("--rows", type=int, help="rows a step (default: tiny 8, base 2; more on a GPU)")
     parser.add_argument("--rounds", type=int, default=4, help="turns of each contender after the first")
     parser.add_argument(
         "--compile", action="store_true", help="measure torch.compile too (minutes to compile)"
@@ -43,23 +52,32 @@ def main() -> None:
         "--learn-tokens", type=int, default=600_000, help="compare the loss after so many; 0 does not"
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--size", help=argparse.SUPPRESS)
     parser.add_argument("--learn", choices=["ours", "peer"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    import torch
+
+    torch.set_num_threads(args.threads)
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+    if args.device == "cuda":  # the Trainer would spread over several
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if args.serve or args.learn:
         _work(args)
         return
-    from ligero.pretraining.bench import COLUMNS
+    from ligero.pretraining.bench import COLUMNS, SIZES
     from ligero.pretraining.bench_text import write_store
 
-    lines: list[tuple[Any, ...]] = []
+    lines: list[tuple[Any, ...]] = [products(args.device)]
+    sizes = [size for size in args.sizes if args.device in SIZES[size].rows]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if args.sizes:
+        if sizes:
             write_store(args.texts, folder / "large", 31_000, args.megabytes)
-        for size in args.sizes:
+        for size in sizes:
             lines += speeds(size, args, folder / "large")
         if args.learn_tokens:
             write_store(args.texts, folder / "small", 4_000, args.megabytes)
@@ -76,17 +94,49 @@ def _work(args: argparse.Namespace) -> None:
 
     from ligero.pretraining import bench
 
-    torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
     if args.serve:
-        kind, size = args.serve
-        bench.serve(kind, size, args.folder, args.rows, args.length)
+        bench.serve(args.serve, args.size, args.folder, args.rows, args.length, device)
         return
     answers, sys.stdout = sys.stdout, sys.stderr
-    print(json.dumps(bench.learn(args.learn, args.folder, 16, 128, args.learn_tokens)), file=answers)
+    found = bench.learn(args.learn, args.folder, 16, 128, args.learn_tokens, device)
+    print(json.dumps(found), file=answers)
+
+
+def products(kind: str) -> tuple[Any, ...]:
+    """The row of the CSV that bounds what bf16 can gain: matrix products of the device as torch computes them."""
+    import torch
+
+    from ligero.efficiency.speed import processor_name
+    from ligero.pretraining.speed import measured_peak
+    from ligero.training.steps import device_name
+
+    device = torch.device(kind)
+    half, single = (measured_peak(device, dtype) / 1e9 for dtype in (torch.bfloat16, torch.float32))
+    name = device_name(device) if kind == "cuda" else processor_name()
+    return (
+        f"matrix product of {name}, bf16 over fp32",
+        round(half, 1),
+        round(single, 1),
+        "fp32",
+        "GFLOP/s",
+        round(half / single, 2),
+        "",
+    )
 
 
 def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]:
-    common = ["--folder", folder, "--length", args.length, "--threads", args.threads, *more]
+    common = [
+        "--folder",
+        folder,
+        "--length",
+        args.length,
+        "--threads",
+        args.threads,
+        "--device",
+        args.device,
+        *more,
+    ]
     return [sys.executable, __file__, *map(str, common)]
 
 
@@ -97,20 +147,25 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
     from ligero.pretraining.store import TokenStore
     from ligero.pretraining.vocabulary import Vocabulary
 
-    rows = args.rows or ROWS[size]
+    rows = args.rows or SIZES[size].rows[args.device]
     kinds = [*DEFAULT_KINDS, *(["compiled"] if args.compile else [])]
     found: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
     workers = {}
-    for kind in kinds:
-        command = _command(args, folder, "--serve", kind, size, "--rows", rows)
-        workers[kind] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        _answer(workers[kind], kind)  # the first step warms up
-    for _ in range(args.rounds):
-        for kind, worker in workers.items():
-            assert worker.stdin
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-            found[kind].append(_answer(worker, kind))
+    with progress(total=(args.rounds + 1) * len(kinds), label=f"ALBETO {size}", unit="turn") as bar:
+        for kind in kinds:
+            command = _command(args, folder, "--serve", kind, "--size", size, "--rows", rows)
+            workers[kind] = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            _answer(workers[kind], kind)  # the first turn warms up
+            bar.update()
+        for _ in range(args.rounds):
+            for kind, worker in workers.items():
+                assert worker.stdin
+                worker.stdin.write("go\n")
+                worker.stdin.flush()
+                found[kind].append(_answer(worker, kind))
+                bar.update()
     for worker in workers.values():
         worker.communicate("\n")
     padding = share_of_padding(
@@ -127,14 +182,32 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
             peer,
             "real tokens/s",
             round(median[kind] / median["peer"], 2),
-            SIZES[size][1] if kind == "ours" else "",
+            SIZES[size].aim if kind == "ours" and args.device == "cpu" else "",
         )
         for kind in kinds[1:]
     ]
+    lines.append((f"{place}: share of the measured peak", *_shares(size, args, median), peer, "%", "", ""))
     memory = {kind: max(turn[2] for turn in found[kind]) for kind in ("ours", "peer")}
     ratio = round(memory["ours"] / memory["peer"], 2)
     used = (round(memory["ours"]), round(memory["peer"]))
     return [*lines, (f"{place}: peak memory", *used, peer, "MB", ratio, 0.5)]
+
+
+def _shares(size: str, args: argparse.Namespace, speeds: dict[str, float]) -> tuple[float, float]:
+    """What share of the device's peak ours (bf16) and the peer's path (fp32) reach, in percent: the MFU on a GPU."""
+    import torch
+
+    from ligero.models.build import make_config
+    from ligero.pretraining.bench import SIZES, VOCABULARY
+    from ligero.pretraining.speed import flops_per_token, measured_peak
+
+    device = torch.device(args.device)
+    work = flops_per_token(make_config(SIZES[size].architecture, VOCABULARY, 0), args.length, 0.15)
+    ours, peer = (
+        100 * work * speeds[kind] / measured_peak(device, dtype)
+        for kind, dtype in (("ours", torch.bfloat16), ("peer", torch.float32))
+    )
+    return round(ours, 1), round(peer, 1)
 
 
 def _answer(worker: subprocess.Popen[str], kind: str) -> list[float]:
@@ -150,7 +223,7 @@ def losses(args: argparse.Namespace, folder: Path) -> tuple[Any, ...]:
     from ligero.pretraining.bench import PEER
 
     found = {}
-    for kind in ("ours", "peer"):
+    for kind in progress(("ours", "peer"), label=f"loss after {args.learn_tokens:,} tokens", unit="path"):
         command = _command(args, folder, "--learn", kind, "--learn-tokens", args.learn_tokens)
         result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found[kind] = json.loads(result.stdout)

@@ -2,8 +2,9 @@
 
 The peer is what a user gets from transformers' parts: Trainer, AlbertForPreTraining with both losses,
 DataCollatorForLanguageModeling, segment pairs padded to full length, fp32. Ours is added up in steps, so that each
-one's share shows. Every contender is a process of its own, so that its memory can be told; they take turns. Tokens are
-real ones, without padding.
+one's share shows; but for the first of them, which only changes the peer's rows' loss, they are steps of the engine that trains
+models, with the peer's optimiser (AdamW). Every contender is a process of its own, so that its memory can be told; they take
+turns. Tokens are real ones, without padding.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -22,24 +25,42 @@ from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.bench_text import padded_rows
-from ligero.pretraining.objective import PretrainingObjective, make_objective
+from ligero.pretraining.devices import Placement
+from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.speed import wait
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss, validate
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.models import Architecture
 from ligero.settings.training import Pretraining
-from ligero.training.optimizers import make_optimizer, set_learning_rate
-from ligero.training.schedules import linear_warmup_decay
+from ligero.training.optimizers import make_optimizer
 
 PEER = "transformers default (Trainer, full head, padded, fp32)"
 COLUMNS = ("measure", "ours", "peer", "peer_name", "unit", "ratio", "aim")
 VOCABULARY = 31_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model that is measured, rows a step on each kind of device, and the ratio that is aimed at on a CPU."""
+
+    architecture: Architecture
+    rows: dict[str, int]
+    aim: float | None = None
+
+
+def _albert(hidden: int, layers: int, heads: int, inner: int) -> Architecture:
+    return Architecture(type="albert", hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
+                        intermediate_size=inner, embedding_size=128)  # fmt: skip
+
+
 SIZES = {
-    "tiny": (Architecture(type="albert", hidden_size=312, num_hidden_layers=4, num_attention_heads=12,
-                          intermediate_size=1248, embedding_size=128), 5.0),
-    "base": (Architecture(type="albert", hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
-                          intermediate_size=3072, embedding_size=128), 3.0),
-}  # fmt: skip
+    "tiny": Size(_albert(312, 4, 12, 1248), {"cpu": 8, "cuda": 64}, 5.0),
+    "base": Size(_albert(768, 12, 12, 3072), {"cpu": 2, "cuda": 32}, 3.0),
+    "xxlarge": Size(_albert(4096, 12, 64, 16384), {"cuda": 8}),
+}
+"""xxlarge is measured on a GPU only."""
 LEARNER = Architecture(type="albert", hidden_size=128, num_hidden_layers=2, num_attention_heads=4,
                        intermediate_size=512, embedding_size=64)  # fmt: skip
 STEPS = {
@@ -47,12 +68,12 @@ STEPS = {
     "masked": "masked positions only",
     "packed": "+ packed rows, one-kernel GELU",
     "bf16": "+ bf16",
-    "ours": "+ fused projections, attention by row, loss in one pass, memory kept",
+    "ours": "+ fused kernels, last layer where it is read, memory kept",
     "compiled": "packed, bf16, torch.compile",
 }
 """Contenders, from the peer to all of ours; `compiled` only where asked for."""
 WARMUP_SHARE, LEARNER_RATE = 0.1, 2e-3
-Step = Callable[[], int]
+STEPS_A_TURN = {"cpu": 1, "cuda": 10}
 
 
 def recipe_of(kind: str, rows: int, length: int, **values: Any) -> Pretraining:
@@ -69,109 +90,111 @@ def recipe_of(kind: str, rows: int, length: int, **values: Any) -> Pretraining:
 
 
 def run_turns(
-    kind: str, size: str, folder: Path, rows: int, length: int, turn: Callable[[int], bool]
+    kind: str,
+    size: str,
+    folder: Path,
+    rows: int,
+    length: int,
+    device: torch.device,
+    turn: Callable[[int], bool],
 ) -> None:
     """Train as contender `kind`; `turn` hears each step's real tokens and says whether to go on."""
     if kind == "ours":
         keep_freed_memory()
     vocabulary, store = Vocabulary.load(folder / "tokenizer"), TokenStore.open(folder / "tokens")
-    model = build_for_pretraining(make_config(SIZES[size][0], VOCABULARY, vocabulary.pad)).train()
+    model = build_for_pretraining(make_config(SIZES[size].architecture, VOCABULARY, vocabulary.pad)).train()
     if kind == "peer":
         from ligero.pretraining.bench_peer import train
 
-        train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, turn)
+        train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, device, turn)
         return
-    recipe = recipe_of(kind, rows, length)
-    step = (
-        _masked_only(model, store, vocabulary, rows, length)
-        if kind == "masked"
-        else our_step(model, BatchSource(store, vocabulary, recipe), recipe)
-    )
-    while turn(step()):
-        pass
+    if kind == "masked":
+        steps = _masked_only(model.to(device), store, vocabulary, rows, length, device)
+    else:
+        recipe = recipe_of(kind, rows, length)
+        steps = our_steps(model, BatchSource(store, vocabulary, recipe), recipe, device)
+    for tokens in steps:
+        if not turn(tokens):
+            break
 
 
-def _masked_only(model: Any, store: TokenStore, vocabulary: Vocabulary, rows: int, length: int) -> Step:
+def _masked_only(
+    model: Any, store: TokenStore, vocabulary: Vocabulary, rows: int, length: int, device: torch.device
+) -> Iterator[int]:
     """The peer's padded rows and model, with the vocabulary projection at the predicted tokens only."""
     objective = PretrainingObjective(model, fused=False)
     optimizer = make_optimizer(model, "adamw", 1e-5, 0.0)
     pairs = padded_rows(store, vocabulary, length)
 
-    def step() -> int:
+    while True:
         batch = [next(pairs) for _ in range(rows)]
         names = ("input_ids", "attention_mask", "token_type_ids", "sentence_order_label")
-        ids, mask, types, order = (torch.tensor([row[name] for row in batch]) for name in names)
-        chosen = (torch.rand(ids.shape) < 0.15) & (ids > vocabulary.mask)
+        ids, mask, types, order = (
+            torch.tensor([row[name] for row in batch], device=device) for name in names
+        )
+        chosen = (torch.rand(ids.shape, device=device) < 0.15) & (ids > vocabulary.mask)
         positions = torch.nonzero(chosen.reshape(-1)).squeeze(-1)
         outputs = objective(ids, types, positions, ids.reshape(-1)[positions], order, mask)
-        _update(outputs, len(positions), rows, model, optimizer)
-        return int(mask.sum())
-
-    return step
-
-
-def our_step(model: Any, source: BatchSource, recipe: Pretraining, planned: int | None = None) -> Step:
-    """One step of our path; with `planned` steps the learning rate warms up and decays."""
-    objective: Any = make_objective(model, recipe)
-    if recipe.compile:
-        objective = torch.compile(objective)
-    rate = float(recipe.learning_rate)
-    optimizer = make_optimizer(model, recipe.optimizer, rate, recipe.weight_decay)
-    number = 0
-
-    def step() -> int:
-        nonlocal number
-        if planned:
-            set_learning_rate(
-                optimizer, rate * linear_warmup_decay(number, round(WARMUP_SHARE * planned), planned)
-            )
-        batch = source.batch(number)
-        number += 1
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bf16"):
-            outputs = objective(
-                batch.input_ids, batch.token_type_ids, batch.positions, batch.labels, batch.swapped
-            )
-        _update(outputs, len(batch.labels), len(batch), model, optimizer)
-        return batch.tokens
-
-    return step
+        (outputs[0] / len(positions) + outputs[2] / rows).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        yield int(mask.sum())
 
 
-def _update(
-    outputs: tuple[Any, ...], predictions: int, rows: int, model: Any, optimizer: torch.optim.Optimizer
-) -> None:
-    (outputs[0] / predictions + outputs[2] / rows).backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
+def our_steps(model: Any, source: BatchSource, recipe: Pretraining, device: torch.device) -> Iterator[int]:
+    """Steps of the engine one after another: the tokens of each."""
+    with TemporaryDirectory() as folder:
+        trainer = Pretrainer(model, recipe, source, None, Path(folder), Placement(device))
+        yield from trainer.measured_steps()
 
 
-def serve(kind: str, size: str, folder: Path, rows: int, length: int) -> None:
-    """Be a contender: a step for each line read, answered with its tokens and seconds and the peak memory in MB.
+def serve(kind: str, size: str, folder: Path, rows: int, length: int, device: torch.device) -> None:
+    """Be a contender: a turn for each line read, answered with its tokens and seconds and the peak memory in MB.
 
-    With one thread the seconds are the processor's, which other work on the machine changes less than the clock's.
+    A turn is a step, on a GPU several after one that is not counted, which takes the memory that the others had meanwhile. With one
+    thread the seconds are the processor's, which other work on the machine changes less than the clock's.
     """
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    on_cpu = device.type == "cpu"
+    clock = time.process_time if on_cpu and torch.get_num_threads() == 1 else time.perf_counter
     answers, sys.stdout = sys.stdout, sys.stderr
-    start = clock()
+    start, counted, steps = clock(), 0, 0
 
     def turn(tokens: int) -> bool:
-        nonlocal start
-        print(tokens, clock() - start, peak_memory(), file=answers, flush=True)
+        nonlocal start, counted, steps
+        steps += 1
+        if not on_cpu and steps == 1:
+            wait(device)
+            start = clock()
+            return True
+        counted += tokens
+        if steps <= STEPS_A_TURN[device.type] and not on_cpu:
+            return True
+        wait(device)
+        print(counted, clock() - start, peak_memory(device), file=answers, flush=True)
+        if not on_cpu:
+            torch.cuda.empty_cache()
         more = bool(sys.stdin.readline().strip())
-        start = clock()
+        start, counted, steps = clock(), 0, 0
         return more
 
-    run_turns(kind, size, folder, rows, length, turn)
+    run_turns(kind, size, folder, rows, length, device, turn)
 
 
-def peak_memory() -> float:
-    """Peak memory of this process in MB. Not getrusage: its peak includes that of the process that forked this one."""
+def peak_memory(device: torch.device) -> float:
+    """Peak memory in MB: of this process, or on a GPU of its tensors there.
+
+    Not getrusage: its peak includes that of the process that forked this one.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
-def learn(kind: str, folder: Path, rows: int, length: int, tokens: int) -> dict[str, float]:
+def learn(
+    kind: str, folder: Path, rows: int, length: int, tokens: int, device: torch.device
+) -> dict[str, float]:
     """Train a small model on `tokens` real tokens as 'peer' or 'ours'; its loss on the same held-out text.
 
     Both start from the same weights, with AdamW, the same rate, warm-up and decay, and single tokens masked.
@@ -179,8 +202,11 @@ def learn(kind: str, folder: Path, rows: int, length: int, tokens: int) -> dict[
     vocabulary, store = Vocabulary.load(folder / "tokenizer"), TokenStore.open(folder / "tokens")
     config = make_config(LEARNER, vocabulary.size, vocabulary.pad)
     model: Any = build_for_pretraining(config, embedding_initializer_range=0.1).train()
-    rate = {"learning_rate": str(LEARNER_RATE), "max_ngram": 1, "weight_decay": 0.01}
-    recipe = recipe_of(kind, rows, length, **rate)
+    planned = max(2, tokens // (rows * length))
+    recipe = recipe_of(
+        kind, rows, length, learning_rate=str(LEARNER_RATE), max_ngram=1, weight_decay=0.01,
+        total_steps=planned, warmup_steps=round(WARMUP_SHARE * planned),
+    )  # fmt: skip
     source = BatchSource(store, vocabulary, recipe)
     held_out = source.validation(TokenStore.open(folder / "tokens", "validation"), 256)
     assert held_out is not None
@@ -198,11 +224,11 @@ def learn(kind: str, folder: Path, rows: int, length: int, tokens: int) -> dict[
         options: dict[str, Any] = {"learning_rate": LEARNER_RATE, "weight_decay": 0.01, "adam_epsilon": 1e-6}
         warmup = round(WARMUP_SHARE * planned)
         options |= {"warmup_steps": warmup, "max_steps": planned, "lr_scheduler_type": "linear"}
-        train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, turn, **options)
+        train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, device, turn, **options)
     else:
-        step = our_step(model, source, recipe, max(1, tokens // (rows * length)))
-        while turn(step()):
-            pass
-    measured = validate(PretrainingObjective(use_fused_activations(model)), held_out, 64, torch.device("cpu"))
+        for count in our_steps(model, source, recipe, device):
+            if not turn(count):
+                break
+    measured = validate(PretrainingObjective(use_fused_activations(model)), held_out, 64, device)
     plateau = unigram_loss(store, held_out.labels, vocabulary.size)
     return {**measured, "tokens": done, "steps": steps, "unigram_loss": plateau}

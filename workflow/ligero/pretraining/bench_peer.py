@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
@@ -55,6 +56,7 @@ def train(
     tokenizer_folder: str,
     rows: int,
     length: int,
+    device: torch.device,
     after_each_step: Callable[[int], bool],
     **arguments: Any,
 ) -> None:
@@ -65,7 +67,7 @@ def train(
         settings = TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=rows,
-            use_cpu=True,
+            use_cpu=device.type == "cpu",
             report_to="none",
             disable_tqdm=True,
             **(defaults | arguments),
