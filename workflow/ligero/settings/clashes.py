@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from ligero.common.names import plain
@@ -21,6 +22,7 @@ def clashes(study: Study) -> Iterator[str]:
     yield from _lengths(study)
     yield from _batches(study)
     yield from _windows(study)
+    yield from _common_examples(study)
     yield from _students(study)
     yield from teaching_problems(study)
     yield from _methods(study)
@@ -118,6 +120,28 @@ def _windows(study: Study) -> Iterator[str]:
                     f"distillation.options.{key}: {ours} differs from fine_tuning.options.{key}: {theirs}; teacher "
                     "and student must see the same windows"
                 )
+
+
+def _common_examples(study: Study) -> Iterator[str]:
+    """Splits of a task that would read the same examples: what is learned from must not be what is measured on."""
+    for task_id, task in study.tasks.items():
+        for (one, first), (other, second) in combinations(task.splits, 2):
+            for source in first.sources:
+                if source in second.sources and _overlap(first.share, second.share):
+                    yield (
+                        f"tasks.{task_id}.splits: '{source}' is read by {one} (share {_printed(first.share)}) and {other} (share "
+                        f"{_printed(second.share)}), which would have the same examples; name another source, or cut it: "
+                        "share: [0.0, 0.8] and share: [0.8, 1.0]"
+                    )
+
+
+def _overlap(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
+    (begin, end), (start, stop) = one or (0.0, 1.0), other or (0.0, 1.0)
+    return max(begin, start) < min(end, stop)
+
+
+def _printed(share: tuple[float, float] | None) -> str:
+    return str(list(share)) if share else "all of it"
 
 
 def _students(study: Study) -> Iterator[str]:

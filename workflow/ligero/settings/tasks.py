@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -85,27 +84,6 @@ class Splits(Settings):
     """What picks the best epoch, trial and teacher."""
     test: Split
     """What the tables report."""
-
-    @model_validator(mode="after")
-    def _share_no_examples(self) -> Splits:
-        for (one, first), (other, second) in combinations(self, 2):
-            for source in first.sources:
-                if source in second.sources and _overlap(first.share, second.share):
-                    raise ValueError(
-                        f"'{source}' is read by {one} (share {_printed(first.share)}) and {other} (share "
-                        f"{_printed(second.share)}), which would have the same examples; name another source, or cut it: "
-                        "share: [0.0, 0.8] and share: [0.8, 1.0]"
-                    )
-        return self
-
-
-def _overlap(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
-    (begin, end), (from_, to) = one or (0.0, 1.0), other or (0.0, 1.0)
-    return max(begin, from_) < min(end, to)
-
-
-def _printed(share: tuple[float, float] | None) -> str:
-    return str(list(share)) if share else "all of it"
 
 
 class Task(Settings):
