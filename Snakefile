@@ -1,5 +1,7 @@
 # Ligero: light and fast language models, from raw text to every table.
 # Rules are included in the order in which data flows; rules/common.smk reads and checks the configuration.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -8,7 +10,7 @@ min_version("9.20")
 # --configfile names another study; Snakemake would otherwise merge it into this one, key by key.
 if not workflow.config_settings.configfiles:
 
-    configfile: "config.yaml"
+    configfile: Path(workflow.basedir, "config.yaml")
 
 
 report: "workflow/report/workflow.rst"

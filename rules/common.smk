@@ -15,13 +15,15 @@ from ligero.settings import jobs
 from ligero.settings.augmentation import augmentation_job
 from ligero.settings.comparison_jobs import comparison_job
 from ligero.settings.layout import Layout
-from ligero.settings.load import load_study, without_missing_weights
+from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
 from ligero.settings.measuring_jobs import efficiency_job, speed_job
 from ligero.settings.search_jobs import search_job, searches
 from ligero.settings.study import REGIMES
 from ligero.settings.tasks import SPLITS
+from ligero.settings.teaching import teacher_candidates
 
 try:
+    refuse_repeated_keys(workflow.configfiles)
     STUDY = without_missing_weights(load_study(config, PROJECT))
 except LigeroError as error:
     raise WorkflowError(str(error))
@@ -58,8 +60,8 @@ wildcard_constraints:
 
 onstart:
     write_json(CONFIG, STUDY.model_dump(mode="json"))
-    for model, reason in STUDY.left_out.items():
-        print(f"{model} is left out: {reason}", file=sys.stderr)
+    for what, reason in reasons_left_out(STUDY).items():
+        print(f"{what} is left out: {reason}", file=sys.stderr)
 
 
 def folder(pattern):
@@ -153,7 +155,7 @@ def tokenizer_digest(wildcards):
 
 def candidate_vocabularies(task):
     """Vocabularies with which the task's teacher may read."""
-    candidates = jobs.teacher_candidates(STUDY, task)
+    candidates = teacher_candidates(STUDY, task)
     return list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in candidates))
 
 
@@ -176,3 +178,13 @@ def compared_encoding(wildcards):
     """Folder of the encoded tasks that a method trains on."""
     vocabulary = jobs.vocabulary_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
     return f"{training_root(wildcards)}/encoded/{vocabulary}"
+
+
+def wanted_searches(wildcards):
+    """Input function: the summaries of the target `studies`."""
+    if STUDY.search is None:
+        raise WorkflowError(
+            "search: the target 'studies' needs this section, e.g. search: {students: [albeto-tiny], tasks: [ner], "
+            "trials: 50}; see docs/search-hyperparameters.md"
+        )
+    return [f"{R}/studies/{student}/{task}/summary.json" for student, task in searches(STUDY)]

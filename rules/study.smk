@@ -42,7 +42,7 @@ rule report_study:
     input:
         expand(
             "<results>/studies/{{student}}/{{task}}/worker-{worker}.json",
-            worker=range(STUDY.search.workers),
+            worker=range(STUDY.search.workers if STUDY.search else 1),
         ),
     output:
         trials="<results>/studies/{student}/{task}/trials.csv",
@@ -72,6 +72,6 @@ rule report_study:
 
 rule studies:
     input:
-        [f"{R}/studies/{student}/{task}/summary.json" for student, task in searches(STUDY)],
+        wanted_searches,
     message:
         "Every configured search is complete"

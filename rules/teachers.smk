@@ -4,8 +4,7 @@
 rule select_teacher:
     input:
         lambda wc: [
-            LAYOUT.selection("fine-tuning", model, wc.task)
-            for model in jobs.teacher_candidates(STUDY, wc.task)
+            LAYOUT.selection("fine-tuning", model, wc.task) for model in teacher_candidates(STUDY, wc.task)
         ],
     output:
         "<results>/teachers/{task}.json",

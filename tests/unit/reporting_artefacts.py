@@ -15,6 +15,7 @@ from ligero.settings import jobs
 from ligero.settings.layout import Layout
 from ligero.settings.measuring_jobs import measured_systems
 from ligero.settings.study import Study
+from ligero.settings.teaching import teacher_candidates
 from ligero.settings.vocabulary_jobs import vocabularies
 
 KEYS = {
@@ -91,7 +92,7 @@ def _write(study: Study, root: Path) -> None:
         for task_id in study.tasks:
             write_json(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
     for task_id in study.tasks if study.distillation else ():
-        losses = {model: 0.3 + chance(model, task_id) for model in jobs.teacher_candidates(study, task_id)}
+        losses = {model: 0.3 + chance(model, task_id) for model in teacher_candidates(study, task_id)}
         teacher = min(losses, key=lambda model: losses[model])
         write_json(
             layout.teacher(task_id),

@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parents[2]
         ("fine_tuning.options.seed", 7, True),
         ("tasks.ner.max_length", 32, False),
         ("tasks.ner.grid", {"epochs": [9]}, False),
-        ("tasks.pos.labels", ["X"], False),
+        ("tasks.pos.labels", ["X", "Y"], False),
     ],
 )
 def test_a_baseline_depends_on_its_task_and_seed(

@@ -16,6 +16,8 @@ from ligero.settings.search_jobs import search_job, searches
 
 
 def test_students_and_tasks_are_all_or_those_named(default_config: dict[str, Any], project: Path) -> None:
+    assert searches(load_study(default_config, project)) == []
+    default_config["search"] = {}
     everything = searches(load_study(default_config, project))
     assert len(everything) == 6 * 8
     default_config["search"] = {"students": ["albeto-tiny"], "tasks": ["ner", "xnli"]}

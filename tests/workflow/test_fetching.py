@@ -52,7 +52,8 @@ def only_source(url: str) -> dict[str, Any]:
     config["sources"] = {"published": {"path": "published.bin", "url": url}}
     config["corpus"]["parts"] = ["published"]
     for task in config["tasks"].values():
-        task["splits"] = {name: {"sources": ["published"]} for name in ("train", "validation", "test")}
+        shares = {"train": [0.0, 0.8], "validation": [0.8, 0.9], "test": [0.9, 1.0]}
+        task["splits"] = {name: {"sources": ["published"], "share": share} for name, share in shares.items()}
     return config
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,25 @@ def test_bad_files_end_with_file_and_line(
     said = done.stdout + done.stderr
     assert all(word in said for word in words), said[-2000:]
     assert "Traceback" not in said
+
+
+def test_the_default_study_is_found_from_every_folder(project: Path, tmp_path: Path) -> None:
+    """Its own file stands beside the Snakefile; results go to the working folder."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "-n"]
+    command += ["--directory", str(tmp_path), "--cores", "1", "--", "results/benchmarks/efficiency.json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert planned_jobs(done)["measure_efficiency"] == 1
+
+
+def test_studies_without_their_section_say_so(snakemake: Snakemake, tmp_path: Path) -> None:
+    done = snakemake("-n", "--", "studies", folder=tmp_path)
+    assert done.returncode != 0
+    assert "the target 'studies' needs this section" in done.stdout + done.stderr
+
+
+def test_a_key_that_stands_twice_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text(POCKET.read_text(encoding="utf-8") + "tasks: {}\n", encoding="utf-8")
+    done = snakemake("-n", "--", "all", configfile=path, folder=tmp_path)
+    assert done.returncode != 0
+    assert "the key 'tasks' stands in line" in done.stdout + done.stderr

@@ -9,20 +9,15 @@ same; where that matters, name the teachers with `rule: list`.
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.errors import ConfigurationError
 from ligero.common.files import read_json
-from ligero.common.published import THESIS_TABLES
 from ligero.settings.jobs import TeacherJob
-
-PUBLISHED = THESIS_TABLES / "teachers.csv"
-"""The thesis' table: columns dataset and teacher, by their printed names."""
+from ligero.settings.teaching import PUBLISHED, published_teacher
 
 
 def choose_teacher(
@@ -49,7 +44,7 @@ def choose_teacher(
     if job.choice is not None:
         teacher, rule = job.choice, "list"
     elif job.rule == "published":
-        teacher, rule = published_teacher(job, published), "published"
+        teacher, rule = published_teacher(job.task_id, job.task_name, job.candidates, published), "published"
     else:
         best = _best(losses, 1)
         if not best:
@@ -88,32 +83,6 @@ def weights_of(losses: Mapping[str, float], weighting: str) -> dict[str, float]:
     return {model: share / sum(shares.values()) for model, share in shares.items()}
 
 
-def published_teacher(job: TeacherJob, table: Path = PUBLISHED) -> str:
-    """Id of the model that taught a task in the thesis; task and models are recognised by their names in the tables.
-
-    Raises:
-        ConfigurationError: the table has no such task, or its teacher is no model of this study.
-    """
-    try:
-        with table.open(encoding="utf-8", newline="") as handle:
-            rows = {_plain(row["dataset"]): row["teacher"] for row in csv.DictReader(handle)}
-    except (OSError, KeyError) as error:
-        raise DataError(table, None, f"not a table with columns dataset and teacher: {error}.") from error
-    wanted = rows.get(_plain(job.task_name))
-    if wanted is None:
-        raise ConfigurationError(
-            f"teachers.rule: 'published', but the thesis names no teacher for task '{job.task_id}' ({job.task_name}). "
-            f"Name one under teachers.choices.{job.task_id}, or use rule 'validation'."
-        )
-    by_name = {_plain(name): model for model, name in job.candidates.items()}
-    if _plain(wanted) not in by_name:
-        raise ConfigurationError(
-            f"teachers.rule: 'published' asks for {wanted} as the teacher of '{job.task_id}', which is no candidate of this study "
-            f"({', '.join(job.candidates.values()) or 'none'}). Add the model, or name a teacher under teachers.choices.{job.task_id}."
-        )
-    return by_name[_plain(wanted)]
-
-
 def _best(losses: Mapping[str, float | None], number: int) -> list[str]:
     """The models of lowest loss, best first; of equals the one that stands first in the study."""
     finite = {model: loss for model, loss in losses.items() if loss is not None}
@@ -122,8 +91,3 @@ def _best(losses: Mapping[str, float | None], number: int) -> list[str]:
 
 def _finite(loss: Any) -> float | None:
     return float(loss) if loss is not None and math.isfinite(loss) else None
-
-
-def _plain(name: str) -> str:
-    """A name without case, spaces and punctuation, so that 'TAR / XQuAD' and 'tar-xquad' are one."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from ligero.common.names import plain
 from ligero.settings.study import Study
 from ligero.settings.tasks import Task, TaskType
 
@@ -56,11 +56,6 @@ ADDED_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
     ),
 }
 """What we print beside it."""
-
-
-def plain(name: str) -> str:
-    """A name without case, spaces and punctuation, so that 'TAR / XQuAD' and 'tar-xquad' are one."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
 def stem(task_id: str, task: Task) -> str:

@@ -11,6 +11,9 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
+ResultsFolder = Annotated[str, StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")]
+"""A folder whose name stands in paths and shell commands as it is."""
+
 
 class Settings(BaseModel):
     """Base class of all settings."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ligero.settings.base import Identifier, Settings
-from ligero.settings.training import LearningRate
+from ligero.settings.values import LearningRate, Seeds, SomeIds
 
 
 class Method(Settings):
@@ -18,15 +18,23 @@ class Method(Settings):
     objective: Literal["gold", "distilled"] = "distilled"
     """The gold labels alone (fine-tuning), or the cached logits of the task's teacher."""
     loss: Literal["kl", "ce", "mse"] | None = None
+    """Overrides `distillation.loss`."""
     alpha: float | None = Field(None, ge=0.0, le=1.0)
+    """Overrides `distillation.alpha`."""
     temperature: float | None = Field(None, gt=0.0)
+    """Overrides `distillation.temperature`."""
     relations: Literal["none", "hidden", "attention"] | None = None
+    """Overrides `distillation.relations`."""
     relation_weight: float | None = Field(None, gt=0.0)
+    """Overrides `distillation.relation_weight`."""
     augmented: bool = False
     """Train on the task's examples and the unlabelled sentences of `distillation.augmentation`; an epoch is longer then."""
     batch_size: int | None = Field(None, ge=1)
+    """Overrides `comparison.batch_size`."""
     epochs: int | None = Field(None, ge=1)
+    """Overrides `comparison.epochs`."""
     learning_rate: LearningRate | None = None
+    """Overrides `comparison.learning_rate`."""
 
 
 class Comparison(Settings):
@@ -38,12 +46,17 @@ class Comparison(Settings):
 
     student: Identifier
     """Id of one of `distillation.students`."""
-    tasks: tuple[Identifier, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(min_length=1)
+    tasks: SomeIds
+    """Ids of the tasks on which it is trained."""
+    seeds: Seeds
     """One run a seed; it draws the head's start, the order of the examples and dropout."""
     batch_size: int = Field(ge=1)
+    """Effective batch size of every method that names none."""
     epochs: int = Field(ge=1)
+    """Epochs of every method that names none."""
     learning_rate: LearningRate
+    """Learning rate of every method that names none."""
     reference: Identifier
     """The method that the others are tested against."""
     methods: dict[Identifier, Method] = Field(min_length=2)
+    """Method id to method, in the order of the table."""

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ligero.settings.base import Identifier, Settings
+from ligero.settings.base import Settings
+from ligero.settings.values import SomeIds
 
 
 class Cleaning(Settings):
@@ -51,9 +52,10 @@ class NearDuplicates(Settings):
 class Corpus(Settings):
     """The raw text and what becomes of it."""
 
-    parts: tuple[Identifier, ...] = Field(min_length=1)
+    parts: SomeIds
     """Ids of the sources that make up the corpus, in order."""
     cleaning: Cleaning = Cleaning()
+    """What is done to each line."""
     language: LanguageFilter | None = None
     """Keep one language only; not part of the thesis' protocol."""
     near_duplicates: NearDuplicates | None = None
@@ -62,13 +64,15 @@ class Corpus(Settings):
     """Whether repeated lines are dropped across the whole corpus; not part of the thesis' protocol."""
     validation_share: float = Field(0.01, ge=0.0, lt=0.5)
     """Share of the documents kept out of pretraining, for the validation loss."""
-    seed: int = 42
+    seed: int = Field(42, ge=0)
+    """Draws the documents that are kept out."""
 
 
 class Tokenizer(Settings):
     """A vocabulary trained on the corpus."""
 
     kind: Literal["sentencepiece_unigram", "wordpiece", "byte_level_bpe"]
+    """Algorithm: ALBERT's, BERT's or RoBERTa's."""
     vocabulary_size: int = Field(31_000, ge=100)
     """Size with special tokens."""
     lower_case: bool = True
@@ -77,4 +81,5 @@ class Tokenizer(Settings):
     """Share of characters that the unigram vocabulary must cover."""
     training_sentences: int = Field(10_000_000, ge=1)
     """Lines drawn from the corpus (seeded) to train on."""
-    seed: int = 42
+    seed: int = Field(42, ge=0)
+    """Draws these lines."""

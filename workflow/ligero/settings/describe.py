@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from ligero.settings.base import Identifier, ResultsFolder, Sha256
 from ligero.settings.comparison import Comparison, Method
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.hardware import Hardware, HardwareOfStages, PretrainingHardware
@@ -16,7 +18,7 @@ from ligero.settings.presets import PROTOCOLS
 from ligero.settings.search import Search
 from ligero.settings.sources import ArchiveMember, Source
 from ligero.settings.study import Efficiency, Speed, Study
-from ligero.settings.tasks import Columns, Split, Splits, Task
+from ligero.settings.tasks import Columns, Label, Split, Splits, Task
 from ligero.settings.training import (
     Augmentation,
     Distillation,
@@ -29,6 +31,7 @@ from ligero.settings.training import (
     Teachers,
     TrainingOptions,
 )
+from ligero.settings.values import LearningRate
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Study (the top level)", Study),
@@ -67,9 +70,16 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 )
 
 
+NOT_FOR_USERS = {(Study, "left_out")}
+"""Keys of the resolved configuration that the workflow fills in."""
+
+
 def json_schema() -> str:
     """The JSON schema of a configuration file, for editors and other programs."""
-    return json.dumps(Study.model_json_schema(), ensure_ascii=False, indent=1) + "\n"
+    schema = Study.model_json_schema()
+    for _, key in NOT_FOR_USERS:
+        del schema["properties"][key]
+    return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"
 
 
 def reference_page() -> str:
@@ -90,9 +100,11 @@ def reference_page() -> str:
             "| key | type | default | meaning |",
             "|---|---|---|---|",
         ]
+        types = _types(model)
         parts += [
-            f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_clean(field.description)} |"
+            f"| `{name}` | {_type(types[name])} | {_default(field)} | {_clean(field.description)} |"
             for name, field in model.model_fields.items()
+            if (model, name) not in NOT_FOR_USERS
         ]
     parts += [
         "",
@@ -120,13 +132,51 @@ def _clean(text: str | None) -> str:
 
 
 def _type(annotation: Any) -> str:
-    text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else str(annotation)
-    text = (text or "").replace("typing.", "")
-    for pattern in ("Annotated[str", "Literal"):
-        if pattern in text and pattern == "Annotated[str":
-            text = "text"
-    text = text.replace("ligero.settings.", "").replace("NoneType", "null").replace("None", "null")
-    return "`" + text.replace("|", "\\|") + "`"
+    """An annotation in words, such as "list of ids" or "mapping of ids to Model"."""
+    for known, word in _WORDS:
+        if annotation == known:
+            return word
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{_plain(value)}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(argument) for argument in arguments)
+    if origin is tuple:
+        if arguments[-1] is Ellipsis:
+            return f"list of {_plural(_type(arguments[0]))}"
+        return f"list of {len(arguments)} {_plural(_type(arguments[0]))}"
+    if origin is dict:
+        return f"mapping of {_plural(_type(arguments[0]))} to {_type(arguments[1])}"
+    return str(annotation.__name__)
+
+
+_WORDS: tuple[tuple[Any, str], ...] = (
+    (LearningRate, "learning rate"),
+    (Identifier, "id"),
+    (Sha256, "SHA-256 sum"),
+    (ResultsFolder, "folder"),
+    (Label, "label"),
+    (str, "text"),
+    (int, "whole number"),
+    (float, "number"),
+    (bool, "`true` or `false`"),
+    (NoneType, "`null`"),
+)
+
+
+def _plural(words: str) -> str:
+    return words if words == "text" else f"{words}s"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _types(model: type[BaseModel]) -> dict[str, Any]:
+    """Annotations of a model's keys, with what pydantic would strip of them."""
+    return get_type_hints(model, include_extras=True)
 
 
 def _default(field: Any) -> str:

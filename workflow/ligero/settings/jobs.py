@@ -21,15 +21,16 @@ from ligero.settings.models import HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Splits, Task, TaskType
+from ligero.settings.teaching import teacher_candidates
 from ligero.settings.training import (
     Distillation,
     Grid,
     InitialLayers,
-    LearningRate,
     Pretraining,
     Training,
     TrainingOptions,
 )
+from ligero.settings.values import LearningRate
 
 
 class Trial(Settings):
@@ -339,14 +340,6 @@ def systems(study: Study) -> list[tuple[Regime, str]]:
 def pretrained_models(study: Study) -> list[str]:
     """Ids of the models that are pretrained here."""
     return [model for model, spec in study.models.items() if spec.weights == "pretrain"]
-
-
-def teacher_candidates(study: Study, task_id: str) -> list[str]:
-    """Ids of the models among which a task's teacher is chosen, or the one that the configuration names."""
-    if task_id in study.teachers.choices:
-        return [study.teachers.choices[task_id]]
-    candidates = study.teachers.candidates or tuple(study.models)
-    return [model for model in candidates if model not in study.left_out]
 
 
 def initial_model(study: Study, regime: Regime, model_id: str) -> str:

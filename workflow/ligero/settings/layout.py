@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ligero.settings import jobs
 from ligero.settings.comparison_jobs import augmented_tasks, comparison_runs
 from ligero.settings.study import Regime, Study
+from ligero.settings.teaching import teacher_candidates
 from ligero.settings.vocabulary_jobs import vocabularies
 
 TABLES = (
@@ -207,7 +208,7 @@ class Layout:
         scores = [
             self.score("fine-tuning", model, task)
             for task in tasks
-            for model in jobs.teacher_candidates(self.study, task)
+            for model in teacher_candidates(self.study, task)
         ]
         return [
             *(self.comparison_run(*run) for run in runs),

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError
+from ligero.settings.explain import explain
 from ligero.settings.presets import with_preset
-from ligero.settings.study import Study
+from ligero.settings.study import Study, problems_of
+
+# The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML mapping; anything else is a ConfigurationError with file and line."""
+    """Read a YAML mapping; anything else, or a repeated key, is a ConfigurationError with file and line."""
     try:
-        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loader = _Loader(Path(path).read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if repeated := list(_repeated_keys(node, set())):
+            raise ConfigurationError("\n".join(f"{path}:{problem}" for problem in repeated))
+        value = loader.construct_document(node) if node else None
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: no such file") from error
     except yaml.YAMLError as error:
@@ -27,22 +36,77 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     return value
 
 
+def refuse_repeated_keys(paths: Iterable[Path | str]) -> None:
+    """Refuse configuration files in which a key stands twice: of two blocks `tasks:` YAML would silently drop the first.
+
+    Raises:
+        ConfigurationError: with the file and both lines.
+    """
+    for path in paths:
+        read_yaml(path)
+
+
+def _repeated_keys(node: Any, seen: set[int]) -> Iterable[str]:
+    """Every key that stands twice in one mapping, as 'line: problem'; anchors are walked once."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        first: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                before = first.get(name := (key.tag, key.value))
+                first.setdefault(name, line)
+                if before is not None:
+                    yield (
+                        f"{line}: the key '{key.value}' stands in line {before} already, which YAML would forget; "
+                        "put both under one"
+                    )
+            yield from _repeated_keys(value, seen)
+
+
 def load_study(config: dict[str, Any], root: Path | str) -> Study:
     """Check a raw configuration; `root` is the project's folder, against which the registry of sources is found.
 
     Raises:
         ConfigurationError: every problem on a line of its own, with the key's path.
     """
+    if re.search(r"\s", str(root)):
+        raise ConfigurationError(
+            f"the project lies in the folder '{root}', whose name has a space: commands would break there; "
+            "move or clone it to another"
+        )
     filled = with_preset(config)
     registry = filled.get("source_registry", Study.model_fields["source_registry"].default)
-    if registry:
-        known = read_yaml(Path(root) / registry)
-        filled = {**filled, "sources": {**known.get("sources", {}), **(filled.get("sources") or {})}}
-        filled = _with_known_models(filled, known.get("hub_models", {}))
+    if registry and isinstance(registry, str):
+        filled = _with_registry(filled, Path(root) / registry)
     try:
         return Study.model_validate(filled)
     except ValidationError as error:
-        raise ConfigurationError("the configuration has errors:\n" + "\n".join(_explain(error))) from error
+        raise _errors(explain(error)) from error
+
+
+def _errors(lines: Iterable[str]) -> ConfigurationError:
+    return ConfigurationError("the configuration has errors:\n" + "\n".join(lines))
+
+
+def _with_registry(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Fill in the known sources and models of the hub; what is no mapping is left for the checks to refuse."""
+    try:
+        known = read_yaml(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"source_registry: {error}") from error
+    for key in ("sources", "hub_models"):
+        if not isinstance(known.get(key, {}), dict):
+            raise ConfigurationError(f"source_registry: {path}: {key}: expected a mapping of ids to entries")
+    own = config.get("sources") or {}
+    if isinstance(own, dict):
+        config = {**config, "sources": {**known.get("sources", {}), **own}}
+    return _with_known_models(config, known.get("hub_models", {}))
 
 
 def _with_known_models(config: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -59,7 +123,11 @@ def _with_known_models(config: dict[str, Any], known: dict[str, dict[str, Any]])
 
 
 def without_missing_weights(study: Study) -> Study:
-    """The study with the models left out whose local weights are not there; each with its reason."""
+    """The study with the models left out whose local weights are not there; each with its reason.
+
+    Raises:
+        ConfigurationError: nothing is left, what is left out is needed, or the configuration leaves out models itself.
+    """
     left_out = {
         model_id: f"its local weights {model.local} are not there; build them, see docs/local-weights.md"
         for model_id, model in study.models.items()
@@ -67,56 +135,27 @@ def without_missing_weights(study: Study) -> Study:
         and model.local
         and not Path(model.local, "config.json").expanduser().exists()
     }
+    # A resolved configuration, from which the report is built, brings what the workflow found.
+    if study.left_out and study.left_out != left_out:
+        raise ConfigurationError(
+            "left_out: the workflow itself fills this key; remove it, and the models that you do not want"
+        )
     if len(left_out) == len(study.models):
         raise ConfigurationError("models: no model is left, all local weights are missing")
-    return study.model_copy(update={"left_out": left_out})
+    left = study.model_copy(update={"left_out": left_out})
+    if left_out and (problems := problems_of(left)):
+        raise _errors(f"  {problem}" for problem in problems)
+    return left
 
 
-def _explain(error: ValidationError) -> list[str]:
-    """One line a problem: key path, what is wrong, what was meant."""
-    lines = []
-    for problem in error.errors(include_url=False, include_context=False):
-        location = [str(part) for part in problem["loc"] if part != "[key]"]
-        path = ".".join(location) or "(study)"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = "unknown key"
-            known = _keys_at(Study, location[:-1])
-            close = difflib.get_close_matches(location[-1], known, n=1)
-            message += (
-                f"; did you mean '{close[0]}'?" if close else f"; known keys: {', '.join(sorted(known))}"
-            )
-        elif problem["type"] == "missing":
-            message = "this key is required"
-        elif not path.startswith("(study)") and not isinstance(problem.get("input"), dict | list):
-            message += f" (found {problem.get('input')!r})"
-        lines += (
-            [f"  {path}: {part}" if path != "(study)" else f"  {part}" for part in message.split("; ")]
-            if path == "(study)"
-            else [f"  {path}: {message}"]
-        )
-    return lines
-
-
-def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
-    """Names of the keys allowed at a key path, found by walking the models; dictionaries take any key."""
-    current: Any = model
-    for part in location:
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            return []
-        field = current.model_fields.get(part)
-        if field is None:  # a key of a dictionary such as models.NAME: `current` is already its value's model
-            continue
-        current = _model_in(field.annotation)
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
-
-
-def _model_in(annotation: Any) -> Any:
-    """The settings model inside an annotation such as `dict[Identifier, Model]` or `Corpus | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
+def reasons_left_out(study: Study) -> dict[str, str]:
+    """Everything that is left out, as it is called in messages, with the reason: models, and students that start from them."""
+    students = study.distillation.students if study.distillation else {}
+    return {
+        **study.left_out,
+        **{
+            f"student {student_id}": f"it starts from {student.initial}: {study.left_out[student.initial]}"
+            for student_id, student in students.items()
+            if student.initial in study.left_out
+        },
+    }

@@ -14,20 +14,32 @@ class Architecture(Settings):
     """The numbers that make a transformer encoder, under the names of transformers' configuration classes."""
 
     type: Literal["albert", "bert", "roberta", "distilbert"]
+    """Family."""
     vocab_size: int | None = Field(None, ge=1)
     """Rows of the embedding matrix; null takes the size of the model's vocabulary."""
     hidden_size: int = Field(ge=1)
+    """Width of the layers; a multiple of the number of heads."""
     num_hidden_layers: int = Field(ge=1)
+    """Layers (ALBERT's share one set of weights)."""
     num_attention_heads: int = Field(ge=1)
+    """Attention heads of a layer."""
     intermediate_size: int = Field(ge=1)
+    """Width of the feed-forward part."""
     embedding_size: int | None = Field(None, ge=1)
     """Factorised embedding (ALBERT only)."""
     max_position_embeddings: int = Field(512, ge=8)
+    """Rows of the position embeddings; RoBERTa reads two tokens less."""
     type_vocab_size: int = Field(2, ge=1)
+    """Segments that inputs may have."""
     hidden_act: str | None = None
     """Activation; null takes the architecture's own (gelu_new for ALBERT, gelu elsewhere)."""
     dropout: float | None = Field(None, ge=0.0, lt=1.0)
     """Hidden and attention dropout; null takes the architecture's own."""
+
+    @property
+    def longest_input(self) -> int:
+        """In tokens: RoBERTa counts positions from after its padding id."""
+        return self.max_position_embeddings - (2 if self.type == "roberta" else 0)
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Architecture:
@@ -44,6 +56,7 @@ class HubModel(Settings):
     """A checkpoint on the Hugging Face hub."""
 
     id: str
+    """OWNER/NAME of the repository."""
     revision: str | None = None
     """Commit to fetch; null takes the newest at the first download, and what the lock file then recorded ever after."""
     aliases: tuple[str, ...] = ()
@@ -60,12 +73,15 @@ class Model(Settings):
     name: str
     """Name in the tables."""
     architecture: Architecture
+    """Size and family."""
     weights: Literal["pretrain", "hub", "local"]
     """Where the weights come from: trained here, the hub, or a folder."""
     tokenizer: Identifier | None = None
     """Vocabulary trained here; required for weights 'pretrain', elsewhere the checkpoint brings its own."""
     pretraining: Pretraining | None = None
+    """Recipe, for weights 'pretrain'; it may stay where other weights are taken."""
     hub: HubModel | None = None
+    """The checkpoint, for weights 'hub'."""
     local: str | None = None
     """Folder with config.json, model.safetensors and tokenizer files."""
     grid: GridOverride = GridOverride()
@@ -80,6 +96,15 @@ class Model(Settings):
         needed = {"pretrain": "pretraining", "hub": "hub", "local": "local"}[self.weights]
         if getattr(self, needed) is None:
             raise ValueError(f"weights: {self.weights} needs the key '{needed}'")
+        for other in ("hub", "local"):
+            if other != self.weights and getattr(self, other) is not None:
+                raise ValueError(
+                    f"weights: {self.weights} does not read the key '{other}'; remove it, or write weights: {other}"
+                )
+        if self.weights == "pretrain" and self.lower_case is not None:
+            raise ValueError(
+                "lower_case is for weights of others; a vocabulary trained here has tokenizers.ID.lower_case"
+            )
         if self.weights == "pretrain" and self.tokenizer is None:
             raise ValueError("weights: pretrain needs the key 'tokenizer'")
         if self.weights != "pretrain" and self.tokenizer is not None:

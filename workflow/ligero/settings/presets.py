@@ -49,7 +49,9 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
 
 def with_preset(config: dict[str, Any]) -> dict[str, Any]:
     """The raw configuration with its protocol's options filled in below those that it gives itself."""
-    preset = PROTOCOLS.get(config.get("protocol", "thesis"), {})
+    protocol = config.get("protocol", "thesis")
+    # What is no name is left for the checks to refuse.
+    preset = PROTOCOLS.get(protocol, {}) if isinstance(protocol, str) else {}
     filled = dict(config)
     for stage, options in preset.items():
         section = config.get(stage)

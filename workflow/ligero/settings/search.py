@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ligero.settings.base import Identifier, Settings
+from ligero.settings.base import Settings
+from ligero.settings.values import Ids
 
 
 class Search(Settings):
     """Optuna studies of loss, alpha, temperature and rate (thesis: 500 and 332 trials); made by the target `studies` only."""
 
-    students: tuple[Identifier, ...] = ()
+    students: Ids = ()
     """Students of the target `studies`; empty means all."""
-    tasks: tuple[Identifier, ...] = ()
+    tasks: Ids = ()
     """Tasks of the target `studies`; empty means all."""
     trials: int = Field(500, ge=1)
     """Finished trials to reach in each study, by all its workers together."""

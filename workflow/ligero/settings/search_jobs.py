@@ -5,6 +5,7 @@ from __future__ import annotations
 from ligero.common.errors import ConfigurationError
 from ligero.settings import jobs
 from ligero.settings.base import Settings
+from ligero.settings.search import Search
 from ligero.settings.study import Study
 
 
@@ -26,8 +27,8 @@ class SearchJob(Settings):
 
 
 def searches(study: Study) -> list[tuple[str, str]]:
-    """The (student, task) of the target `studies`."""
-    if study.distillation is None:
+    """The (student, task) of the target `studies`; none without the section `search`."""
+    if study.distillation is None or study.search is None:
         return []
     students = study.search.students or tuple(
         model for regime, model in jobs.systems(study) if regime == "distillation"
@@ -45,6 +46,7 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
         raise ConfigurationError(
             f"no search of student '{student}' on task '{task}': one of them is not configured"
         )
+    search = study.search or Search()
     number, first = next(
         (number, trial)
         for number, shard in enumerate(jobs.shards_of(study, "distillation", student))
@@ -54,8 +56,8 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
     shard = jobs.shard_job(study, "distillation", student, number)
     trial = first.model_copy(
         update={
-            "batch_size": study.search.batch_size or first.batch_size,
-            "epochs": study.search.epochs or first.epochs,
+            "batch_size": search.batch_size or first.batch_size,
+            "epochs": search.epochs or first.epochs,
         }
     )
     # What the search replaces in every trial must not make another study of it when the configuration changes.
@@ -70,5 +72,5 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
                 "distillation": {**(shard.distillation or {}), **searched},
             }
         ),
-        trials=study.search.trials,
+        trials=search.trials,
     )

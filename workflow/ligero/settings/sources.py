@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import model_validator
 
 from ligero.settings.base import Identifier, Settings, Sha256
@@ -40,6 +42,10 @@ class Source(Settings):
 
     @model_validator(mode="after")
     def _stays_below_its_folder(self) -> Source:
+        if not re.fullmatch(r"[\w.@+/-]+", self.path):
+            raise ValueError(
+                f"path {self.path!r} must consist of letters, digits and ._-+@/ (it stands in commands); rename the file"
+            )
         parts = self.path.split("/")
         if self.path.startswith("/") or ".." in parts or "\\" in self.path:
             raise ValueError(f"path {self.path!r} must be relative and must not contain '..'")

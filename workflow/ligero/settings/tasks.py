@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ligero.settings.base import Identifier, Settings
+from ligero.settings.base import Settings
 from ligero.settings.training import GridOverride
+from ligero.settings.values import Ids, SomeIds, each_once
 
 TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
 Reader = Literal["mldoc", "pawsx", "xnli", "conllu", "conll2002", "squad", "table"]
@@ -26,25 +27,46 @@ SPLITS = ("train", "validation", "test")
 """A task's splits, in the order of its files."""
 
 
+MLDOC_NEEDS = (
+    "reader mldoc needs 'documents' (archives) or 'rcv_dir' (your folder of Reuters RCV2 XML; "
+    "obtain it from https://trec.nist.gov/data/reuters/reuters.html and give the folder's path)"
+)
+
+
+def _quoted(label: Any) -> Any:
+    if isinstance(label, bool):
+        raise ValueError('YAML reads this as true or false; write labels in quotes, e.g. "no"')
+    if isinstance(label, int | float):
+        raise ValueError(f'write labels in quotes: "{label}"')
+    return label
+
+
+Label = Annotated[str, BeforeValidator(_quoted)]
+
+
 class Columns(Settings):
     """Column names of a table (CSV, TSV or JSON lines), for the reader 'table'."""
 
     text: str = "text"
+    """Column of the text, or of the first of two."""
     second_text: str | None = None
+    """Column of the second text; null where the task is about single texts."""
     label: str = "label"
+    """Column of the label."""
     id: str | None = None
-    """Null numbers the rows."""
+    """Column of the examples' ids; null numbers the rows."""
 
 
 class Split(Settings):
     """One split: its files, and the part of them that it takes where a published split is missing."""
 
-    sources: tuple[Identifier, ...] = Field(min_length=1)
+    sources: SomeIds
+    """Ids of the files, in order."""
     share: tuple[float, float] | None = None
     """Take only the groups (documents, articles, premises; else examples) whose hash, in [0, 1), falls in this interval."""
     limit: int | None = Field(None, ge=1)
     """Keep only the first so many examples, for quick trials; the tables say so."""
-    without_ids_of: tuple[Identifier, ...] = ()
+    without_ids_of: Ids = ()
     """Drop examples whose id stands in these sources (leaked questions)."""
     expected: int | None = Field(None, ge=1)
     """Examples that the published files must hold, before share, limit and without_ids_of; another count is an error."""
@@ -60,8 +82,11 @@ class Splits(Settings):
     """The three splits of a task."""
 
     train: Split
+    """What is learned from."""
     validation: Split
+    """What picks the best epoch, trial and teacher."""
     test: Split
+    """What the tables report."""
 
 
 class Task(Settings):
@@ -70,17 +95,21 @@ class Task(Settings):
     name: str
     """Name in the tables."""
     type: TaskType
+    """What is predicted: the label of a text, the label of each word, or a span of a context."""
     reader: Reader
+    """Format of the files."""
     splits: Splits
-    labels: tuple[str, ...] = ()
+    """Training, validation and test data."""
+    labels: Annotated[tuple[Label, ...], AfterValidator(each_once)] = ()
     """Label set, in order; empty only for question answering."""
     metric: Literal["accuracy", "seqeval_f1", "token_accuracy", "squad_f1"]
     """The figure that counts in the overall score."""
-    documents: tuple[Identifier, ...] = ()
+    documents: Ids = ()
     """Archives of Reuters RCV2 XML documents, for the reader 'mldoc'."""
     rcv_dir: str | None = None
     """Your own folder of Reuters RCV2 XML, for the reader 'mldoc' (RCV2 needs an agreement with NIST)."""
     columns: Columns = Columns()
+    """Names of the columns, for the reader 'table'."""
     multiword_ranges: Literal["words", "keep"] = "words"
     """For the reader 'conllu': 'words' reads syntactic words only; 'keep' puts each range ('del') before them, with the tag `_`."""
     note: str = ""
@@ -111,10 +140,39 @@ class Task(Settings):
                 "multiword_ranges: keep needs the reader conllu and the label '_' among 'labels'"
             )
         if self.reader == "mldoc" and not self.documents and not self.rcv_dir:
+            raise ValueError(MLDOC_NEEDS)
+        return self
+
+    @model_validator(mode="after")
+    def _is_read(self) -> Task:
+        """Keys that the reader would not look at are refused: they promise what does not happen."""
+        ignored = {
+            "documents": bool(self.documents) and self.reader != "mldoc",
+            "rcv_dir": self.rcv_dir is not None and self.reader != "mldoc",
+            "columns": self.columns != Columns() and self.reader != "table",
+        }
+        for key, given in ignored.items():
+            if given:
+                of = "table" if key == "columns" else "mldoc"
+                raise ValueError(f"the key '{key}' is for the reader {of}, not for {self.reader}; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _has_usable_labels(self) -> Task:
+        if len(self.labels) == 1:
             raise ValueError(
-                "reader mldoc needs 'documents' (archives) or 'rcv_dir' (your folder of Reuters RCV2 XML; "
-                "obtain it from https://trec.nist.gov/data/reuters/reuters.html and give the folder's path)"
+                f"labels: [{self.labels[0]}] leaves nothing to decide; expected at least two labels"
             )
+        marked = {label for label in self.labels if label.startswith(("B-", "I-"))}
+        if self.metric == "seqeval_f1" and marked:
+            other = {"B": "I", "I": "B"}
+            wanted = {f"{other[label[0]]}{label[1:]}" for label in marked} | {"O"}
+            missing = sorted(wanted.difference(self.labels))
+            if missing:
+                raise ValueError(
+                    f"labels: {', '.join(sorted(marked))} mark the beginning and inside of entities, so {', '.join(missing)} "
+                    "must be there too; add what is missing, or use metric: token_accuracy"
+                )
         return self
 
     @property

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from ligero.settings.base import Identifier, Settings
-
-
-def _as_written(value: Any) -> Any:
-    if isinstance(value, float):
-        raise ValueError(
-            f"write learning rates as strings, e.g. '5e-5', not {value!r}: they name trials in paths"
-        )
-    return value
-
-
-LearningRate = Annotated[
-    str, BeforeValidator(_as_written), StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$")
-]
-"""A learning rate as a string ('5e-5'): kept as written in configuration and paths, parsed once."""
+from ligero.settings.values import Counts, LearningRate, LearningRates, PerJob, SomeIds
 
 
 # Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
@@ -155,19 +142,26 @@ class Pretraining(Settings):
 class TrainingOptions(Settings):
     """Every choice of the fine-tuning and distillation loops. `protocol` presets fill what a study leaves out."""
 
-    seed: int = 42
+    seed: int = Field(42, ge=0)
+    """Draws the head's start, the order of the examples and dropout."""
     optimizer: Literal["adamw"] = "adamw"
+    """AdamW as torch has it."""
     weight_decay: float = Field(0.0, ge=0.0)
+    """Decoupled weight decay of AdamW."""
     decay_all_parameters: bool = True
     """Apply weight decay to biases and norms too (only matters where weight_decay > 0)."""
     warmup_ratio: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the steps in which the learning rate rises; it decays linearly to zero after them."""
     max_grad_norm: float | None = Field(1.0, gt=0.0)
     """Gradient norm is clipped to this; null does not clip."""
     shuffle: bool = True
+    """Draw the training examples in another order in every epoch."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the forward and backward passes; weights and moments stay in fp32."""
     micro_batch_size: int | None = Field(None, ge=1)
     """Largest micro batch; null tries the effective batch first and halves it when memory runs out."""
     gradient_checkpointing: bool = False
+    """Compute activations anew in the backward pass: less memory, more time."""
     bucket_by_length: bool = True
     """Draw batches from examples of similar length; off pads as in the authors' code."""
     head_learning_rate_factor: float = Field(1.0, gt=0.0)
@@ -181,6 +175,7 @@ class TrainingOptions(Settings):
     doc_stride: int = Field(128, ge=1)
     """Overlap of neighbouring windows in question answering, in tokens."""
     n_best: int = Field(20, ge=1)
+    """Best begins and ends of an answer that are combined in question answering."""
     max_answer_length: int = Field(30, ge=1)
     """Longest answer, in tokens."""
     selection_metric: Literal["loss", "score"] = "loss"
@@ -195,18 +190,23 @@ class TrainingOptions(Settings):
 class Grid(Settings):
     """A grid of trials: the Cartesian product of its lists."""
 
-    batch_size: tuple[int, ...] = Field(min_length=1)
+    batch_size: Counts
     """Effective batch sizes."""
-    epochs: tuple[int, ...] = Field(min_length=1)
-    learning_rate: tuple[LearningRate, ...] = Field(min_length=1)
+    epochs: Counts
+    """Passes over the training split."""
+    learning_rate: LearningRates
+    """Peak learning rates, as strings: they name trials in paths."""
 
 
 class GridOverride(Settings):
     """Parts of a grid that one model or task replaces."""
 
-    batch_size: tuple[int, ...] | None = None
-    epochs: tuple[int, ...] | None = None
-    learning_rate: tuple[LearningRate, ...] | None = None
+    batch_size: Counts | None = None
+    """In place of the grid's batch sizes; null keeps them."""
+    epochs: Counts | None = None
+    """In place of the grid's epochs; null keeps them."""
+    learning_rate: LearningRates | None = None
+    """In place of the grid's learning rates; null keeps them."""
 
     def applied_to(self, grid: Grid) -> Grid:
         """The grid with the lists given here in place of its own."""
@@ -217,7 +217,9 @@ class Training(Settings):
     """What fine-tuning and distillation have in common."""
 
     grid: Grid
+    """The trials of each system and task."""
     options: TrainingOptions = TrainingOptions()
+    """Every other choice of the training loop."""
     selection: dict[Identifier, Literal["loss", "score"]] = Field(
         default_factory=dict, exclude_if=lambda chosen: not chosen
     )
@@ -226,7 +228,7 @@ class Training(Settings):
         default_factory=dict, exclude_if=lambda chosen: not chosen
     )
     """Task id to its own options.evaluate_every_steps (LW: from 100 for NER to 2000 for XNLI)."""
-    trials_per_job: int | Literal["all"] = 1
+    trials_per_job: PerJob = 1
     """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""
 
 
@@ -237,9 +239,9 @@ def _is_empty(override: GridOverride) -> bool:
 class FineTuning(Training):
     """The fine-tuning grid over all models and tasks."""
 
-    tasks_per_scoring_job: int | Literal["all"] = 1
+    tasks_per_scoring_job: PerJob = 1
     """Test sets that share a process."""
-    systems_per_scoring_job: int | Literal["all"] = 1
+    systems_per_scoring_job: PerJob = 1
     """Systems that share such a process; on a laptop starting processes takes longer than scoring a small model."""
 
 
@@ -272,8 +274,9 @@ class Augmentation(Settings):
     ratio: float = Field(gt=0.0)
     """How many examples are added for each training example of the task; fewer where there are no more."""
     min_words: int = Field(5, ge=1)
+    """Shorter sentences of the corpus are not taken; a punctuation mark counts as a word."""
     max_words: int = Field(50, ge=1)
-    """Shorter and longer sentences of the corpus are not taken; a punctuation mark counts as a word."""
+    """Longer ones are not either."""
     seed: int = 42
     """Draws the sentences, or the pairs."""
 
@@ -281,11 +284,14 @@ class Augmentation(Settings):
 class Distillation(Training):
     """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
 
-    students: dict[Identifier, Student]
+    students: dict[Identifier, Student] = Field(min_length=1)
+    """Student id to student."""
     loss: Literal["kl", "ce", "mse"] = "kl"
+    """Of logits: Kullback-Leibler divergence, cross entropy with the teacher's probabilities, or mean squared error."""
     alpha: float = Field(0.0, ge=0.0, le=1.0)
     """Weight of the cross entropy with gold labels; 1 - alpha weighs the distillation loss."""
     temperature: float = Field(1.0, gt=0.0)
+    """Divides the logits of teacher and student before the softmax (`kl` and `ce`)."""
     patience: int = Field(10, ge=0)
     """Stop after more than this many epochs without a strictly lower validation loss."""
     logits_dtype: Literal["float16", "float32"] = "float32"
@@ -300,8 +306,10 @@ class Distillation(Training):
     """Weight of the relation loss beside alpha's."""
     augmentation: Augmentation | None = None
     """Beyond the thesis: unlabelled text for the methods of `comparison` that are `augmented`; null has none."""
-    tasks_per_scoring_job: int | Literal["all"] = 1
-    systems_per_scoring_job: int | Literal["all"] = 1
+    tasks_per_scoring_job: PerJob = 1
+    """Test sets that share a process."""
+    systems_per_scoring_job: PerJob = 1
+    """Students that share such a process."""
 
 
 class Teachers(Settings):
@@ -309,7 +317,7 @@ class Teachers(Settings):
 
     rule: Literal["validation", "published", "list"] = "validation"
     """Best validation loss among the candidates, the thesis' table, or the list below."""
-    candidates: tuple[Identifier, ...] | None = None
+    candidates: SomeIds | None = None
     """Models considered by the rule 'validation'; null means all."""
     choices: dict[Identifier, Identifier] = Field(default_factory=dict)
     """Task id to model id, for the rule 'list'; entries also override the other rules."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from ligero.common.names import plain
 from ligero.reporting.frames import joined, table
-from ligero.reporting.names import TASK_TYPES, plain
+from ligero.reporting.names import TASK_TYPES
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.settings.tasks import SPLITS, Task

@@ -1,0 +1,204 @@
+"""What the configuration refuses at parse time, and the words with which it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ligero.common.errors import ConfigurationError
+from ligero.settings.load import load_study, read_yaml, reasons_left_out, without_missing_weights
+from ligero.settings.teaching import teacher_candidates
+
+Config = dict[str, Any]
+LOCAL = {"weights": "local", "local": "/nowhere/at/all"}
+
+
+def put(config: Config, path: str, value: Any) -> None:
+    """Set the key at a path such as `tasks.ner.labels`."""
+    *parents, last = path.split(".")
+    for key in parents:
+        config = config.setdefault(key, {})
+    config[last] = value
+
+
+def refusal(config: Config, project: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        without_missing_weights(load_study(config, project))
+    return str(caught.value)
+
+
+NUMBER = "expected a whole number from 1, or all"
+TWICE = "stands there twice"
+SEVERAL_PROBLEMS = ("tasks.xnli.labels", "fine_tuning.options.doc_stride")
+SPLIT = {"sources": ["embedded-ner-dev"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("fine_tuning.trials_per_job", 0, f"fine_tuning.trials_per_job: {NUMBER} (found 0)"),
+        ("distillation.tasks_per_scoring_job", -1, f"distillation.tasks_per_scoring_job: {NUMBER}"),
+        ("fine_tuning.systems_per_scoring_job", "some", f"fine_tuning.systems_per_scoring_job: {NUMBER}"),
+        ("fine_tuning.grid.batch_size", [-16], "fine_tuning.grid.batch_size.0: must be at least 1"),
+        ("fine_tuning.grid.epochs", [3, 3], "fine_tuning.grid.epochs: 3 stands there twice"),
+        ("fine_tuning.grid.learning_rate", ["0"], "learning_rate.0: a learning rate must be above 0"),
+        ("fine_tuning.grid.learning_rate", ["2e-3", "0.002"], "'2e-3' and '0.002' are the same rate"),
+        ("models.bertin.grid.epochs", [], "models.bertin.grid.epochs: expected at least 1, found 0"),
+        ("tasks.ner.grid.batch_size", [0], "tasks.ner.grid.batch_size.0: must be at least 1"),
+        ("tasks.xnli.labels", ["a", "a", "b"], f"tasks.xnli.labels: 'a' {TWICE}"),
+        ("tasks.xnli.labels", ["a"], "expected at least two labels"),
+        ("tasks.xnli.labels", [0, 1], 'tasks.xnli.labels.0: write labels in quotes: "0"'),
+        ("tasks.ner.labels", ["B-PER", "I-PER"], "O must be there too"),
+        ("tasks.ner.labels", ["O", "B-PER"], "I-PER must be there too"),
+        ("teachers.candidates", [], "teachers.candidates: expected at least 1"),
+        ("teachers.number", 12, "teachers.number: 12 teachers a task, but there are 11 candidates"),
+        ("teachers", {"rule": "published", "number": 2}, "teachers.number: the rule 'published' names one"),
+        ("teachers", {"rule": "published", "candidates": ["bertin"]}, "teachers.candidates: the rule"),
+        ("distillation.students", {}, "distillation.students: expected at least 1"),
+        ("results_dir", "", "results_dir: expected a folder such as results/my"),
+        ("results_dir", "my results", "no spaces"),
+        ("results_dir", "results/", "without a slash at the end"),
+        ("sources", ["x"], "sources: expected a mapping of keys to values (found ['x'])"),
+        ("sources.mine", {"path": "my file.csv"}, "sources.mine: path 'my file.csv' must consist of"),
+        ("protocol", ["a"], "protocol: expected one of 'thesis' or 'recommended'"),
+        ("models.bertin.name", "BETO-UNCASED", "models.bertin.name: 'BETO-UNCASED' is the name of 'beto-uncased'"),
+        ("tasks.ner.name", "pos", "tasks.ner.name: 'pos' is the name of"),
+        ("distillation.students.albeto-base-2.name", "ALBETO tiny", "distillation.students.albeto-base-2.name"),
+        ("efficiency.sequence_length", 500, "efficiency.sequence_length: 500 exceeds the 128 positions"),
+        ("fine_tuning.options.doc_stride", 92, "fine_tuning.options.doc_stride: neighbouring windows cannot share 92 tokens where task 'mlqa'"),
+        ("corpus.parts", ["embedded-raw-cuentos"] * 2, f"corpus.parts: 'embedded-raw-cuentos' {TWICE}"),
+        ("tasks.ner.splits.test", SPLIT, "'embedded-ner-dev' is read by validation (share all of it) and test"),
+        ("models.bertin.hub", {"id": "a/b"}, "weights: pretrain does not read the key 'hub'"),
+        ("models.bertin.lower_case", True, "lower_case is for weights of others"),
+        ("tasks.ner.rcv_dir", "data", "the key 'rcv_dir' is for the reader mldoc, not for conll2002"),
+        ("tasks.ner.documents", ["embedded-rcv2"], "the key 'documents' is for the reader mldoc"),
+        ("tasks.ner.columns", {"text": "t"}, "the key 'columns' is for the reader table"),
+        ("left_out", {"bertin": "slow"}, "left_out: the workflow itself fills this key"),
+        ("seed", "x", "seed: expected a whole number (found 'x')"),
+        ("models.bertin", "x", "models.bertin: expected a mapping of keys to values"),
+        ("corpus.parts", "x", "corpus.parts: expected a list, such as [a, b]"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused(
+    default_config: Config, project: Path, path: str, value: Any, words: str
+) -> None:
+    put(default_config, path, value)
+    message = refusal(default_config, project)
+    assert words in message
+    # No spurious second problem: one line below the heading.
+    assert path in SEVERAL_PROBLEMS or len(message.splitlines()) <= 2, message
+
+
+def test_the_default_length_of_speed_is_checked_too(default_config: Config, project: Path) -> None:
+    del default_config["speed"]
+    assert "speed.sequence_length: 512 exceeds the 128 positions" in refusal(default_config, project)
+
+
+def test_shares_of_one_source_must_not_overlap(default_config: Config, project: Path) -> None:
+    splits = default_config["tasks"]["ner"]["splits"]
+    for split, share in (("train", [0.0, 0.8]), ("validation", [0.8, 0.9]), ("test", [0.9, 1.0])):
+        splits[split] = {"sources": ["embedded-ner-train"], "share": share}
+    load_study(default_config, project)
+    splits["test"]["share"] = [0.5, 1.0]
+    assert "train (share [0.0, 0.8]) and test (share [0.5, 1.0])" in refusal(default_config, project)
+
+
+def test_a_mend_stays_with_its_key(default_config: Config, project: Path) -> None:
+    """Problems are told apart by lines; a mend after a semicolon is part of its problem."""
+    default_config["distillation"]["options"]["max_length"] = 48
+    default_config["models"]["bertin"]["name"] = "BETO cased"
+    _, *problems = refusal(default_config, project).splitlines()
+    assert [problem.split(":")[0].strip() for problem in problems] == [
+        "models.bertin.name",
+        "distillation.options.max_length",
+    ]
+
+
+def test_relations_need_a_teacher_of_the_students_vocabulary(default_config: Config, project: Path) -> None:
+    default_config["distillation"]["relations"] = "hidden"
+    load_study(default_config, project)
+    default_config["teachers"]["choices"] = {"ner": "bertin"}
+    message = refusal(default_config, project)
+    assert "distillation.relations: needs a teacher of the student's vocabulary" in message
+    assert "teachers.choices.ner" in message
+
+
+def left_out(config: Config, model: str) -> Config:
+    """The model with weights that are not there."""
+    spec = config["models"][model]
+    config["models"][model] = {"name": spec["name"], "architecture": spec["architecture"], **LOCAL}
+    return config
+
+
+def test_what_names_a_model_that_is_left_out_is_refused(default_config: Config, project: Path) -> None:
+    left_out(default_config, "bertin")
+    default_config["teachers"] = {"rule": "validation", "choices": {"ner": "bertin"}}
+    default_config["efficiency"]["reference"] = "bertin"
+    message = refusal(default_config, project)
+    assert "teachers.choices.ner: 'bertin' is left out: its local weights /nowhere/at/all" in message
+    assert "efficiency.reference: 'bertin' is left out" in message
+    default_config["efficiency"]["reference"] = "beto-cased"
+    default_config["teachers"] = {"candidates": ["bertin"]}
+    assert "teachers.candidates: none is there (bertin left out)" in refusal(default_config, project)
+
+
+def test_students_of_a_model_left_out_are_left_out_with_the_reason(
+    default_config: Config, project: Path
+) -> None:
+    left_out(default_config, "albeto-base")
+    study = without_missing_weights(load_study(default_config, project))
+    reasons = reasons_left_out(study)
+    assert len(reasons) == 1 + 5
+    assert "starts from albeto-base: its local weights" in reasons["student albeto-base-4"]
+    default_config["search"] = {"students": ["albeto-base-4"]}
+    assert "search.students: 'albeto-base-4' is left out" in refusal(default_config, project)
+
+
+def test_the_resolved_configuration_is_accepted(default_config: Config, project: Path) -> None:
+    """The report is built from it: with its defaults written out, and what was left out."""
+    study = without_missing_weights(load_study(left_out(default_config, "bertin"), project))
+    again = without_missing_weights(load_study(study.model_dump(mode="json"), project))
+    assert again == study
+
+
+def test_published_teachers_are_known_before_anything_runs(project: Path) -> None:
+    config = read_yaml(project / "config/thesis.yaml")
+    study = load_study(config, project)
+    assert teacher_candidates(study, "ner") == ["roberta-bne-base"]
+    assert teacher_candidates(study, "tar") == ["albeto-xxlarge"]
+    config["tasks"]["ner"]["name"] = "Quejas"
+    assert "Name one under teachers.choices.ner" in refusal(config, project)
+    config["teachers"]["choices"] = {"ner": "bertin"}
+    assert teacher_candidates(load_study(config, project), "ner") == ["bertin"]
+
+
+def test_repeated_keys_are_refused_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("tasks:\n  ner: &n {a: 1}\n  pos: *n\nname: x\ntasks:\n  ner: {b: 1, b: 2}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        read_yaml(path)
+    said = str(caught.value).splitlines()
+    assert said[0].startswith(f"{path}:5: the key 'tasks' stands in line 1 already")
+    assert said[1].startswith(f"{path}:6: the key 'b' stands in line 6 already")
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\n")
+    assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 2}}
+
+
+def test_own_yaml_is_read_as_pyyaml_reads_it(project: Path) -> None:
+    for name in ("config.yaml", "config/thesis.yaml", "resources/sources.yaml"):
+        path = project / name
+        assert read_yaml(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_a_project_folder_with_a_space_is_refused(default_config: Config) -> None:
+    with pytest.raises(ConfigurationError, match="whose name has a space"):
+        load_study(default_config, Path("/home/me/my projects/ligero"))
+
+
+def test_the_registry_that_is_not_there_is_named_by_its_key(default_config: Config, project: Path) -> None:
+    default_config["source_registry"] = "nowhere.yaml"
+    message = refusal(default_config, project)
+    assert message.startswith("source_registry: ") and "no such file" in message

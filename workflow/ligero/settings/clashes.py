@@ -1,0 +1,202 @@
+"""Combinations of settings that cannot work, or would silently not do what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from ligero.common.names import plain
+from ligero.settings.teaching import teaching_problems
+
+if TYPE_CHECKING:
+    from ligero.settings.study import Study
+
+SPECIAL_TOKENS_OF_A_PAIR = 3
+"""At least: [CLS], and [SEP] after the question and after the context (RoBERTa has one more)."""
+
+
+def clashes(study: Study) -> Iterator[str]:
+    """Every such combination, as 'key path: problem'. All references must lead somewhere."""
+    yield from _identities(study)
+    yield from _lengths(study)
+    yield from _batches(study)
+    yield from _windows(study)
+    yield from _common_examples(study)
+    yield from _students(study)
+    yield from teaching_problems(study)
+    yield from _methods(study)
+    yield from _search(study)
+    yield from _reference(study)
+
+
+def _identities(study: Study) -> Iterator[str]:
+    """Paths and names that two things have in common: artefacts are kept by path, tables are read by name."""
+    ids_of_paths: dict[str, str] = {}
+    for source_id, source in study.sources.items():
+        if (first := ids_of_paths.setdefault(source.path, source_id)) != source_id:
+            yield f"sources.{source_id}.path: source '{first}' has the same path {source.path}"
+    for tokenizer_id in study.tokenizers:
+        if tokenizer_id in study.models and study.models[tokenizer_id].weights != "pretrain":
+            yield f"tokenizers.{tokenizer_id}: a model with its own vocabulary has the same id; rename one"
+    yield from _same_names("models", {key: model.name for key, model in study.models.items()})
+    yield from _same_names("tasks", {key: task.name for key, task in study.tasks.items()})
+    if study.distillation:
+        students = study.distillation.students
+        yield from _same_names(
+            "distillation.students", {key: student.name for key, student in students.items()}
+        )
+    if study.comparison:
+        methods = study.comparison.methods
+        yield from _same_names(
+            "comparison.methods", {key: method.name or key for key, method in methods.items()}
+        )
+
+
+def _same_names(path: str, names: Mapping[str, str]) -> Iterator[str]:
+    ids: dict[str, str] = {}
+    for key, name in names.items():
+        if (first := ids.setdefault(plain(name), key)) != key:
+            yield (
+                f"{path}.{key}.name: {name!r} is the name of '{first}' too (case, spaces and punctuation apart); tables tell rows "
+                "by their names, so give it another"
+            )
+
+
+def _lengths(study: Study) -> Iterator[str]:
+    """Inputs longer than a model's positions."""
+    for model_id, model in study.models.items():
+        limit = model.architecture.longest_input
+        if model.pretraining and model.pretraining.sequence_length > limit:
+            yield (
+                f"models.{model_id}.pretraining.sequence_length: {model.pretraining.sequence_length} exceeds "
+                f"the model's {limit} positions"
+            )
+        for task_id, task in study.tasks.items():
+            length = task.max_length or study.fine_tuning.options.max_length
+            if length > limit:
+                yield (
+                    f"tasks.{task_id}.max_length (or fine_tuning.options.max_length): {length} exceeds the "
+                    f"{limit} positions of model '{model_id}'"
+                )
+    shortest = min(study.models, key=lambda model: study.models[model].architecture.longest_input)
+    limit = study.models[shortest].architecture.longest_input
+    for section in ("efficiency", "speed"):
+        length = getattr(study, section).sequence_length
+        if length > limit:
+            yield (
+                f"{section}.sequence_length: {length} exceeds the {limit} positions of model '{shortest}', which could not be "
+                f"measured; write {section}: {{sequence_length: {limit}}} or less"
+            )
+
+
+def _batches(study: Study) -> Iterator[str]:
+    world = study.hardware.pretraining.world
+    for model_id, model in study.models.items():
+        recipe = model.pretraining
+        if model.weights == "pretrain" and recipe and recipe.batch_size % (recipe.micro_batch_size * world):
+            yield (
+                f"models.{model_id}.pretraining.micro_batch_size: {recipe.micro_batch_size} x {world} processes "
+                f"(hardware.pretraining) does not divide batch_size {recipe.batch_size}"
+            )
+
+
+def _windows(study: Study) -> Iterator[str]:
+    """Windows of question answering that would not move on, or that teacher and student see differently."""
+    options = study.fine_tuning.options
+    for task_id, task in study.tasks.items():
+        room = (task.max_length or options.max_length) - SPECIAL_TOKENS_OF_A_PAIR - 1
+        if task.type == "question_answering" and options.doc_stride >= room:
+            yield (
+                f"fine_tuning.options.doc_stride: neighbouring windows cannot share {options.doc_stride} tokens where task "
+                f"'{task_id}' (max_length {task.max_length or options.max_length}) has room for at most {room} tokens of a context; "
+                f"use at most {max(1, room // 2)}"
+            )
+    if study.distillation:
+        for key in ("max_length", "doc_stride"):
+            ours, theirs = getattr(study.distillation.options, key), getattr(options, key)
+            if ours != theirs:
+                yield (
+                    f"distillation.options.{key}: {ours} differs from fine_tuning.options.{key}: {theirs}; teacher "
+                    "and student must see the same windows"
+                )
+
+
+def _common_examples(study: Study) -> Iterator[str]:
+    """Splits of a task that would read the same examples: what is learned from must not be what is measured on."""
+    for task_id, task in study.tasks.items():
+        for (one, first), (other, second) in combinations(task.splits, 2):
+            for source in first.sources:
+                if source in second.sources and _overlap(first.share, second.share):
+                    yield (
+                        f"tasks.{task_id}.splits: '{source}' is read by {one} (share {_printed(first.share)}) and {other} (share "
+                        f"{_printed(second.share)}), which would have the same examples; name another source, or cut it: "
+                        "share: [0.0, 0.8] and share: [0.8, 1.0]"
+                    )
+
+
+def _overlap(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
+    (begin, end), (start, stop) = one or (0.0, 1.0), other or (0.0, 1.0)
+    return max(begin, start) < min(end, stop)
+
+
+def _printed(share: tuple[float, float] | None) -> str:
+    return str(list(share)) if share else "all of it"
+
+
+def _students(study: Study) -> Iterator[str]:
+    for student_id, student in (study.distillation.students if study.distillation else {}).items():
+        architecture, layers = study.models[student.initial].architecture, student.num_hidden_layers
+        if student.initial_layers != "spread" and architecture.type == "albert":
+            yield (
+                f"distillation.students.{student_id}.initial_layers: the layers of '{student.initial}' share one set of "
+                "weights, so there is nothing to choose"
+            )
+        if layers and layers > architecture.num_hidden_layers:
+            yield (
+                f"distillation.students.{student_id}.num_hidden_layers: {layers} is more than the "
+                f"{architecture.num_hidden_layers} of '{student.initial}'"
+            )
+
+
+def _methods(study: Study) -> Iterator[str]:
+    """Methods of the comparison that want unlabelled text and cannot have it."""
+    distillation, comparison = study.distillation, study.comparison
+    if distillation is None or comparison is None:
+        return
+    compared = [study.tasks[task] for task in comparison.tasks]
+    for method_id, method in comparison.methods.items():
+        path = f"comparison.methods.{method_id}"
+        if not method.augmented:
+            continue
+        if distillation.augmentation is None:
+            yield f"{path}.augmented: needs distillation.augmentation (the ratio of examples to add)"
+        if study.corpus is None and any(
+            task.type != "question_answering" and not task.has_pairs for task in compared
+        ):
+            yield f"{path}.augmented: needs a corpus, whose sentences the teacher labels"
+        if (distillation.alpha if method.alpha is None else method.alpha) or method.objective == "gold":
+            yield f"{path}.augmented: unlabelled text has no gold labels; use objective distilled and alpha 0"
+
+
+def _search(study: Study) -> Iterator[str]:
+    if study.search is None:
+        return
+    if study.distillation is None:
+        yield "search: it searches the settings of distillation; add the section distillation, or remove this one"
+        return
+    if study.distillation.relations != "none":
+        yield "search: distillation.relations is no part of it; set relations: none, or remove the section search"
+    for student_id in study.search.students:
+        initial = study.distillation.students[student_id].initial
+        if initial in study.left_out:
+            yield f"search.students: '{student_id}' is left out with '{initial}': {study.left_out[initial]}"
+
+
+def _reference(study: Study) -> Iterator[str]:
+    reference = study.efficiency.reference
+    if reference in study.left_out:
+        yield (
+            f"efficiency.reference: '{reference}' is left out: {study.left_out[reference]}. Or name another model, whose MACs are "
+            "speedup 1."
+        )

@@ -1,0 +1,143 @@
+"""Which models may teach a task, and what is wrong with a study's choice of teachers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.names import plain
+from ligero.common.published import THESIS_TABLES
+
+if TYPE_CHECKING:
+    from ligero.settings.study import Study
+
+PUBLISHED = THESIS_TABLES / "teachers.csv"
+"""The thesis' table: columns dataset and teacher, by their printed names."""
+
+
+def teacher_candidates(study: Study, task_id: str) -> list[str]:
+    """Ids of the models among which a task's teacher is chosen, or the one that the configuration or the thesis names.
+
+    Raises:
+        ConfigurationError: the rule is 'published', and the thesis' teacher of the task is not there.
+    """
+    teachers = study.teachers
+    if task_id in teachers.choices:
+        return [teachers.choices[task_id]]
+    present = {model: spec.name for model, spec in study.models.items() if model not in study.left_out}
+    if teachers.rule == "published":
+        return [published_teacher(task_id, study.tasks[task_id].name, present)]
+    return [model for model in teachers.candidates or study.models if model in present]
+
+
+def published_teacher(
+    task_id: str, task_name: str, candidates: Mapping[str, str], table: Path = PUBLISHED
+) -> str:
+    """Id of the model that taught a task in the thesis; task and models are recognised by their names in the tables.
+
+    Args:
+        candidates: model id to name.
+
+    Raises:
+        ConfigurationError: the table has no such task, or its teacher is none of the candidates.
+    """
+    wanted = _table(table).get(plain(task_name))
+    if wanted is None:
+        raise ConfigurationError(
+            f"teachers.rule: 'published', but the thesis names no teacher for task '{task_id}' ({task_name}). "
+            f"Name one under teachers.choices.{task_id}, or use rule 'validation'."
+        )
+    by_name = {plain(name): model for model, name in candidates.items()}
+    if plain(wanted) not in by_name:
+        raise ConfigurationError(
+            f"teachers.rule: 'published' asks for {wanted} as the teacher of '{task_id}', which is no candidate of this study "
+            f"({', '.join(candidates.values()) or 'none'}). Add the model, or name a teacher under teachers.choices.{task_id}."
+        )
+    return by_name[plain(wanted)]
+
+
+@cache
+def _table(path: Path) -> dict[str, str]:
+    """Task to teacher; both by name, the task's made plain."""
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            return {plain(row["dataset"]): row["teacher"] for row in csv.DictReader(handle)}
+    except (OSError, KeyError) as error:
+        raise DataError(path, None, f"not a table with columns dataset and teacher: {error}.") from error
+
+
+def teaching_problems(study: Study) -> Iterable[str]:
+    """What is wrong with the choice of teachers, as 'key path: problem'; nothing where nobody is taught."""
+    if study.distillation is None:
+        return
+    if study.teachers.number > 1 and study.teachers.rule != "validation":
+        yield (
+            f"teachers.number: the rule '{study.teachers.rule}' names one teacher a task; use rule validation for "
+            f"{study.teachers.number} of them, or leave number out"
+        )
+    if study.teachers.candidates and study.teachers.rule != "validation":
+        yield (
+            f"teachers.candidates: the rule '{study.teachers.rule}' chooses among no candidates; remove the key, or use rule "
+            "validation"
+        )
+    too_few: set[str] = set()
+    for task_id in study.tasks:
+        try:
+            candidates = teacher_candidates(study, task_id)
+        except ConfigurationError as error:
+            yield str(error)
+            continue
+        if (named := study.teachers.choices.get(task_id)) in study.left_out:
+            yield f"teachers.choices.{task_id}: '{named}' is left out: {study.left_out[named]}. Or name another teacher."
+        elif named is None and study.teachers.rule == "validation":
+            too_few |= _too_few(study, candidates)
+        yield from _unrelated(study, task_id, candidates)
+    yield from sorted(too_few)
+
+
+def _too_few(study: Study, candidates: list[str]) -> set[str]:
+    without = f" ({', '.join(study.left_out)} left out)" if study.left_out else ""
+    if not candidates:
+        return {f"teachers.candidates: none is there{without}; name another, or build their weights"}
+    if study.teachers.number > len(candidates):
+        return {
+            f"teachers.number: {study.teachers.number} teachers a task, but there are {len(candidates)} candidates{without}"
+        }
+    return set()
+
+
+def _unrelated(study: Study, task_id: str, candidates: list[str]) -> Iterable[str]:
+    """Students whose relations cannot be matched, since no possible teacher reads with their vocabulary."""
+    for path, student_id in _relating(study, task_id):
+        assert study.distillation
+        initial = study.distillation.students[student_id].initial
+        if initial in study.left_out or any(_may_share(study, initial, teacher) for teacher in candidates):
+            continue
+        yield (
+            f"{path}: needs a teacher of the student's vocabulary, but no teacher of task '{task_id}' ({', '.join(candidates)}) "
+            f"reads with that of student '{student_id}'. Choose one under teachers.choices.{task_id}, or set relations: none."
+        )
+
+
+def _relating(study: Study, task_id: str) -> Iterable[tuple[str, str]]:
+    """Key path and student of everything that matches relations on a task."""
+    assert study.distillation
+    inherited = study.distillation.relations
+    if inherited != "none":
+        yield from (("distillation.relations", student) for student in study.distillation.students)
+    if study.comparison and task_id in study.comparison.tasks:
+        for method_id, method in study.comparison.methods.items():
+            if method.objective == "distilled" and method.relations not in (None, "none", inherited):
+                yield f"comparison.methods.{method_id}.relations", study.comparison.student
+
+
+def _may_share(study: Study, one: str, other: str) -> bool:
+    """Whether two models may have one vocabulary: one trained here by its id; checkpoints of others may agree unknown to us."""
+    first, second = study.models[one], study.models[other]
+    if first.tokenizer or second.tokenizer:
+        return first.tokenizer == second.tokenizer
+    return True

@@ -1,0 +1,73 @@
+"""Kinds of values that several settings share: learning rates, lists without repetition, numbers of things in a job."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from ligero.settings.base import Identifier
+
+T = TypeVar("T")
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise ValueError(
+            f"write learning rates as strings, e.g. '5e-5', not {value!r}: they name trials in paths"
+        )
+    return value
+
+
+def _above_zero(rate: str) -> str:
+    if not 0.0 < float(rate) < math.inf:
+        raise ValueError("a learning rate must be above 0 and finite; '5e-5' is usual")
+    return rate
+
+
+LearningRate = Annotated[
+    str,
+    BeforeValidator(_as_written),
+    StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$"),
+    AfterValidator(_above_zero),
+]
+"""A learning rate as a string ('5e-5'): kept as written in configuration and paths, parsed once."""
+
+
+def each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    """A list as it is, or ValueError where a value stands in it twice."""
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise ValueError(f"{value!r} stands there twice; keep it once")
+    return values
+
+
+def _each_rate_once(rates: tuple[str, ...]) -> tuple[str, ...]:
+    for number, rate in enumerate(rates):
+        for earlier in rates[:number]:
+            if float(rate) == float(earlier):
+                raise ValueError(f"{earlier!r} and {rate!r} are the same rate; keep one of them")
+    return rates
+
+
+Positive = Annotated[int, Field(ge=1)]
+Counts = Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(each_once)]
+"""Numbers from 1, each once, at least one."""
+LearningRates = Annotated[tuple[LearningRate, ...], Field(min_length=1), AfterValidator(_each_rate_once)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(each_once)]
+Ids = Annotated[tuple[Identifier, ...], AfterValidator(each_once)]
+"""Ids, each once."""
+SomeIds = Annotated[tuple[Identifier, ...], Field(min_length=1), AfterValidator(each_once)]
+"""Ids, each once, at least one."""
+
+
+def _a_number_or_all(value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value != "all" and not (whole and value >= 1):
+        raise ValueError("expected a whole number from 1, or all")
+    return value
+
+
+PerJob = Annotated[Positive | Literal["all"], BeforeValidator(_a_number_or_all)]
+"""How many things share a process. (Checked before the union, so that an error names the key alone.)"""
