@@ -98,6 +98,22 @@ def test_a_student_may_have_a_grid_of_its_own(project: Path) -> None:
     assert rates == {"albeto-tiny": {"5e-4"}, "e5-small-4": {"2e-4"}}
 
 
+def test_the_thesis_protocol_picks_answers_by_their_score(project: Path) -> None:
+    """Unless the study says itself what picks its trials."""
+    config = yaml.safe_load((project / "config/thesis.yaml").read_text(encoding="utf-8"))
+    study = load_study(config, project)
+    assert study.fine_tuning.selection == dict.fromkeys(("mlqa", "sqac", "tar"), "score")
+    assert study.distillation and study.distillation.selection == {}
+    assert jobs.logits_job(study, "ner").precision == "fp32" != study.fine_tuning.options.precision
+    for own in ({"selection": {"mlqa": "loss"}}, {"protocol": "recommended"}):
+        section = {**config["fine_tuning"], **{key: own[key] for key in own if key == "selection"}}
+        chosen = {**config, **{key: own[key] for key in own if key == "protocol"}, "fine_tuning": section}
+        if "protocol" in own:
+            chosen["fine_tuning"] = {**section, "options": {"max_length": 512}}
+            chosen["distillation"] = {**config["distillation"], "options": {"max_length": 512}}
+        assert "score" not in load_study(chosen, project).fine_tuning.selection.values()
+
+
 def test_published_grids_are_complete(project: Path) -> None:
     """FACTS.md: 11 x 8 x 36 fine-tuning trials and 6 x 8 x 6 distillation trials."""
     study = load_study(yaml.safe_load((project / "config/thesis.yaml").read_text(encoding="utf-8")), project)

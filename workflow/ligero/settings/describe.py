@@ -14,7 +14,7 @@ from ligero.settings.comparison import Comparison, Method
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.hardware import Hardware, HardwareOfStages, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
-from ligero.settings.presets import PROTOCOLS
+from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE
 from ligero.settings.search import Search
 from ligero.settings.sources import ArchiveMember, Source
 from ligero.settings.study import Efficiency, Speed, Study
@@ -110,17 +110,27 @@ def reference_page() -> str:
         "",
         "## Protocols",
         "",
-        "`protocol` fills options that a study leaves out; options that it gives win.",
+        "`protocol` fills keys that a study leaves out; what it gives wins.",
         "",
     ]
-    parts += ["| stage | option | thesis | recommended |", "|---|---|---|---|"]
-    for stage, options in PROTOCOLS["thesis"].items():
-        other = PROTOCOLS["recommended"][stage]
+    parts += ["| stage | key | thesis | recommended |", "|---|---|---|---|"]
+    for stage in PROTOCOLS["thesis"]:
+        options, other = (_by_path(PROTOCOLS[name][stage]) for name in ("thesis", "recommended"))
         parts += [
             f"| {stage} | `{key}` | {_show(options.get(key))} | {_show(other.get(key))} |"
             for key in dict.fromkeys([*options, *other])
         ]
+    parts += [
+        f"| {stage} | `selection` of tasks of {kind.replace('_', ' ')} | `score` | `loss` |"
+        for stage, kind in [SELECTED_BY_SCORE["thesis"]]
+    ]
     return "\n".join(parts) + "\n"
+
+
+def _by_path(section: dict[str, Any]) -> dict[str, Any]:
+    """Keys of a section's preset with those of its options, as 'options.KEY'."""
+    others = {key: value for key, value in section.items() if key != "options"}
+    return {**others, **{f"options.{key}": value for key, value in section["options"].items()}}
 
 
 def _first_paragraph(model: type[BaseModel]) -> str:

@@ -469,7 +469,7 @@ def logits_job(study: Study, task_id: str) -> LogitsJob:
         labels=study.tasks[task_id].labels,
         dtype=study.distillation.logits_dtype,
         micro_batch_size=options.micro_batch_size,
-        precision=options.precision,
+        precision=study.distillation.logits_precision or options.precision,
         max_words=study.distillation.options.max_words,
     )
 

@@ -23,3 +23,5 @@ class Search(Settings):
     """Effective batch size of every trial; null takes the first of distillation.grid."""
     epochs: int | None = Field(None, ge=1)
     """Most epochs of a trial, and Hyperband's largest resource; null takes the first of distillation.grid."""
+    patience: int | None = Field(None, ge=0)
+    """A trial stops after more than this many epochs without a strictly lower validation loss; null is distillation.patience."""

@@ -61,7 +61,9 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
         }
     )
     # What the search replaces in every trial must not make another study of it when the configuration changes.
-    searched = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
+    searched: dict[str, object] = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
+    if search.patience is not None:
+        searched["patience"] = search.patience
     return SearchJob(
         shard=shard.model_copy(
             update={

@@ -296,6 +296,8 @@ class Distillation(Training):
     """Stop after more than this many epochs without a strictly lower validation loss."""
     logits_dtype: Literal["float16", "float32"] = "float32"
     """Precision of the cached logits."""
+    logits_precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, exclude_if=_is_none)
+    """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
     answer_alignment: Literal["first_subword", "boundary"] = "first_subword"
     """Question answering between vocabularies: logits of the first subword of each word (thesis), or of the tokens that begin
     and end at the same characters, which keeps the ends of answers. One vocabulary is aligned token by token either way."""
