@@ -18,6 +18,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ RATE = (1e-5, 1e-4)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 """A failed trial is one that diverged; a worker that is killed leaves its trial running."""
 _WORKER = "worker"
+_SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,18 @@ def run_study(
         trial, claim = _claimed_trial(study, folder)
         with claim:
             state = folder / f"trial-{trial.number:05d}"
+            began = time.monotonic()
+            value, ended = None, TrialState.COMPLETE
             try:
                 value = evaluate(suggest(trial), state, _reporter(trial))
             except optuna.TrialPruned:
-                study.tell(trial, state=TrialState.PRUNED)
+                ended = TrialState.PRUNED
             except DivergedTrialError as error:
                 print(f"trial {trial.number}: {error}", file=sys.stderr)
-                study.tell(trial, state=TrialState.FAIL)
-            else:
-                study.tell(trial, value)
+                ended = TrialState.FAIL
+            # What a killed worker spent on the trial before this one took it over is not known.
+            trial.set_user_attr(_SECONDS, round(time.monotonic() - began, 2))
+            study.tell(trial, value, state=ended)
             mine += 1
             shutil.rmtree(state, ignore_errors=True)
             claim.path.unlink(missing_ok=True)
@@ -248,6 +253,7 @@ def table_of(study: optuna.Study) -> list[dict[str, Any]]:
             "validation_loss": _last_value(trial),
             "epochs": max(trial.intermediate_values, default=0),
             **{name: trial.params.get(name) for name in ("loss", "alpha", "temperature", "learning_rate")},
+            "seconds": trial.user_attrs.get(_SECONDS),
         }
         for trial in study.get_trials(deepcopy=False, states=FINISHED)
     ]

@@ -66,7 +66,13 @@ def _selection(config: dict[str, Any], protocol: str, stage: str) -> dict[str, A
     """`selection` of a stage as the protocol has it, unless the study says itself what picks its trials."""
     chosen_stage, task_type = SELECTED_BY_SCORE.get(protocol, ("", ""))
     tasks = config.get("tasks")
-    if stage != chosen_stage or "selection_metric" in config[stage].get("options", {}) or not isinstance(tasks, dict):
+    if (
+        stage != chosen_stage
+        or "selection_metric" in config[stage].get("options", {})
+        or not isinstance(tasks, dict)
+    ):
         return {}
-    chosen = [name for name, task in tasks.items() if isinstance(task, dict) and task.get("type") == task_type]
+    chosen = [
+        name for name, task in tasks.items() if isinstance(task, dict) and task.get("type") == task_type
+    ]
     return {"selection": dict.fromkeys(chosen, "score")} if chosen else {}
