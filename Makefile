@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: demo test lint setup bench-data bench-pretraining bench-distillation schema clean-demo
+.PHONY: demo sample efficiency test lint setup bench-data bench-pretraining bench-distillation schema
 
 setup: .venv/.installed
 
@@ -18,6 +18,15 @@ setup: .venv/.installed
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) results/summary.csv all results/report.html
 	@echo; column -s, -t < results/summary.csv 2>/dev/null || cat results/summary.csv
+
+# Real Spanish in small, from the mirror folder that the configuration names.
+sample: setup
+	@test -d models/e5-small-es || echo "models/e5-small-es is not there: its rows will be left out (docs/local-weights.md builds it in a minute)"
+	$(BIN)/snakemake --cores $(CORES) --configfile=config/spanish-sample.yaml results/spanish-sample/summary.csv
+
+# Size, multiply-accumulate operations and speedups of the thesis' 17 systems, offline.
+efficiency: setup
+	$(BIN)/snakemake --cores $(CORES) --configfile=config/thesis.yaml results/thesis/tables/efficiency.csv
 
 test: setup lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

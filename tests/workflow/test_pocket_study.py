@@ -35,6 +35,21 @@ def test_summary_has_a_row_a_system_and_says_its_scale(pocket: Path) -> None:
     assert all(row["score"] for row in summary)
 
 
+def test_two_runs_from_scratch_give_the_same_scores(
+    pocket: Path, snakemake: Snakemake, tmp_path: Path
+) -> None:
+    done = snakemake("--", "results/summary.csv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "results/summary.csv").read_bytes() == (pocket / "summary.csv").read_bytes()
+    scores = [
+        {name: entry["metrics"] for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+        for folder in (pocket, tmp_path / "results")
+        for path in sorted((folder / "scores").rglob("*.json"))
+    ]
+    half = len(scores) // 2
+    assert half and scores[:half] == scores[half:]
+
+
 def test_every_table_is_there_in_three_formats(pocket: Path) -> None:
     for name in TABLES:
         for ending in ("csv", "md", "tex"):
