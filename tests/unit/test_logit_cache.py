@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
@@ -72,6 +73,45 @@ def test_a_killed_job_continues_with_the_parts_that_are_missing(
     files = [(tmp_path / run / "cache" / "logits.arrow").read_bytes() for run in ("whole", "killed")]
     assert files[0] == files[1]
     assert all(seconds_of(path) > 0 for path in (tmp_path / "killed" / "state").iterdir())
+
+
+def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split, model = (
+        toy_split("sequence_classification", 2, max_length=20),
+        toy_model("sequence_classification"),
+    )
+    forward, batches = model.forward, []
+
+    def hungry(*args: Any, **inputs: Any) -> Any:
+        batches.append(len(inputs["input_ids"]))
+        if batches[-1] > 2:
+            raise torch.AcceleratorError("CUDA error: out of memory")
+        return forward(*args, **inputs)
+
+    monkeypatch.setattr(model, "forward", hungry)
+    model.__dict__["_ligero_has_segments"] = True
+
+    def parts() -> list[Path]:
+        return caching.compute_parts(
+            model, split, tmp_path, "f", dtype="float32", part_tokens=50, max_features=4
+        )
+
+    found = parts()
+    expected = caching.compute_parts(
+        toy_model("sequence_classification"), split, tmp_path, "g", dtype="float32", part_tokens=50
+    )
+    for one, other in zip(found, expected, strict=True):
+        logits = [caching.read_logits(p, split.task_type, name)[1] for p, name in ((one, "f"), (other, "g"))]
+        np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
+    halvings = [{"shard": "0-of-1", "from": 4, "to": 2}]
+    assert caching.halvings_of(tmp_path, "f") == halvings and not caching.halvings_of(tmp_path, "g")
+    assert len(found) > 2 and sum(size > 2 for size in batches) == 1
+    found[-1].unlink()  # as if killed before the last part
+    batches.clear()
+    assert parts() == found and max(batches) <= 2
+    assert caching.halvings_of(tmp_path, "f") == halvings
 
 
 def test_shards_share_the_parts(tmp_path: Path) -> None:

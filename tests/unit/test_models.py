@@ -118,6 +118,31 @@ def test_head_on_pretrained_encoder(
         assert json.loads((tmp_path / "m" / "config.json").read_text())["id2label"]["2"] == "c"
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_saved_tokenizer_says_what_the_model_reads(
+    pretrained: dict[str, Path], tmp_path: Path, family: str
+) -> None:
+    (tmp_path / "source").mkdir()
+    said = {
+        "tokenizer_class": "BertTokenizer",
+        "model_max_length": 512,
+    }  # a vocabulary's length, not a model's
+    (tmp_path / "source" / "tokenizer_config.json").write_text(json.dumps(said))
+    model = load_for_task(pretrained[family], "sequence_classification", LABELS)
+    save_for_task(model, tmp_path / "m", LABELS, tmp_path / "source")
+    found = json.loads((tmp_path / "m" / "tokenizer_config.json").read_text())
+    segments = ["token_type_ids"] if family in ("albert", "bert") else []
+    assert found == {
+        "tokenizer_class": "BertTokenizer",
+        "model_max_length": 32 if family == "roberta" else 34,
+        "model_input_names": ["input_ids", *segments, "attention_mask"],
+    }
+    ids = torch.full((1, found["model_max_length"]), 5)
+    assert model(input_ids=ids).logits.isfinite().all()
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, found["model_max_length"] + 1), 5))
+
+
 def test_loading_leaves_the_global_generator_alone(pretrained: dict[str, Path]) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)

@@ -17,7 +17,7 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.corpus.writing import TextWriter
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.tokenizers.encoder import Encoder
-from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, loses_accents
+from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, is_cased, load_tokenizer, loses_accents
 from ligero.tokenizers.quality import vocabulary_quality
 from ligero.tokenizers.sampling import count_lines, sample_lines
 from ligero.tokenizers.training import train_tokenizer
@@ -104,6 +104,7 @@ def test_letters_and_case(vocabulary: Path) -> None:
     assert encoder.encode("caña") != encoder.encode("cana")
     assert (encoder.encode("CAÑA") == encoder.encode("caña")) == KINDS[vocabulary.name].lower_case
     assert encoder.info.lower_case == KINDS[vocabulary.name].lower_case
+    assert is_cased(load_tokenizer(vocabulary)) != KINDS[vocabulary.name].lower_case
     ids = encoder.encode("que niño, ¿no?")
     text = encoder.backend.decode(ids)
     if vocabulary.name == "bpe":

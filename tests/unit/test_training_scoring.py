@@ -19,11 +19,18 @@ from ligero.settings.tasks import Split, Splits, Task
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.encoding import encode_task
 from ligero.tasks.examples import Answer, QuestionExample, TaggingExample, digest_examples, write_examples
+from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
 from ligero.training.identity import write_shard
-from ligero.training.scoring import Examples, score_predictions, score_selected, write_answers
+from ligero.training.scoring import (
+    Examples,
+    score_predictions,
+    score_selected,
+    words_not_read,
+    write_answers,
+)
 from ligero.training.selection import select
 from ligero.training.shard import run_shard
 from tests.unit.test_encoding import encoder, job
@@ -93,6 +100,7 @@ def test_tags_are_read_at_first_subwords_and_lost_words_are_outside(tmp_path: Pa
         1,
         -1,
     ]  # "e" of the first sentence is cut away
+    assert words_not_read(split, examples) == 1
     logits = np.zeros((len(split.word_ids), 3), np.float32)
     logits[np.arange(len(logits)), [0, 1, 2, 2, 0, 1, 1, 0, 1, 2, 0]] = 1.0
     answered = score_predictions(
@@ -190,7 +198,9 @@ def check_a_grid_that_lost_its_best(
     assert select(smaller, [folder / "shard-1.json"], folder / "s1.json", out)["id"] == results[0]["id"]
 
 
-def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None:
+def test_from_trials_to_a_score_that_score_py_reproduces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kind = "token_classification"
     folder = prepared(tmp_path / "tasks", kind, TAGGED)
     encoded(tmp_path, folder, kind, max_length=20)
@@ -261,8 +271,21 @@ def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None
     assert run() == results  # finished trials are not repeated, with or without their weights
     check_a_grid_that_lost_its_best(shard, selection, run, results)
     scoring = ScoringJob(
-        regime="fine-tuning", systems={"m": "encoded"}, tasks={"t": task(kind)}, options=TrainingOptions()
+        regime="fine-tuning",
+        systems={"m": "encoded"},
+        tasks={"t": task(kind)},
+        options=TrainingOptions(max_words=1),  # for training; test sentences are read whole
     )
+    tried: list[int] = []
+
+    def full_at_first(*arguments: Any) -> Predictions:
+        tried.append(1)
+        if len(tried) == 1:
+            raise MemoryError
+        return genuine(*arguments)
+
+    genuine = evaluate._predict
+    monkeypatch.setattr(evaluate, "_predict", full_at_first)
     (record,) = score_selected(
         scoring,
         models_dir=models,
@@ -272,6 +295,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(tmp_path: Path) -> None
     )
     assert record["model"] == "m"
     assert set(record["intervals"]) == set(record["metrics"])
+    assert (record["words_not_read"], record["halvings"]) == (0, [{"from": 64, "to": 32}])
     gold = tmp_path / "gold.conll"
     lines = (tmp_path / "predictions" / "m" / "t.conll").read_text().splitlines()
     gold.write_text("\n".join("\t".join(line.split("\t")[:2]) for line in lines) + "\n")

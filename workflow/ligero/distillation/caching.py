@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ligero.common.files import read_json, write_json
 from ligero.common.progress import progress
 from ligero.distillation.cache import (
     Dtype,
@@ -78,6 +79,8 @@ def compute_parts(
     """Compute the parts that are missing in `folder` and return the paths of all that this shard is responsible for.
 
     A part written with another fingerprint is a part of another teacher: it is not looked at, the fingerprint stands in its name.
+    Where memory runs out, the smaller batches are noted beside the parts (`halvings_of`) and hold for all parts that follow,
+    also after a kill.
 
     Args:
         shard: (k, n) computes every n-th part from the k-th on; n processes on as many devices share one folder.
@@ -85,6 +88,8 @@ def compute_parts(
     bounds = part_bounds(split.lengths, part_tokens)
     paths = part_paths(folder, fingerprint, len(bounds))
     mine = range(shard[0], len(bounds), shard[1])
+    noted = folder / f"halvings-{fingerprint}-{shard[0]}-of-{shard[1]}.json"
+    halvings: list[dict[str, int]] = read_json(noted) if noted.is_file() else []
     with progress(
         total=sum(bounds[i][1] - bounds[i][0] for i in mine), label="teacher logits", unit="feature"
     ) as bar:
@@ -93,7 +98,12 @@ def compute_parts(
             if not paths[index].is_file():
                 began = time.perf_counter()
                 part = features_between(split, start, stop)
-                predictions = predict(teacher, part, precision=precision, max_features=max_features)
+                known = len(halvings)
+                predictions = predict(
+                    teacher, part, precision=precision, max_features=max_features, halvings=halvings
+                )
+                if len(halvings) > known:
+                    write_json(noted, halvings)
                 layout = layout_of(part)
                 with np.errstate(over="ignore"):  # write_logits refuses what overflowed
                     logits = entry_logits(part, layout, predictions).astype(dtype)
@@ -105,6 +115,16 @@ def compute_parts(
 
 def part_paths(folder: Path, fingerprint: str, count: int) -> list[Path]:
     return [folder / f"part-{fingerprint}-{index:05d}-of-{count:05d}.arrow" for index in range(count)]
+
+
+def halvings_of(folder: Path, fingerprint: str) -> list[dict[str, Any]]:
+    """Where memory ran out while the parts in `folder` were computed: shard ("0-of-1"), from, to."""
+    prefix = f"halvings-{fingerprint}-"
+    return [
+        {"shard": path.stem.removeprefix(prefix), **halving}
+        for path in sorted(folder.glob(f"{prefix}*.json"))
+        for halving in read_json(path)
+    ]
 
 
 def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: dict[str, Any]) -> LogitCache:
@@ -129,7 +149,8 @@ def build_cache(
     """Run one teacher over a task's training split and write its cache; finished parts in `state` are kept and used.
 
     Returns:
-        The cache and what it cost: teacher, seconds over all its parts whoever computed them, device, threads.
+        The cache and what it cost: teacher, seconds over all its parts whoever computed them, device, threads, and the
+        halvings of batches where memory ran out.
 
     Args:
         models_dir: `R/models/fine-tuning`.
@@ -171,5 +192,6 @@ def build_cache(
         "seconds": round(sum(map(seconds_of, parts)), 3),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "halvings": halvings_of(state, fingerprint_of(fingerprints)),
     }
     return assemble(parts, out, split, meta), cost

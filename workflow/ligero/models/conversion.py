@@ -26,6 +26,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         HubError: the hub has it under none of its names, or there is no network.
         ChecksumError: the hub's files are not those that the lock file recorded at the first download.
         DataError: the folder is no model that this project can load.
+        LigeroError: its tokenizer cannot be used as it is, and the message says why.
     """
     if job.weights == "hub":
         assert job.hub is not None
@@ -48,7 +49,9 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         if not list(staging.glob("model*.safetensors")):
             convert_old_weights(folder / OLD_FORMAT, staging / "model.safetensors")
         _check(staging)
-        export_encoder(staging, lower_case=job.lower_case)
+        info = export_encoder(staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case")
+        if info.mended:
+            source = {**source, "mended": info.mended}
         write_json(staging / "source.json", source)
     return source
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ligero.common.errors import DataError, MismatchError
-from ligero.common.files import atomic_directory
+from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
 from ligero.models.fast import use_fused_activations
@@ -131,7 +131,8 @@ def save_for_task(
 
     Args:
         labels: label names in the order of their ids; empty for question answering.
-        encoder_source: folder whose tokenizer files and encoder.json are copied.
+        encoder_source: folder whose tokenizer files and encoder.json are copied; the copy's configuration says what
+            this model can read.
     """
     if labels:
         _set_labels(model.config, "sequence_classification", labels)
@@ -139,6 +140,31 @@ def save_for_task(
         model.save_pretrained(staging)  # type: ignore[operator]
         if encoder_source is not None:
             copy_tokenizer(encoder_source, staging)
+            _fit_tokenizer(staging, model.config)
+
+
+def longest_input(config: Any) -> int:
+    """Tokens that a model can read, special ones included.
+
+    RoBERTa numbers positions from its padding id + 1 on (Liu et al. 2019; fairseq): of 514 it uses 512.
+    """
+    unused = int(config.pad_token_id or 0) + 1 if config.model_type == "roberta" else 0
+    return int(config.max_position_embeddings) - unused
+
+
+def _fit_tokenizer(folder: Path, config: Any) -> None:
+    """Let AutoTokenizer truncate to what the model can read, and give it the inputs that it was trained with.
+
+    A tokenizer of others often names no length, one trained here a vocabulary's and not a model's; AlbertTokenizer
+    leaves segment ids out, and a BertTokenizer gives them to DistilBERT, which has none.
+    """
+    path = folder / "tokenizer_config.json"
+    values = read_json(path) if path.exists() else {}
+    limit = longest_input(config)
+    values["model_max_length"] = min(values.get("model_max_length") or limit, limit)
+    segments = ["token_type_ids"] if getattr(config, "type_vocab_size", 0) > 1 else []
+    values["model_input_names"] = ["input_ids", *segments, "attention_mask"]
+    write_json(path, values)
 
 
 def copy_tokenizer(source: Path, target: Path) -> list[str]:

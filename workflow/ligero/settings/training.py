@@ -171,7 +171,8 @@ class TrainingOptions(Settings):
     label_subwords: Literal["first", "all"] = "first"
     """Which subwords of a word carry its tag: SG labels the first, LW all."""
     max_words: int | None = Field(None, ge=1)
-    """Sentences are cut at this many words in tagging (SG: 128); null keeps all."""
+    """Sentences of training and validation are cut at this many words in tagging (SG: 128); null keeps all. Test sentences
+    are read whole."""
     doc_stride: int = Field(128, ge=1)
     """Overlap of neighbouring windows in question answering, in tokens."""
     n_best: int = Field(20, ge=1)

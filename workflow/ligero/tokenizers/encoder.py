@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,14 @@ class EncoderInfo:
     """Whether the second text of a pair has segment id 1."""
     sample_check: int
     """Texts on which encoder.json and the loaded tokenizer were compared."""
+    mended: list[str] = field(default_factory=list)
+    """What was changed in a tokenizer of others so that it reads as its vocabulary and its model want it."""
 
     def write(self, folder: Path) -> None:
-        write_json(folder / INFO_FILE, asdict(self))
+        values = asdict(self)
+        if not self.mended:
+            del values["mended"]  # the file of a vocabulary that needed nothing does not change
+        write_json(folder / INFO_FILE, values)
 
     @classmethod
     def read(cls, folder: Path) -> EncoderInfo:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, processors
 
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import read_json
@@ -50,6 +50,13 @@ _CLASSES = {
 
 _KEEPS_ACCENTS = {"AlbertTokenizer": {"keep_accents": True}, "BertTokenizer": {"strip_accents": False}}
 
+CASED_SHARE = 0.01
+"""A vocabulary with more such tokens among those with letters is cased. One of lower-cased text has a few as well, since
+Unicode normalisation makes `TM` of `™`; one of cased text has 15 to 30 %."""
+
+_SEGMENTED = ("albert", "bert")
+"""Architectures that tell the texts of a pair apart by segment ids."""
+
 
 def load_tokenizer(folder: Path, **changes: Any) -> Any:
     """The tokenizer that AutoTokenizer loads from `folder`, without the network and without remote code."""
@@ -82,31 +89,61 @@ def loses_accents(backend: Tokenizer) -> list[str]:
     return [word for word, without in _ACCENT_PAIRS if same(word) == same(without)]
 
 
-def export_encoder(folder: Path, lower_case: bool | None = None, sample: Iterable[str] = ()) -> EncoderInfo:
+def is_cased(tokenizer: Any) -> bool | None:
+    """Whether a vocabulary was made of text with upper-case letters; None where it has no letters."""
+    decoder, special = tokenizer.backend_tokenizer.decoder, set(tokenizer.all_special_tokens)
+    # Decoded, because byte-level vocabularies write bytes as letters, a space as an upper-case one.
+    texts = (
+        decoder.decode([token]) if decoder else token
+        for token in tokenizer.get_vocab()
+        if token not in special
+    )
+    # `[unused1]` and `<s>` are names.
+    with_letters = [text for text in texts if text[:1] not in "[<" and text.lower() != text.upper()]
+    if not with_letters:
+        return None
+    return sum(text != text.lower() for text in with_letters) > CASED_SHARE * len(with_letters)
+
+
+def export_encoder(
+    folder: Path,
+    lower_case: bool | None = None,
+    sample: Iterable[str] = (),
+    setting: str = "lower_case",
+) -> EncoderInfo:
     """Write encoder.json and encoder_info.json into a tokenizer's or model's folder.
 
     Args:
         folder: holds tokenizer.json, tokenizer_config.json or a SentencePiece model. A tokenizer that would lose
-            accents although its vocabulary has them, or whose case setting is overridden, is saved again.
-        lower_case: overrides the folder's own setting; None keeps it.
+            accents although its vocabulary has them, whose case setting is overridden, or that gives both texts of a
+            pair the same segment although its model (config.json) has two, is saved again.
+        lower_case: overrides the folder's own setting; None keeps it, and checks it against the vocabulary.
         sample: texts to compare on, besides TRICKY_TEXTS.
+        setting: the configuration's key for `lower_case`, for messages.
 
     Raises:
-        LigeroError: nothing loadable, a special token missing, or accents lost beyond mending.
+        LigeroError: nothing loadable, a special token missing, accents lost beyond mending, or the case is not that
+            of the vocabulary.
         MismatchError: encoder.json and the loaded tokenizer disagree.
     """
     folder = Path(folder)
     changes: dict[str, Any] = {} if lower_case is None else {"do_lower_case": lower_case}
     tokenizer = load_tokenizer(folder, **changes)
     name = type(tokenizer).__name__
+    mended: list[str] = []
     if lost := loses_accents(tokenizer.backend_tokenizer):
-        changes |= _mend(folder, name, tokenizer, lost)
+        mending = _mend(folder, name, tokenizer, lost)
+        changes |= mending
+        mended += [f"{key}: {json.dumps(value)}" for key, value in mending.items()]
     if changes:
         load_tokenizer(folder, **changes).save_pretrained(str(folder))
         # What counts is what the folder gives without being told.
         tokenizer = load_tokenizer(folder)
         if lost := loses_accents(tokenizer.backend_tokenizer):
             raise LigeroError(f"{folder}: the tokenizer still loses accents after mending: {', '.join(lost)}")
+    if lacks_segments(folder, tokenizer):
+        tokenizer = _with_segments(folder, tokenizer)
+        mended.append("segment ids of pairs: [CLS] first [SEP] 0, second [SEP] 1")
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
@@ -116,6 +153,8 @@ def export_encoder(folder: Path, lower_case: bool | None = None, sample: Iterabl
             f"{folder}: lower_case: {str(lower_case).lower()} was asked for, but a {name} loaded from here "
             f"{'lower-cases' if lowers else 'keeps the case'}; a tokenizer of this class cannot be changed."
         )
+    if lower_case is None and (cased := is_cased(tokenizer)) is not None and cased == lowers:
+        raise LigeroError(_case_disagrees(folder, name, lowers, setting))
     backend.save(str(folder / ENCODER_FILE))
     texts = [*TRICKY_TEXTS, *sample]
     info = EncoderInfo(
@@ -125,10 +164,55 @@ def export_encoder(folder: Path, lower_case: bool | None = None, sample: Iterabl
         special=_special_ids(folder, tokenizer),
         uses_token_types=1 in backend.encode("a", "b").type_ids,
         sample_check=len(texts),
+        mended=mended,
     )
     info.write(folder)
     check_equal(folder, tokenizer, texts)
     return info
+
+
+def _case_disagrees(folder: Path, name: str, lowers: bool, setting: str) -> str:
+    does, has = ("lower-cases", "tokens with") if lowers else ("keeps the case", "no tokens with")
+    cost = "never be used" if lowers else "be read as unknown or letter by letter"
+    return (
+        f"{folder}: the {name} loaded from here {does}, but its vocabulary has {has} upper-case letters: "
+        f"{'these' if lowers else 'capitalised words'} would {cost}. Say what the checkpoint was trained with: "
+        f"{setting}: {str(not lowers).lower()} is what its vocabulary looks like, {str(lowers).lower()} keeps what its "
+        "tokenizer says."
+    )
+
+
+def lacks_segments(folder: Path, tokenizer: Any) -> bool:
+    """Whether a model has two segments and a vocabulary of its family's kind, but pairs get segment 0 throughout.
+
+    A vocabulary with other marks than [CLS] and [SEP] (the XLM-R one of multilingual E5, in a BERT model) was trained
+    with a single segment and is left as it is.
+    """
+    path = folder / "config.json"
+    config = read_json(path) if path.exists() else {}
+    # Both architectures have two where config.json does not say.
+    if config.get("model_type") not in _SEGMENTED or config.get("type_vocab_size", 2) < 2:
+        return False
+    marks = (tokenizer.cls_token, tokenizer.sep_token)
+    return marks == ("[CLS]", "[SEP]") and 1 not in tokenizer.backend_tokenizer.encode("a", "b").type_ids
+
+
+def _with_segments(folder: Path, tokenizer: Any) -> Any:
+    """The folder's tokenizer with BERT's template of a pair (Devlin et al. 2019, figure 2), saved and loaded again."""
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", tokenizer.cls_token_id), ("[SEP]", tokenizer.sep_token_id)],
+    )
+    tokenizer.save_pretrained(str(folder))
+    tokenizer = load_tokenizer(folder)
+    if lacks_segments(folder, tokenizer):
+        raise LigeroError(
+            f"{folder}: the model has two segments, but a {type(tokenizer).__name__} loaded from here gives both texts "
+            "of a pair segment 0 whatever tokenizer.json says. Correct the template (post_processor) of its "
+            "tokenizer.json, or set type_vocab_size to 1 in config.json where it was trained so."
+        )
+    return tokenizer
 
 
 def _mend(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[str, Any]:

@@ -49,24 +49,25 @@ def predict(
     Args:
         precision: "fp32", "bf16" or "fp16" (autocast).
         max_features: features in a batch; None starts with 64 (fewer where they are long) and halves when memory runs out.
-        halvings: gets an entry, from and to, for each halving.
+        halvings: gets an entry, from and to, for each halving; what stands in it already holds from the start, so that
+            calls that share a list run out of memory once.
     """
     device = device or next(model.parameters()).device
     was_training = model.training
     model.eval()
-    limit = max_features or MAX_FEATURES
-    tokens = MAX_TOKENS.get(device.type, MAX_TOKENS["cpu"])
+    halvings = [] if halvings is None else halvings
+    limit = halvings[-1]["to"] if halvings else max_features or MAX_FEATURES
+    tokens = MAX_TOKENS.get(device.type, MAX_TOKENS["cpu"]) >> len(halvings)
     try:
         while True:
             try:
                 return _predict(
                     model, split, precision, device, length_sorted_batches(split.lengths, limit, tokens)
                 )
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or limit == 1:
                     raise
-            if halvings is not None:
-                halvings.append({"from": limit, "to": limit // 2})
+            halvings.append({"from": limit, "to": limit // 2})
             limit, tokens = limit // 2, tokens // 2
             if device.type == "cuda":
                 torch.cuda.empty_cache()

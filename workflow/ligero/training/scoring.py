@@ -177,7 +177,11 @@ def score_model(
     examples_dir: Path,
     predictions_dir: Path,
 ) -> tuple[Answered, dict[str, Any]]:
-    """Answers of one model on one test split, kept as a file, and the entry of its score file."""
+    """Answers of one model on one test split, kept as a file, and the entry of its score file.
+
+    `max_words` makes training examples of two vocabularies equal; a test sentence is read as far as `max_length`
+    lets the model, and words after that are counted in `words_not_read`. `halvings` says where memory ran out.
+    """
     import torch
 
     from ligero.models.heads import load_selected
@@ -186,20 +190,30 @@ def score_model(
     from ligero.training.steps import device_name, training_device
 
     started, device = time.perf_counter(), training_device()
-    split = EncodedSplit.load(encoded / "test.parquet", task.type, options)
+    whole = options.model_copy(update={"max_words": None})
+    split = EncodedSplit.load(encoded / "test.parquet", task.type, whole)
     examples = Examples.load(examples_dir / "test.parquet", task.type)
     model = load_selected(model_dir, task.type).to(device)
-    predictions = predict(model, split, precision=options.precision, device=device)
+    halvings: list[dict[str, int]] = []
+    predictions = predict(model, split, precision=options.precision, device=device, halvings=halvings)
     answered = score_predictions(task, options, predictions, split, examples)
     path = write_answers(predictions_dir, task_id, task, answered.answers, examples)
     record = score_record(task_id, task, answered, options.seed)
+    if task.type == "token_classification":
+        record["words_not_read"] = words_not_read(split, examples)
     return answered, {
         **record,
+        "halvings": halvings,
         "seconds": round(time.perf_counter() - started, 3),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "predictions": str(path),
     }
+
+
+def words_not_read(split: EncodedSplit, examples: Examples) -> int:
+    """Words of which the model saw no token: they were cut off, or have none (control characters)."""
+    return sum(map(len, examples.columns["words"])) - int(split.opens_word.sum())
 
 
 def _named(labels: Sequence[str], ids: Sequence[int]) -> list[str]:

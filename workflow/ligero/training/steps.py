@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ligero.common.errors import LigeroError
 from ligero.settings.training import TrainingOptions
@@ -20,6 +21,13 @@ AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NOT_DECAYED_DIMENSIONS = 1
 """Biases and the weights of layer norms are vectors."""
 _64_BITS = (1 << 64) - 1
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+"""What messages of torch, CUDA and its libraries say when memory runs out, in lower case."""
 
 
 def device_name(device: torch.device) -> str:
@@ -40,10 +48,11 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory really ran out; every other error stays an error."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return type(error) is RuntimeError and ("out of memory" in text or "can't allocate memory" in text)
+    # torch.AcceleratorError, which CUDA's own calls raise, is a RuntimeError too.
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def model_inputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -123,12 +132,16 @@ class StepRunner:
         Dropout is seeded by the step, so that a resumed trial and one whose micro batch was halved and repeated draw
         what they would have drawn.
         """
+        # Before the gradients: what does not fit beside them shows where a smaller micro batch mends it, and never in
+        # the middle of an update.
+        if not self.optimizer.state:
+            allocate_moments(self.optimizer)
         while True:
             self._seed(step)
             try:
                 loss = self._gradients(split, rows)
                 break
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or self.micro_batch_size == 1:
                     raise
             self._halve(step)
@@ -193,18 +206,52 @@ class StepRunner:
             torch.cuda.empty_cache()
 
 
+def allocate_moments(optimizer: torch.optim.AdamW) -> None:
+    """Give AdamW the zero moments that it would make at its first step; either all of them or none.
+
+    torch makes them group by group while it updates, so that a lack of memory there leaves some weights a step ahead.
+    """
+    state = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state["state"] = {
+        number: {
+            "step": torch.zeros((), device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
+        for number, parameter in enumerate(parameters)
+    }
+    optimizer.load_state_dict(state)
+
+
 def enable_gradient_checkpointing(model: nn.Module) -> None:
     """Recompute activations in the backward pass instead of keeping them.
 
     Raises:
         LigeroError: the architecture does not support it.
     """
+    if groups := [module for module in model.modules() if type(module).__name__ == "AlbertLayerGroup"]:
+        for group in groups:
+            _recompute(group)
+        return
     if not getattr(model, "supports_gradient_checkpointing", False):
         raise LigeroError(
             f"options.gradient_checkpointing: {type(model).__name__} does not support it; set it to false and lower "
             "micro_batch_size instead."
         )
     model.activation_checkpointing_enable()  # type: ignore[operator]
+
+
+def _recompute(module: nn.Module) -> None:
+    """Keep only the inputs of a module's calls in training; transformers does not know how to for ALBERT's layers."""
+    forward = module.forward
+
+    def recomputing(*inputs: Any, **options: Any) -> Any:
+        if not (module.training and torch.is_grad_enabled()):
+            return forward(*inputs, **options)
+        return checkpoint(forward, *inputs, use_reentrant=False, preserve_rng_state=True, **options)
+
+    module.forward = recomputing
 
 
 def mixed(seed: int, step: int) -> int:
