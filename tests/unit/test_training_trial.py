@@ -160,7 +160,7 @@ def test_validation_runs_every_so_many_steps_and_the_best_of_them_is_kept(tmp_pa
 
 
 def test_an_epoch_without_validation_does_not_count_against_patience(tmp_path: Path) -> None:
-    result = trial(tmp_path, epochs=6, patience=0, rate="0", evaluate_every_steps=12)
+    result = trial(tmp_path, epochs=6, patience=0, rate="1e-30", evaluate_every_steps=12)
     assert (result["stopped"], [point["step"] for point in result["curve"]]) == ("patience", [12, 24])
 
 

@@ -311,7 +311,11 @@ class _Run:
     def resume(self) -> None:
         """Continue from the checkpoint where it fits; state of another trial is removed."""
         (self.spec.folder / "result.json").unlink(missing_ok=True)
-        shutil.rmtree(self.spec.folder / "best", ignore_errors=True)
+        for kept in [
+            self.spec.folder / "best",
+            *self.spec.folder.glob(".best.*"),
+        ]:  # a kill while they were written
+            shutil.rmtree(kept, ignore_errors=True)
         found = self.checkpoints.load_latest()
         if found is None or found[1]["determined_by"] != self.spec.determined_by:
             self.checkpoints.clear()
