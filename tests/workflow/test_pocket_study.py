@@ -42,7 +42,7 @@ def test_two_runs_from_scratch_give_the_same_scores(
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "results/summary.csv").read_bytes() == (pocket / "summary.csv").read_bytes()
     scores = [
-        {name: entry["metrics"] for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+        [entry["metrics"] for entry in json.loads(path.read_text(encoding="utf-8"))["scores"]]
         for folder in (pocket, tmp_path / "results")
         for path in sorted((folder / "scores").rglob("*.json"))
     ]
