@@ -43,8 +43,8 @@ def main() -> None:
         "--sizes", nargs="*", choices=ALL_SIZES, default=ALL_SIZES, help="xxlarge on a GPU only"
     )
     parser.add_argument("--length", type=int, default=512, help="tokens a row")
-    parser.add_argument("--rows", type=int, help="rows a step (default: tiny 8, base 2; more on a GPU)")
-    parser.add_argument("--rounds", type=int, default=4, help="turns of each contender after the first")
+    parser.add_argument("--rows", type=int, help="rows a step (default: 8, the Trainer's own; more on a GPU)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender after the first")
     parser.add_argument(
         "--compile", action="store_true", help="measure torch.compile too (minutes to compile)"
     )
