@@ -22,6 +22,8 @@ from ligero.settings.models import Architecture, Model
 from ligero.settings.training import Pretraining
 
 VOCABULARY = 50
+STEPS = 10
+"""Of the uninterrupted run that interrupted ones are compared with (the fixture `whole`)."""
 TIMINGS = ("tokens_per_second", "share_of_peak")
 Folders = tuple[Path, Path]
 CPU = Placement(torch.device("cpu"))

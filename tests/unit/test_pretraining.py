@@ -27,14 +27,7 @@ from tests.unit.pretraining_toys import (
     spoiled,
     spoiled_in_turn,
     train,
-    write_store,
 )
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    torch.set_num_threads(1)
-    return write_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.mark.parametrize("kind", ["albert", "bert", "roberta", "distilbert"])

@@ -22,11 +22,6 @@ from ligero.pretraining.vocabulary import Vocabulary
 from tests.unit.pretraining_toys import recipe, write_store
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return write_store(tmp_path_factory.mktemp("store"))
-
-
 def source(folders: tuple[Path, Path], **values: object) -> BatchSource:
     chosen = recipe(**values)
     return BatchSource(TokenStore.open(folders[0]), Vocabulary.load(folders[1], chosen.whole_word), chosen)

@@ -17,26 +17,12 @@ import torch
 from ligero.pretraining.engine import Pretrainer
 from ligero.training import checkpoints
 from ligero.training.checkpoints import Checkpoints
-from tests.unit.pretraining_toys import Folders, lines, prepared, same, train, write_store
+from tests.unit.pretraining_toys import STEPS, Folders, lines, prepared, same, train
 
 KILLS = 10
-STEPS, PASSES = 10, 20
+PASSES = 2 * STEPS
 """Of a run: each step accumulates two micro batches."""
 SEED = 20261122
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    torch.set_num_threads(1)
-    return write_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def whole(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run."""
-    place = tmp_path_factory.mktemp("whole")
-    assert train(folders, place, total_steps=STEPS)
-    return place
 
 
 def run_child(folders: Folders, place: Path, spoil: Callable[[], None], **values: Any) -> int | None:

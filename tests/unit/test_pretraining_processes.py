@@ -22,7 +22,7 @@ from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.run import pretrain
 from ligero.pretraining.sharding import shard
 from ligero.settings.models import Architecture
-from tests.unit.pretraining_toys import Folders, lines, prepared, spoiled, train, write_store
+from tests.unit.pretraining_toys import Folders, lines, prepared, spoiled, train
 
 SHARED: dict[str, Any] = {"batch_size": 12, "micro_batch_size": 2, "whole_word": True}
 SMALL_BERT: dict[str, Any] = {
@@ -33,12 +33,6 @@ SMALL_BERT: dict[str, Any] = {
     "intermediate_size": 32,
 }
 FSDP = {"sharding": "fsdp"}
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    torch.set_num_threads(1)
-    return write_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")

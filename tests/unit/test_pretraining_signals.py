@@ -10,30 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ligero.pretraining import engine, interruption, run
 from ligero.pretraining.engine import Pretrainer
 from ligero.training.checkpoints import Checkpoints
-from tests.unit.pretraining_toys import Folders, same, train, write_store
+from tests.unit.pretraining_toys import STEPS, Folders, same, train
 from tests.unit.test_pretraining_kills import run_child
 from tests.unit.test_pretraining_processes import SHARED, together
-
-STEPS = 8
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    torch.set_num_threads(1)
-    return write_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def whole(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run."""
-    place = tmp_path_factory.mktemp("whole")
-    assert train(folders, place, total_steps=STEPS)
-    return place
 
 
 def signals_in(owner: Any, name: str, call: int, *numbers: int, pause: float = 0.01) -> Callable[[], None]:

@@ -19,14 +19,8 @@ from ligero.pretraining.plan import plan
 from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.speed import Speed
 from ligero.training.checkpoints import CheckpointError
-from tests.unit.pretraining_toys import CPU, Folders, prepared, train, write_store
+from tests.unit.pretraining_toys import CPU, Folders, prepared, train
 from tests.unit.test_pretraining_processes import free_port, process_environment
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    torch.set_num_threads(1)
-    return write_store(tmp_path_factory.mktemp("store"))
 
 
 def test_speed_is_that_of_the_steps_since_the_last_line(folders: Folders) -> None:

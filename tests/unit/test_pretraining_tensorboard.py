@@ -7,21 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ligero.common.errors import ConfigurationError
 from ligero.pretraining import tensorboard as module
 from ligero.pretraining.metrics import MetricsFile
-from tests.unit.pretraining_toys import TIMINGS, Folders, lines, spoiled, train, write_store
+from tests.unit.pretraining_toys import TIMINGS, Folders, lines, spoiled, train
 from tests.unit.test_pretraining_kills import run_child, signal_at
 
 pytest.importorskip("tensorboardX")
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    torch.set_num_threads(1)
-    return write_store(tmp_path_factory.mktemp("store"))
 
 
 def events(folder: Path) -> list[tuple[str, int, float]]:

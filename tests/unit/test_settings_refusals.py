@@ -57,6 +57,11 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("teachers.number", 12, "teachers.number: 12 teachers a task, but there are 11 candidates"),
         ("teachers", {"rule": "published", "number": 2}, "teachers.number: the rule 'published' names one"),
         ("teachers", {"rule": "published", "candidates": ["bertin"]}, "teachers.candidates: the rule"),
+        (
+            "distillation.augmentation",
+            {"ratio": 1.0, "min_words": 51},
+            "distillation.augmentation: min_words 51 must be at most max_words 50",
+        ),
         ("distillation.students", {}, "distillation.students: expected at least 1"),
         ("results_dir", "", "results_dir: expected a folder such as results/my"),
         ("results_dir", "my results", "no spaces"),

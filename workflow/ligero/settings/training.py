@@ -281,6 +281,12 @@ class Augmentation(Settings):
     seed: int = 42
     """Draws the sentences, or the pairs."""
 
+    @model_validator(mode="after")
+    def _some_length_is_left(self) -> Augmentation:
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words {self.min_words} must be at most max_words {self.max_words}")
+        return self
+
 
 class Distillation(Training):
     """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
