@@ -68,3 +68,43 @@ def test_no_pickled_objects_are_loaded(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path)
     kept.save(1, {"path": Path("x")})
     assert kept.load_latest() is None
+
+
+def test_a_new_one_is_not_pushed_out_by_damaged_later_ones(tmp_path: Path) -> None:
+    kept = filled(tmp_path)
+    for path in tmp_path.glob("*.pt"):
+        path.write_bytes(b"damaged")
+    assert kept.load_latest() is None
+    kept.save(3, {"step": 3})
+    assert kept.steps() == [3] and kept.load_latest() == (3, {"step": 3})
+
+
+def test_killed_between_the_two_files_of_one_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever content is there is intact: the old one before it was replaced, the new one after."""
+    kept = filled(tmp_path, (3,))
+    left = [0]
+
+    def killed(path: Path, described: dict[str, object]) -> None:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        write_json(path, described)
+
+    write_json = module.write_json
+    monkeypatch.setattr(module, "write_json", killed)
+    for writes, step in ((0, 3), (1, 30)):
+        left[0] = writes
+        with pytest.raises(KeyboardInterrupt):
+            kept.save(3, {"step": 30})
+        assert (kept.load_latest() or (0, {"step": None}))[1]["step"] == step
+
+
+def test_what_a_kill_left_behind_is_removed(tmp_path: Path) -> None:
+    kept = filled(tmp_path)
+    (tmp_path / ".step-000000012.pt.a1b2").write_bytes(b"half")
+    (tmp_path / "step-000000012.pt").write_bytes(b"whole, not described")
+    kept.tidy()
+    assert kept.steps() == [6, 9] and len(list(tmp_path.iterdir())) == 4
+    assert (kept.load_latest() or (0, {}))[0] == 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import random
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from ligero.common.locks import Claim
+from ligero.pretraining import ownership
 from ligero.pretraining.engine import Pretrainer
 from ligero.training import checkpoints
 from ligero.training.checkpoints import Checkpoints
@@ -159,8 +162,41 @@ def test_damaged_checkpoints_are_passed_over(
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-    assert train(folders, tmp_path, total_steps=STEPS)
+    assert run_child(folders, tmp_path, signal_at(8)) == -signal.SIGKILL
     assert capfd.readouterr().err.count("damaged checkpoint passed over") == damaged
+    assert Checkpoints(kept[0].parent).steps() == {1: [3, 6], 2: [3]}[damaged], (
+        "new ones stay beside damaged ones"
+    )
+    assert train(folders, tmp_path, total_steps=STEPS)
+    assert same(whole, tmp_path)
+
+
+def test_two_runs_do_not_share_a_state_folder(
+    folders: Folders, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits for the first, then gives up and changes nothing."""
+    monkeypatch.setattr(ownership, "PATIENCE", 0.05)
+    with Claim(tmp_path / "state" / "run.lock").take():
+        with pytest.raises(ownership.StateInUseError, match=r"another run trains in .*state"):
+            train(folders, tmp_path, total_steps=STEPS)
+        assert [path.name for path in (tmp_path / "state").iterdir()] == ["run.lock"]
+    assert train(folders, tmp_path, total_steps=STEPS)
+    assert same(whole, tmp_path)
+
+
+def test_a_state_folder_that_knows_no_locks_is_used(
+    folders: Folders,
+    tmp_path: Path,
+    whole: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def unknown(self: Claim) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(Claim, "try_take", unknown)
+    assert train(folders, tmp_path, total_steps=STEPS)
+    assert "cannot be locked" in capsys.readouterr().err
     assert same(whole, tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ligero.common.errors import ConfigurationError
 from ligero.pretraining import tensorboard as module
 from ligero.pretraining.metrics import MetricsFile
+from ligero.training.checkpoints import CheckpointError
 from tests.unit.pretraining_toys import TIMINGS, Folders, lines, spoiled, train
 from tests.unit.test_pretraining_kills import run_child, signal_at
 
@@ -82,3 +84,24 @@ def test_without_the_package_one_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ConfigurationError, match="pip install tensorboardX"):
         module.TensorBoard(tmp_path)
     MetricsFile(tmp_path / "metrics.jsonl").close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_events_that_cannot_be_written_do_not_hang_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tensorboardX's thread ends at a full disk; its queue of ten would then block."""
+    metrics = MetricsFile(tmp_path / "metrics.jsonl", tensorboard=True)
+    assert metrics.events is not None
+    writer = metrics.events._writer.file_writer.event_writer
+
+    def full(event: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer._ev_writer, "write_event", full)
+    metrics.write(step=1, loss=1.0)
+    writer._worker.join(20)
+    with pytest.raises(CheckpointError, match="TensorBoard's events has ended"):
+        metrics.write(step=2, loss=1.0)
+    with pytest.raises(CheckpointError, match="metrics could not be written"):
+        metrics.close()

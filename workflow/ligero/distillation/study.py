@@ -11,7 +11,6 @@ otherwise.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -28,6 +27,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.common.locks import Claim
 from ligero.distillation.journal import open_journal
 from ligero.settings.training import Distillation
 
@@ -165,42 +165,15 @@ def finished_trials(study: optuna.Study) -> int:
     return sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
 
 
-class _Claim:
-    """An exclusive lock on a file, held until it is left or the process ends, however it ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = path.open("a")
-
-    def try_take(self) -> bool:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._handle.close()
-            return False
-        return True
-
-    def take(self) -> _Claim:
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
-        return self
-
-    def __enter__(self) -> _Claim:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._handle.close()
-
-
-def _claimed_trial(study: optuna.Study, folder: Path) -> tuple[optuna.Trial, _Claim]:
+def _claimed_trial(study: optuna.Study, folder: Path) -> tuple[optuna.Trial, Claim]:
     """A trial whose worker died, or a new one, with its lock. One worker chooses at a time: a trial that no worker has signed yet
     is one whose worker died, not one that is about to sign."""
-    with _Claim(folder / "choosing.lock").take():
+    with Claim(folder / "choosing.lock").take():
         for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             host = str(frozen.user_attrs.get(_WORKER, "")).rpartition(":")[0]
             if host not in ("", socket.gethostname()):
                 continue
-            claim = _Claim(_claim_path(folder, frozen.number))
+            claim = Claim(_claim_path(folder, frozen.number))
             if not claim.try_take():
                 continue
             if study.get_trials(deepcopy=False)[frozen.number].state != TrialState.RUNNING:
@@ -213,7 +186,7 @@ def _claimed_trial(study: optuna.Study, folder: Path) -> tuple[optuna.Trial, _Cl
         else:
             _seed_sampler(study, len(study.get_trials(deepcopy=False)))
             trial = study.ask()
-            claim = _Claim(_claim_path(folder, trial.number)).take()
+            claim = Claim(_claim_path(folder, trial.number)).take()
         trial.set_user_attr(_WORKER, _this_worker())
         return trial, claim
 

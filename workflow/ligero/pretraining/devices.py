@@ -27,10 +27,13 @@ class Placement:
 
     @classmethod
     def from_environment(cls, device: str = "auto") -> Placement:
-        """Join the process group that the environment describes, if any; `device` auto takes a GPU where there is one."""
+        """Join the process group that the environment describes, if any; `device` auto takes a GPU where each of this machine's
+        processes can have one of its own."""
         world = int(os.environ.get("WORLD_SIZE", "1"))
         rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
-        use_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        enough = torch.cuda.is_available() and torch.cuda.device_count() >= here
+        use_gpu = device == "cuda" or (device == "auto" and enough)
         chosen = torch.device("cuda", local) if use_gpu else torch.device("cpu")
         if use_gpu:
             torch.cuda.set_device(chosen)

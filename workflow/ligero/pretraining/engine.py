@@ -107,6 +107,7 @@ class Pretrainer:
         self.interruption = Interruption()
         self.speed = Speed(self.model.config, recipe, placement)
         self._stopping = False
+        self._saved_step = -1
         self._initial: dict[str, Any] = {}
 
     def run(self) -> bool:
@@ -141,7 +142,7 @@ class Pretrainer:
                     continue
                 self._finish_step(step, batch, result, bar)
             completed = self.done.step >= recipe.total_steps
-        if not completed:
+        if not completed and self._saved_step != self.done.step:
             self._save()
         self.metrics.close()
         return completed
@@ -265,6 +266,7 @@ class Pretrainer:
         state = self._state(keep=first) if first or self.sharded else {}
         if first:
             self.checkpoints.save(self.done.step, state)
+        self._saved_step = self.done.step
         self.placement.barrier()
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -286,6 +288,7 @@ class Pretrainer:
             )
             return
         self._restore(found[1])
+        self._saved_step = found[0]
         self.metrics.rewind(found[1]["metrics_position"])
 
     def _agreed(self, passed_over: int | None) -> tuple[int, dict[str, Any]] | None:
@@ -335,9 +338,7 @@ class Pretrainer:
         self.done.computed_tokens, self.done.computing_seconds = done.computed_tokens, done.computing_seconds
         self.metrics.write(event="rollback", **rolled)
         self.placement.barrier()  # nothing is removed while another process may still read it
-        if self.placement.is_first:
-            self.checkpoints.remove_after(target)
-        self._save()
+        self._save()  # and the checkpoints after it go
         print(f"{message}; back to step {target} with the learning rate times {scale:.3f}")
 
     def _rollback_target(self) -> tuple[int, dict[str, Any]] | None:

@@ -32,8 +32,8 @@ class MetricsFile:
             with self._readable():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._handle = path.open("ab", buffering=0)
-            if tensorboard:
-                self.events = TensorBoard(path.parent / "tensorboard")
+                if tensorboard:
+                    self.events = TensorBoard(path.parent / "tensorboard")
 
     def write(self, **values: Any) -> None:
         if self.path is not None:
@@ -41,10 +41,10 @@ class MetricsFile:
             with self._readable():
                 if self._handle.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if self.events is not None and values.get("event") == "rollback":
-                self.events.rewrite(read_metrics(self.path))
-            elif self.events is not None:
-                self.events.write(values)
+                if self.events is not None and values.get("event") == "rollback":
+                    self.events.rewrite(read_metrics(self.path))
+                elif self.events is not None:
+                    self.events.write(values)
 
     @property
     def position(self) -> int:
@@ -61,8 +61,8 @@ class MetricsFile:
             with self._readable():
                 self._handle.truncate(position)
                 self._handle.seek(0, os.SEEK_END)
-            if self.events is not None:
-                self.events.rewrite(read_metrics(self.path))
+                if self.events is not None:
+                    self.events.rewrite(read_metrics(self.path))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -76,9 +76,10 @@ class MetricsFile:
 
     def close(self) -> None:
         if self.path is not None:
-            self._handle.close()
-        if self.events is not None:
-            self.events.close()
+            with self._readable():
+                self._handle.close()
+                if self.events is not None:
+                    self.events.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

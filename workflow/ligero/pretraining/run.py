@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.devices import Placement
 from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining.ownership import sole_run
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
+from ligero.training.identity import write_weights_digest
 
 VALIDATION_ROWS = 256
 
@@ -82,7 +85,22 @@ def pretrain(
 
     A signal that comes while the results are written changes nothing any more. The state of a run lies in
     `state`/FINGERPRINT; states of other settings are removed only when this run has ended.
+
+    Raises:
+        StateInUseError: another run trains in `state`.
     """
+    with sole_run(Path(state), prepared.job.model_id) if placement.is_first else nullcontext():
+        return _pretrain(prepared, tokenizer_folder, out, log_folder, state, placement)
+
+
+def _pretrain(
+    prepared: Prepared,
+    tokenizer_folder: Path,
+    out: Path,
+    log_folder: Path,
+    state: Path,
+    placement: Placement,
+) -> bool:
     job, recipe = prepared.job, prepared.job.recipe
     folder = Path(state) / prepared.fingerprint
     if placement.is_first and state.is_dir():
@@ -98,6 +116,8 @@ def pretrain(
     trainer = Pretrainer(
         prepared.model, recipe, prepared.source, prepared.held_out, folder, placement, label=job.model_id
     )
+    if placement.is_first:
+        trainer.checkpoints.tidy()
     with trainer.interruption.heeded():
         completed = trainer.run()
         weights = trainer.weights(keep=placement.is_first) if completed else {}
@@ -105,6 +125,7 @@ def pretrain(
             with atomic_directory(out) as staging:
                 trainer.model.save_pretrained(staging, state_dict=weights)  # type: ignore[operator]
                 copy_tokenizer(tokenizer_folder, staging)
+                write_weights_digest(staging)
             _write_logs(prepared, trainer, folder, Path(log_folder))
             shutil.rmtree(state, ignore_errors=True)
         placement.barrier()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ class TensorBoard:
 
     Raises:
         ConfigurationError: tensorboardX is not installed.
+        OSError: by every method, when the events cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,6 +27,7 @@ class TensorBoard:
 
     def write(self, values: dict[str, Any]) -> None:
         """The numbers of one line of the metrics file; those of evaluations stand under `validation/`."""
+        self._must_be_alive()
         step, event = values.get("step"), values.get("event", "training")
         if event in ("training", "validation") and step is not None:
             for name, value in values.items():
@@ -39,7 +42,7 @@ class TensorBoard:
                 kept = [earlier for earlier in kept if earlier.get("step", 0) <= line["to_step"]]
             else:
                 kept.append(line)
-        self._writer.close()
+        self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._writer = self._opened()
         for line in kept:
@@ -47,7 +50,16 @@ class TensorBoard:
         self._writer.flush()
 
     def close(self) -> None:
+        self._must_be_alive()
         self._writer.close()
+
+    def _must_be_alive(self) -> None:
+        """tensorboardX writes in a thread that a full disk ends silently; its queue would then block for ever."""
+        worker = getattr(self._writer.file_writer.event_writer, "_worker", None)
+        if worker is not None and not worker.is_alive():
+            raise OSError(
+                errno.EIO, "the thread that writes TensorBoard's events has ended", str(self.folder)
+            )
 
     def _opened(self) -> Any:
         try:

@@ -25,7 +25,8 @@ class Checkpoints:
     """The checkpoints of one training run in one folder.
 
     A checkpoint is two files: `step-N.pt` (a dictionary of tensors and plain values) and, written after it, `step-N.json`
-    with its SHA-256. Only a checkpoint whose digest matches is ever loaded.
+    with its SHA-256. Only a checkpoint whose digest matches is ever loaded. While one is written over another of the same step,
+    either content is accepted.
 
     Args:
         folder: made when the first checkpoint is written.
@@ -41,7 +42,9 @@ class Checkpoints:
         return sorted(int(match[1]) for match in found if match)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Write a checkpoint, then remove those beyond the last `keep`.
+        """Write a checkpoint, then remove those beyond the last `keep`, and those of later steps.
+
+        Later ones are damaged or were left behind by a rollback: counted among the last, they would push out the new one.
 
         Raises:
             CheckpointError: the file could not be written (disk full, no permission); nothing else is changed.
@@ -51,12 +54,15 @@ class Checkpoints:
             with atomic_path(path) as temporary:
                 torch.save(state, temporary)
                 described = {"sha256": sha256_file(temporary), "bytes": temporary.stat().st_size}
+                if path.with_suffix(".json").exists():
+                    write_json(path.with_suffix(".json"), {**described, "replaced": self._digest(step)})
             write_json(path.with_suffix(".json"), described)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             raise CheckpointError(
                 f"{path}: the checkpoint could not be written ({error}). The last good one is at step "
                 f"{max((s for s in self.steps() if s != step), default='none')}; make room and start again to continue."
             ) from error
+        self.remove_after(step)
         for old in self.steps()[: -self.keep]:
             self._remove(old)
 
@@ -70,12 +76,20 @@ class Checkpoints:
                 continue
             path = self._path(step)
             try:
-                if sha256_file(path) != read_json(path.with_suffix(".json"))["sha256"]:
+                described = read_json(path.with_suffix(".json"))
+                if sha256_file(path) not in (described["sha256"], described.get("replaced")):
                     raise ValueError("its content does not match its SHA-256")
                 return step, torch.load(path, map_location="cpu", weights_only=True)
             except (LigeroError, OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
                 print(f"{path}: damaged checkpoint passed over ({error})", file=sys.stderr)
         return None
+
+    def tidy(self) -> None:
+        """Remove what a process killed while it saved has left behind; only where no other process saves here."""
+        complete = {self._path(step) for step in self.steps()}
+        for path in [*self.folder.glob(".step-*"), *self.folder.glob("step-*.pt")]:
+            if path not in complete:
+                path.unlink(missing_ok=True)
 
     def remove_after(self, step: int) -> None:
         """Remove the checkpoints later than `step`."""
@@ -86,6 +100,11 @@ class Checkpoints:
         """Remove all checkpoints: the training has ended."""
         for step in self.steps():
             self._remove(step)
+
+    def _digest(self, step: int) -> str | None:
+        """What the content of this step's checkpoint is now; None where it is missing."""
+        path = self._path(step)
+        return sha256_file(path) if path.exists() else None
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:09d}.pt"
