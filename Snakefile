@@ -68,6 +68,6 @@ rule fetch:
     input:
         # Lists: Snakemake would exhaust an iterator before it reads it, and fetch nothing.
         [LAYOUT.source(source) for source in wanted_sources()],
-        [f"{LAYOUT.weights(model)}/config.json" for model in models_of_others()],
+        [weights_digest(model) for model in models_of_others()],
     message:
         "Every source that this study needs is fetched and verified"

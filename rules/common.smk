@@ -21,6 +21,7 @@ from ligero.settings.search_jobs import search_job, searches
 from ligero.settings.study import REGIMES
 from ligero.settings.tasks import SPLITS
 from ligero.settings.teaching import teacher_candidates
+from ligero.sources.checksums import SourcesLock
 
 try:
     refuse_repeated_keys(workflow.configfiles)
@@ -92,12 +93,17 @@ def wanted_sources():
     )
 
 
+def weights_digest(model):
+    """The digest beside a model's weights. It stands for them as an input: small, and other weights change it."""
+    return f"{LAYOUT.weights(model)}/weights.digest"
+
+
 def initial_weights(regime):
     """Input function: the weights that a system starts from."""
 
     def weights(wildcards):
         model = jobs.initial_model(STUDY, regime, wildcards.get("model", None) or wildcards.student)
-        return f"{LAYOUT.weights(model)}/config.json"
+        return weights_digest(model)
 
     return weights
 
@@ -140,12 +146,22 @@ def digest_of(cut, *arguments, wildcards=()):
 
 
 def published_file(wildcards):
-    """What a source is copied or taken from inside the workflow: the generator's file, or the archive around it."""
-    source = next(s for s in STUDY.sources.values() if s.path == wildcards.path)
+    """What a source is copied or taken from: the generator's file, the mirror's, or the archive around it."""
+    source_id, source = next((i, s) for i, s in STUDY.sources.items() if s.path == wildcards.path)
     if source.generated:
         return f"{R}/generated/{source.path}"
-    mirrored = STUDY.mirror and Path(STUDY.mirror, source.path).exists()
-    return LAYOUT.source(source.archive.source) if source.archive and not mirrored else []
+    if STUDY.mirror and (mirrored := Path(STUDY.mirror, source.path)).is_file():
+        if source.sha256:  # no other file than the registry's is ever taken
+            return []
+        # Not left to the job: Snakemake notes the inputs of a failed job whose output is an `update`, and forgets the change.
+        try:
+            SourcesLock(Path(R, "sources.lock.json")).refuse_changed(
+                source_id, source, mirrored, Path(LAYOUT.source(source_id))
+            )
+        except LigeroError as error:
+            raise WorkflowError(str(error))
+        return str(mirrored)
+    return LAYOUT.source(source.archive.source) if source.archive else []
 
 
 def tokenizer_digest(wildcards):

@@ -3,7 +3,7 @@
 
 rule compare_method:
     input:
-        weights=lambda wc: f"{LAYOUT.weights(jobs.initial_model(STUDY, 'distillation', COMPARED))}/config.json",
+        weights=lambda wc: weights_digest(jobs.initial_model(STUDY, "distillation", COMPARED)),
         encoded=lambda wc: [f"{compared_encoding(wc)}/{wc.task}/{split}.parquet" for split in SPLITS],
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=["validation", "test"]),
         logits=lambda wc: (

@@ -9,6 +9,7 @@ rule pretrain_model:
     output:
         weights="<results>/pretrained/{model}/model.safetensors",
         architecture="<results>/pretrained/{model}/config.json",
+        digest="<results>/pretrained/{model}/weights.digest",
         metrics="<results>/pretraining/{model}/metrics.jsonl",
         summary="<results>/pretraining/{model}/summary.json",
     log:
@@ -46,6 +47,7 @@ rule prepare_weights:
     output:
         weights="<results>/weights/{model}/model.safetensors",
         architecture="<results>/weights/{model}/config.json",
+        digest="<results>/weights/{model}/weights.digest",
         encoder="<results>/weights/{model}/encoder.json",
         info="<results>/weights/{model}/encoder_info.json",
     log:

@@ -18,6 +18,7 @@ from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.plan import plan
 from ligero.settings.training import Divergence
 from ligero.training.checkpoints import Checkpoints
+from ligero.training.identity import digest_weights
 from tests.unit.pretraining_toys import (
     CPU,
     Folders,
@@ -66,6 +67,8 @@ def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: P
     summary = json.loads((tmp_path / "log" / "summary.json").read_text())
     assert summary["steps"] == 250 and summary["parameters"] > 0
     assert summary["validation"]["mlm_loss"] < summary["unigram_loss"]
+    digest = (tmp_path / "out" / "weights.digest").read_text()
+    assert digest == f"{digest_weights(tmp_path / 'out')}\n"
     assert (tmp_path / "out" / "encoder.json").is_file() and not (tmp_path / "state").exists()
     assert {"start", "validation"} == {line["event"] for line in lines(tmp_path) if "event" in line}
 

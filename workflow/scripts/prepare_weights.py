@@ -11,6 +11,7 @@ from ligero.models.conversion import prepare_weights
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.sources.checksums import SourcesLock
+from ligero.training.identity import write_weights_digest
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     job = jobs.weights_job(load_resolved(args.config), args.model)
     check_digest(job, args.expect)
     source = prepare_weights(job, args.out, args.hub_cache, SourcesLock(args.lock))
+    write_weights_digest(args.out)
     print(f"{args.model}: {source}")
 
 

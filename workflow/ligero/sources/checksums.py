@@ -11,6 +11,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
+from ligero.common.hashing import sha256_file
 from ligero.settings.sources import Source
 from ligero.sources.errors import ChecksumError
 
@@ -86,6 +87,16 @@ class SourcesLock:
             f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
         )
         return Expectation(str(entry["sha256"]), source.bytes or int(entry["bytes"]), origin)
+
+    def refuse_changed(self, source_id: str, source: Source, mirrored: Path, fetched: Path) -> None:
+        """Refuse a mirror's file that was written after it was fetched and is not the expected one any more.
+
+        Raises:
+            ChecksumError: the message names the entry to remove.
+        """
+        if fetched.is_file() and mirrored.stat().st_mtime > fetched.stat().st_mtime:
+            expected = self.expectation(source_id, source)
+            expected.check(str(mirrored), sha256_file(mirrored), mirrored.stat().st_size)
 
     def record(self, source_id: str, source: Source, sha256: str, size: int) -> None:
         """Keep a first checksum; a sum that another job recorded meanwhile must agree.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import DataError
-from ligero.common.files import read_json, write_json
+from ligero.common.files import atomic_path, read_json, write_json
 from ligero.common.hashing import digest_files, digest_value
 from ligero.settings.jobs import ShardJob, Trial
 from ligero.settings.training import TrainingOptions
@@ -82,6 +82,12 @@ def digest_weights(folder: Path) -> str:
     if not names or not (folder / "config.json").is_file():
         raise DataError(folder, None, "no config.json and model*.safetensors: not the folder of a model.")
     return digest_files(folder, ["config.json", *names])
+
+
+def write_weights_digest(folder: Path) -> None:
+    """Write `weights.digest` into a model's folder: the input that tells jobs of other weights of the same shape."""
+    with atomic_path(folder / "weights.digest") as staging:
+        staging.write_text(f"{digest_weights(folder)}\n", encoding="ascii")
 
 
 def finished_result(folder: Path, determined_by: str) -> dict[str, Any] | None:
