@@ -93,16 +93,21 @@ def albeto(folder: Path) -> Path:
 def _pretrained(folder: Path, model_type: str, vocabulary_size: int, pad: int) -> Any:
     """A model with pretraining heads whose config.json is written."""
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = Architecture(
-        type=model_type,  # type: ignore[arg-type]
-        hidden_size=16,
-        embedding_size=8 if model_type == "albert" else None,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=514 if model_type == "roberta" else 512,
-        type_vocab_size=1 if model_type == "roberta" else 2,
-    )
-    model = build_for_pretraining(make_config(architecture, vocabulary_size, pad), seed=3)
+    model = build_for_pretraining(make_config(architecture(model_type), vocabulary_size, pad), seed=3)
     model.config.save_pretrained(folder)  # type: ignore[union-attr, operator]
     return model
+
+
+def architecture(model_type: str, **changes: Any) -> Architecture:
+    """The settings that describe these checkpoints."""
+    values = {
+        "type": model_type,
+        "hidden_size": 16,
+        "embedding_size": 8 if model_type == "albert" else None,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "max_position_embeddings": 514 if model_type == "roberta" else 512,
+        "type_vocab_size": 1 if model_type == "roberta" else 2,
+    }
+    return Architecture.model_validate(values | changes)

@@ -16,7 +16,7 @@ from ligero.models.hub import HubError
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.models import HubModel
 from ligero.sources.checksums import SourcesLock
-from tests.unit.published_layouts import beto
+from tests.unit.published_layouts import architecture, beto
 
 
 @pytest.fixture
@@ -32,7 +32,14 @@ def old_model(tmp_path: Path) -> Path:
 
 
 def local(folder: Path) -> WeightsJob:
-    return WeightsJob(model_id="m", weights="local", hub=None, local=str(folder), lower_case=None)
+    return WeightsJob(
+        model_id="m",
+        architecture=architecture("bert"),
+        weights="local",
+        hub=None,
+        local=str(folder),
+        lower_case=None,
+    )
 
 
 def test_local_folder_with_old_weights(old_model: Path, tmp_path: Path) -> None:
@@ -95,7 +102,9 @@ def test_hub_tries_older_names_and_records_the_commit(
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     hub = HubModel(id="new/name", aliases=("old/name",), revision="abc")
-    job = WeightsJob(model_id="m", weights="hub", hub=hub, local=None, lower_case=None)
+    job = WeightsJob(
+        model_id="m", architecture=architecture("bert"), weights="hub", hub=hub, local=None, lower_case=None
+    )
     source = prepare_weights(job, tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))
     assert source == {"hub": "old/name", "requested": "abc", "revision": "old"}
     assert asked == [("new/name", False), ("old/name", False), ("old/name", True)]

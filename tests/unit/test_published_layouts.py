@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from ligero.common.errors import LigeroError
+from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import read_json
 from ligero.models.conversion import prepare_weights
 from ligero.models.heads import load_for_task, read_weights, save_for_task
@@ -21,7 +21,7 @@ from ligero.settings.tasks import TaskType
 from ligero.sources.checksums import SourcesLock
 from ligero.tasks.encoding import Template
 from ligero.tokenizers.encoder import Encoder
-from tests.unit.published_layouts import SENTENCES, albeto, bertin, beto
+from tests.unit.published_layouts import SENTENCES, albeto, architecture, bertin, beto
 
 LABELS = ["a", "b", "c"]
 HEADS: dict[TaskType, str] = {
@@ -47,8 +47,16 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def prepare(checkpoint: Path, out: Path, lower_case: bool | None = None) -> Path:
-    job = WeightsJob(model_id="m", weights="local", hub=None, local=str(checkpoint), lower_case=lower_case)
+def prepare(checkpoint: Path, out: Path, lower_case: bool | None = None, **changes: Any) -> Path:
+    configured = architecture(read_json(checkpoint / "config.json")["model_type"], **changes)
+    job = WeightsJob(
+        model_id="m",
+        architecture=configured,
+        weights="local",
+        hub=None,
+        local=str(checkpoint),
+        lower_case=lower_case,
+    )
     prepare_weights(job, out, out.parent / "hub", SourcesLock(out.parent / "lock.json"))
     return out
 
@@ -89,6 +97,35 @@ def test_from_published_files_to_a_folder_that_transformers_opens(
     with torch.inference_mode():
         assert opened(**long)[0].isfinite().all()
     assert len(tokenizer(LONG)["input_ids"]) > 514
+
+
+@pytest.mark.parametrize("layout", ["beto", "distilbeto", "bertin", "albeto"])
+def test_a_checkpoint_of_another_architecture_is_refused(
+    layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = LAYOUTS[layout](tmp_path / "checkpoint")
+    size = read_json(checkpoint / "config.json")["vocab_size"]
+    for key, configured, found in (
+        ("hidden_size", 32, 16),
+        ("num_hidden_layers", 3, 2),
+        ("num_attention_heads", 4, 2),
+        ("intermediate_size", 25, 24),
+        ("max_position_embeddings", 300, 514 if layout == "bertin" else 512),
+        *([("embedding_size", 16, 8), ("embedding_size", None, 8)] if layout == "albeto" else []),
+    ):
+        said = 128 if configured is None else configured  # transformers' own, which the tables would count
+        with pytest.raises(ConfigurationError) as caught:
+            prepare(checkpoint, tmp_path / "weights", **{key: configured})
+        assert str(caught.value) == (
+            f"models.m.architecture.{key}: configured {said}, the checkpoint has {found}; write {key}: {found}"
+        )
+    other = "roberta" if layout == "beto" else "bert"
+    with pytest.raises(ConfigurationError, match=rf"models\.m\.architecture\.type: configured {other}, the"):
+        prepare(checkpoint, tmp_path / "weights", type=other, embedding_size=None)
+    assert not (tmp_path / "weights").exists()
+    prepare(checkpoint, tmp_path / "weights", vocab_size=size + 2)
+    told = f"models.m.architecture.vocab_size: configured {size + 2}, the checkpoint has {size}; the tables"
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -207,6 +244,6 @@ def test_a_vocabulary_of_another_family_keeps_its_single_segment(tmp_path: Path)
     (checkpoint / "config.json").write_text(
         json.dumps({**config, "model_type": "bert", "type_vocab_size": 2})
     )
-    weights = prepare(checkpoint, tmp_path / "weights")
+    weights = prepare(checkpoint, tmp_path / "weights", max_position_embeddings=514)
     assert "mended" not in read_json(weights / "source.json")
     assert not Encoder.load(weights).uses_token_types

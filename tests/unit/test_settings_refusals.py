@@ -32,7 +32,12 @@ def refusal(config: Config, project: Path) -> str:
 
 NUMBER = "expected a whole number from 1, or all"
 TWICE = "stands there twice"
-SEVERAL_PROBLEMS = ("tasks.xnli.labels", "fine_tuning.options.doc_stride")
+SEVERAL_PROBLEMS = (
+    "tasks.xnli.labels",
+    "fine_tuning.options.doc_stride",
+    "corpus.cleaning.lower_case",
+    "models.bertin.architecture.vocab_size",  # the miniature's RoBERTas share one mapping
+)
 SPLIT = {"sources": ["embedded-ner-dev"]}
 
 
@@ -77,6 +82,9 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("corpus.parts", ["embedded-raw-cuentos"] * 2, f"corpus.parts: 'embedded-raw-cuentos' {TWICE}"),
         ("tasks.ner.splits.test", SPLIT, "'embedded-ner-dev' is read by validation (share all of it) and test"),
         ("models.bertin.hub", {"id": "a/b"}, "weights: pretrain does not read the key 'hub'"),
+        ("tokenizers.roberta", {"kind": "byte_level_bpe"}, "tokenizers.roberta.lower_case: kind byte_level_bpe keeps the case (RobertaTokenizer has no lower-casing); write lower_case: false"),
+        ("corpus.cleaning.lower_case", True, "tokenizers.beto-cased.lower_case: false would learn no upper-case letters, as corpus.cleaning.lower_case is true; write corpus.cleaning.lower_case: false, or tokenizers.beto-cased.lower_case: true"),
+        ("models.bertin.architecture.vocab_size", 1799, "models.bertin.architecture.vocab_size: 1799 rows are too few for tokenizers.roberta.vocabulary_size: 1800; raise it or leave it out"),
         ("models.bertin.lower_case", True, "lower_case is for weights of others"),
         ("tasks.ner.rcv_dir", "data", "the key 'rcv_dir' is for the reader mldoc, not for conll2002"),
         ("tasks.ner.documents", ["embedded-rcv2"], "the key 'documents' is for the reader mldoc"),

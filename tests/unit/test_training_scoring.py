@@ -173,6 +173,8 @@ def test_baseline_of_questions_prefers_frequent_answers_that_stand_as_words() ->
     answers = [[{"text": "Ana", "start": 0}], [{"text": "Ana", "start": 0}], [{"text": "Luis", "start": 0}]]
     test = columns(context=["La Anaconda y Luis", "Vino Ana.", "Nadie vino a la fiesta"])
     assert frequent_answers(columns(answers=answers), test) == ["Luis", "Ana", "Nadie vino a"]
+    later = columns(context=["La Anaconda de Ana y Luis"])
+    assert frequent_answers(columns(answers=answers), later) == ["Ana"]
 
 
 def test_baseline_record(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -11,12 +12,25 @@ import torch
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import atomic_directory, read_json, write_json
-from ligero.models.architectures import FAMILIES
+from ligero.models.architectures import FAMILIES, read_config
+from ligero.models.build import make_config
 from ligero.models.heads import read_weights
 from ligero.models.hub import OLD_FORMAT, WANTED, fetch_from_hub
 from ligero.settings.jobs import WeightsJob
 from ligero.sources.checksums import SourcesLock
 from ligero.tokenizers.export import export_encoder
+
+COMPARED = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "embedding_size",
+    "max_position_embeddings",
+)
+"""Keys of an architecture that a checkpoint must share, since the tables count parameters and MACs by them."""
+OTHER_NAMES = {("distilbert", "intermediate_size"): "hidden_dim"}
+"""Where transformers has no attribute of that name; the rest of DistilBERT's names it maps itself."""
 
 
 def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLock) -> dict[str, Any]:
@@ -26,6 +40,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         HubError: the hub has it under none of its names, or there is no network.
         ChecksumError: the hub's files are not those that the lock file recorded at the first download.
         DataError: the folder is no model that this project can load.
+        ConfigurationError: it is a model of another architecture than configured.
         LigeroError: its tokenizer cannot be used as it is, and the message says why.
     """
     if job.weights == "hub":
@@ -49,6 +64,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         if not list(staging.glob("model*.safetensors")):
             convert_old_weights(folder / OLD_FORMAT, staging / "model.safetensors")
         _check(staging)
+        _compare(job, staging)
         info = export_encoder(staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case")
         if info.mended:
             source = {**source, "mended": info.mended}
@@ -97,3 +113,30 @@ def _check(folder: Path) -> None:
     ]
     if broken:
         raise DataError(folder, None, f"weights that are not finite: {', '.join(broken[:5])}.")
+
+
+def _compare(job: WeightsJob, folder: Path) -> None:
+    """Refuse a checkpoint of another architecture than configured: the tables would show numbers of another model."""
+    configured, found = job.architecture, read_config(folder)
+    pairs: dict[str, tuple[Any, Any]] = {"type": (configured.type, found.model_type)}
+    if configured.type == found.model_type:
+        wanted = make_config(configured, found.vocab_size)
+        names = {key: OTHER_NAMES.get((configured.type, key), key) for key in COMPARED}
+        pairs |= {
+            key: (getattr(wanted, name), getattr(found, name))
+            for key, name in names.items()
+            if key != "embedding_size" or configured.type == "albert"
+        }
+        if configured.vocab_size not in (None, found.vocab_size):  # a row or two of padding: no other model
+            print(
+                f"models.{job.model_id}.architecture.vocab_size: configured {configured.vocab_size}, the checkpoint has "
+                f"{found.vocab_size}; the tables count parameters by the configured number",
+                file=sys.stderr,
+            )
+    problems = [
+        f"models.{job.model_id}.architecture.{key}: configured {ours}, the checkpoint has {theirs}; write {key}: {theirs}"
+        for key, (ours, theirs) in pairs.items()
+        if ours != theirs
+    ]
+    if problems:
+        raise ConfigurationError("\n".join(problems))

@@ -34,11 +34,12 @@ def write_cards(results: Results, out: Path) -> int:
                 folder = Path(results.layout.selected_model(regime, model, task))
                 selection = results.selection(regime, model, task)
                 if not (folder / "config.json").is_file():
+                    selecting = "select_trials" if regime in jobs.one_shard_regimes(study) else "select_trial"
                     raise DataError(
                         folder,
                         None,
                         "the selected model is gone, and its card tells its size and labels.",
-                        "Select it again: snakemake --forcerun select_trial.",
+                        f"Select it again: snakemake --forcerun {selecting}.",
                     )
                 known = evidence(results, regime, model, task, scores[regime, model, task])
                 card = model_card(jobs.selection_job(study, regime, model, task), selection, folder, known)

@@ -19,6 +19,7 @@ SPECIAL_TOKENS_OF_A_PAIR = 3
 def clashes(study: Study) -> Iterator[str]:
     """Every such combination, as 'key path: problem'. All references must lead somewhere."""
     yield from _identities(study)
+    yield from _vocabularies(study)
     yield from _lengths(study)
     yield from _batches(study)
     yield from _windows(study)
@@ -61,6 +62,31 @@ def _same_names(path: str, names: Mapping[str, str]) -> Iterator[str]:
                 f"{path}.{key}.name: {name!r} is the name of '{first}' too (case, spaces and punctuation apart); tables tell rows "
                 "by their names, so give it another"
             )
+
+
+def _vocabularies(study: Study) -> Iterator[str]:
+    """Embeddings with fewer rows than tokens; cased vocabularies of a corpus that has no upper case."""
+    for model_id, model in study.models.items():
+        rows = model.architecture.vocab_size
+        if model.weights != "pretrain" or model.tokenizer is None or rows is None:
+            continue
+        if rows < (size := study.tokenizers[model.tokenizer].vocabulary_size):
+            yield (
+                f"models.{model_id}.architecture.vocab_size: {rows} rows are too few for "
+                f"tokenizers.{model.tokenizer}.vocabulary_size: {size}; raise it or leave it out"
+            )
+    if study.corpus and study.corpus.cleaning.lower_case:
+        for tokenizer_id, tokenizer in study.tokenizers.items():
+            if not tokenizer.lower_case:
+                lowers = (
+                    ""
+                    if tokenizer.kind == "byte_level_bpe"
+                    else f", or tokenizers.{tokenizer_id}.lower_case: true"
+                )
+                yield (
+                    f"tokenizers.{tokenizer_id}.lower_case: false would learn no upper-case letters, as "
+                    f"corpus.cleaning.lower_case is true; write corpus.cleaning.lower_case: false{lowers}"
+                )
 
 
 def _lengths(study: Study) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from ligero.settings.base import Settings
 from ligero.settings.values import SomeIds
@@ -75,11 +75,20 @@ class Tokenizer(Settings):
     """Algorithm: ALBERT's, BERT's or RoBERTa's."""
     vocabulary_size: int = Field(31_000, ge=100)
     """Size with special tokens."""
-    lower_case: bool = True
-    """Whether text is lower-cased by the tokenizer; accents and ñ are always kept."""
+    lower_case: bool = Field(True, validate_default=True)
+    """Whether text is lower-cased by the tokenizer; accents and ñ are always kept. byte_level_bpe needs false."""
     character_coverage: float = Field(0.99995, gt=0.9, le=1.0)
     """Share of characters that the unigram vocabulary must cover."""
     training_sentences: int = Field(10_000_000, ge=1)
     """Lines drawn from the corpus (seeded) to train on."""
     seed: int = Field(42, ge=0)
     """Draws these lines."""
+
+    @field_validator("lower_case")
+    @classmethod
+    def _kind_can_lower(cls, lower_case: bool, info: ValidationInfo) -> bool:
+        if lower_case and info.data.get("kind") == "byte_level_bpe":
+            raise ValueError(
+                "kind byte_level_bpe keeps the case (RobertaTokenizer has no lower-casing); write lower_case: false"
+            )
+        return lower_case

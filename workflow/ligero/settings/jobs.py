@@ -17,7 +17,7 @@ from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.settings.base import Identifier, Settings
 from ligero.settings.corpus import Corpus, Tokenizer
-from ligero.settings.models import HubModel, Model
+from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.sources import Source
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Splits, Task, TaskType
@@ -71,6 +71,7 @@ class WeightsJob(Settings):
     """Fetch or convert the weights of others into a checked local folder."""
 
     model_id: Identifier
+    architecture: Architecture
     weights: str
     hub: HubModel | None
     local: str | None
@@ -203,6 +204,7 @@ def weights_job(study: Study, model_id: str) -> WeightsJob:
     model = study.models[model_id]
     return WeightsJob(
         model_id=model_id,
+        architecture=model.architecture,
         weights=model.weights,
         hub=model.hub,
         local=model.local,

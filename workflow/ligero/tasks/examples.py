@@ -114,7 +114,7 @@ def _schema(task_type: TaskType) -> pyarrow.Schema:
 def write_examples(
     path: Path, task_type: TaskType, labels: Sequence[str], examples: Sequence[Example]
 ) -> None:
-    """Write one split as Parquet (columns: CONTRACT in docs/data.md), atomically; labels become indices into `labels`."""
+    """Write one split as Parquet (columns: `_schema`), atomically; labels become indices into `labels`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

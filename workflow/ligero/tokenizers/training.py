@@ -35,7 +35,7 @@ def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> 
             spiece.model); AutoTokenizer loads it.
 
     Raises:
-        ConfigurationError: the corpus does not hold as many different pieces, or settings that exclude each other.
+        ConfigurationError: the corpus does not hold as many different pieces.
         DataError: the corpus is empty.
     """
     total = count_lines(corpus)
@@ -143,10 +143,6 @@ def _byte_level_bpe(settings: TokenizerSettings, lines: Lines, folder: Path) -> 
     from tokenizers import pre_tokenizers, trainers
     from transformers.models.roberta.tokenization_roberta import RobertaTokenizer
 
-    if settings.lower_case:
-        raise ConfigurationError(
-            "tokenizers: kind byte_level_bpe keeps the case (RobertaTokenizer has no lower-casing); set lower_case: false"
-        )
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocabulary_size,
         special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],

@@ -78,12 +78,14 @@ def frequent_answers(train: Examples, test: Examples) -> list[str]:
 
 def _stands_in(text: str, context: str) -> bool:
     """Whether `text` occurs in `context` and cuts no word in two."""
-    at = context.find(text)
-    if at < 0 or not text:
-        return False
-    end = at + len(text)
-    opens = at == 0 or not (context[at - 1].isalnum() and text[0].isalnum())
-    return opens and (end == len(context) or not (context[end].isalnum() and text[-1].isalnum()))
+    at = context.find(text) if text else -1
+    while at >= 0:
+        end = at + len(text)
+        opens = at == 0 or not (context[at - 1].isalnum() and text[0].isalnum())
+        if opens and (end == len(context) or not (context[end].isalnum() and text[-1].isalnum())):
+            return True
+        at = context.find(text, at + 1)
+    return False
 
 
 def _most_frequent(counts: Counter[int]) -> int:
