@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,36 +89,18 @@ def pretrain(
     Raises:
         StateInUseError: another run trains in `state`.
     """
-    with sole_run(Path(state), prepared.job.model_id) if placement.is_first else nullcontext():
-        return _pretrain(prepared, tokenizer_folder, out, log_folder, state, placement)
-
-
-def _pretrain(
-    prepared: Prepared,
-    tokenizer_folder: Path,
-    out: Path,
-    log_folder: Path,
-    state: Path,
-    placement: Placement,
-) -> bool:
-    job, recipe = prepared.job, prepared.job.recipe
-    folder = Path(state) / prepared.fingerprint
-    if placement.is_first and state.is_dir():
-        others = [
-            path.name for path in state.iterdir() if path.is_dir() and path.name != prepared.fingerprint
-        ]
-        if others:
-            print(
-                f"{job.model_id}: settings, text or vocabulary changed since an unfinished run; starting anew "
-                f"({', '.join(others)} stays in {state} until this run has ended)",
-                file=sys.stderr,
-            )
-    trainer = Pretrainer(
-        prepared.model, recipe, prepared.source, prepared.held_out, folder, placement, label=job.model_id
-    )
-    if placement.is_first:
-        trainer.checkpoints.tidy()
-    with trainer.interruption.heeded():
+    job, state = prepared.job, Path(state)
+    folder = state / prepared.fingerprint
+    with ExitStack() as held:
+        if placement.is_first:
+            held.enter_context(sole_run(state, job.model_id))
+            _mention_other_states(prepared, state)
+        trainer = Pretrainer(
+            prepared.model, job.recipe, prepared.source, prepared.held_out, folder, placement, job.model_id
+        )
+        if placement.is_first:
+            trainer.checkpoints.tidy()
+        held.enter_context(trainer.interruption.heeded())
         completed = trainer.run()
         weights = trainer.weights(keep=placement.is_first) if completed else {}
         if placement.is_first and completed:
@@ -130,6 +112,17 @@ def _pretrain(
             shutil.rmtree(state, ignore_errors=True)
         placement.barrier()
     return completed
+
+
+def _mention_other_states(prepared: Prepared, state: Path) -> None:
+    """Say that checkpoints of other settings are there and not used."""
+    others = [path.name for path in state.glob("*") if path.is_dir() and path.name != prepared.fingerprint]
+    if others:
+        print(
+            f"{prepared.job.model_id}: settings, text or vocabulary changed since an unfinished run; starting anew "
+            f"({', '.join(others)} stays in {state} until this run has ended)",
+            file=sys.stderr,
+        )
 
 
 def _write_logs(prepared: Prepared, trainer: Pretrainer, folder: Path, log_folder: Path) -> None:

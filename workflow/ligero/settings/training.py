@@ -39,8 +39,8 @@ class Divergence(Settings):
     maximum_rollbacks: int = Field(3, ge=0)
 
 
-# These change no weight (but for rounding and the draw of dropout), so their change repeats nothing and a run resumes its checkpoints. What to do on
-# divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
+# These change no weight (but for rounding and the draw of dropout), so their change repeats nothing and a run resumes its
+# checkpoints. What to do on divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
 _OPERATIONAL = (
     "micro_batch_size",
     "checkpoint_every",
