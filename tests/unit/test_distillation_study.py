@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from ligero.common.errors import MismatchError
 from ligero.distillation.study import (
@@ -79,6 +81,33 @@ def test_a_killed_study_finds_what_an_unharmed_one_finds(tmp_path: Path) -> None
             run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
     run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
     assert outcomes(opened(tmp_path / "killed")) == outcomes(whole)
+
+
+def test_a_worker_killed_after_any_record_of_its_journal_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some kills fall between two records that belong together, as those of a trial's rung and of its end."""
+    append, left = JournalFileBackend.append_logs, math.inf
+
+    def append_and_die(journal: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        nonlocal left
+        append(journal, logs)
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", append_and_die)
+    whole = opened(tmp_path / "whole")
+    run_study(whole, 6, Trainer(), tmp_path / "whole")
+    records = len((tmp_path / "whole" / "study.journal").read_text().splitlines())
+    assert {"pruned", "complete"} == {row["state"] for row in table_of(whole)}
+    for kill in range(10, records):
+        folder, left = tmp_path / str(kill), kill
+        with pytest.raises(KeyboardInterrupt):
+            run_study(opened(folder), 6, Trainer(), folder)
+        left = math.inf
+        run_study(opened(folder), 6, Trainer(), folder)
+        assert outcomes(opened(folder)) == outcomes(whole), f"killed after record {kill}"
 
 
 def test_workers_share_no_trial_and_only_dead_ones_are_taken_over(tmp_path: Path) -> None:

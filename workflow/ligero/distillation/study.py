@@ -203,14 +203,42 @@ def _seed_sampler(study: optuna.Study, number: int, place: int = 0) -> None:
 
 
 def _reporter(trial: optuna.Trial) -> Report:
+    """What a worker that died reported is not reported again; whether the trial shall end after its last report is asked again."""
+    last = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=0)
+    longest = trial.study.user_attrs["max_epochs"]
+
     def report(epoch: int, loss: float) -> None:
-        reported = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        if epoch not in reported:
+        if epoch < last:
+            return
+        if epoch > last:
             trial.report(loss, epoch)
-        if epoch < trial.study.user_attrs["max_epochs"] and trial.should_prune():
+        if epoch < longest and ((epoch == last and _would_have_ended(trial)) or trial.should_prune()):
             raise optuna.TrialPruned
 
     return report
+
+
+def _would_have_ended(trial: optuna.Trial) -> bool:
+    """The pruner's answer to the last report of a worker that died, which may have got it and died before it ended the trial.
+
+    The pruner writes that a trial has reached a rung before it answers, and lets pass whoever has reached it. So it is asked in a
+    copy of the study, where the trial reports all its epochs once more.
+    """
+    study = trial.study
+    replay = optuna.create_study(
+        study_name=study.study_name, direction=study.direction, sampler=study.sampler, pruner=study.pruner
+    )
+    trials = study.get_trials()
+    values = dict(trials[trial.number].intermediate_values)
+    trials[trial.number].intermediate_values = {}
+    trials[trial.number].system_attrs = {}
+    replay.add_trials(trials)
+    again = optuna.Trial(replay, replay.get_trials(deepcopy=False)[trial.number]._trial_id)
+    ends = False
+    for epoch, loss in sorted(values.items()):
+        again.report(loss, epoch)
+        ends = again.should_prune()
+    return ends
 
 
 def _this_worker() -> str:
