@@ -9,6 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from ligero.settings.base import Settings
 from ligero.settings.values import SomeIds
 
+COVERAGE = 0.99995
+"""Share of characters, ALBETO's and SentencePiece's own default."""
+
 
 class Cleaning(Settings):
     """Steps of cleaning, in the order in which they are applied to each line (thesis, training process of ALBETO)."""
@@ -77,8 +80,8 @@ class Tokenizer(Settings):
     """Size with special tokens."""
     lower_case: bool = Field(True, validate_default=True)
     """Whether text is lower-cased by the tokenizer; accents and ñ are always kept. byte_level_bpe needs false."""
-    character_coverage: float = Field(0.99995, gt=0.9, le=1.0)
-    """Share of characters that the unigram vocabulary must cover."""
+    character_coverage: float = Field(COVERAGE, gt=0.9, le=1.0)
+    """Share of characters that a sentencepiece_unigram vocabulary must cover; the other kinds take no value of their own."""
     training_sentences: int = Field(10_000_000, ge=1)
     """Lines drawn from the corpus (seeded) to train on."""
     seed: int = Field(42, ge=0)
@@ -92,3 +95,12 @@ class Tokenizer(Settings):
                 "kind byte_level_bpe keeps the case (RobertaTokenizer has no lower-casing); write lower_case: false"
             )
         return lower_case
+
+    @field_validator("character_coverage")
+    @classmethod
+    def _kind_covers_characters(cls, coverage: float, info: ValidationInfo) -> float:
+        if coverage != COVERAGE and info.data.get("kind") in ("wordpiece", "byte_level_bpe"):
+            raise ValueError(
+                f"kind {info.data['kind']} does not choose characters by their share; leave character_coverage out"
+            )
+        return coverage

@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from ligero.settings.base import Identifier, ResultsFolder, Sha256
 from ligero.settings.comparison import Comparison, Method
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
-from ligero.settings.hardware import Hardware, HardwareOfStages, PretrainingHardware
+from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, Limits, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE
 from ligero.settings.search import Search
@@ -65,8 +65,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`efficiency`", Efficiency),
     ("`speed`", Speed),
     ("`hardware`", HardwareOfStages),
-    ("`hardware.KIND`", Hardware),
+    ("`hardware.data`", DataHardware),
     ("`hardware.pretraining`", PretrainingHardware),
+    ("`hardware.training`", Hardware),
+    ("`hardware.light`", Limits),
 )
 
 

@@ -10,17 +10,27 @@ _SHUTDOWN_SECONDS = 600
 """Between SIGTERM and SIGKILL."""
 
 
-class Hardware(Settings):
-    """What one job of a stage asks of the machine or cluster; memory and time grow with each retry, but for pretraining's."""
+class Limits(Settings):
+    """What a job asks of the machine or cluster; both grow with each retry, but for pretraining's."""
 
-    threads: int = Field(1, ge=1)
-    gpus: int = Field(0, ge=0)
     memory_mb: int = Field(2_000, ge=100)
     runtime_minutes: int = Field(60, ge=1)
 
 
+class DataHardware(Limits):
+    """What a job that computes asks for; memory and time grow with each retry."""
+
+    threads: int = Field(1, ge=1)
+
+
+class Hardware(DataHardware):
+    """What a job that may use GPUs asks for; memory and time grow with each retry."""
+
+    gpus: int = Field(0, ge=0)
+
+
 class PretrainingHardware(Hardware):
-    """The same for pretraining, which may run in several processes, on several nodes. Threads, GPUs and memory are a node's.
+    """What pretraining asks for. It may run in several processes, on several nodes. Threads, GPUs and memory are a node's.
 
     Memory and time are those of every attempt: an attempt that a time limit ends has not failed, the next one goes on.
     """
@@ -76,10 +86,10 @@ class PretrainingHardware(Hardware):
 class HardwareOfStages(Settings):
     """Resources by kind of work. They change no result, so changing them re-runs nothing."""
 
-    data: Hardware = Hardware()
+    data: DataHardware = DataHardware()
     """Corpus and tokenizers."""
     pretraining: PretrainingHardware = PretrainingHardware()
     training: Hardware = Hardware()
     """Fine-tuning, logits, distillation and scoring."""
-    light: Hardware = Hardware(memory_mb=1_000, runtime_minutes=30)
-    """Everything else."""
+    light: Limits = Limits(memory_mb=1_000, runtime_minutes=30)
+    """Everything else, on one thread."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
+from ligero.common.locks import Claim
 from ligero.settings.sources import Source
 from ligero.sources.errors import ChecksumError
 
@@ -45,18 +44,6 @@ class Expectation:
             )
         if self.accepted is not None:
             self.accepted(sha256, size)
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file for the length of the block; several processes (also over NFS) take turns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as handle:
-        fcntl.lockf(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(handle, fcntl.LOCK_UN)
 
 
 class SourcesLock:
@@ -104,7 +91,7 @@ class SourcesLock:
         Raises:
             ChecksumError: two jobs fetched different contents.
         """
-        with exclusive(self.path.with_name(f".{self.path.name}.guard")):
+        with Claim(self.path.with_name(f".{self.path.name}.guard")).take():
             entries = self._entries()
             if source_id in entries:
                 Expectation(str(entries[source_id]["sha256"]), None, f"recorded in {self.path}").check(
@@ -124,7 +111,7 @@ class SourcesLock:
         Raises:
             ChecksumError: two jobs fetched different contents.
         """
-        with exclusive(self.path.with_name(f".{self.path.name}.guard")):
+        with Claim(self.path.with_name(f".{self.path.name}.guard")).take():
             entries = self._entries()
             if entries.setdefault(key, entry) != entry:
                 raise ChecksumError(
