@@ -83,9 +83,9 @@ def open_study(
     )
     known = study.user_attrs.get("identity")
     if known is None:
-        study.set_user_attr("identity", identity)
         study.set_user_attr("seed", seed)
         study.set_user_attr("max_epochs", max_epochs)
+        study.set_user_attr("identity", identity)  # last: where it stands, all stands
     elif known != identity:
         raise MismatchError(
             f"{path}: holds a study of other data, weights, logits or settings ({known}, now {identity}). Move it away, or choose "
@@ -225,9 +225,7 @@ def _would_have_ended(trial: optuna.Trial) -> bool:
     copy of the study, where the trial reports all its epochs once more.
     """
     study = trial.study
-    replay = optuna.create_study(
-        study_name=study.study_name, direction=study.direction, sampler=study.sampler, pruner=study.pruner
-    )
+    replay = optuna.create_study(study_name=study.study_name, direction=study.direction, pruner=study.pruner)
     trials = study.get_trials()
     values = dict(trials[trial.number].intermediate_values)
     trials[trial.number].intermediate_values = {}
