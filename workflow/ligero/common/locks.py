@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Claim:
-    """An exclusive lock (flock) on a file, which is made where it is missing.
+    """An exclusive lock (flock) on a file, which is made where it is missing. Linux makes it hold between machines over NFS too.
 
     Raises:
         OSError: the file cannot be opened, or its file system knows no locks.

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from ligero.settings.base import Settings
 from ligero.settings.values import SomeIds
 
-COVERAGE = 0.99995
-"""Share of characters, ALBETO's and SentencePiece's own default."""
+CHARACTER_COVERAGE = 0.99995
+"""Of Google's ALBERT recipe, which ALBETO follows."""
 
 
 class Cleaning(Settings):
@@ -80,7 +80,7 @@ class Tokenizer(Settings):
     """Size with special tokens."""
     lower_case: bool = Field(True, validate_default=True)
     """Whether text is lower-cased by the tokenizer; accents and ñ are always kept. byte_level_bpe needs false."""
-    character_coverage: float = Field(COVERAGE, gt=0.9, le=1.0)
+    character_coverage: float = Field(CHARACTER_COVERAGE, gt=0.9, le=1.0)
     """Share of characters that a sentencepiece_unigram vocabulary must cover; the other kinds take no value of their own."""
     training_sentences: int = Field(10_000_000, ge=1)
     """Lines drawn from the corpus (seeded) to train on."""
@@ -99,8 +99,9 @@ class Tokenizer(Settings):
     @field_validator("character_coverage")
     @classmethod
     def _kind_covers_characters(cls, coverage: float, info: ValidationInfo) -> float:
-        if coverage != COVERAGE and info.data.get("kind") in ("wordpiece", "byte_level_bpe"):
+        kind = info.data.get("kind", "sentencepiece_unigram")
+        if coverage != CHARACTER_COVERAGE and kind != "sentencepiece_unigram":
             raise ValueError(
-                f"kind {info.data['kind']} does not choose characters by their share; leave character_coverage out"
+                f"kind {kind} does not choose characters by their share; leave character_coverage out"
             )
         return coverage
