@@ -17,7 +17,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import write_json
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.training import TrainingOptions
-from ligero.tasks.encoding import Template, encode_split, encode_task, truncated_pair, windows
+from ligero.tasks.encoding import encode_split, encode_task
 from ligero.tasks.examples import (
     Answer,
     ClassificationExample,
@@ -25,6 +25,7 @@ from ligero.tasks.examples import (
     TaggingExample,
     write_examples,
 )
+from ligero.tasks.inputs import Template, truncated_pair, windows
 from ligero.tokenizers.encoder import Encoder, EncoderInfo
 from ligero.training.data import EncodedSplit
 

@@ -19,7 +19,7 @@ from ligero.models.heads import load_for_task, read_weights, save_for_task
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.tasks import TaskType
 from ligero.sources.checksums import SourcesLock
-from ligero.tasks.encoding import Template
+from ligero.tasks.inputs import Template
 from ligero.tokenizers.encoder import Encoder
 from tests.unit.published_layouts import SENTENCES, albeto, architecture, bertin, beto
 

@@ -6,12 +6,9 @@ Special tokens are placed by the vocabulary's own template, read off an encoded 
 
 from __future__ import annotations
 
-import re
 from array import array
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,81 +19,15 @@ from ligero.common.hashing import digest_value, sha256_file
 from ligero.common.progress import progress
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
+from ligero.tasks.inputs import ContextTokens, Template, windows
 from ligero.tokenizers.encoder import Encoder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 IGNORED = -100
-WORD = re.compile(r"\w+|[^\w\s]")
-"""A word of a context in question answering: where vocabularies meet when logits are aligned."""
 CHUNK = 1000
 """Examples that are tokenised together."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """Where special tokens stand: `before` first `between` second `after`, with the segment ids of each part."""
-
-    before: tuple[int, ...]
-    between: tuple[int, ...]
-    after: tuple[int, ...]
-    segments: tuple[int, int, int, int, int]
-    """Segment ids of before, first, between, second, after."""
-    single_after: tuple[int, ...]
-    """What follows a text that stands alone."""
-
-    @classmethod
-    def of(cls, encoder: Encoder) -> Template:
-        """Read the template off an encoded pair."""
-        backend = encoder.backend
-        single, pair = backend.encode("a"), backend.encode("a", "a")
-        sequences = pair.sequence_ids
-        parts: list[list[int]] = [[], [], [], [], []]
-        segments = [0, 0, 0, 0, 0]
-        part = 0
-        for token, segment, sequence in zip(pair.ids, pair.type_ids, sequences, strict=True):
-            specials = part if part in (0, 2, 4) else part + 1
-            wanted = specials if sequence is None else 1 + 2 * sequence
-            part = max(part, wanted)
-            parts[part].append(token)
-            segments[part] = segment
-        uses = encoder.uses_token_types
-        return cls(
-            before=tuple(parts[0]),
-            between=tuple(parts[2]),
-            after=tuple(parts[4]),
-            segments=tuple(segments) if uses else (0, 0, 0, 0, 0),  # type: ignore[arg-type]
-            single_after=tuple(
-                token
-                for token, sequence in zip(single.ids, single.sequence_ids, strict=True)
-                if sequence is None
-            )[len(parts[0]) :],
-        )
-
-    @property
-    def single_length(self) -> int:
-        """Special tokens around one text."""
-        return len(self.before) + len(self.single_after)
-
-    @property
-    def pair_length(self) -> int:
-        """Special tokens around a pair."""
-        return len(self.before) + len(self.between) + len(self.after)
-
-    def single(self, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Token ids and segment ids of one text."""
-        tokens = [*self.before, *ids, *self.single_after]
-        return tokens, [self.segments[0]] * len(tokens)
-
-    def pair(self, first: Sequence[int], second: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Token ids and segment ids of a pair."""
-        parts = (self.before, first, self.between, second, self.after)
-        tokens = [token for part in parts for token in part]
-        segments = [
-            segment for part, segment in zip(parts, self.segments, strict=True) for _ in range(len(part))
-        ]
-        return tokens, segments
 
 
 class FeatureTable:
@@ -181,22 +112,6 @@ def encode_split(job: EncodingJob, encoder: Encoder, path: Path) -> tuple[Featur
     return _answering(job, encoder, template, path)
 
 
-def truncated_pair(first: int, second: int, room: int) -> tuple[int, int]:
-    """Lengths of a pair after taking tokens off the longer text, the second where both are equal, until both fit."""
-    excess = first + second - room
-    if excess <= 0:
-        return first, second
-    first_left, second_left = first, second
-    if first > second:
-        first_left -= min(excess, first - second)
-    else:
-        second_left -= min(excess, second - first)
-    excess = first_left + second_left - room
-    if excess > 0:  # equal by now: alternate, the second first
-        first_left, second_left = first_left - excess // 2, second_left - (excess - excess // 2)
-    return max(first_left, 0), max(second_left, 0)
-
-
 def _classification(
     job: EncodingJob, encoder: Encoder, template: Template, path: Path
 ) -> tuple[FeatureTable, Counter[str]]:
@@ -206,14 +121,10 @@ def _classification(
         first = _ids(encoder, [row["text"] for row in rows])
         second = _ids(encoder, [row["second_text"] or "" for row in rows])
         for row, a, b in zip(rows, first, second, strict=True):
-            if row["second_text"] is None:
-                room = job.max_length - template.single_length
-                counted["truncated"] += len(a) > room
-                tokens, segments = template.single(a[:room])
-            else:
-                left_a, left_b = truncated_pair(len(a), len(b), job.max_length - template.pair_length)
-                counted["truncated"] += left_a < len(a) or left_b < len(b)
-                tokens, segments = template.pair(a[:left_a], b[:left_b])
+            tokens, segments, was_cut = template.cut_to(
+                a, None if row["second_text"] is None else b, job.max_length
+            )
+            counted["truncated"] += was_cut
             scalars = {"example": counted["examples"], "label": row["label"]}
             features.append(scalars, {"input_ids": tokens, "token_type_ids": segments})
             counted["examples"] += 1
@@ -276,7 +187,7 @@ def _answering(
                 )
             overlap = min(job.doc_stride, room // 2)
             counted["less_overlap"] += overlap < job.doc_stride
-            context = _ContextTokens.of(row["context"], encoded.ids, encoded.offsets)
+            context = ContextTokens.of(row["context"], encoded.ids, encoded.offsets)
             answer = context.token_span(row["answers"])
             spans = list(windows(len(context.ids), room, overlap))
             counted["several_windows"] += len(spans) > 1
@@ -312,54 +223,6 @@ def _answering(
             counted["answers_in_no_window"] += bool(row["answers"]) and not found
             counted["examples"] += 1
     return features, counted
-
-
-@dataclass(frozen=True)
-class _ContextTokens:
-    """The tokens of a context with their character spans (leading white space cut off) and words."""
-
-    ids: list[int]
-    starts: list[int]
-    ends: list[int]
-    words: list[int]
-
-    @classmethod
-    def of(cls, context: str, ids: list[int], offsets: list[tuple[int, int]]) -> _ContextTokens:
-        word_at = [-1] * (len(context) + 1)
-        for number, word in enumerate(WORD.finditer(context)):
-            word_at[word.start() : word.end()] = [number] * (word.end() - word.start())
-        starts, ends, words = [], [], []
-        for start, end in offsets:
-            # SentencePiece counts the space before a word to it, and a token may be nothing but that space.
-            while start < end and context[start].isspace():
-                start += 1
-            starts.append(start)
-            ends.append(end)
-            words.append(word_at[start] if start < end else -1)
-        return cls(ids, starts, ends, words)
-
-    def token_span(self, answers: list[dict[str, Any]]) -> tuple[int, int] | None:
-        """First and last token of the first answer, or None where there is none."""
-        if not answers or not self.ids:
-            return None
-        begin = answers[0]["start"]
-        stop = begin + len(answers[0]["text"])
-        last = min(bisect_left(self.ends, stop), len(self.ids) - 1)
-        first = max(bisect_right(self.starts, begin) - 1, 0)
-        # Bytes of one character are tokens with the same span; the answer starts at the first of them.
-        while first > 0 and self.starts[first - 1] == self.starts[first] and self.ends[first - 1] > begin:
-            first -= 1
-        return (first, last) if first <= last else None
-
-
-def windows(tokens: int, room: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of the windows of at most `room` tokens over a context, neighbours sharing `overlap` tokens."""
-    begin = 0
-    while True:
-        yield begin, min(begin + room, tokens)
-        if begin + room >= tokens:
-            return
-        begin += room - overlap
 
 
 def _ids(encoder: Encoder, texts: list[str]) -> list[list[int]]:
