@@ -195,7 +195,7 @@ def test_paired_test_between_two_taggers() -> None:
     assert 0 < test.low < test.difference < test.high and test.p_value < 0.01
     same = paired_bootstrap(worse.units, worse.units, worse.statistics["f1"])
     assert same.difference == 0 and same.p_value == 1.0
-    with pytest.raises(MismatchError, match="paired test"):
+    with pytest.raises(MismatchError, match="paired resampling"):
         paired_bootstrap(worse.units, better.units[:10], worse.statistics["f1"])
 
 

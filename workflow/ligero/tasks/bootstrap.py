@@ -51,6 +51,33 @@ def bootstrap(
     return intervals
 
 
+def resampled(
+    units: Sequence[NDArray[np.float64]],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int = 42,
+    samples: int = SAMPLES,
+) -> NDArray[np.float64]:
+    """A statistic of several systems on the same resampled examples, [systems, samples]: pair them column by column.
+
+    Args:
+        units: counts of each example, [examples, counts], one array for each system.
+
+    Raises:
+        MismatchError: the systems were scored on different numbers of examples.
+    """
+    for other in units:
+        if other.shape != units[0].shape:
+            raise MismatchError(
+                f"paired resampling: {len(units[0])} examples of one system, {len(other)} of another"
+            )
+    blocks = [
+        np.stack([statistic(weights @ counts) for counts in units])
+        for weights in _weights(len(units[0]), samples, seed)
+    ]
+    return np.concatenate(blocks, axis=1)
+
+
 @dataclass(frozen=True)
 class PairedTest:
     """Outcome of a paired bootstrap between two systems on the same examples."""
@@ -77,14 +104,8 @@ def paired_bootstrap(
     Raises:
         MismatchError: the systems were scored on different numbers of examples.
     """
-    if first.shape != second.shape:
-        raise MismatchError(f"paired test: {len(first)} examples of one system, {len(second)} of the other")
-    differences = np.concatenate(
-        [
-            statistic(weights @ second) - statistic(weights @ first)
-            for weights in _weights(len(first), samples, seed)
-        ]
-    )
+    one, other = resampled([first, second], statistic, seed=seed, samples=samples)
+    differences = other - one
     low, high = np.percentile(differences, [2.5, 97.5])
     # One is added to both counts, so that a p-value is never claimed to be smaller than the samples can show.
     one_sided = min(np.sum(differences <= 0), np.sum(differences >= 0)) + 1
