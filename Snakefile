@@ -25,9 +25,9 @@ include: "rules/finetune.smk"
 include: "rules/teachers.smk"
 include: "rules/logits.smk"
 include: "rules/distill.smk"
-include: "rules/study.smk"
+include: "rules/search.smk"
 include: "rules/augment.smk"
-include: "rules/compare.smk"
+include: "rules/ablation.smk"
 include: "rules/benchmark.smk"
 include: "rules/tables.smk"
 include: "rules/cards.smk"
@@ -48,7 +48,7 @@ localrules:
     make_summary,
     make_figure,
     write_cards,
-    report_study,
+    report_search,
     studies,
     make_report,
 

@@ -32,7 +32,7 @@ rule augment_task:
 use rule encode_task as encode_augmented_task with:
     input:
         examples=expand("<results>/augmented/tasks/{{task}}/{split}.parquet", split=SPLITS),
-        encoder=lambda wc: f"{LAYOUT.encoder(wc.vocabulary)}/encoder.json",
+        encoder=lambda wc: f"{LAYOUT.tokenizer(wc.vocabulary)}/fast_tokenizer.json",
     output:
         expand("<results>/augmented/encoded/{{vocabulary}}/{{task}}/{split}.parquet", split=SPLITS),
         info="<results>/augmented/encoded/{vocabulary}/{task}/info.json",
@@ -40,7 +40,7 @@ use rule encode_task as encode_augmented_task with:
         "<results>/logs/encode_augmented_task/{vocabulary}/{task}.log",
     params:
         examples=folder("augmented/tasks/{task}"),
-        encoder=lambda wc: LAYOUT.encoder(wc.vocabulary),
+        encoder=lambda wc: LAYOUT.tokenizer(wc.vocabulary),
         folder=folder("augmented/encoded/{vocabulary}/{task}"),
         settings=digest_of(jobs.encoding_job, wildcards=["task"]),
     message:
@@ -52,7 +52,7 @@ use rule cache_logits as cache_augmented_logits with:
         teacher="<results>/teachers/{task}.json",
         encoded=lambda wc: [
             f"{R}/augmented/encoded/{vocabulary}/{wc.task}/train.parquet"
-            for vocabulary in candidate_vocabularies(wc.task)
+            for vocabulary in candidate_tokenizers(wc.task)
         ],
     output:
         logits="<results>/augmented/logits/{task}/logits.arrow",

@@ -3,7 +3,7 @@
 
 rule measure_efficiency:
     input:
-        vocabulary_infos(),
+        tokenizer_infos(),
     output:
         LAYOUT.efficiency,
     log:
@@ -25,7 +25,7 @@ rule measure_efficiency:
 
 rule measure_speed:
     input:
-        vocabulary_infos(),
+        tokenizer_infos(),
     output:
         LAYOUT.inference_speed,
     log:

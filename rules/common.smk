@@ -13,7 +13,7 @@ from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.settings import jobs
 from ligero.settings.augmentation import augmentation_job
-from ligero.settings.comparison_jobs import comparison_job
+from ligero.settings.ablation_jobs import ablation_job
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
 from ligero.settings.measuring_jobs import efficiency_job, speed_job
@@ -31,7 +31,7 @@ except LigeroError as error:
 
 LAYOUT = Layout(STUDY)
 ONE_SHARD_REGIMES = jobs.one_shard_regimes(STUDY)
-COMPARED = STUDY.comparison.student if STUDY.comparison else None
+COMPARED = STUDY.ablation.student if STUDY.ablation else None
 R = STUDY.results_dir
 CONFIG = f"{R}/config.json"
 
@@ -169,38 +169,38 @@ def tokenizer_digest(wildcards):
     return jobs.digest(STUDY.tokenizers[wildcards.tokenizer])
 
 
-def candidate_vocabularies(task):
+def candidate_tokenizers(task):
     """Vocabularies with which the task's teacher may read."""
     candidates = teacher_candidates(STUDY, task)
-    return list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in candidates))
+    return list(dict.fromkeys(jobs.tokenizer_of(STUDY, model) for model in candidates))
 
 
-def vocabulary_infos():
+def tokenizer_infos():
     """Vocabularies whose size is not written in the configuration: they must be there before models are measured."""
     open_sizes = [
-        jobs.vocabulary_of(STUDY, m)
+        jobs.tokenizer_of(STUDY, m)
         for m, spec in STUDY.models.items()
         if spec.architecture.vocab_size is None and m not in STUDY.left_out
     ]
-    return [f"{LAYOUT.encoder(vocabulary)}/encoder_info.json" for vocabulary in dict.fromkeys(open_sizes)]
+    return [f"{LAYOUT.tokenizer(vocabulary)}/tokenizer_info.json" for vocabulary in dict.fromkeys(open_sizes)]
 
 
 def training_root(wildcards):
     """Where a method's encoded examples and logits lie: below R, or R/augmented with unlabelled ones beside them."""
-    return f"{R}/augmented" if STUDY.comparison.methods[wildcards.method].augmented else R
+    return f"{R}/augmented" if STUDY.ablation.methods[wildcards.method].augmented else R
 
 
 def compared_encoding(wildcards):
     """Folder of the encoded tasks that a method trains on."""
-    vocabulary = jobs.vocabulary_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
+    vocabulary = jobs.tokenizer_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
     return f"{training_root(wildcards)}/encoded/{vocabulary}"
 
 
 def wanted_searches(wildcards):
-    """Input function: the summaries of the target `studies`."""
+    """Input function: the summaries of the target `searches`."""
     if STUDY.search is None:
         raise WorkflowError(
-            "search: the target 'studies' needs this section, e.g. search: {students: [albeto-tiny], tasks: [ner], "
+            "search: the target 'searches' needs this section, e.g. search: {students: [albeto-tiny], tasks: [ner], "
             "trials: 50}; see docs/search-hyperparameters.md"
         )
-    return [f"{R}/studies/{student}/{task}/summary.json" for student, task in searches(STUDY)]
+    return [f"{R}/searches/{student}/{task}/summary.json" for student, task in searches(STUDY)]

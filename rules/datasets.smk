@@ -2,7 +2,7 @@
 
 from ligero.settings.data_jobs import baseline_job, documents_fingerprint
 
-VOCABULARIES = list(dict.fromkeys(jobs.vocabulary_of(STUDY, model) for model in STUDY.models))
+VOCABULARIES = list(dict.fromkeys(jobs.tokenizer_of(STUDY, model) for model in STUDY.models))
 
 
 rule prepare_task:
@@ -33,7 +33,7 @@ rule prepare_task:
 rule encode_task:
     input:
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
-        encoder=lambda wc: f"{LAYOUT.encoder(wc.vocabulary)}/encoder.json",
+        encoder=lambda wc: f"{LAYOUT.tokenizer(wc.vocabulary)}/fast_tokenizer.json",
     output:
         expand("<results>/encoded/{{vocabulary}}/{{task}}/{split}.parquet", split=SPLITS),
         info="<results>/encoded/{vocabulary}/{task}/info.json",
@@ -48,7 +48,7 @@ rule encode_task:
         runtime=runtime("light"),
     params:
         examples=folder("tasks/{task}"),
-        encoder=lambda wc: LAYOUT.encoder(wc.vocabulary),
+        encoder=lambda wc: LAYOUT.tokenizer(wc.vocabulary),
         folder=folder("encoded/{vocabulary}/{task}"),
         settings=digest_of(jobs.encoding_job, wildcards=["task"]),
     message:

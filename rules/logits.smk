@@ -6,7 +6,7 @@ rule cache_logits:
         teacher="<results>/teachers/{task}.json",
         encoded=lambda wc: [
             f"{R}/encoded/{vocabulary}/{wc.task}/train.parquet"
-            for vocabulary in candidate_vocabularies(wc.task)
+            for vocabulary in candidate_tokenizers(wc.task)
         ],
     output:
         logits="<results>/logits/{task}/logits.arrow",

@@ -5,7 +5,7 @@ from ligero.settings.data_jobs import local_files
 rule pretrain_model:
     input:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}/store.json",
-        encoder=lambda wc: f"{LAYOUT.encoder(STUDY.models[wc.model].tokenizer)}/encoder.json",
+        encoder=lambda wc: f"{LAYOUT.tokenizer(STUDY.models[wc.model].tokenizer)}/fast_tokenizer.json",
     output:
         weights="<results>/pretrained/{model}/model.safetensors",
         architecture="<results>/pretrained/{model}/config.json",
@@ -26,7 +26,7 @@ rule pretrain_model:
         runtime=STUDY.hardware.pretraining.runtime_minutes,
     params:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}",
-        tokenizer=lambda wc: LAYOUT.encoder(STUDY.models[wc.model].tokenizer),
+        tokenizer=lambda wc: LAYOUT.tokenizer(STUDY.models[wc.model].tokenizer),
         folder=folder("pretrained/{model}"),
         history=folder("pretraining/{model}"),
         state=folder("state/pretraining/{model}"),
@@ -48,8 +48,8 @@ rule prepare_weights:
         weights="<results>/weights/{model}/model.safetensors",
         architecture="<results>/weights/{model}/config.json",
         digest="<results>/weights/{model}/weights.digest",
-        encoder="<results>/weights/{model}/encoder.json",
-        info="<results>/weights/{model}/encoder_info.json",
+        encoder="<results>/weights/{model}/fast_tokenizer.json",
+        info="<results>/weights/{model}/tokenizer_info.json",
     log:
         "<results>/logs/prepare_weights/{model}.log",
     conda:

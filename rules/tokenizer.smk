@@ -1,14 +1,14 @@
 # Cleaned corpus -> vocabularies -> token stores; how well vocabularies fit.
 
-from ligero.settings.vocabulary_jobs import vocabularies_job
+from ligero.settings.tokenizer_jobs import vocabularies_job
 
 
 rule train_tokenizer:
     input:
         corpus="<results>/corpus/clean/train.txt.zst",
     output:
-        encoder="<results>/tokenizers/{tokenizer}/encoder.json",
-        info="<results>/tokenizers/{tokenizer}/encoder_info.json",
+        encoder="<results>/tokenizers/{tokenizer}/fast_tokenizer.json",
+        info="<results>/tokenizers/{tokenizer}/tokenizer_info.json",
         tokenizer="<results>/tokenizers/{tokenizer}/tokenizer_config.json",
     log:
         "<results>/logs/train_tokenizer/{tokenizer}.log",
@@ -21,7 +21,7 @@ rule train_tokenizer:
         mem_mb=memory("data"),
         runtime=runtime("data"),
     params:
-        folder=lambda wc: LAYOUT.encoder(wc.tokenizer),
+        folder=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
         settings=tokenizer_digest,
     message:
         "Training the vocabulary {wildcards.tokenizer}"
@@ -34,7 +34,7 @@ rule encode_corpus:
     input:
         train="<results>/corpus/clean/train.txt.zst",
         validation="<results>/corpus/clean/validation.txt.zst",
-        encoder="<results>/tokenizers/{tokenizer}/encoder.json",
+        encoder="<results>/tokenizers/{tokenizer}/fast_tokenizer.json",
     output:
         store="<results>/tokens/{tokenizer}/store.json",
         train="<results>/tokens/{tokenizer}/train.bin",
@@ -51,7 +51,7 @@ rule encode_corpus:
         runtime=runtime("data"),
     params:
         corpus=folder("corpus/clean"),
-        tokenizer=lambda wc: LAYOUT.encoder(wc.tokenizer),
+        tokenizer=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
         folder=folder("tokens/{tokenizer}"),
         settings=tokenizer_digest,
     message:
@@ -62,15 +62,15 @@ rule encode_corpus:
         " --threads {threads} --expect {params.settings} &> {log}"
 
 
-rule measure_vocabularies:
+rule measure_tokenizers:
     input:
-        LAYOUT.vocabulary_inputs(),
+        LAYOUT.tokenizer_inputs(),
     output:
         LAYOUT.vocabularies,
     log:
-        "<results>/logs/measure_vocabularies.log",
+        "<results>/logs/measure_tokenizers.log",
     benchmark:
-        "<results>/benchmarks/jobs/measure_vocabularies.tsv"
+        "<results>/benchmarks/jobs/measure_tokenizers.tsv"
     conda:
         "../envs/tokenizer.yaml"
     resources:
@@ -82,5 +82,5 @@ rule measure_vocabularies:
     message:
         "Measuring how well the vocabularies fit the texts"
     shell:
-        "python $PROGRAMS/measure_vocabularies.py --config $CONFIG --results {params.results} --out {output}"
+        "python $PROGRAMS/measure_tokenizers.py --config $CONFIG --results {params.results} --out {output}"
         " --expect {params.settings} &> {log}"

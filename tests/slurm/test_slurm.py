@@ -43,7 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["tasks"] = {"ner": config["tasks"]["ner"]}
     config["teachers"]["choices"] = {"ner": "beto-cased"}
     del config["models"]["albeto-base"], config["distillation"]["students"]["albeto-base-2"]
-    del config["comparison"]
+    del config["ablation"]
     config["hardware"] = {"training": {"threads": THREADS}}
     path = tmp_path_factory.mktemp("study") / "study.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")

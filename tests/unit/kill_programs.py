@@ -20,13 +20,13 @@ import ligero.models.heads  # noqa: F401
 from ligero.common.files import write_json
 from ligero.distillation import caching
 from ligero.distillation.cache import fingerprint_of
-from ligero.distillation.study import Point, open_study, run_study, table_of
+from ligero.distillation.search import Point, open_study, run_study, table_of
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.settings.jobs import SelectionJob, ShardJob, Trial
 from ligero.settings.models import Architecture, Model
 from ligero.settings.training import TrainingOptions
 from ligero.training import shard as shards
-from ligero.training.identity import write_shard
+from ligero.training.digests import write_shard
 from ligero.training.selection import select
 from ligero.training.trial import run_trial
 from tests.unit.test_encoding import encoder
@@ -59,7 +59,7 @@ def prepare_grid(folder: Path) -> None:
     encoded(folder, prepared(folder / "tasks", KIND, TAGGED * 10), KIND, max_length=20)
     model = build_for_pretraining(make_config(ARCHITECTURE, encoder().vocabulary_size, 2))
     model.save_pretrained(folder / "weights")
-    for name in ("encoder.json", "encoder_info.json"):
+    for name in ("fast_tokenizer.json", "tokenizer_info.json"):
         (folder / "weights" / name).write_bytes((folder / name).read_bytes())
 
 
@@ -109,7 +109,7 @@ def study(_: Path, out: Path) -> None:
             report(epoch, point.alpha + 0.01 * point.temperature + 1 / epoch)
         return point.alpha + 0.01 * point.temperature
 
-    found = open_study(out / "study.journal", "toy", "x", max_epochs=5, seed=7)
+    found = open_study(out / "search.journal", "toy", "x", max_epochs=5, seed=7)
     run_study(found, 10, evaluate, out)
     rows = [{name: value for name, value in row.items() if name != "seconds"} for row in table_of(found)]
     write_json(out / "done.json", rows)

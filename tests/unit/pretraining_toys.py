@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ligero.models.heads import read_weights
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
@@ -50,9 +50,11 @@ def write_store(folder: Path, seed: int = 0, documents: int = 40) -> tuple[Path,
     (store / "store.json").write_text(json.dumps({"seed": seed}))
     special = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
     info = {"kind": "test", "vocabulary_size": VOCABULARY, "special": special, "uses_token_types": True}
-    (tokenizer / "encoder_info.json").write_text(json.dumps(info))
+    (tokenizer / "tokenizer_info.json").write_text(json.dumps(info))
     pieces = {f"{'##' if index % 3 == 0 else ''}w{index}": index for index in range(VOCABULARY)}
-    (tokenizer / "encoder.json").write_text(json.dumps({"model": {"type": "WordPiece", "vocab": pieces}}))
+    (tokenizer / "fast_tokenizer.json").write_text(
+        json.dumps({"model": {"type": "WordPiece", "vocab": pieces}})
+    )
     return store, tokenizer
 
 

@@ -16,7 +16,7 @@ from ligero.settings.layout import Layout
 from ligero.settings.measuring_jobs import measured_systems
 from ligero.settings.study import Study
 from ligero.settings.teaching import teacher_candidates
-from ligero.settings.vocabulary_jobs import vocabularies
+from ligero.settings.tokenizer_jobs import vocabularies
 
 KEYS = {
     "sequence_classification": ("accuracy",),

@@ -12,8 +12,8 @@ import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json, write_json
+from ligero.settings.ablation_jobs import ablation_job, ablation_runs, not_applicable
 from ligero.settings.augmentation import AugmentationJob, augmentation_job, why_not
-from ligero.settings.comparison_jobs import comparison_job, comparison_runs, not_applicable
 from ligero.settings.jobs import digest
 from ligero.settings.load import load_study
 from ligero.settings.study import Study
@@ -204,20 +204,20 @@ def test_lines_are_cut_into_sentences(line: str, expected: list[str]) -> None:
     assert list(cut_sentences(line)) == expected
 
 
-# --- in a comparison ----------------------------------------------------------------------------------------------------
+# --- in an ablation ----------------------------------------------------------------------------------------------------
 
 
 def study_with(augmentation: Any = {"ratio": 9}, **method: Any) -> Study:  # noqa: B006
-    comparison = {**POCKET["comparison"], "tasks": ["xnli", "ner", "mlqa"]}
-    comparison["methods"] = {"gold": {"objective": "gold"}, "more": {"augmented": True, **method}}
-    comparison["reference"] = "gold"
+    ablation = {**POCKET["ablation"], "tasks": ["xnli", "ner", "mlqa"]}
+    ablation["methods"] = {"gold": {"objective": "gold"}, "more": {"augmented": True, **method}}
+    ablation["reference"] = "gold"
     distillation = {**POCKET["distillation"], "augmentation": augmentation}
-    return load_study({**POCKET, "comparison": comparison, "distillation": distillation}, ROOT)
+    return load_study({**POCKET, "ablation": ablation, "distillation": distillation}, ROOT)
 
 
 def test_questions_are_not_augmented() -> None:
     study = study_with()
-    assert [task for task, method, _ in comparison_runs(study) if method == "more"] == ["xnli", "ner"]
+    assert [task for task, method, _ in ablation_runs(study) if method == "more"] == ["xnli", "ner"]
     assert not_applicable(study, "mlqa", "more") == why_not(study.tasks["mlqa"]) is not None
     assert not_applicable(study, "mlqa", "gold") is None
 
@@ -231,13 +231,11 @@ def test_pairs_come_from_the_task_and_sentences_from_the_corpus() -> None:
     [(None, {}), ({"ratio": 9}, {"alpha": 0.5}), ({"ratio": 9}, {"objective": "gold"})],
 )
 def test_methods_that_cannot_be_augmented_are_refused(augmentation: Any, method: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match=r"comparison\.methods\.more\.augmented"):
+    with pytest.raises(ConfigurationError, match=r"ablation\.methods\.more\.augmented"):
         study_with(augmentation, **method)
 
 
 def test_a_run_without_unlabelled_text_keeps_its_digest() -> None:
     plain, augmented = study_with(augmented=False), study_with()
-    assert "augmented" not in comparison_job(plain, "ner", "more", 1).model_dump()
-    assert digest(comparison_job(plain, "ner", "gold", 1)) == digest(
-        comparison_job(augmented, "ner", "gold", 1)
-    )
+    assert "augmented" not in ablation_job(plain, "ner", "more", 1).model_dump()
+    assert digest(ablation_job(plain, "ner", "gold", 1)) == digest(ablation_job(augmented, "ner", "gold", 1))

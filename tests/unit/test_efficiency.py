@@ -189,14 +189,14 @@ def test_a_reference_that_is_left_out_is_refused() -> None:
 
 
 def test_vocabulary_sizes_are_read_from_the_encoders(tmp_path: Path) -> None:
-    write_json(tmp_path / "encoder_info.json", {"vocabulary_size": 123})
+    write_json(tmp_path / "tokenizer_info.json", {"vocabulary_size": 123})
     assert open_vocabularies([system(), system("b", vocabulary=None)]) == ["v"]
     sizes = vocabulary_sizes({"v": tmp_path})
     assert with_vocabulary(system(vocabulary=None), sizes).vocab_size == 123
     assert with_vocabulary(system(vocabulary=50), sizes).vocab_size == 50
     with pytest.raises(ConfigurationError, match=r"models\.a\.architecture\.vocab_size.*'v'"):
         with_vocabulary(system(vocabulary=None), {})
-    write_json(tmp_path / "encoder_info.json", {"kind": "wordpiece"})
+    write_json(tmp_path / "tokenizer_info.json", {"kind": "wordpiece"})
     with pytest.raises(DataError, match="vocabulary_size"):
         vocabulary_sizes({"v": tmp_path})
 

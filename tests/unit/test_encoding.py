@@ -26,13 +26,13 @@ from ligero.tasks.examples import (
     write_examples,
 )
 from ligero.tasks.inputs import Template, truncated_pair, windows
-from ligero.tokenizers.encoder import Encoder, EncoderInfo
+from ligero.tokenizers.fast_tokenizer import FastTokenizer, TokenizerInfo
 from ligero.training.data import EncodedSplit
 
 SPECIALS = {"cls": 0, "sep": 1, "pad": 2, "unk": 3, "mask": 4}
 
 
-def encoder(style: str = "bert") -> Encoder:
+def encoder(style: str = "bert") -> FastTokenizer:
     """Every letter of a word is a token of its own, `##` inside words."""
     letters = "abcdefghijklmnopqrstuvwxyzáéíóúñ¿?.,"
     names = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
@@ -51,8 +51,8 @@ def encoder(style: str = "bert") -> Encoder:
             pair="[CLS] $A [SEP] [SEP] $B [SEP]",
             special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
         )
-    return Encoder(
-        backend, EncoderInfo("test", False, backend.get_vocab_size(), SPECIALS, style == "bert", 0)
+    return FastTokenizer(
+        backend, TokenizerInfo("test", False, backend.get_vocab_size(), SPECIALS, style == "bert", 0)
     )
 
 
@@ -117,7 +117,7 @@ def _tagging(tmp_path: Path, max_length: int, **options: Any) -> tuple[EncodedSp
         write_examples(folder / f"{split}.parquet", "token_classification", ["O", "B-X", "I-X"], examples)
     write_json(folder / "info.json", {"digests": {"train": "1", "validation": "2", "test": "3"}})
     backend = encoder()
-    backend.backend.save(str(tmp_path / "encoder.json"))
+    backend.backend.save(str(tmp_path / "fast_tokenizer.json"))
     backend.info.write(tmp_path)
     encode_task(job("token_classification", max_length), "v", tmp_path, folder, tmp_path / "out")
     from ligero.common.files import read_json

@@ -44,7 +44,7 @@ def folder(store: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
     with torch.no_grad():
         model.predictions.bias[7], model.predictions.bias[9] = 100.0, 99.0
     model.save_pretrained(place)
-    (place / "encoder_info.json").write_bytes((store[1] / "encoder_info.json").read_bytes())
+    (place / "tokenizer_info.json").write_bytes((store[1] / "tokenizer_info.json").read_bytes())
     return place
 
 

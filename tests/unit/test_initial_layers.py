@@ -17,7 +17,7 @@ from ligero.settings import jobs
 from ligero.settings.load import load_study
 from ligero.settings.models import Architecture
 from ligero.settings.study import Study
-from ligero.training.identity import family_of
+from ligero.training.digests import family_of
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
@@ -54,7 +54,7 @@ def test_a_student_starts_with_the_weights_of_these_layers(
 
 def study_with(initial: str, **student: Any) -> Study:
     students = {"small": {"name": "Small", "initial": initial, "num_hidden_layers": 1, **student}}
-    config = {key: value for key, value in POCKET.items() if key != "comparison"}
+    config = {key: value for key, value in POCKET.items() if key != "ablation"}
     return load_study({**config, "distillation": {**POCKET["distillation"], "students": students}}, ROOT)
 
 

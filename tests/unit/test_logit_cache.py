@@ -15,7 +15,7 @@ from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
 from ligero.distillation import caching
 from ligero.distillation.cache import LogitCache, fingerprint_of, seconds_of, write_logits
-from ligero.distillation.fingerprints import check_cache, teacher_fingerprints, tokens_digest
+from ligero.distillation.digests import check_cache, teacher_fingerprints, tokens_digest
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.training.evaluate import predict
@@ -160,7 +160,7 @@ def teacher(tmp_path: Path) -> dict[str, Any]:
     model.config.id2label = dict(enumerate(LABELS))
     model.config.label2id = {label: index for index, label in enumerate(LABELS)}
     model.save_pretrained(folder)
-    (folder / "encoder.json").write_text("{}")
+    (folder / "fast_tokenizer.json").write_text("{}")
     write_json(encoded / "info.json", {"examples_digests": {"train": "data"}})
     split = toy_split("sequence_classification", 2)
     fingerprints = teacher_fingerprints(folder, "sequence_classification", LABELS, split, encoded)

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 
+from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.objective import PretrainingObjective
-from ligero.pretraining.plan import plan
 from ligero.settings.training import Divergence
 from ligero.training.checkpoints import Checkpoints
-from ligero.training.identity import digest_weights
+from ligero.training.digests import digest_weights
 from tests.unit.pretraining_toys import (
     CPU,
     Folders,
@@ -69,7 +69,7 @@ def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: P
     assert summary["validation"]["mlm_loss"] < summary["unigram_loss"]
     digest = (tmp_path / "out" / "weights.digest").read_text()
     assert digest == f"{digest_weights(tmp_path / 'out')}\n"
-    assert (tmp_path / "out" / "encoder.json").is_file() and not (tmp_path / "state").exists()
+    assert (tmp_path / "out" / "fast_tokenizer.json").is_file() and not (tmp_path / "state").exists()
     assert {"start", "validation"} == {line["event"] for line in lines(tmp_path) if "event" in line}
 
 
@@ -205,7 +205,7 @@ def test_a_run_that_stopped_on_divergence_goes_on_with_rollback(
 
 
 def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ligero.pretraining.plan._SECONDS", 0.1)
+    monkeypatch.setattr("ligero.pretraining.cost_estimate._SECONDS", 0.1)
     run = prepared(folders)
     before = [parameter.detach().clone() for parameter in run.model.parameters()]
     text = plan(run.model, run.job.recipe, run.source, CPU)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.pretraining.batches import BatchSource
-from ligero.pretraining.draws import mixed, uniform
+from ligero.pretraining.counter_rng import mixed, uniform
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
 from ligero.pretraining.prefetch import prefetched_batches
 from ligero.pretraining.store import TokenStore
@@ -254,9 +254,9 @@ def test_which_pieces_continue_a_word(
     model: dict[str, object], continuing: list[bool], tmp_path: Path
 ) -> None:
     _, tokenizer = write_store(tmp_path)
-    write_json(tokenizer / "encoder.json", {"model": model})
-    info = read_json(tokenizer / "encoder_info.json") | {"vocabulary_size": len(continuing)}
-    write_json(tokenizer / "encoder_info.json", info)
+    write_json(tokenizer / "fast_tokenizer.json", {"model": model})
+    info = read_json(tokenizer / "tokenizer_info.json") | {"vocabulary_size": len(continuing)}
+    write_json(tokenizer / "tokenizer_info.json", info)
     continues = Vocabulary.load(tokenizer, words=True).continues
     assert continues is not None and continues.tolist() == continuing
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from ligero.common import files
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.cost_estimate import plan
+from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, read_metrics
-from ligero.pretraining.plan import plan
 from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.speed import Speed
 from ligero.training.checkpoints import CheckpointError
@@ -75,7 +75,7 @@ def test_several_processes_plan_together(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step needs them all, so none may stop before the others."""
-    monkeypatch.setattr("ligero.pretraining.plan._SECONDS", 0.1)
+    monkeypatch.setattr("ligero.pretraining.cost_estimate._SECONDS", 0.1)
     context, port = multiprocessing.get_context("fork"), free_port()
     processes = [context.Process(target=_planning, args=(rank, port, folders, tmp_path)) for rank in range(2)]
     for process in processes:

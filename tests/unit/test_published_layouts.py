@@ -20,7 +20,7 @@ from ligero.settings.jobs import WeightsJob
 from ligero.settings.tasks import TaskType
 from ligero.sources.checksums import SourcesLock
 from ligero.tasks.inputs import Template
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from tests.unit.published_layouts import SENTENCES, albeto, architecture, bertin, beto
 
 LABELS = ["a", "b", "c"]
@@ -78,7 +78,7 @@ def test_from_published_files_to_a_folder_that_transformers_opens(
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
     for name, value in model.state_dict().items():
         assert torch.equal(opened.state_dict()[name], value), name
-    encoder = Encoder.load(tmp_path / "m")
+    encoder = FastTokenizer.load(tmp_path / "m")
     first, second = list(SENTENCES), list(SENTENCES[::-1])
     assert tokenizer(first)["input_ids"] == [encoding.ids for encoding in encoder.encode_batch(first)]
     assert encoder.unk not in encoder.encode(SENTENCES[0])
@@ -158,7 +158,7 @@ def test_mended_accents_are_recorded(tmp_path: Path) -> None:
     for layout, mended in (("beto", "strip_accents: false"), ("albeto", "keep_accents: true")):
         weights = prepare(LAYOUTS[layout](tmp_path / layout), tmp_path / f"{layout}-weights")
         assert read_json(weights / "source.json")["mended"] == [mended]
-        encoder = Encoder.load(weights)
+        encoder = FastTokenizer.load(weights)
         assert encoder.encode("piña") != encoder.encode("pina")
     weights = prepare(bertin(tmp_path / "bertin"), tmp_path / "bertin-weights")
     assert "mended" not in read_json(weights / "source.json")
@@ -172,17 +172,17 @@ def test_a_cased_vocabulary_is_never_lower_cased_silently(
     with pytest.raises(LigeroError, match=r"upper-case letters.*models\.m\.lower_case: false"):
         prepare(checkpoint, tmp_path / "weights")
     assert not (tmp_path / "weights").exists()
-    encoder = Encoder.load(prepare(checkpoint, tmp_path / "weights", lower_case=False))
+    encoder = FastTokenizer.load(prepare(checkpoint, tmp_path / "weights", lower_case=False))
     pieces = [encoder.backend.id_to_token(number) for number in encoder.encode("Madrid, España")]
     assert pieces == ["Madrid", ",", "España"] and not encoder.info.lower_case
-    assert Encoder.load(prepare(checkpoint, tmp_path / "asked", lower_case=True)).info.lower_case
+    assert FastTokenizer.load(prepare(checkpoint, tmp_path / "asked", lower_case=True)).info.lower_case
 
 
 def test_a_lower_case_vocabulary_never_keeps_the_case_silently(tmp_path: Path) -> None:
     checkpoint = beto(tmp_path / "checkpoint", tokenizer_config={"do_lower_case": False})
     with pytest.raises(LigeroError, match=r"no tokens with upper-case.*models\.m\.lower_case: true"):
         prepare(checkpoint, tmp_path / "weights")
-    encoder = Encoder.load(prepare(checkpoint, tmp_path / "weights", lower_case=True))
+    encoder = FastTokenizer.load(prepare(checkpoint, tmp_path / "weights", lower_case=True))
     assert encoder.encode("España") == encoder.encode("españa")
 
 
@@ -190,7 +190,7 @@ def without_segments(checkpoint: Path, tokenizer_class: str, marks: dict[str, st
     """A checkpoint whose tokenizer.json gives every token segment 0."""
     from tokenizers import processors
 
-    tokenizer = Encoder.load(prepare(checkpoint, checkpoint.parent / "whole")).backend
+    tokenizer = FastTokenizer.load(prepare(checkpoint, checkpoint.parent / "whole")).backend
     cls, sep = marks["cls_token"], marks["sep_token"]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{cls}:0 $A:0 {sep}:0",
@@ -226,7 +226,7 @@ def test_lost_segments_of_pairs_are_put_back(layout: str, tmp_path: Path) -> Non
     assert read_json(weights / "source.json")["mended"] == [
         "segment ids of pairs: [CLS] first [SEP] 0, second [SEP] 1"
     ]
-    encoder = Encoder.load(weights)
+    encoder = FastTokenizer.load(weights)
     assert encoder.uses_token_types
     assert encoder.encode_batch(["la casa"], ["su año"])[0].type_ids[-1] == 1
     save_for_task(load_for_task(weights, "sequence_classification", LABELS), tmp_path / "m", LABELS, weights)
@@ -246,4 +246,4 @@ def test_a_vocabulary_of_another_family_keeps_its_single_segment(tmp_path: Path)
     )
     weights = prepare(checkpoint, tmp_path / "weights", max_position_embeddings=514)
     assert "mended" not in read_json(weights / "source.json")
-    assert not Encoder.load(weights).uses_token_types
+    assert not FastTokenizer.load(weights).uses_token_types

@@ -63,7 +63,7 @@ def cells(frame: pd.DataFrame, **where: str) -> dict[str, Any]:
 
 
 def test_the_tables_are_those_of_the_public_interface() -> None:
-    assert set(TABLES) == {*layout.TABLES, layout.COMPARISON_TABLE, "summary"}
+    assert set(TABLES) == {*layout.TABLES, layout.ABLATION_TABLE, "summary"}
 
 
 @pytest.mark.parametrize("name", sorted({*layout.TABLES, "summary"}))
@@ -467,7 +467,7 @@ def test_every_caption_is_valid_markup_and_tells_the_scale(scale: str, study: St
     wildcards: dict[str, list[dict[str, str]]] = {
         "workflow": [{}],
         "summary": [{}],
-        "table": [{"table": name} for name in (*layout.TABLES, layout.COMPARISON_TABLE)],
+        "table": [{"table": name} for name in (*layout.TABLES, layout.ABLATION_TABLE)],
         "figure": [{"figure": name} for name in layout.Layout(study).figure_names()],
     }
     for caption, places in wildcards.items():

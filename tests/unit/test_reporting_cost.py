@@ -1,4 +1,4 @@
-"""The cost table: comparisons, augmented logits and searches beside the stages that every study has."""
+"""The cost table: ablations, augmented logits and searches beside the stages that every study has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import write_json, write_text
 from ligero.reporting.results import Results
 from ligero.reporting.tables import make
-from ligero.settings.comparison_jobs import augmented_tasks, comparison_runs
+from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
 from ligero.settings.load import load_study
 from tests.unit.reporting_artefacts import write_artefacts
 
@@ -29,9 +29,9 @@ def results(tmp_path: Path) -> Results:
     for task in augmented_tasks(study):
         run = {"teacher": "beto-cased", "seconds": 72.0, "device": "cpu", "threads": 1}
         write_json(found.layout.augmented_logits_cost(task), {"task": task, "runs": [run]})
-    for place in comparison_runs(study):
+    for place in ablation_runs(study):
         record = {"training_seconds": 30.0, "seconds": 6.0, "device": "cpu", "threads": 1}
-        write_json(found.layout.comparison_run(*place), record)
+        write_json(found.layout.ablation_run(*place), record)
     return found
 
 
@@ -55,7 +55,7 @@ def search(results: Results, *, seconds: list[str] | None) -> Path:
 def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None:
     found = stages(results)
     assert augmented_tasks(results.study) == ["ner", "xnli"]
-    cost = found["comparison"]
+    cost = found["ablation"]
     assert (cost["runs"], cost["device_hours"], cost["seconds_a_run"]) == (6, "0.0600", "36.000")
     cost = found["augmented logits"]
     assert (cost["runs"], cost["device"], cost["device_hours"]) == (2, "cpu, 1 thread", "0.0400")
@@ -65,7 +65,7 @@ def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None
 def test_what_the_comparison_recorded_is_the_tables_input(results: Results) -> None:
     inputs = results.layout.table_inputs("cost")
     assert results.layout.augmented_logits_cost("xnli") in inputs
-    assert results.layout.comparison_run("ner", "augmented", 1) in inputs
+    assert results.layout.ablation_run("ner", "augmented", 1) in inputs
 
 
 def test_a_search_is_counted_by_its_trials(results: Results) -> None:
@@ -88,7 +88,7 @@ def test_a_damaged_time_is_named(results: Results) -> None:
 
 
 def test_the_table_of_trials_keeps_their_seconds() -> None:
-    from ligero.reporting.studies import trials_table
+    from ligero.reporting.searches import trials_table
 
     frame = trials_table([{"number": 0, "seconds": 12.5}, {"number": 1}], "miniature")
     assert list(frame["seconds"]) == [12.5, None]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.distillation.study import open_study, read_study
-from ligero.reporting.studies import best_table
+from ligero.distillation.search import open_study, read_study
+from ligero.reporting.searches import best_table
 from ligero.settings import jobs
 from ligero.settings.load import load_study
 from ligero.settings.search_jobs import search_job, searches
@@ -59,7 +59,7 @@ def test_the_search_re_makes_no_table_and_no_trial(default_config: dict[str, Any
 
 
 def test_a_journal_that_is_not_there_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "study.journal"
+    path = tmp_path / "search.journal"
     with pytest.raises(DataError, match="no such journal"):
         read_study(path, "a-b")
     open_study(path, "a-b", "x", max_epochs=3)

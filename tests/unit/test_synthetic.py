@@ -19,12 +19,12 @@ import pytest
 
 from ligero.synthetic import domains
 from ligero.synthetic.files import FILES
+from ligero.synthetic.generator import PRODUCERS, QA_FILES, SPLITS, XNLI_COLUMNS, StudySizes, generate
 from ligero.synthetic.grammar import Voice, noun_phrase, render, say
 from ligero.synthetic.inference import draw_triple
 from ligero.synthetic.lexicon import NOUNS, Noun, adjective, plural_of
 from ligero.synthetic.paraphrases import people, roles
 from ligero.synthetic.questions import MAKERS, draw_paragraph
-from ligero.synthetic.study import PRODUCERS, QA_FILES, SPLITS, XNLI_COLUMNS, StudySizes, generate
 from ligero.synthetic.tagging import attach, draw_sentence
 from ligero.synthetic.verbs import conjugate
 from tests.unit.upos import UPOS
@@ -73,7 +73,7 @@ def test_another_seed_gives_other_text() -> None:
 
 
 def test_imports_only_the_standard_library() -> None:
-    probe = "import sys, ligero.synthetic.study; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    probe = "import sys, ligero.synthetic.generator; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     done = subprocess.run(
         [sys.executable, "-c", probe], check=True, env=environment, capture_output=True, text=True

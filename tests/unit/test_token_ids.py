@@ -15,8 +15,8 @@ from ligero.corpus.encoding import encode_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.corpus.writing import TextWriter
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
-from ligero.tokenizers.encoder import _DISARMED, Encoder
 from ligero.tokenizers.export import TRICKY_TEXTS
+from ligero.tokenizers.fast_tokenizer import _DISARMED, FastTokenizer
 from ligero.tokenizers.training import train_tokenizer
 
 KINDS = {
@@ -99,7 +99,7 @@ def _compare(kind: str, lines: list[str], folder: Path) -> None:
     assert len(store.segments) - 1 == len(expected)
     for index, ids in enumerate(expected):
         assert store.segment(index).tolist() == ids, tokenizer.convert_ids_to_tokens(ids)
-    encoder = Encoder.load(folder / "tokenizer")
+    encoder = FastTokenizer.load(folder / "tokenizer")
     special = {encoder.cls, encoder.sep, encoder.pad, encoder.mask}
     assert special.isdisjoint(store.tokens.tolist())
 

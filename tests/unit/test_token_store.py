@@ -14,7 +14,7 @@ from ligero.corpus.encoding import encode_corpus
 from ligero.corpus.store_benchmark import bench_store
 from ligero.corpus.token_store import SplitWriter, TokenStore, write_meta
 from ligero.corpus.writing import TextWriter
-from ligero.tokenizers.encoder import ENCODER_FILE, Encoder, EncoderInfo
+from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer, TokenizerInfo
 from ligero.tokenizers.word_cache import id_dtype
 
 DOCUMENTS = [
@@ -34,9 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     (root / "tokenizer").mkdir()
-    tokenizer.save(str(root / "tokenizer" / ENCODER_FILE))
+    tokenizer.save(str(root / "tokenizer" / FAST_TOKENIZER_FILE))
     special = {"cls": 0, "sep": 1, "pad": 2, "unk": 3, "mask": 4}
-    EncoderInfo("WordLevel", False, len(words), special, False, 0).write(root / "tokenizer")
+    TokenizerInfo("WordLevel", False, len(words), special, False, 0).write(root / "tokenizer")
     for split, documents in (("train", DOCUMENTS), ("validation", DOCUMENTS[:2])):
         (root / "clean").mkdir(exist_ok=True)
         with TextWriter(root / "clean" / f"{split}.txt.zst") as writer:
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_documents_and_lines(folder: Path) -> None:
-    encoder = Encoder.load(folder / "tokenizer")
+    encoder = FastTokenizer.load(folder / "tokenizer")
     store = TokenStore.open(folder / "tokens", "train", verify=True)
     assert len(store) == len(DOCUMENTS)
     assert store.tokens.dtype == np.uint16

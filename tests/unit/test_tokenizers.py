@@ -1,4 +1,4 @@
-"""Vocabularies: what is saved is what AutoTokenizer loads and what the Encoder gives; Spanish letters survive."""
+"""Vocabularies: what is saved is what AutoTokenizer loads and what the FastTokenizer gives; Spanish letters survive."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.corpus.writing import TextWriter
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
-from ligero.tokenizers.encoder import Encoder
 from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, is_cased, load_tokenizer, loses_accents
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.quality import vocabulary_quality
 from ligero.tokenizers.sampling import count_lines, sample_lines
 from ligero.tokenizers.training import train_tokenizer
@@ -80,7 +80,7 @@ def test_auto_tokenizer_gives_the_encoders_ids(vocabulary: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(vocabulary))
-    encoder = Encoder.load(vocabulary)
+    encoder = FastTokenizer.load(vocabulary)
     texts = [*TRICKY_TEXTS, *_sentences(99, 50)]
     assert len(tokenizer) == encoder.vocabulary_size == KINDS[vocabulary.name].vocabulary_size
     assert tokenizer(texts)["input_ids"] == [encoding.ids for encoding in encoder.encode_batch(texts)]
@@ -99,7 +99,7 @@ def test_auto_tokenizer_gives_the_encoders_ids(vocabulary: Path) -> None:
 
 
 def test_letters_and_case(vocabulary: Path) -> None:
-    encoder = Encoder.load(vocabulary)
+    encoder = FastTokenizer.load(vocabulary)
     assert not loses_accents(encoder.backend)
     assert encoder.encode("caña") != encoder.encode("cana")
     assert (encoder.encode("CAÑA") == encoder.encode("caña")) == KINDS[vocabulary.name].lower_case
@@ -115,7 +115,7 @@ def test_letters_and_case(vocabulary: Path) -> None:
     "name", ["<pad>", "<s>", "</s>", "<mask>", "[CLS]", "[SEP]", "[MASK]", "[PAD]", "＜pad＞"]
 )
 def test_names_of_special_tokens_are_text(vocabulary: Path, name: str) -> None:
-    encoder = Encoder.load(vocabulary)
+    encoder = FastTokenizer.load(vocabulary)
     forbidden = {encoder.cls, encoder.sep, encoder.pad, encoder.mask}
     for text in (name, f"uno {name} dos", f"uno{name}dos", name.upper()):
         assert forbidden.isdisjoint(encoder.encode(text))
@@ -155,20 +155,20 @@ def test_plain_words_equal_the_encoder(vocabulary: Path, lines: list[str]) -> No
 
 @pytest.mark.parametrize("name", ["sol", "[me", "<to>"])
 def test_added_tokens_are_found_in_plain_words(vocabulary: Path, name: str) -> None:
-    encoder = Encoder.load(vocabulary)
+    encoder = FastTokenizer.load(vocabulary)
     encoder.backend.add_tokens([name])
     _compare(encoder, [f"sol me{name} {name}to, ({name}) sol me to", f"{name} sol"])
 
 
 @functools.cache
 def _line_encoder(vocabulary: Path) -> LineEncoder:
-    return LineEncoder(Encoder.load(vocabulary))
+    return LineEncoder(FastTokenizer.load(vocabulary))
 
 
-def _compare(vocabulary: Path | Encoder, lines: list[str]) -> None:
+def _compare(vocabulary: Path | FastTokenizer, lines: list[str]) -> None:
     import numpy as np
 
-    cached = LineEncoder(vocabulary) if isinstance(vocabulary, Encoder) else _line_encoder(vocabulary)
+    cached = LineEncoder(vocabulary) if isinstance(vocabulary, FastTokenizer) else _line_encoder(vocabulary)
     encoder = cached.encoder
     for _ in range(2):  # the second time from the cache
         data, lengths = cached.encode(lines)
@@ -195,7 +195,7 @@ def test_word_cache_on_what_usually_goes_wrong(vocabulary: Path) -> None:
 
 
 def test_windows(vocabulary: Path) -> None:
-    encoder = Encoder.load(vocabulary)
+    encoder = FastTokenizer.load(vocabulary)
     first, *_ = encoder.encode_batch(
         ["¿que?"], [" ".join(_sentences(1, 3))], max_length=40, stride=10, truncation="only_second"
     )
@@ -210,7 +210,9 @@ def test_windows(vocabulary: Path) -> None:
 def test_two_trainings_are_equal(kind: str, corpus: Path, tmp_path: Path) -> None:
     for name in "ab":
         train_tokenizer(KINDS[kind], corpus, tmp_path / name)
-    assert (tmp_path / "a" / "encoder.json").read_bytes() == (tmp_path / "b" / "encoder.json").read_bytes()
+    assert (tmp_path / "a" / "fast_tokenizer.json").read_bytes() == (
+        tmp_path / "b" / "fast_tokenizer.json"
+    ).read_bytes()
 
 
 def test_impossible_vocabularies_are_refused(corpus: Path, tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_a_tokenizer_that_loses_accents_is_mended(corpus: Path, tmp_path: Path) 
     (spoilt / "tokenizer_config.json").write_text(json.dumps(configuration))
     export_encoder(spoilt)
     text = ["El niño comió piña."]
-    assert Encoder.load(spoilt).encode(text[0]) == Encoder.load(good).encode(text[0])
+    assert FastTokenizer.load(spoilt).encode(text[0]) == FastTokenizer.load(good).encode(text[0])
     assert json.loads((spoilt / "tokenizer_config.json").read_text())["keep_accents"] is True
 
 
@@ -246,12 +248,12 @@ def test_a_vocabulary_without_accents_is_refused(tmp_path: Path) -> None:
 
 def test_broken_folders_are_refused(vocabulary: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        Encoder.load(tmp_path)
+        FastTokenizer.load(tmp_path)
     broken = tmp_path / "broken"
     shutil.copytree(vocabulary, broken)
-    (broken / "encoder.json").write_text("{")
+    (broken / "fast_tokenizer.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read"):
-        Encoder.load(broken)
+        FastTokenizer.load(broken)
 
 
 def test_sample_is_seeded_and_without_replacement(corpus: Path) -> None:
@@ -264,17 +266,17 @@ def test_sample_is_seeded_and_without_replacement(corpus: Path) -> None:
 
 
 def test_quality(vocabulary: Path) -> None:
-    quality = vocabulary_quality(Encoder.load(vocabulary), _sentences(3, 100))
+    quality = vocabulary_quality(FastTokenizer.load(vocabulary), _sentences(3, 100))
     assert quality["words"] == 100 * 11
     assert 1 < quality["fertility"] < 12
     assert 0 <= quality["unknown_share"] < 0.2
     assert 0 <= quality["single_piece_words"] <= 1
-    zero = vocabulary_quality(Encoder.load(vocabulary), ["日本"])
+    zero = vocabulary_quality(FastTokenizer.load(vocabulary), ["日本"])
     assert zero["unknown_share"] == (0 if vocabulary.name == "bpe" else zero["unknown_share"])
 
 
 def test_decomposed_accents_are_the_same_letters(vocabulary: Path) -> None:
-    encoder = Encoder.load(vocabulary)
+    encoder = FastTokenizer.load(vocabulary)
     if vocabulary.name.startswith("unigram"):
         assert encoder.encode(unicodedata.normalize("NFD", "niño")) == encoder.encode("niño")
 
@@ -286,7 +288,7 @@ def test_quality_counts_by_hand(tmp_path: Path) -> None:
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, strip_accents=False).save_pretrained(str(tmp_path))
     export_encoder(tmp_path)
-    found = vocabulary_quality(Encoder.load(tmp_path), ["la niña", "La niñas la zorra", " "])
+    found = vocabulary_quality(FastTokenizer.load(tmp_path), ["la niña", "La niñas la zorra", " "])
     assert (found["sentences"], found["words"], found["tokens"]) == (2, 6, 7)
     assert (found["fertility"], found["tokens_per_sentence"]) == (7 / 6, 3.5)
     assert (found["unknown_share"], found["words_with_unknown"]) == (1 / 7, 1 / 6)

@@ -22,8 +22,8 @@ from ligero.tasks.examples import Answer, QuestionExample, TaggingExample, diges
 from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.data import EncodedSplit
+from ligero.training.digests import write_shard
 from ligero.training.evaluate import Predictions
-from ligero.training.identity import write_shard
 from ligero.training.scoring import (
     Examples,
     score_predictions,
@@ -69,7 +69,7 @@ def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:
 def encoded(folder: Path, examples: Path, kind: str, max_length: int) -> Path:
     """`R/encoded/v/t`; the encoder lies in `folder`."""
     made = encoder()
-    made.backend.save(str(folder / "encoder.json"))
+    made.backend.save(str(folder / "fast_tokenizer.json"))
     made.info.write(folder)
     encode_task(job(kind, max_length), "v", folder, examples, folder / "encoded" / "t")
     return folder / "encoded" / "t"

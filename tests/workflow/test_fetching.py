@@ -127,7 +127,7 @@ def mirrored_study(project: Path, mirror: Path, files: Path | None = None) -> di
     """The pocket study cut to one model and one task, its sources published at a place that nobody can reach."""
     registry = yaml.safe_load((project / "resources/sources.yaml").read_text(encoding="utf-8"))["sources"]
     config = pocket_config()
-    for section in ("distillation", "comparison"):
+    for section in ("distillation", "ablation"):
         config.pop(section, None)
     config["teachers"] = {"rule": "validation"}
     config["models"] = {"albeto-tiny": config["models"]["albeto-tiny"]}

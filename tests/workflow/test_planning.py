@@ -86,9 +86,9 @@ def test_the_default_study_is_found_from_every_folder(project: Path, tmp_path: P
 
 
 def test_studies_without_their_section_say_so(snakemake: Snakemake, tmp_path: Path) -> None:
-    done = snakemake("-n", "--", "studies", folder=tmp_path)
+    done = snakemake("-n", "--", "searches", folder=tmp_path)
     assert done.returncode != 0
-    assert "the target 'studies' needs this section" in done.stdout + done.stderr
+    assert "the target 'searches' needs this section" in done.stdout + done.stderr
 
 
 def test_a_key_that_stands_twice_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_second_run_has_nothing_to_do(pocket: Path, snakemake: Snakemake) -> N
 def test_touching_a_file_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> None:
     touched = [
         "sources/embedded/conll2002/esp.train",
-        "tokenizers/albeto/encoder.json",
+        "tokenizers/albeto/fast_tokenizer.json",
         "pretrained/albeto-tiny/weights.digest",
         "tasks/ner/train.parquet",
         "teachers/ner.json",

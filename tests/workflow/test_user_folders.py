@@ -87,8 +87,8 @@ def test_local_weights_that_change_are_prepared_again(snakemake: Snakemake, tmp_
         "config.json",
         "model.safetensors",
         "weights.digest",
-        "encoder.json",
-        "encoder_info.json",
+        "fast_tokenizer.json",
+        "tokenizer_info.json",
     ):
         (tmp_path / "results" / "weights" / "mine").mkdir(parents=True, exist_ok=True)
         (tmp_path / "results" / "weights" / "mine" / name).write_text("{}")
@@ -137,11 +137,11 @@ def test_weights_of_the_same_shape_made_elsewhere_re_run_what_starts_from_them(
     goals = (
         "results/trials/fine-tuning/albeto-tiny/shard-0.json",
         "results/trials/distillation/albeto-tiny/shard-0.json",
-        "results/comparison/ner/fine-tuned/seed-1.json",
+        "results/ablation/ner/fine-tuned/seed-1.json",
     )
 
     def run(*arguments: str) -> Any:
-        allowed = ("finetune_model", "distill_student", "compare_method")
+        allowed = ("finetune_model", "distill_student", "train_method")
         return snakemake(*arguments, "--allowed-rules", *allowed, "--", *goals, folder=tmp_path)
 
     results = tmp_path / "results"
@@ -162,4 +162,4 @@ def test_weights_of_the_same_shape_made_elsewhere_re_run_what_starts_from_them(
     assert planned_jobs(run("-n")) == {}
     (results / "pretrained/albeto-tiny/weights.digest").write_text("other\n")
     os.utime(results / "pretrained/albeto-tiny/weights.digest", (later, later))
-    assert planned_jobs(run("-n")) == {"finetune_model": 1, "distill_student": 1, "compare_method": 1}
+    assert planned_jobs(run("-n")) == {"finetune_model": 1, "distill_student": 1, "train_method": 1}

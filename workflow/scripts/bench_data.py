@@ -28,7 +28,7 @@ from ligero.corpus.token_store import TokenStore
 from ligero.settings.corpus import Cleaning
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.synthetic.raw import MAKERS, corpus_text
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.training import train_tokenizer
 
 MIRROR = Path("../shared/data/raw")
@@ -96,7 +96,7 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
             training_sentences=50_000,
         )
         train_tokenizer(settings, CleanPaths(folder / "corpus").train, folder / kind)
-        add([benchmark.bench_encoding(kind, Encoder.load(folder / kind), blocks, args.rounds)])
+        add([benchmark.bench_encoding(kind, FastTokenizer.load(folder / kind), blocks, args.rounds)])
     say("token store of the held-out documents")
     (folder / "part").mkdir()
     for split in ("train", "validation"):

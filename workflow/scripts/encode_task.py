@@ -17,7 +17,7 @@ def main() -> None:
     job_arguments(parser)
     parser.add_argument("--task", required=True)
     parser.add_argument("--vocabulary", required=True, help="id of a tokenizer, or of a model with its own")
-    parser.add_argument("--encoder-dir", type=Path, required=True, help="folder with encoder.json")
+    parser.add_argument("--encoder-dir", type=Path, required=True, help="folder with fast_tokenizer.json")
     parser.add_argument("--examples", type=Path, required=True, help="folder that prepare_task.py wrote")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.synthetic.study import generate
+from ligero.synthetic.generator import generate
 
 
 def main() -> None:

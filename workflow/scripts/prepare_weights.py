@@ -11,7 +11,7 @@ from ligero.models.conversion import prepare_weights
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.sources.checksums import SourcesLock
-from ligero.training.identity import write_weights_digest
+from ligero.training.digests import write_weights_digest
 
 
 def main() -> None:

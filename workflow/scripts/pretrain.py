@@ -43,8 +43,8 @@ def main() -> int:
     import torch
 
     from ligero.common.memory import keep_freed_memory
-    from ligero.pretraining.devices import Placement
-    from ligero.pretraining.plan import plan
+    from ligero.pretraining.cost_estimate import plan
+    from ligero.pretraining.distributed import Placement
     from ligero.pretraining.run import prepare, pretrain
 
     keep_freed_memory()

@@ -29,8 +29,8 @@ def main() -> None:
     job = jobs.teacher_job(study, args.task)
     check_digest(job, args.expect)
     chosen = choose_teacher(job, args.selections, args.published)
-    chosen["vocabulary"] = jobs.vocabulary_of(study, chosen["teacher"])
-    chosen["vocabularies"] = {model: jobs.vocabulary_of(study, model) for model in chosen["weights"]}
+    chosen["vocabulary"] = jobs.tokenizer_of(study, chosen["teacher"])
+    chosen["vocabularies"] = {model: jobs.tokenizer_of(study, model) for model in chosen["weights"]}
     write_json(args.out, chosen)
     print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
 

@@ -9,7 +9,7 @@ import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import write_json
 from ligero.corpus.reading import read_documents
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.quality import vocabulary_quality
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     lines = (line for document in read_documents(args.text) for line in document)
-    quality = vocabulary_quality(Encoder.load(args.tokenizer_dir), lines)
+    quality = vocabulary_quality(FastTokenizer.load(args.tokenizer_dir), lines)
     if not quality["words"]:
         raise DataError(args.text, None, "holds no words.", "Give clean text, one paragraph a line.")
     write_json(args.out, quality)

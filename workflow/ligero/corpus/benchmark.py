@@ -24,7 +24,7 @@ from ligero.corpus.fast_cleaning import clean_block
 from ligero.corpus.reading import BLOCK_BYTES, open_text, read_blocks
 from ligero.corpus.statistics import Counts
 from ligero.settings.corpus import Cleaning
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.word_cache import LineEncoder
 
 THESIS_CHARACTERS = 18_431_160_978
@@ -139,7 +139,7 @@ def bench_cleaning(blocks: list[bytes], rounds: int) -> Measurement:
     )
 
 
-def bench_encoding(name: str, encoder: Encoder, blocks: list[bytes], rounds: int) -> Measurement:
+def bench_encoding(name: str, encoder: FastTokenizer, blocks: list[bytes], rounds: int) -> Measurement:
     """Encoding by the word cache, empty at the start, against `encode_batch_fast`, one thread each.
 
     Raises:

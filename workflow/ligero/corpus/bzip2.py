@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
-from ligero.corpus.pieces import PieceReader
+from ligero.corpus.chunks import PieceReader
 
 BLOCK_MAGIC, END_MAGIC = 0x314159265359, 0x177245385090
 MAGIC_BITS, CHECKSUM_BITS, HEADER_BYTES = 48, 32, 4

@@ -16,7 +16,7 @@ from ligero.common.progress import progress
 from ligero.corpus.parallel import ordered_map
 from ligero.corpus.reading import read_blocks
 from ligero.corpus.token_store import SplitWriter, write_meta
-from ligero.tokenizers.encoder import ENCODER_FILE, INFO_FILE, Encoder
+from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, INFO_FILE, FastTokenizer
 from ligero.tokenizers.word_cache import LineEncoder
 
 SPLITS = ("train", "validation")
@@ -42,7 +42,7 @@ _line_encoder: LineEncoder | None = None
 
 def _start(folder: str) -> None:
     global _line_encoder
-    _line_encoder = LineEncoder(Encoder.load(folder))
+    _line_encoder = LineEncoder(FastTokenizer.load(folder))
 
 
 def encode_block(block: bytes) -> EncodedBlock:
@@ -60,7 +60,7 @@ def encode_corpus(encoder_folder: Path, clean_folder: Path, out: Path, processes
     """Encode train.txt.zst and validation.txt.zst of `clean_folder` into the token store `out`.
 
     Args:
-        encoder_folder: folder of the vocabulary (encoder.json).
+        encoder_folder: folder of the vocabulary (fast_tokenizer.json).
         clean_folder: folder of the cleaned corpus.
         out: the store's folder, written whole or not at all.
         processes: how many encode at once; the result does not depend on it.
@@ -68,7 +68,7 @@ def encode_corpus(encoder_folder: Path, clean_folder: Path, out: Path, processes
     Raises:
         DataError: there are no training tokens.
     """
-    encoder = Encoder.load(encoder_folder)
+    encoder = FastTokenizer.load(encoder_folder)
     dtype = LineEncoder(encoder).dtype
     descriptions = {}
     with atomic_directory(out) as staging:
@@ -83,7 +83,7 @@ def encode_corpus(encoder_folder: Path, clean_folder: Path, out: Path, processes
         vocabulary = {
             "size": encoder.vocabulary_size,
             "kind": encoder.info.kind,
-            "digest": digest_files(encoder_folder, [ENCODER_FILE, INFO_FILE]),
+            "digest": digest_files(encoder_folder, [FAST_TOKENIZER_FILE, INFO_FILE]),
             "special": encoder.info.special,
         }
         write_meta(staging, dtype, vocabulary, descriptions)

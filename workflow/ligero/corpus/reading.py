@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from ligero.common.errors import DataError
 from ligero.corpus.bzip2 import ParallelBzip2File
-from ligero.corpus.pieces import PieceReader
+from ligero.corpus.chunks import PieceReader
 
 BLOCK_BYTES = 4 << 20
 """Size of a block; part of the format of the results, since a document never spans two blocks."""

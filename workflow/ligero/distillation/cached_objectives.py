@@ -11,8 +11,8 @@ from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
 from ligero.distillation.alignment import AnswerAlignment, align
 from ligero.distillation.cache import LogitCache, fingerprint_of
+from ligero.distillation.digests import check_cache, tokens_digest
 from ligero.distillation.ensemble import averaged
-from ligero.distillation.fingerprints import check_cache, tokens_digest
 from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes

@@ -158,7 +158,7 @@ def build_cache(
         shard: (k, n) only computes its share of the parts and returns None.
         together: weights of all the task's teachers, written into meta.json.
     """
-    from ligero.distillation.fingerprints import teacher_fingerprints
+    from ligero.distillation.digests import teacher_fingerprints
     from ligero.models.heads import load_selected
     from ligero.training.steps import device_name, training_device
 

@@ -31,18 +31,18 @@ def sizes_for(study: Study, systems: Iterable[MeasuredSystem], results: Path | N
         DataError: a vocabulary is not there.
     """
     layout = Layout(study.model_copy(update={"results_dir": str(results)}) if results else study)
-    return vocabulary_sizes({name: layout.encoder(name) for name in open_vocabularies(systems)})
+    return vocabulary_sizes({name: layout.tokenizer(name) for name in open_vocabularies(systems)})
 
 
 def vocabulary_sizes(folders: Mapping[str, Path | str]) -> dict[str, int]:
-    """Sizes of vocabularies, with special tokens, from the `encoder_info.json` in each folder.
+    """Sizes of vocabularies, with special tokens, from the `tokenizer_info.json` in each folder.
 
     Raises:
         DataError: a folder has no such file, or the file no size.
     """
     sizes = {}
     for vocabulary, folder in folders.items():
-        path = Path(folder) / "encoder_info.json"
+        path = Path(folder) / "tokenizer_info.json"
         info: dict[str, Any] = read_json(path)
         if not isinstance(info.get("vocabulary_size"), int):
             raise DataError(

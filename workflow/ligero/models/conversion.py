@@ -60,7 +60,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         for pattern in WANTED:
             for path in folder.glob(pattern):
                 shutil.copyfile(path, staging / path.name)
-        (staging / "encoder.json").unlink(missing_ok=True)
+        (staging / "fast_tokenizer.json").unlink(missing_ok=True)
         if not list(staging.glob("model*.safetensors")):
             convert_old_weights(folder / OLD_FORMAT, staging / "model.safetensors")
         _check(staging)

@@ -32,8 +32,8 @@ _TOKENIZER_FILES = (
     "merges.txt",
     "spiece.model",
     "sentencepiece.bpe.model",
-    "encoder.json",
-    "encoder_info.json",
+    "fast_tokenizer.json",
+    "tokenizer_info.json",
     "NOTICE",
 )
 
@@ -131,7 +131,7 @@ def save_for_task(
 
     Args:
         labels: label names in the order of their ids; empty for question answering.
-        encoder_source: folder whose tokenizer files and encoder.json are copied; the copy's configuration says what
+        encoder_source: folder whose tokenizer files and fast_tokenizer.json are copied; the copy's configuration says what
             this model can read.
     """
     if labels:
@@ -168,7 +168,7 @@ def _fit_tokenizer(folder: Path, config: Any) -> None:
 
 
 def copy_tokenizer(source: Path, target: Path) -> list[str]:
-    """Copy the tokenizer files and encoder.json of one folder into another; returns their names."""
+    """Copy the tokenizer files and fast_tokenizer.json of one folder into another; returns their names."""
     names = [name for name in _TOKENIZER_FILES if (Path(source) / name).is_file()]
     for name in names:
         shutil.copyfile(Path(source) / name, Path(target) / name)

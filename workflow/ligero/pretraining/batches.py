@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ligero.pretraining.draws import seed_of, uniform
+from ligero.pretraining.counter_rng import seed_of, uniform
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
 from ligero.pretraining.sequences import Windows, paired_sequences, plain_sequences
 from ligero.pretraining.store import TokenStore

@@ -25,7 +25,7 @@ from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.bench_text import padded_rows
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.speed import wait

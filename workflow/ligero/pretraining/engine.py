@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ligero.common.progress import progress
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.compiled import compiled_for
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.counter_rng import seed_of
+from ligero.pretraining.distributed import Placement
 from ligero.pretraining.divergence import (
     DivergenceError,
     DivergenceWatch,
@@ -28,7 +29,6 @@ from ligero.pretraining.divergence import (
     refuse_repetition,
     remember,
 )
-from ligero.pretraining.draws import seed_of
 from ligero.pretraining.interruption import Interruption
 from ligero.pretraining.metrics import MetricsFile
 from ligero.pretraining.objective import make_objective

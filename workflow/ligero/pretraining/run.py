@@ -18,14 +18,14 @@ from ligero.common.hashing import digest_value
 from ligero.models.build import build_for_pretraining, count_parameters, make_config
 from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.ownership import sole_run
+from ligero.pretraining.run_lock import sole_run
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
-from ligero.training.identity import write_weights_digest
+from ligero.training.digests import write_weights_digest
 
 VALIDATION_ROWS = 256
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ligero.common.errors import DataError
-from ligero.pretraining.draws import mixed, uniform
+from ligero.pretraining.counter_rng import mixed, uniform
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.distributed import Placement
 from ligero.settings.training import Pretraining
 
 

@@ -32,12 +32,12 @@ class Vocabulary:
 
     @classmethod
     def load(cls, folder: Path, words: bool = False) -> Vocabulary:
-        """Read encoder_info.json of a tokenizer folder, and with `words` the pieces of encoder.json.
+        """Read tokenizer_info.json of a tokenizer folder, and with `words` the pieces of fast_tokenizer.json.
 
         Raises:
             DataError: a special token is missing.
         """
-        path = Path(folder) / "encoder_info.json"
+        path = Path(folder) / "tokenizer_info.json"
         info = read_json(path)
         special: dict[str, Any] = info.get("special", {})
         for name in ("cls", "sep", "pad", "mask"):
@@ -52,7 +52,7 @@ class Vocabulary:
             pad=int(special["pad"]),
             mask=int(special["mask"]),
             ordinary=ordinary,
-            continues=_continuations(Path(folder) / "encoder.json", size) if words else None,
+            continues=_continuations(Path(folder) / "fast_tokenizer.json", size) if words else None,
         )
 
 

@@ -44,7 +44,7 @@ class Search:
 
     @classmethod
     def read(cls, folder: Path) -> Search:
-        """Read a search's folder, R/studies/STUDENT/TASK.
+        """Read a search's folder, R/searches/STUDENT/TASK.
 
         Raises:
             DataError: a cell of trials.csv is no number.
@@ -58,7 +58,7 @@ class Search:
         try:
             return cls(workers, [float(cell) for cell in cells if cell])
         except ValueError as error:
-            mend = "Make it again: snakemake --forcerun report_study -- studies."
+            mend = "Make it again: snakemake --forcerun report_search -- searches."
             raise DataError(trials, None, f"column seconds: {error}.", mend) from error
 
 
@@ -99,9 +99,9 @@ class Results:
             raise DataError(path, None, f"it has no score of '{model}' on '{task}'.", "Score it again.")
         return records[model, task]
 
-    def comparison_run(self, task: str, method: str, seed: int) -> Record:
-        """One run of the comparison."""
-        return self._read(self.layout.comparison_run(task, method, seed))
+    def ablation_run(self, task: str, method: str, seed: int) -> Record:
+        """One run of the ablation."""
+        return self._read(self.layout.ablation_run(task, method, seed))
 
     def baselines(self, tasks: Iterable[str]) -> dict[str, Record]:
         """Scores without a model, by task."""

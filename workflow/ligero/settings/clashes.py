@@ -47,10 +47,10 @@ def _identities(study: Study) -> Iterator[str]:
         yield from _same_names(
             "distillation.students", {key: student.name for key, student in students.items()}
         )
-    if study.comparison:
-        methods = study.comparison.methods
+    if study.ablation:
+        methods = study.ablation.methods
         yield from _same_names(
-            "comparison.methods", {key: method.name or key for key, method in methods.items()}
+            "ablation.methods", {key: method.name or key for key, method in methods.items()}
         )
 
 
@@ -186,13 +186,13 @@ def _students(study: Study) -> Iterator[str]:
 
 
 def _methods(study: Study) -> Iterator[str]:
-    """Methods of the comparison that want unlabelled text and cannot have it."""
-    distillation, comparison = study.distillation, study.comparison
-    if distillation is None or comparison is None:
+    """Methods of the ablation that want unlabelled text and cannot have it."""
+    distillation, ablation = study.distillation, study.ablation
+    if distillation is None or ablation is None:
         return
-    compared = [study.tasks[task] for task in comparison.tasks]
-    for method_id, method in comparison.methods.items():
-        path = f"comparison.methods.{method_id}"
+    compared = [study.tasks[task] for task in ablation.tasks]
+    for method_id, method in ablation.methods.items():
+        path = f"ablation.methods.{method_id}"
         if not method.augmented:
             continue
         if distillation.augmentation is None:

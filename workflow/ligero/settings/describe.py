@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from ligero.settings.ablation import Ablation, Method
 from ligero.settings.base import Identifier, ResultsFolder, Sha256
-from ligero.settings.comparison import Comparison, Method
 from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, Limits, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
@@ -59,8 +59,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`distillation`", Distillation),
     ("`distillation.students.ID`", Student),
     ("`distillation.augmentation`", Augmentation),
-    ("`comparison`", Comparison),
-    ("`comparison.methods.ID`", Method),
+    ("`ablation`", Ablation),
+    ("`ablation.methods.ID`", Method),
     ("`search`", Search),
     ("`efficiency`", Efficiency),
     ("`speed`", Speed),

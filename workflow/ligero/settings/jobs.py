@@ -352,7 +352,7 @@ def initial_model(study: Study, regime: Regime, model_id: str) -> str:
     return study.distillation.students[model_id].initial
 
 
-def vocabulary_of(study: Study, model_id: str) -> str:
+def tokenizer_of(study: Study, model_id: str) -> str:
     """Id of the vocabulary that a model reads with: a tokenizer trained here, or the model's own."""
     return study.models[model_id].tokenizer or model_id
 
@@ -443,7 +443,7 @@ def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
     members, tasks = scoring_shards_of(study, regime)[shard]
     return ScoringJob(
         regime=regime,
-        systems={system: vocabulary_of(study, initial_model(study, regime, system)) for system in members},
+        systems={system: tokenizer_of(study, initial_model(study, regime, system)) for system in members},
         tasks={task: training_view(study.tasks[task]) for task in tasks},
         options=stage_options(study, regime),
     )

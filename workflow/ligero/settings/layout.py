@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ligero.settings import jobs
-from ligero.settings.comparison_jobs import augmented_tasks, comparison_runs
+from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
 from ligero.settings.study import Regime, Study
 from ligero.settings.teaching import teacher_candidates
-from ligero.settings.vocabulary_jobs import vocabularies
+from ligero.settings.tokenizer_jobs import vocabularies
 
 TABLES = (
     "corpus",
@@ -28,8 +28,8 @@ TABLES = (
     "cost",
 )
 
-COMPARISON_TABLE = "distillation_comparison"
-"""Made where the study has a section `comparison`."""
+ABLATION_TABLE = "ablation"
+"""Made where the study has a section `ablation`."""
 
 TASK_TYPE_OF_TABLE = {
     "text_classification": "sequence_classification",
@@ -60,14 +60,14 @@ class Layout:
         """Where the weights of others came from: their commit, licence, citation. Written together with the weights."""
         return f"{self.root}/weights/{model_id}/source.json"
 
-    def encoder(self, vocabulary: str) -> str:
-        """Folder that holds a vocabulary's encoder.json."""
-        kind = "tokenizers" if vocabulary in self.study.tokenizers else "weights"
-        return f"{self.root}/{kind}/{vocabulary}"
+    def tokenizer(self, tokenizer: str) -> str:
+        """Folder that holds a vocabulary's fast_tokenizer.json."""
+        kind = "tokenizers" if tokenizer in self.study.tokenizers else "weights"
+        return f"{self.root}/{kind}/{tokenizer}"
 
     def encoded(self, model_id: str) -> str:
         """Folder of a model's encoded tasks."""
-        return f"{self.root}/encoded/{jobs.vocabulary_of(self.study, model_id)}"
+        return f"{self.root}/encoded/{jobs.tokenizer_of(self.study, model_id)}"
 
     def shard(self, regime: Regime, model_id: str, number: int) -> str:
         """The file with the results of one shard of a system's trials."""
@@ -128,7 +128,7 @@ class Layout:
             *dict.fromkeys(shards),
             *(self.logits_cost(task_id) for task_id in study.tasks if study.distillation),
             *map(self.augmented_logits_cost, augmented_tasks(study)),
-            *(self.comparison_run(*run) for run in comparison_runs(study)),
+            *(self.ablation_run(*run) for run in ablation_runs(study)),
             *self.scores(list(study.tasks)),
         ]
 
@@ -159,7 +159,7 @@ class Layout:
     @property
     def searches(self) -> str:
         """Folder of the searches over hyper-parameters, STUDENT/TASK/; not part of `all`."""
-        return f"{self.root}/studies"
+        return f"{self.root}/searches"
 
     @property
     def corpus_statistics(self) -> str:
@@ -168,12 +168,14 @@ class Layout:
     @property
     def vocabularies(self) -> str:
         """How well the vocabularies fit the texts."""
-        return f"{self.root}/benchmarks/vocabularies.json"
+        return f"{self.root}/benchmarks/tokenizers.json"
 
-    def vocabulary_inputs(self) -> list[str]:
+    def tokenizer_inputs(self) -> list[str]:
         """Vocabularies, and the texts that they are tried on."""
         held_out = [f"{self.root}/corpus/clean/validation.txt.zst"] if self.study.reads_corpus else []
-        encoders = [f"{self.encoder(vocabulary)}/encoder.json" for vocabulary in vocabularies(self.study)]
+        encoders = [
+            f"{self.tokenizer(vocabulary)}/fast_tokenizer.json" for vocabulary in vocabularies(self.study)
+        ]
         return [
             *encoders,
             *held_out,
@@ -197,13 +199,13 @@ class Layout:
     def inference_speed(self) -> str:
         return f"{self.root}/benchmarks/inference_speed.json"
 
-    def comparison_run(self, task_id: str, method_id: str, seed: int) -> str:
-        """The record of one run of the comparison."""
-        return f"{self.root}/comparison/{task_id}/{method_id}/seed-{seed}.json"
+    def ablation_run(self, task_id: str, method_id: str, seed: int) -> str:
+        """The record of one run of the ablation."""
+        return f"{self.root}/ablation/{task_id}/{method_id}/seed-{seed}.json"
 
-    def comparison_inputs(self) -> list[str]:
+    def ablation_inputs(self) -> list[str]:
         """Every run, and the teachers with their test scores."""
-        runs = comparison_runs(self.study)
+        runs = ablation_runs(self.study)
         tasks = list(dict.fromkeys(task for task, _, _ in runs))
         scores = [
             self.score("fine-tuning", model, task)
@@ -211,14 +213,14 @@ class Layout:
             for model in teacher_candidates(self.study, task)
         ]
         return [
-            *(self.comparison_run(*run) for run in runs),
+            *(self.ablation_run(*run) for run in runs),
             *map(self.teacher, tasks),
             *dict.fromkeys(scores),
         ]
 
     def table_names(self) -> list[str]:
         """Every table of the study but the summary."""
-        return [*TABLES, *([COMPARISON_TABLE] if comparison_runs(self.study) else [])]
+        return [*TABLES, *([ABLATION_TABLE] if ablation_runs(self.study) else [])]
 
     def tables(self) -> list[str]:
         return [f"{self.root}/tables/{name}.csv" for name in self.table_names()]
@@ -236,8 +238,8 @@ class Layout:
     def table_inputs(self, name: str) -> list[str]:
         """The artefacts that a table is made of."""
         tasks = list(self.study.tasks)
-        if name == COMPARISON_TABLE:
-            return self.comparison_inputs()
+        if name == ABLATION_TABLE:
+            return self.ablation_inputs()
         if name in TASK_TYPE_OF_TABLE:
             tasks = [task for task in tasks if self.study.tasks[task].type == TASK_TYPE_OF_TABLE[name]]
             return [*self.scores(tasks), *map(self.baseline, tasks)]

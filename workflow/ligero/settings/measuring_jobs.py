@@ -45,7 +45,7 @@ def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
                 regime=regime,
                 model_id=model_id,
                 name=jobs.system_name(study, regime, model_id),
-                vocabulary=jobs.vocabulary_of(study, initial),
+                vocabulary=jobs.tokenizer_of(study, initial),
                 architecture=architecture,
             )
         )

@@ -73,12 +73,12 @@ def _of_students(study: Study) -> Iterator[str]:
             yield from _missing("search.students", "student", student_id, students)
         for task_id in study.search.tasks:
             yield from _missing("search.tasks", "task", task_id, study.tasks)
-    if study.comparison:
-        yield from _missing("comparison.student", "student", study.comparison.student, students)
-        for task_id in study.comparison.tasks:
-            yield from _missing("comparison.tasks", "task", task_id, study.tasks)
-        methods = study.comparison.methods
-        yield from _missing("comparison.reference", "method", study.comparison.reference, methods)
+    if study.ablation:
+        yield from _missing("ablation.student", "student", study.ablation.student, students)
+        for task_id in study.ablation.tasks:
+            yield from _missing("ablation.tasks", "task", task_id, study.tasks)
+        methods = study.ablation.methods
+        yield from _missing("ablation.reference", "method", study.ablation.reference, methods)
 
 
 def _hint(wanted: str, names: Sequence[str]) -> str:

@@ -9,12 +9,12 @@ from ligero.settings.values import Ids
 
 
 class Search(Settings):
-    """Optuna studies of loss, alpha, temperature and rate (thesis: 500 and 332 trials); made by the target `studies` only."""
+    """Optuna studies of loss, alpha, temperature and rate (thesis: 500 and 332 trials); made by the target `searches` only."""
 
     students: Ids = ()
-    """Students of the target `studies`; empty means all."""
+    """Students of the target `searches`; empty means all."""
     tasks: Ids = ()
-    """Tasks of the target `studies`; empty means all."""
+    """Tasks of the target `searches`; empty means all."""
     trials: int = Field(500, ge=1)
     """Finished trials to reach in each study, by all its workers together."""
     workers: int = Field(1, ge=1)

@@ -27,7 +27,7 @@ class SearchJob(Settings):
 
 
 def searches(study: Study) -> list[tuple[str, str]]:
-    """The (student, task) of the target `studies`; none without the section `search`."""
+    """The (student, task) of the target `searches`; none without the section `search`."""
     if study.distillation is None or study.search is None:
         return []
     students = study.search.students or tuple(

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from ligero.settings.ablation import Ablation
 from ligero.settings.base import Identifier, ResultsFolder, Settings
 from ligero.settings.clashes import clashes
-from ligero.settings.comparison import Comparison
 from ligero.settings.corpus import Corpus, Tokenizer
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.models import Model
@@ -81,10 +81,10 @@ class Study(Settings):
     """Who teaches each task."""
     distillation: Distillation | None = None
     """Students, and how they learn; null distils none."""
-    comparison: Comparison | None = None
+    ablation: Ablation | None = None
     """Ways to train one student, side by side; null compares none."""
     search: Search | None = None
-    """The searches of the target `studies`; null has none."""
+    """The searches of the target `searches`; null has none."""
     efficiency: Efficiency
     """How size is counted."""
     speed: Speed = Speed()

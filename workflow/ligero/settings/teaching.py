@@ -129,10 +129,10 @@ def _relating(study: Study, task_id: str) -> Iterable[tuple[str, str]]:
     inherited = study.distillation.relations
     if inherited != "none":
         yield from (("distillation.relations", student) for student in study.distillation.students)
-    if study.comparison and task_id in study.comparison.tasks:
-        for method_id, method in study.comparison.methods.items():
+    if study.ablation and task_id in study.ablation.tasks:
+        for method_id, method in study.ablation.methods.items():
             if method.objective == "distilled" and method.relations not in (None, "none", inherited):
-                yield f"comparison.methods.{method_id}.relations", study.comparison.student
+                yield f"ablation.methods.{method_id}.relations", study.ablation.student
 
 
 def _may_share(study: Study, one: str, other: str) -> bool:

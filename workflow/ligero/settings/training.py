@@ -314,7 +314,7 @@ class Distillation(Training):
     relation_weight: float = Field(1.0, gt=0.0)
     """Weight of the relation loss beside alpha's."""
     augmentation: Augmentation | None = None
-    """Beyond the thesis: unlabelled text for the methods of `comparison` that are `augmented`; null has none."""
+    """Beyond the thesis: unlabelled text for the methods of `ablation` that are `augmented`; null has none."""
     tasks_per_scoring_job: PerJob = 1
     """Test sets that share a process."""
     systems_per_scoring_job: PerJob = 1

@@ -93,7 +93,7 @@ def _pairs(job: AugmentationJob, splits: Splits, wanted: int, examples_dir: Path
             examples_dir / "train.parquet",
             None,
             "no new pair can be made of its texts: every first text stands with every second one already.",
-            "Take the task out of the comparison, or leave its augmented methods out.",
+            "Take the task out of the ablation, or leave its augmented methods out.",
         )
     return chosen
 

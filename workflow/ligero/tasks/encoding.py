@@ -20,7 +20,7 @@ from ligero.common.progress import progress
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.inputs import ContextTokens, Template, windows
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
     Raises:
         DataError: an example that cannot be encoded, named by its id.
     """
-    encoder = Encoder.load(encoder_dir)
+    encoder = FastTokenizer.load(encoder_dir)
     examples_info = read_json(examples_dir / "info.json")
     counts: dict[str, dict[str, int]] = {}
     digests: dict[str, str] = {}
@@ -92,7 +92,7 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
             digests[split] = digest_value([features.digest(), examples_info["digests"][split]])
         info = {
             "vocabulary": vocabulary,
-            "encoder": sha256_file(encoder_dir / "encoder.json"),
+            "encoder": sha256_file(encoder_dir / "fast_tokenizer.json"),
             "job": job.model_dump(mode="json"),
             "counts": counts,
             "digests": digests,
@@ -102,7 +102,7 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
         write_json(staging / "info.json", info)
 
 
-def encode_split(job: EncodingJob, encoder: Encoder, path: Path) -> tuple[FeatureTable, Counter[str]]:
+def encode_split(job: EncodingJob, encoder: FastTokenizer, path: Path) -> tuple[FeatureTable, Counter[str]]:
     """The features of one examples file, and what was counted on the way (truncated examples, lost words, ...)."""
     template = Template.of(encoder)
     if job.task_type == "sequence_classification":
@@ -113,7 +113,7 @@ def encode_split(job: EncodingJob, encoder: Encoder, path: Path) -> tuple[Featur
 
 
 def _classification(
-    job: EncodingJob, encoder: Encoder, template: Template, path: Path
+    job: EncodingJob, encoder: FastTokenizer, template: Template, path: Path
 ) -> tuple[FeatureTable, Counter[str]]:
     features = FeatureTable(("example", "label"), ("input_ids", "token_type_ids"))
     counted: Counter[str] = Counter(examples=0, truncated=0)
@@ -132,7 +132,7 @@ def _classification(
 
 
 def _tagging(
-    job: EncodingJob, encoder: Encoder, template: Template, path: Path
+    job: EncodingJob, encoder: FastTokenizer, template: Template, path: Path
 ) -> tuple[FeatureTable, Counter[str]]:
     features = FeatureTable(("example",), ("input_ids", "token_type_ids", "word_ids", "word_labels"))
     counted: Counter[str] = Counter(examples=0, truncated=0, lost_words=0, words_without_tokens=0)
@@ -163,7 +163,7 @@ def _tagging(
 
 
 def _answering(
-    job: EncodingJob, encoder: Encoder, template: Template, path: Path
+    job: EncodingJob, encoder: FastTokenizer, template: Template, path: Path
 ) -> tuple[FeatureTable, Counter[str]]:
     features = FeatureTable(
         ("example", "start_position", "end_position"),
@@ -225,7 +225,7 @@ def _answering(
     return features, counted
 
 
-def _ids(encoder: Encoder, texts: list[str]) -> list[list[int]]:
+def _ids(encoder: FastTokenizer, texts: list[str]) -> list[list[int]]:
     return [encoding.ids for encoding in encoder.encode_batch(texts, add_special_tokens=False)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 WORD = re.compile(r"\w+|[^\w\s]")
 """A word of a context in question answering: where vocabularies meet when logits are aligned."""
@@ -30,7 +30,7 @@ class Template:
     """What follows a text that stands alone."""
 
     @classmethod
-    def of(cls, encoder: Encoder) -> Template:
+    def of(cls, encoder: FastTokenizer) -> Template:
         """Read the template off an encoded pair."""
         backend = encoder.backend
         single, pair = backend.encode("a"), backend.encode("a", "a")

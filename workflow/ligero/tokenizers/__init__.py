@@ -1,1 +1,1 @@
-"""Vocabularies: training, what a saved tokenizer really does (encoder.json), encoding, quality."""
+"""Vocabularies: training, what a saved tokenizer really does (fast_tokenizer.json), encoding, quality."""

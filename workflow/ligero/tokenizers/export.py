@@ -1,7 +1,7 @@
 """Turn a tokenizer folder into what the pipeline encodes with, and prove that both give the same ids.
 
 transformers rebuilds some tokenizers when it loads them and then ignores parts of tokenizer.json, so what counts is the
-backend of the *loaded* tokenizer. It is written to encoder.json and compared with the loaded tokenizer on a sample that
+backend of the *loaded* tokenizer. It is written to fast_tokenizer.json and compared with the loaded tokenizer on a sample that
 holds what usually goes wrong.
 """
 
@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, processors
 
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import read_json
-from ligero.tokenizers.encoder import ENCODER_FILE, SPECIAL_ROLES, Encoder, EncoderInfo
+from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, SPECIAL_ROLES, FastTokenizer, TokenizerInfo
 
 TRICKY_TEXTS = (
     "El niño comió piña; la pingüina, un plátano.",
@@ -110,8 +110,8 @@ def export_encoder(
     lower_case: bool | None = None,
     sample: Iterable[str] = (),
     setting: str = "lower_case",
-) -> EncoderInfo:
-    """Write encoder.json and encoder_info.json into a tokenizer's or model's folder.
+) -> TokenizerInfo:
+    """Write fast_tokenizer.json and tokenizer_info.json into a tokenizer's or model's folder.
 
     Args:
         folder: holds tokenizer.json, tokenizer_config.json or a SentencePiece model. A tokenizer that would lose
@@ -124,7 +124,7 @@ def export_encoder(
     Raises:
         LigeroError: nothing loadable, a special token missing, accents lost beyond mending, or the case is not that
             of the vocabulary.
-        MismatchError: encoder.json and the loaded tokenizer disagree.
+        MismatchError: fast_tokenizer.json and the loaded tokenizer disagree.
     """
     folder = Path(folder)
     changes: dict[str, Any] = {} if lower_case is None else {"do_lower_case": lower_case}
@@ -155,9 +155,9 @@ def export_encoder(
         )
     if lower_case is None and (cased := is_cased(tokenizer)) is not None and cased == lowers:
         raise LigeroError(_case_disagrees(folder, name, lowers, setting))
-    backend.save(str(folder / ENCODER_FILE))
+    backend.save(str(folder / FAST_TOKENIZER_FILE))
     texts = [*TRICKY_TEXTS, *sample]
-    info = EncoderInfo(
+    info = TokenizerInfo(
         kind=name,
         lower_case=lowers,
         vocabulary_size=backend.get_vocab_size(),
@@ -238,12 +238,12 @@ def _special_ids(folder: Path, tokenizer: Any) -> dict[str, int]:
 
 
 def check_equal(folder: Path, tokenizer: Any, texts: Sequence[str]) -> None:
-    """Compare the Encoder of a folder with the loaded tokenizer on texts, pairs and their segments.
+    """Compare the FastTokenizer of a folder with the loaded tokenizer on texts, pairs and their segments.
 
     Raises:
         MismatchError: they differ somewhere; the message shows the text.
     """
-    encoder = Encoder.load(folder)
+    encoder = FastTokenizer.load(folder)
     names = [token for token in tokenizer.all_special_tokens if token]
     # A vocabulary's normaliser may make a name's brackets of wide ones: "＜pad＞".
     folded = [unicodedata.normalize("NFKC", text).lower() for text in texts]
@@ -276,7 +276,7 @@ def check_equal(folder: Path, tokenizer: Any, texts: Sequence[str]) -> None:
         raise MismatchError(f"{folder}: the name of a special token in a text becomes a special token")
 
 
-def expected_names_are_text(encoder: Encoder, names: Iterable[str]) -> bool:
+def expected_names_are_text(encoder: FastTokenizer, names: Iterable[str]) -> bool:
     """Whether texts that hold the names of special tokens are encoded without special tokens."""
     forbidden = {encoder.cls, encoder.sep, encoder.pad, encoder.mask}
     return all(
@@ -290,6 +290,6 @@ def expected_names_are_text(encoder: Encoder, names: Iterable[str]) -> bool:
 def _same(folder: Path, text: str, ours: Any, theirs: Any) -> None:
     if ours != theirs:
         raise MismatchError(
-            f"{folder}: {ENCODER_FILE} and the tokenizer loaded from the folder differ on {json.dumps(text)[:200]}: "
+            f"{folder}: {FAST_TOKENIZER_FILE} and the tokenizer loaded from the folder differ on {json.dumps(text)[:200]}: "
             f"{str(ours)[:200]} against {str(theirs)[:200]}"
         )

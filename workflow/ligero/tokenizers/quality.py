@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 _WORDS_AT_ONCE = 4096
 
@@ -33,7 +33,7 @@ class WordCounts:
         return counts
 
 
-def vocabulary_quality(encoder: Encoder, texts: Iterable[str] | WordCounts) -> dict[str, Any]:
+def vocabulary_quality(encoder: FastTokenizer, texts: Iterable[str] | WordCounts) -> dict[str, Any]:
     """Count over the words of a text, each encoded as in running text.
 
     Returns:

@@ -11,12 +11,12 @@ from typing import Any
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import atomic_directory
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
-from ligero.tokenizers.encoder import EncoderInfo
 from ligero.tokenizers.export import export_encoder
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.tokenizers.sampling import count_lines, sample_lines
 
 LINES_COMPARED = 1_000
-"""Lines of the corpus on which the saved tokenizer and encoder.json are compared."""
+"""Lines of the corpus on which the saved tokenizer and fast_tokenizer.json are compared."""
 SENTENCEPIECE_THREADS = 4
 """Fixed: the sums of the EM algorithm, and so the vocabulary, depend on how the text is cut for threads."""
 MAXIMUM_POSITIONS = 512
@@ -25,13 +25,13 @@ Lines = Callable[[], Iterator[str]]
 """Gives the same lines at each call: some trainers read them twice."""
 
 
-def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> EncoderInfo:
+def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> TokenizerInfo:
     """Train on a seeded sample of `corpus` and write the tokenizer's folder with its encoder.
 
     Args:
         settings: kind, size with special tokens, case, sample.
         corpus: clean text.
-        folder: receives tokenizer.json, tokenizer_config.json, encoder.json, encoder_info.json (and for SentencePiece
+        folder: receives tokenizer.json, tokenizer_config.json, fast_tokenizer.json, tokenizer_info.json (and for SentencePiece
             spiece.model); AutoTokenizer loads it.
 
     Raises:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.plain_words import PlainWord, PlainWords
 
 MOST_WORDS = 2_000_000
@@ -32,7 +32,7 @@ class WordCache(dict[str, bytes]):
     the model alone, which costs a quarter of encoding it as a text; parts that are cut off it ("," of "casa,") are kept.
     """
 
-    def __init__(self, encoder: Encoder, dtype: str, prefix: str) -> None:
+    def __init__(self, encoder: FastTokenizer, dtype: str, prefix: str) -> None:
         super().__init__()
         self._encoder = encoder
         self._code = {"<u2": "H", "<u4": "I"}[dtype]
@@ -40,7 +40,7 @@ class WordCache(dict[str, bytes]):
         backend = encoder.backend
         self._normalize = backend.normalizer.normalize_str if backend.normalizer else None
         self._model = backend.model.tokenize
-        # Tokens that were added to a vocabulary are looked for before its steps; special ones are not (see Encoder), and
+        # Tokens that were added to a vocabulary are looked for before its steps; special ones are not (see FastTokenizer), and
         # no plain word looks like one that starts with a bracket.
         added = backend.get_added_tokens_decoder().values()
         stepwise = backend.pre_tokenizer and all(t.special and t.content[0] in "<[" for t in added)
@@ -105,9 +105,9 @@ def _joins(word: str) -> bool:
 
 
 class LineEncoder:
-    """Encode lines of text to arrays of ids, equal to `Encoder.encode` of each line."""
+    """Encode lines of text to arrays of ids, equal to `FastTokenizer.encode` of each line."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: FastTokenizer) -> None:
         self.encoder = encoder
         self.dtype = id_dtype(encoder.vocabulary_size)
         self._item = np.dtype(self.dtype).itemsize

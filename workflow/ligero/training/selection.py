@@ -15,7 +15,7 @@ from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
-from ligero.training.identity import digest_weights
+from ligero.training.digests import digest_weights
 from ligero.training.model_card import Evidence, model_card
 
 

@@ -15,17 +15,17 @@ from torch import nn
 
 from ligero.settings.jobs import ShardJob, Trial
 from ligero.settings.tasks import Task
+from ligero.training.cleanup import finished_of, prune
 from ligero.training.data import EncodedSplit
-from ligero.training.evaluate import Predictions
-from ligero.training.identity import (
+from ligero.training.digests import (
     digest_weights,
     family_of,
     finished_result,
     identity_of,
     settings_of,
 )
+from ligero.training.evaluate import Predictions
 from ligero.training.objective import GoldObjective, Objective
-from ligero.training.pruning import finished_of, prune
 from ligero.training.scoring import Examples, score_predictions
 from ligero.training.selection import best_trial
 from ligero.training.trial import TrialSpec, Validation, run_trial

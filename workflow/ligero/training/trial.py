@@ -27,8 +27,8 @@ from ligero.training.batches import (
 )
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.data import EncodedSplit
+from ligero.training.digests import finished_result, versions
 from ligero.training.evaluate import Predictions, predict, validation_loss
-from ligero.training.identity import finished_result, versions
 from ligero.training.objective import Objective
 from ligero.training.steps import StepRunner, device_name, enable_gradient_checkpointing, training_device
 

@@ -8,17 +8,17 @@ import pandas as pd
 
 from ligero.common.errors import ConfigurationError
 from ligero.reporting.results import Results
+from ligero.reporting.tables.ablation import ablation
 from ligero.reporting.tables.comparison import comparison
 from ligero.reporting.tables.corpus import corpus
-from ligero.reporting.tables.cost import efficiency, inference_speed
-from ligero.reporting.tables.data import datasets
-from ligero.reporting.tables.device_hours import cost
-from ligero.reporting.tables.methods import distillation_comparison
+from ligero.reporting.tables.cost import cost
+from ligero.reporting.tables.datasets import datasets
+from ligero.reporting.tables.efficiency import efficiency, inference_speed
 from ligero.reporting.tables.models import albeto_configurations, pretrained_models, pretraining_details
 from ligero.reporting.tables.scores import question_answering, sequence_tagging, text_classification
 from ligero.reporting.tables.selection import best_hyperparameters, teachers
 from ligero.reporting.tables.summary import summary
-from ligero.reporting.tables.vocabularies import tokenizers
+from ligero.reporting.tables.tokenizers import tokenizers
 
 TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "corpus": corpus,
@@ -35,7 +35,7 @@ TABLES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "teachers": teachers,
     "best_hyperparameters": best_hyperparameters,
     "comparison": comparison,
-    "distillation_comparison": distillation_comparison,
+    "ablation": ablation,
     "cost": cost,
     "summary": summary,
 }

@@ -13,7 +13,7 @@ from ligero.reporting.frames import joined, printed, table
 from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks, stem
 from ligero.reporting.published import Key, corrected, errata, printed_figures, recomputed_score
 from ligero.reporting.results import Results
-from ligero.reporting.tables.cost import DEVICES
+from ligero.reporting.tables.efficiency import DEVICES
 from ligero.reporting.tables.summary import mean_score, summary_speedups
 
 NOT_COMPARABLE = {

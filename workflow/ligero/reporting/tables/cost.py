@@ -1,102 +1,139 @@
-"""Tables of what systems cost: parameters and MACs, and measured latency."""
+"""Table of what the study cost: runs and device hours a stage, beside what the thesis spent."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pandas as pd
 
-from ligero.efficiency.arithmetic import thesis_arithmetic_applies
-from ligero.reporting.frames import joined, printed, table
-from ligero.reporting.results import Results
+from ligero.reporting.frames import joined, table
+from ligero.reporting.published import read_table
+from ligero.reporting.results import Record, Results, Search
+from ligero.settings import jobs
+from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
 
-DEVICES = ("cpu", "gpu")
+HOUR = 3600.0
+STAGES = (
+    "pretraining",
+    "fine-tuning",
+    "teacher logits",
+    "distillation",
+    "augmented logits",
+    "ablation",
+    "hyper-parameter search",
+    "scoring",
+)
 
 
-def efficiency(results: Results) -> pd.DataFrame:
-    """Parameters, MACs as thop counts them, both speedups, bytes on disk, and MACs with those of attention."""
-    reference = results.efficiency["fine-tuning", results.study.efficiency.reference]
-    whole = reference["macs"] + reference["attention_macs"]
-    printable = thesis_arithmetic_applies(cost["macs"] for cost in results.efficiency.values())
-    too_small = (
-        None if printable else "thesis_speedup: models below 1 GMAC have no digits left in its arithmetic"
-    )
+@dataclass(frozen=True)
+class Run:
+    """One run of a stage, as its own program recorded it.
+
+    Attributes:
+        seconds: on each of its devices, from start to end without what a kill threw away.
+        devices: how many it used at once.
+    """
+
+    stage: str
+    device: str
+    seconds: float
+    devices: int = 1
+
+
+def cost(results: Results) -> pd.DataFrame:
+    """One row a stage and kind of device. The thesis' figures stand in the first row of their stage.
+
+    A device hour is an hour of one device: of one GPU, or of the CPU threads that the row names.
+    """
+    runs = list(_runs(results))
+    published = {row["stage"]: row for row in read_table("device_hours")}
     rows = []
-    for row in results.rows():
-        cells: dict[str, Any] = {}
-        if not row.left_out:
-            cost = results.efficiency[row.regime, row.model]
-            full = cost["macs"] + cost["attention_macs"]
-            cells = {
-                name: cost[name] for name in ("parameters", "macs", "speedup", "bytes", "vocabulary_size")
-            }
-            cells["thesis_speedup"] = cost["thesis_speedup"] if printable else None
-            cells |= {"macs_with_attention": full, "speedup_with_attention": whole / full}
-        rows.append(
-            {"regime": row.regime, "model": row.name, **cells, "notes": joined([row.left_out, too_small])}
-        )
+    for stage in STAGES:
+        devices = list(dict.fromkeys(run.device for run in runs if run.stage == stage))
+        for number, device in enumerate(devices):
+            found = [run for run in runs if (run.stage, run.device) == (stage, device)]
+            thesis = published.get(stage) if number == 0 else None
+            rows.append({"stage": stage, **_total(found, device), **_thesis(thesis)})
+    if runs:
+        rows.append({"stage": "all", **_total(runs, joined(run.device for run in runs) or "")})
     columns = [
-        "regime",
-        "model",
-        "parameters",
-        "macs",
-        "speedup",
-        "thesis_speedup",
-        "bytes",
-        "macs_with_attention",
-        "speedup_with_attention",
-        "vocabulary_size",
+        "stage",
+        "runs",
+        "device",
+        "device_hours",
+        "seconds_a_run",
+        "thesis_runs",
+        "thesis_device",
+        "thesis_device_hours",
     ]
     return table(columns, rows, results.study.scale)
 
 
-def inference_speed(results: Results) -> pd.DataFrame:
-    """Inferences a second on the devices of the machine that measured, and under which conditions."""
-    conditions = results.speed_conditions
-    reference = results.speed["fine-tuning", results.study.efficiency.reference]
-    no_gpu = None if conditions.get("gpu") else "no GPU on the machine that measured"
-    rows = []
-    for row in results.rows():
-        cells: dict[str, Any] = {}
-        if not row.left_out:
-            timed = results.speed[row.regime, row.model]
-            for device in DEVICES:
-                if timed[device]:
-                    cells |= _device_cells(device, timed[device], reference[device])
-        rows.append(
-            {
-                "regime": row.regime,
-                "model": row.name,
-                **cells,
-                "cpu": conditions["cpu"],
-                "cpu_threads": conditions["cpu_threads"],
-                "gpu": conditions.get("gpu"),
-                "sequence_length": conditions["sequence_length"],
-                "engine": conditions.get("engine"),
-                "date": conditions["date"],
-                "notes": joined([row.left_out, no_gpu]),
-            }
-        )
-    per_device = ("speedup", "median_ms", "runs_kept")
-    columns = [
-        "regime",
-        "model",
-        *(f"{device}_inferences_per_second" for device in DEVICES),
-        *(f"{device}_{name}" for device in DEVICES for name in per_device),
-        "cpu",
-        "cpu_threads",
-        "gpu",
-        "sequence_length",
-        "engine",
-        "date",
-    ]
-    return table(columns, rows, results.study.scale)
-
-
-def _device_cells(device: str, timed: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]:
+def _total(runs: list[Run], device: str) -> Record:
+    hours = sum(run.seconds * run.devices for run in runs) / HOUR
     return {
-        f"{device}_inferences_per_second": printed(timed["inferences_per_second"]),
-        f"{device}_speedup": printed(reference["median_seconds"] / timed["median_seconds"]),
-        f"{device}_median_ms": printed(1000 * timed["median_seconds"], 3),
-        f"{device}_runs_kept": f"{timed['kept_runs']} of {timed['runs']}",
+        "runs": len(runs),
+        "device": device,
+        "device_hours": f"{hours:.4f}",
+        "seconds_a_run": f"{sum(run.seconds for run in runs) / len(runs):.3f}",
     }
+
+
+def _thesis(row: dict[str, str] | None) -> Record:
+    if row is None:
+        return {}
+    return {
+        "thesis_runs": row["runs"],
+        "thesis_device": row["device"],
+        "thesis_device_hours": row["device_hours"],
+        "notes": f"thesis: {row['source']}",
+    }
+
+
+def _runs(results: Results) -> Iterator[Run]:
+    study = results.study
+    for model in jobs.pretrained_models(study):
+        done = results.pretraining_summary(model)
+        on_gpus = not str(done["device"]).startswith("cpu")
+        devices = int(done.get("processes", 1)) if on_gpus else 1
+        yield Run("pretraining", _device(done), float(done["seconds"]), devices)
+    for regime, model in jobs.systems(study):
+        for trial in results.trials(regime, model):
+            yield Run(regime, _device(trial), float(trial["seconds"]))
+    for task in study.tasks if study.distillation else ():
+        for run in results.logits_cost(task)["runs"]:
+            yield Run("teacher logits", _device(run), float(run["seconds"]))
+    for record in results.scores(study.tasks).values():
+        yield Run("scoring", _device(record), float(record.get("seconds", 0.0)))
+    yield from _compared(results)
+    for search in results.searches():
+        yield from _searched(search)
+
+
+def _compared(results: Results) -> Iterator[Run]:
+    """Runs of the ablation, each with its scoring, and what its unlabelled examples took."""
+    for task in augmented_tasks(results.study):
+        for run in results.augmented_logits_cost(task)["runs"]:
+            yield Run("augmented logits", _device(run), float(run["seconds"]))
+    for place in ablation_runs(results.study):
+        record = results.ablation_run(*place)
+        yield Run("ablation", _device(record), float(record["training_seconds"]) + float(record["seconds"]))
+
+
+def _searched(search: Search) -> Iterator[Run]:
+    """One run a trial; one a worker where trials recorded no time (a worker's record forgets what a kill ended)."""
+    if search.seconds:
+        for seconds in search.seconds:
+            yield Run("hyper-parameter search", _device(search.workers[0]), seconds)
+        return
+    for worker in search.workers:
+        yield Run("hyper-parameter search", _device(worker), float(worker["seconds"]))
+
+
+def _device(record: Record) -> str:
+    """A GPU by its name; a CPU with the threads that a run used, where they were recorded."""
+    device, threads = str(record.get("device") or "not recorded"), record.get("threads")
+    if device != "cpu" or not threads:
+        return device
+    return f"cpu, {threads} thread{'s' if threads > 1 else ''}"

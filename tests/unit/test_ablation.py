@@ -1,4 +1,4 @@
-"""Comparisons of methods: which runs they are, what they depend on, the statistics over seeds and the table."""
+"""Ablations of methods: which runs they are, what they depend on, the statistics over seeds and the table."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from ligero.common.files import write_json
 from ligero.reporting.results import Results
 from ligero.reporting.tables import make
 from ligero.settings import jobs
-from ligero.settings.comparison_jobs import comparison_job, comparison_runs
-from ligero.settings.layout import COMPARISON_TABLE, Layout
+from ligero.settings.ablation_jobs import ablation_job, ablation_runs
+from ligero.settings.layout import ABLATION_TABLE, Layout
 from ligero.settings.load import load_study
 from ligero.settings.study import Study
 from ligero.tasks.metrics import score_classification
-from ligero.tasks.seeds import Runs
+from ligero.tasks.significance import Runs
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
 
 
 def study_with(**changes: Any) -> Study:
-    """The pocket study with other keys in its comparison."""
-    return load_study({**POCKET, "comparison": {**POCKET["comparison"], **changes}}, ROOT)
+    """The pocket study with other keys in its ablation."""
+    return load_study({**POCKET, "ablation": {**POCKET["ablation"], **changes}}, ROOT)
 
 
 def test_without_a_comparison_there_is_no_run_and_no_table() -> None:
-    study = load_study({key: value for key, value in POCKET.items() if key != "comparison"}, ROOT)
-    assert comparison_runs(study) == []
-    assert COMPARISON_TABLE not in Layout(study).table_names()
-    with pytest.raises(ConfigurationError, match="comparison"):
-        comparison_job(study, "ner", "distilled", 1)
+    study = load_study({key: value for key, value in POCKET.items() if key != "ablation"}, ROOT)
+    assert ablation_runs(study) == []
+    assert ABLATION_TABLE not in Layout(study).table_names()
+    with pytest.raises(ConfigurationError, match="ablation"):
+        ablation_job(study, "ner", "distilled", 1)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"student": "nobody"}, "comparison.student"),
-        ({"tasks": ["nothing"]}, "comparison.tasks"),
-        ({"reference": "unknown"}, "comparison.reference"),
+        ({"student": "nobody"}, "ablation.student"),
+        ({"tasks": ["nothing"]}, "ablation.tasks"),
+        ({"reference": "unknown"}, "ablation.reference"),
     ],
 )
 def test_dangling_references_are_named(changes: dict[str, Any], words: str) -> None:
@@ -58,7 +58,7 @@ def test_methods_differ_in_what_they_name_and_in_nothing_else() -> None:
         "warm": {"temperature": 4.0, "epochs": 7},
     }
     study = study_with(methods=methods)
-    gold, plain, warm = (comparison_job(study, "ner", name, 2).shard for name in methods)
+    gold, plain, warm = (ablation_job(study, "ner", name, 2).shard for name in methods)
     assert gold.distillation is None and (gold.regime, plain.regime) == ("fine-tuning", "distillation")
     assert plain.distillation and warm.distillation
     assert plain.distillation["patience"] is None  # equal budgets: nobody stops early
@@ -76,8 +76,8 @@ def test_a_comparison_changes_no_other_job() -> None:
         lambda s: jobs.teacher_job(s, "ner"),
     ):
         assert jobs.digest(cut(before)) == jobs.digest(cut(after))
-    assert jobs.digest(comparison_job(before, "ner", "distilled", 1)) != jobs.digest(
-        comparison_job(after, "ner", "distilled", 1)
+    assert jobs.digest(ablation_job(before, "ner", "distilled", 1)) != jobs.digest(
+        ablation_job(after, "ner", "distilled", 1)
     )
 
 
@@ -130,13 +130,13 @@ def results(tmp_path: Path) -> Results:
     )
     layout = Layout(study.model_copy(update={"results_dir": str(tmp_path)}))
     right = {"fine-tuned": (100, 100), "distilled": (140, 160), "idle": (101, 99)}
-    for task, method, seed in comparison_runs(study):
+    for task, method, seed in ablation_runs(study):
         units = np.zeros((200, 2))
         units[:, 1] = 1
         units[: right[method][seed - 1], 0] = 1
         record = {"units": units.tolist(), "steps": 12, "trial": {"epochs": 2, "batch_size": 16}}
         record["trial"]["learning_rate"] = "1e-3"  # type: ignore[index]
-        write_json(layout.comparison_run(task, method, seed), record)
+        write_json(layout.ablation_run(task, method, seed), record)
     score = {"task": "xnli", "score": 91.239, "intervals": {"accuracy": [88.0, 94.0]}}
     write_json(
         layout.score("fine-tuning", "beto-cased", "xnli"), {"scores": [{"model": "beto-cased", **score}]}
@@ -147,7 +147,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_the_table_says_whether_a_method_helped(results: Results) -> None:
-    frame = make(COMPARISON_TABLE, results)
+    frame = make(ABLATION_TABLE, results)
     teacher, gold, distilled, idle = frame.to_dict("records")
     assert (teacher["method"], teacher["score"]) == ("teacher: BETO cased", "91.23")
     assert (gold["score"], gold["notes"], gold["helped"]) == ("50.00", "reference", None)
@@ -158,4 +158,4 @@ def test_the_table_says_whether_a_method_helped(results: Results) -> None:
 
 def test_the_table_reads_what_the_workflow_gives_it(results: Results) -> None:
     written = {str(path) for path in Path(results.layout.root).rglob("*.json")}
-    assert set(results.layout.table_inputs(COMPARISON_TABLE)) == written
+    assert set(results.layout.table_inputs(ABLATION_TABLE)) == written

@@ -1,4 +1,4 @@
-"""The table of a comparison: one student, several ways to train it, and whether they help."""
+"""The table of an ablation: one student, several ways to train it, and whether they help."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pandas as pd
 
 from ligero.reporting.frames import interval, joined, printed, table
 from ligero.reporting.results import Record, Results
-from ligero.settings.comparison_jobs import comparison_runs, not_applicable, sections
+from ligero.settings.ablation_jobs import ablation_runs, not_applicable, sections
 from ligero.tasks.bootstrap import PairedTest
 from ligero.tasks.metrics import HEADLINE
-from ligero.tasks.seeds import Runs
+from ligero.tasks.significance import Runs
 
 COLUMNS = [
     "task",
@@ -33,10 +33,10 @@ COLUMNS = [
 SIGNIFICANT = 0.05
 
 
-def distillation_comparison(results: Results) -> pd.DataFrame:
+def ablation(results: Results) -> pd.DataFrame:
     """For every task its teacher's score and each method's mean over the seeds, tested against the reference method."""
     study = results.study
-    tasks = dict.fromkeys(task for task, _, _ in comparison_runs(study))
+    tasks = dict.fromkeys(task for task, _, _ in ablation_runs(study))
     rows = [row for task_id in tasks for row in (_teacher(results, task_id), *_methods(results, task_id))]
     return table(COLUMNS, rows, study.scale)
 
@@ -59,11 +59,11 @@ def _teacher(results: Results, task_id: str) -> Record:
 
 def _methods(results: Results, task_id: str) -> Iterator[Record]:
     study = results.study
-    comparison, distillation = sections(study)
+    ablation, distillation = sections(study)
     task, seed = study.tasks[task_id], distillation.options.seed
-    reasons = {method: not_applicable(study, task_id, method) for method in comparison.methods}
+    reasons = {method: not_applicable(study, task_id, method) for method in ablation.methods}
     records = {
-        method: [results.comparison_run(task_id, method, number) for number in comparison.seeds]
+        method: [results.ablation_run(task_id, method, number) for number in ablation.seeds]
         for method, reason in reasons.items()
         if reason is None
     }
@@ -71,15 +71,15 @@ def _methods(results: Results, task_id: str) -> Iterator[Record]:
         method: Runs.of(task.metric, [np.array(record["units"], np.float64) for record in found])
         for method, found in records.items()
     }
-    for method_id, method in comparison.methods.items():
+    for method_id, method in ablation.methods.items():
         if reasons[method_id]:
             notes = f"not applicable: {reasons[method_id]}"
             yield {"task": task.name, "method": method.name or method_id, "notes": notes}
             continue
         run, trial = runs[method_id], records[method_id][0]["trial"]
         test = None
-        if method_id != comparison.reference:
-            test = run.against(runs[comparison.reference], seed)
+        if method_id != ablation.reference:
+            test = run.against(runs[ablation.reference], seed)
         yield {
             "task": task.name,
             "method": method.name or method_id,

@@ -10,7 +10,7 @@ from torch import nn
 
 from ligero.models.build import count_parameters
 from ligero.pretraining.batches import BatchSource
-from ligero.pretraining.devices import Placement
+from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.speed import Speed, wait
 from ligero.settings.training import Pretraining

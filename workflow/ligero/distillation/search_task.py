@@ -12,13 +12,13 @@ from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import digest_value
 from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.distillation.objective import DistillationObjective
-from ligero.distillation.study import DivergedTrialError, Point, Report
+from ligero.distillation.search import DivergedTrialError, Point, Report
 from ligero.distillation.targets import Targets
 from ligero.models.heads import load_for_task
 from ligero.settings.jobs import ShardJob, Trial
 from ligero.training.data import EncodedSplit
+from ligero.training.digests import digest_weights, family_of, identity_of
 from ligero.training.evaluate import Predictions
-from ligero.training.identity import digest_weights, family_of, identity_of
 from ligero.training.scoring import Examples, score_predictions
 from ligero.training.trial import TrialSpec, Validation, run_trial
 

@@ -1,4 +1,4 @@
-"""Settings of a comparison: one student trained in several ways, with several seeds, on some tasks of the study."""
+"""Settings of an ablation: one student trained in several ways, with several seeds, on some tasks of the study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ligero.settings.values import LearningRate, Seeds, SomeIds
 
 
 class Method(Settings):
-    """One way to train the student. What is null is as the section `distillation`, or the comparison, has it."""
+    """One way to train the student. What is null is as the section `distillation`, or the ablation, has it."""
 
     name: str | None = None
     """Name in the table; null prints the method's id."""
@@ -30,14 +30,14 @@ class Method(Settings):
     augmented: bool = False
     """Train on the task's examples and the unlabelled sentences of `distillation.augmentation`; an epoch is longer then."""
     batch_size: int | None = Field(None, ge=1)
-    """Overrides `comparison.batch_size`."""
+    """Overrides `ablation.batch_size`."""
     epochs: int | None = Field(None, ge=1)
-    """Overrides `comparison.epochs`."""
+    """Overrides `ablation.epochs`."""
     learning_rate: LearningRate | None = None
-    """Overrides `comparison.learning_rate`."""
+    """Overrides `ablation.learning_rate`."""
 
 
-class Comparison(Settings):
+class Ablation(Settings):
     """Whether distillation helps, measured: a table of methods with several seeds each.
 
     Every method starts from the same weights, reads the same data with the options of `distillation.options`, runs all its

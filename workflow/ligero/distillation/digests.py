@@ -23,7 +23,7 @@ def teacher_fingerprints(
     """Everything that a teacher's logits on a training split depend on.
 
     Args:
-        folder: the teacher's selected model (config.json, model*.safetensors, encoder.json).
+        folder: the teacher's selected model (config.json, model*.safetensors, fast_tokenizer.json).
         labels: the task's labels, in order.
         split: the encoded training split, in the teacher's vocabulary.
         encoded: its folder, whose info.json names the examples that it was made of.
@@ -60,8 +60,8 @@ def weights_digest(folder: Path) -> str:
 
 
 def encoder_digest(folder: Path) -> str:
-    """16 hexadecimal digits of a folder's encoder.json."""
-    path = Path(folder) / "encoder.json"
+    """16 hexadecimal digits of a folder's fast_tokenizer.json."""
+    path = Path(folder) / "fast_tokenizer.json"
     if not path.is_file():
         raise DataError(path, None, "no such file.", "Every weights and model folder must bring its encoder.")
     return sha256_file(path)[:16]

@@ -102,7 +102,7 @@ def read_study(path: Path, name: str) -> optuna.Study:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not path.is_file():
-        raise DataError(path, None, "no such journal.", "Run study_distillation.py.")
+        raise DataError(path, None, "no such journal.", "Run search_hyperparameters.py.")
     try:
         return optuna.load_study(study_name=name, storage=open_journal(path))
     except KeyError as error:

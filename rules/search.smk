@@ -1,18 +1,18 @@
 # Cached logits + pretrained student -> search over loss, alpha, temperature and rate. Not part of `all`: the target is `studies`.
 
 
-rule study_distillation:
+rule search_hyperparameters:
     input:
         weights=initial_weights("distillation"),
         encoded=encoded_splits("distillation", ["train", "validation"], lambda wc: [wc.task]),
         validation="<results>/tasks/{task}/validation.parquet",
         logits="<results>/logits/{task}/meta.json",
     output:
-        "<results>/studies/{student}/{task}/worker-{worker}.json",
+        "<results>/searches/{student}/{task}/worker-{worker}.json",
     log:
-        "<results>/logs/study_distillation/{student}/{task}/worker-{worker}.log",
+        "<results>/logs/search_hyperparameters/{student}/{task}/worker-{worker}.log",
     benchmark:
-        "<results>/benchmarks/jobs/study_distillation/{student}/{task}/worker-{worker}.tsv"
+        "<results>/benchmarks/jobs/search_hyperparameters/{student}/{task}/worker-{worker}.tsv"
     wildcard_constraints:
         worker=r"\d+",
     conda:
@@ -27,50 +27,50 @@ rule study_distillation:
         encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, "distillation", wc.student)),
         examples=folder("tasks"),
         logits=folder("logits"),
-        state=folder("state/studies/{student}/{task}"),
+        state=folder("state/searches/{student}/{task}"),
         settings=digest_of(search_job, wildcards=["student", "task"]),
     message:
         "Searching hyper-parameters of {wildcards.student} on {wildcards.task}, worker {wildcards.worker}"
     shell:
-        "python $PROGRAMS/study_distillation.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
+        "python $PROGRAMS/search_hyperparameters.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
         " --logits-dir {params.logits} --state-dir {params.state} --out {output} --threads {threads}"
         " --expect {params.settings} &> {log}"
 
 
-rule report_study:
+rule report_search:
     input:
         expand(
-            "<results>/studies/{{student}}/{{task}}/worker-{worker}.json",
+            "<results>/searches/{{student}}/{{task}}/worker-{worker}.json",
             worker=range(STUDY.search.workers if STUDY.search else 1),
         ),
     output:
-        trials="<results>/studies/{student}/{task}/trials.csv",
-        best=multiext("<results>/studies/{student}/{task}/best_per_loss", ".csv", ".md", ".tex"),
+        trials="<results>/searches/{student}/{task}/trials.csv",
+        best=multiext("<results>/searches/{student}/{task}/best_per_loss", ".csv", ".md", ".tex"),
         figures=expand(
-            "<results>/studies/{{student}}/{{task}}/{figure}.svg",
+            "<results>/searches/{{student}}/{{task}}/{figure}.svg",
             figure=["importances", "slices"],
         ),
-        summary="<results>/studies/{student}/{task}/summary.json",
+        summary="<results>/searches/{student}/{task}/summary.json",
     log:
-        "<results>/logs/report_study/{student}/{task}.log",
+        "<results>/logs/report_search/{student}/{task}.log",
     conda:
         "../envs/tables.yaml"
     resources:
         mem_mb=memory("light"),
         runtime=runtime("light"),
     params:
-        state=folder("state/studies/{student}/{task}"),
-        folder=folder("studies/{student}/{task}"),
+        state=folder("state/searches/{student}/{task}"),
+        folder=folder("searches/{student}/{task}"),
         settings=digest_of(search_job, wildcards=["student", "task"]),
     message:
         "Tables and figures of the search of {wildcards.student} on {wildcards.task}"
     shell:
-        "python $PROGRAMS/report_study.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
+        "python $PROGRAMS/report_search.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
         " --state-dir {params.state} --out {params.folder} --expect {params.settings} &> {log}"
 
 
-rule studies:
+rule searches:
     input:
         wanted_searches,
     message:

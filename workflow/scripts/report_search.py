@@ -8,9 +8,9 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json, write_text
-from ligero.distillation.study import read_study, study_summary, table_of
-from ligero.distillation.study_figures import draw_importances, draw_slices
-from ligero.reporting.studies import best_table, trials_table
+from ligero.distillation.search import read_study, study_summary, table_of
+from ligero.distillation.search_figures import draw_importances, draw_slices
+from ligero.reporting.searches import best_table, trials_table
 from ligero.reporting.writing import to_csv, write_table
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.settings.search_jobs import search_job
@@ -21,13 +21,13 @@ def main() -> None:
     job_arguments(parser)
     parser.add_argument("--student", required=True, help="id of the student")
     parser.add_argument("--task", required=True, help="id of the task")
-    parser.add_argument("--state-dir", required=True, type=Path, help="R/state/studies/STUDENT/TASK")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write, R/studies/STUDENT/TASK")
+    parser.add_argument("--state-dir", required=True, type=Path, help="R/state/searches/STUDENT/TASK")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write, R/searches/STUDENT/TASK")
     args = parser.parse_args()
     settings = load_resolved(args.config)
     job = search_job(settings, args.student, args.task)
     check_digest(job, args.expect)
-    study = read_study(args.state_dir / "study.journal", job.name)
+    study = read_study(args.state_dir / "search.journal", job.name)
     rows, summary = table_of(study), study_summary(study)
     write_text(args.out / "trials.csv", to_csv(trials_table(rows, settings.scale)))
     best = args.out / "best_per_loss.csv"

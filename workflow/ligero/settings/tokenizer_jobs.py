@@ -20,7 +20,7 @@ class VocabulariesJob(Settings):
 def vocabularies(study: Study) -> list[str]:
     """Ids of the vocabularies of all models that are run, each once."""
     models = [model for model in study.models if model not in study.left_out]
-    return list(dict.fromkeys(jobs.vocabulary_of(study, model) for model in models))
+    return list(dict.fromkeys(jobs.tokenizer_of(study, model) for model in models))
 
 
 def vocabularies_job(study: Study) -> VocabulariesJob:

@@ -12,9 +12,9 @@ from ligero.common.files import write_json
 from ligero.corpus.reading import read_documents
 from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
-from ligero.settings.vocabulary_jobs import vocabularies_job
+from ligero.settings.tokenizer_jobs import vocabularies_job
 from ligero.tasks.texts import split_texts
-from ligero.tokenizers.encoder import Encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.quality import WordCounts, vocabulary_quality
 
 MOST_LINES = 100_000
@@ -40,7 +40,7 @@ def main() -> None:
         texts[task] = WordCounts.of(split_texts(root / "tasks" / task / "test.parquet"))
     rows = []
     for vocabulary in job.vocabularies:
-        encoder = Encoder.load(layout.encoder(vocabulary))
+        encoder = FastTokenizer.load(layout.tokenizer(vocabulary))
         of_vocabulary = {"vocabulary": vocabulary, "kind": encoder.info.kind, "size": encoder.vocabulary_size}
         for name, counts in texts.items():
             rows.append({**of_vocabulary, "task": name, **vocabulary_quality(encoder, counts)})

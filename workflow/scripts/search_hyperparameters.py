@@ -28,8 +28,8 @@ def main() -> None:
 
     import torch
 
-    from ligero.distillation.study import finished_trials, open_study, run_study
-    from ligero.distillation.study_task import StudiedTask
+    from ligero.distillation.search import finished_trials, open_study, run_study
+    from ligero.distillation.search_task import StudiedTask
     from ligero.training.steps import device_name, training_device
 
     torch.set_num_threads(args.threads)
@@ -42,7 +42,7 @@ def main() -> None:
         logits_dir=args.logits_dir,
     )
     study = open_study(
-        args.state_dir / "study.journal",
+        args.state_dir / "search.journal",
         job.name,
         task.identity,
         max_epochs=job.trial.epochs,

@@ -11,7 +11,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from ligero.common.errors import MismatchError
-from ligero.distillation.study import (
+from ligero.distillation.search import (
     LOSSES,
     TEMPERATURES,
     DivergedTrialError,
@@ -23,7 +23,7 @@ from ligero.distillation.study import (
     suggest,
     table_of,
 )
-from ligero.distillation.study_figures import draw_importances, draw_slices
+from ligero.distillation.search_figures import draw_importances, draw_slices
 
 
 def loss_at(point: Point, epoch: int) -> float:
@@ -48,7 +48,7 @@ class Trainer:
 
 
 def opened(folder: Path, identity: str = "x") -> Any:
-    return open_study(folder / "study.journal", "toy", identity, max_epochs=9, seed=7)
+    return open_study(folder / "search.journal", "toy", identity, max_epochs=9, seed=7)
 
 
 def outcomes(study: optuna.Study) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def test_a_worker_killed_after_any_record_of_its_journal_changes_nothing(
     monkeypatch.setattr(JournalFileBackend, "append_logs", append_and_die)
     whole = opened(tmp_path / "whole")
     run_study(whole, 6, Trainer(), tmp_path / "whole")
-    records = len((tmp_path / "whole" / "study.journal").read_text().splitlines())
+    records = len((tmp_path / "whole" / "search.journal").read_text().splitlines())
     assert {"pruned", "complete"} == {row["state"] for row in table_of(whole)}
     for kill in range(1, records):
         folder, left = tmp_path / str(kill), kill
@@ -171,7 +171,7 @@ class DiesAfter:
 def test_a_record_that_a_kill_left_half_written_is_cut_off(tmp_path: Path) -> None:
     run_study(opened(tmp_path / "whole"), 4, Trainer(), tmp_path / "whole")
     run_study(opened(tmp_path / "harmed"), 2, Trainer(), tmp_path / "harmed")
-    with (tmp_path / "harmed" / "study.journal").open("ab") as journal:
+    with (tmp_path / "harmed" / "search.journal").open("ab") as journal:
         journal.write(b'{"op_code":4,"worker_id":"x","tri')
     run_study(opened(tmp_path / "harmed"), 4, Trainer(), tmp_path / "harmed")
     assert outcomes(opened(tmp_path / "harmed")) == outcomes(opened(tmp_path / "whole"))

@@ -1,7 +1,7 @@
 """Encode text with a saved vocabulary, on the `tokenizers` library alone: no transformers, so programs start at once.
 
-A vocabulary's folder holds `encoder.json`, the backend of the tokenizer that AutoTokenizer loads from that folder, and
-`encoder_info.json`. The ids are those of AutoTokenizer, with one intended difference: the name of a special token that
+A vocabulary's folder holds `fast_tokenizer.json`, the backend of the tokenizer that AutoTokenizer loads from that folder, and
+`tokenizer_info.json`. The ids are those of AutoTokenizer, with one intended difference: the name of a special token that
 stands in a text ("</s>" in a manual) is text, never a special token.
 """
 
@@ -18,7 +18,7 @@ from tokenizers import Encoding, Tokenizer
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 
-ENCODER_FILE, INFO_FILE = "encoder.json", "encoder_info.json"
+FAST_TOKENIZER_FILE, INFO_FILE = "fast_tokenizer.json", "tokenizer_info.json"
 SPECIAL_ROLES = ("cls", "sep", "pad", "unk", "mask")
 
 _DISARMED = str.maketrans({"<": "‹", "＜": "‹", "﹤": "‹", "[": "(", "［": "(", "﹇": "("})
@@ -26,7 +26,7 @@ _DISARMED = str.maketrans({"<": "‹", "＜": "‹", "﹤": "‹", "[": "(", "�
 
 
 @dataclass(frozen=True)
-class EncoderInfo:
+class TokenizerInfo:
     """What programs need to know about a vocabulary."""
 
     kind: str
@@ -38,7 +38,7 @@ class EncoderInfo:
     uses_token_types: bool
     """Whether the second text of a pair has segment id 1."""
     sample_check: int
-    """Texts on which encoder.json and the loaded tokenizer were compared."""
+    """Texts on which fast_tokenizer.json and the loaded tokenizer were compared."""
     mended: list[str] = field(default_factory=list)
     """What was changed in a tokenizer of others so that it reads as its vocabulary and its model want it."""
 
@@ -49,7 +49,7 @@ class EncoderInfo:
         write_json(folder / INFO_FILE, values)
 
     @classmethod
-    def read(cls, folder: Path) -> EncoderInfo:
+    def read(cls, folder: Path) -> TokenizerInfo:
         values = read_json(folder / INFO_FILE)
         try:
             return cls(**values)
@@ -62,7 +62,7 @@ class EncoderInfo:
             ) from error
 
 
-class Encoder:
+class FastTokenizer:
     """A vocabulary, ready to encode.
 
     Attributes:
@@ -71,7 +71,7 @@ class Encoder:
         cls, sep, pad, unk, mask: ids of the special tokens.
     """
 
-    def __init__(self, backend: Tokenizer, info: EncoderInfo) -> None:
+    def __init__(self, backend: Tokenizer, info: TokenizerInfo) -> None:
         backend.no_padding()
         backend.no_truncation()
         # Names of special tokens in running text are text.
@@ -83,19 +83,19 @@ class Encoder:
         self._words_backend: Tokenizer | None = None
 
     @classmethod
-    def load(cls, folder: Path | str) -> Encoder:
-        """Read `encoder.json` and `encoder_info.json` of a vocabulary's or a model's folder."""
+    def load(cls, folder: Path | str) -> FastTokenizer:
+        """Read `fast_tokenizer.json` and `tokenizer_info.json` of a vocabulary's or a model's folder."""
         folder = Path(folder)
-        info = EncoderInfo.read(folder)
+        info = TokenizerInfo.read(folder)
         try:
-            backend = Tokenizer.from_file(str(folder / ENCODER_FILE))
+            backend = Tokenizer.from_file(str(folder / FAST_TOKENIZER_FILE))
         except Exception as error:  # the library raises plain Exception
             raise DataError(
-                folder / ENCODER_FILE, None, f"cannot be read: {error}.", "Make the vocabulary again."
+                folder / FAST_TOKENIZER_FILE, None, f"cannot be read: {error}.", "Make the vocabulary again."
             ) from error
         if backend.get_vocab_size() != info.vocabulary_size:
             raise DataError(
-                folder / ENCODER_FILE,
+                folder / FAST_TOKENIZER_FILE,
                 None,
                 f"has {backend.get_vocab_size()} tokens, {INFO_FILE} says {info.vocabulary_size}.",
                 "Make the vocabulary again.",

@@ -1,4 +1,4 @@
-"""One run of a comparison, from real folders: its record, and what it leaves on the disk."""
+"""One run of an ablation, from real folders: its record, and what it leaves on the disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.files import read_json
-from ligero.distillation.comparison import run_method
-from ligero.settings.comparison_jobs import ComparisonJob
+from ligero.distillation.ablation import run_method
+from ligero.settings.ablation_jobs import AblationJob
 from ligero.settings.jobs import ShardJob
 from ligero.settings.models import Model
 from ligero.settings.training import TrainingOptions
@@ -30,7 +30,7 @@ def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:
 
     def run() -> dict[str, Any]:
         return run_method(
-            ComparisonJob(method="fine-tuned", shard=shard),
+            AblationJob(method="fine-tuned", shard=shard),
             weights=tmp_path / "weights",
             encoded_dir=tmp_path / "encoded",
             examples_dir=tmp_path / "tasks",

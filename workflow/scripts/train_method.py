@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.settings.comparison_jobs import comparison_job
+from ligero.settings.ablation_jobs import ablation_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
     parser.add_argument("--task", required=True)
-    parser.add_argument("--method", required=True, help="id under comparison.methods")
+    parser.add_argument("--method", required=True, help="id under ablation.methods")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
         "--weights", type=Path, required=True, help="model folder that the student starts from"
@@ -30,12 +30,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    job = comparison_job(load_resolved(args.config), args.task, args.method, args.seed)
+    job = ablation_job(load_resolved(args.config), args.task, args.method, args.seed)
     check_digest(job, args.expect)
 
     import torch
 
-    from ligero.distillation.comparison import run_method
+    from ligero.distillation.ablation import run_method
 
     torch.set_num_threads(args.threads)
     run_method(

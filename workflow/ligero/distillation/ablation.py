@@ -1,4 +1,4 @@
-"""One run of a comparison: the student trained by one method with one seed, and scored on the test split."""
+"""One run of an ablation: the student trained by one method with one seed, and scored on the test split."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.distillation.cached_objectives import CachedObjectives
-from ligero.settings.comparison_jobs import ComparisonJob
+from ligero.settings.ablation_jobs import AblationJob
 from ligero.training.scoring import score_model
 from ligero.training.shard import run_shard
 
 
 def run_method(
-    job: ComparisonJob,
+    job: AblationJob,
     *,
     weights: Path,
     encoded_dir: Path,
@@ -55,8 +55,8 @@ def run_method(
     )
     if result["best"]["loss"] is None:
         raise LigeroError(
-            f"comparison: {job.method} on {trial.task} diverged with seed {trial.seed}; lower its learning_rate under "
-            f"comparison.methods.{job.method}."
+            f"ablation: {job.method} on {trial.task} diverged with seed {trial.seed}; lower its learning_rate under "
+            f"ablation.methods.{job.method}."
         )
     answered, record = score_model(
         trial.task,

@@ -1,0 +1,102 @@
+"""Tables of what systems cost: parameters and MACs, and measured latency."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ligero.efficiency.arithmetic import thesis_arithmetic_applies
+from ligero.reporting.frames import joined, printed, table
+from ligero.reporting.results import Results
+
+DEVICES = ("cpu", "gpu")
+
+
+def efficiency(results: Results) -> pd.DataFrame:
+    """Parameters, MACs as thop counts them, both speedups, bytes on disk, and MACs with those of attention."""
+    reference = results.efficiency["fine-tuning", results.study.efficiency.reference]
+    whole = reference["macs"] + reference["attention_macs"]
+    printable = thesis_arithmetic_applies(cost["macs"] for cost in results.efficiency.values())
+    too_small = (
+        None if printable else "thesis_speedup: models below 1 GMAC have no digits left in its arithmetic"
+    )
+    rows = []
+    for row in results.rows():
+        cells: dict[str, Any] = {}
+        if not row.left_out:
+            cost = results.efficiency[row.regime, row.model]
+            full = cost["macs"] + cost["attention_macs"]
+            cells = {
+                name: cost[name] for name in ("parameters", "macs", "speedup", "bytes", "vocabulary_size")
+            }
+            cells["thesis_speedup"] = cost["thesis_speedup"] if printable else None
+            cells |= {"macs_with_attention": full, "speedup_with_attention": whole / full}
+        rows.append(
+            {"regime": row.regime, "model": row.name, **cells, "notes": joined([row.left_out, too_small])}
+        )
+    columns = [
+        "regime",
+        "model",
+        "parameters",
+        "macs",
+        "speedup",
+        "thesis_speedup",
+        "bytes",
+        "macs_with_attention",
+        "speedup_with_attention",
+        "vocabulary_size",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def inference_speed(results: Results) -> pd.DataFrame:
+    """Inferences a second on the devices of the machine that measured, and under which conditions."""
+    conditions = results.speed_conditions
+    reference = results.speed["fine-tuning", results.study.efficiency.reference]
+    no_gpu = None if conditions.get("gpu") else "no GPU on the machine that measured"
+    rows = []
+    for row in results.rows():
+        cells: dict[str, Any] = {}
+        if not row.left_out:
+            timed = results.speed[row.regime, row.model]
+            for device in DEVICES:
+                if timed[device]:
+                    cells |= _device_cells(device, timed[device], reference[device])
+        rows.append(
+            {
+                "regime": row.regime,
+                "model": row.name,
+                **cells,
+                "cpu": conditions["cpu"],
+                "cpu_threads": conditions["cpu_threads"],
+                "gpu": conditions.get("gpu"),
+                "sequence_length": conditions["sequence_length"],
+                "engine": conditions.get("engine"),
+                "date": conditions["date"],
+                "notes": joined([row.left_out, no_gpu]),
+            }
+        )
+    per_device = ("speedup", "median_ms", "runs_kept")
+    columns = [
+        "regime",
+        "model",
+        *(f"{device}_inferences_per_second" for device in DEVICES),
+        *(f"{device}_{name}" for device in DEVICES for name in per_device),
+        "cpu",
+        "cpu_threads",
+        "gpu",
+        "sequence_length",
+        "engine",
+        "date",
+    ]
+    return table(columns, rows, results.study.scale)
+
+
+def _device_cells(device: str, timed: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"{device}_inferences_per_second": printed(timed["inferences_per_second"]),
+        f"{device}_speedup": printed(reference["median_seconds"] / timed["median_seconds"]),
+        f"{device}_median_ms": printed(1000 * timed["median_seconds"], 3),
+        f"{device}_runs_kept": f"{timed['kept_runs']} of {timed['runs']}",
+    }
