@@ -1,17 +1,31 @@
-# make demo = from a fresh clone to results/summary.csv; make test = the whole test suite. Both set up .venv where it is missing.
+# make demo: from a fresh clone to results/summary.csv. make check: lint, types and fast tests. make test: all tests.
+# Each of them sets up .venv where it is missing.
 SHELL := /bin/bash
-PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
+# Test processes that run side by side.
+WORKERS ?= 2
+# The first Python from 3.11 to 3.13 that is installed; `make PYTHON=...` chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+# Package index for torch alone. For a CPU build: TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: demo sample efficiency test lint setup bench-data bench-pretraining bench-distillation schema
+.PHONY: setup demo demo-check sample efficiency check test lint schema bench-data bench-pretraining bench-distillation
 
 setup: .venv/.installed
 
 .venv/.installed: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Ligero's lock file is for Python 3.11; say e.g. 'make demo PYTHON=python3.11'"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found on PATH. Install one, or run 'make PYTHON=/path/to/python3.12'."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13, for which requirements.lock is made."; exit 1; }
+	@test ! -x $(BIN)/python || $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "error: .venv holds a Python other than 3.11, 3.12 or 3.13. Remove the folder and run make again."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	@echo "Setting up .venv with $$($(BIN)/python --version): $$(grep -c == requirements.lock) packages, about 300 MB to download, and torch."
+	@$(if $(TORCH_INDEX),echo "torch comes from $(TORCH_INDEX): a CPU build is about 200 MB.", \
+		echo "torch comes from pip's index: about 3 GB where that serves a CUDA build (PyPI does on Linux)."; \
+		echo "For a CPU build of about 200 MB: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu")
+	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	touch $@
 
@@ -19,17 +33,18 @@ demo: setup
 	$(BIN)/snakemake --cores $(CORES) results/summary.csv all results/report.html
 	@echo; column -s, -t < results/summary.csv 2>/dev/null || cat results/summary.csv
 
+# What the README promises of a finished `make demo`.
+demo-check: setup
+	LIGERO_DEMO_RESULTS=results $(BIN)/python -m pytest -q tests/workflow/test_demo_results.py
+
 # Real Spanish in small, from the mirror folder that the configuration names.
 sample: setup
-	@test -d models/e5-small-es || echo "models/e5-small-es is not there: its rows will be left out (docs/local-weights.md builds it in a minute)"
+	@test -d models/e5-small-es || echo "models/e5-small-es is missing: its rows will be left out (docs/local-weights.md builds it in a minute)"
 	$(BIN)/snakemake --cores $(CORES) --configfile=config/spanish-sample.yaml results/spanish-sample/summary.csv
 
 # Size, multiply-accumulate operations and speedups of the thesis' 17 systems, offline.
 efficiency: setup
 	$(BIN)/snakemake --cores $(CORES) --configfile=config/thesis.yaml results/thesis/tables/efficiency.csv
-
-test: setup lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
@@ -37,6 +52,12 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+check: lint
+	$(PYTEST) -m "not slow"
+
+test: check
+	$(PYTEST) -m slow
 
 schema: setup
 	$(BIN)/python workflow/scripts/describe_settings.py

@@ -36,3 +36,8 @@ def default_config() -> dict[str, Any]:
     """The default study as plain values, free to be changed."""
     config: dict[str, Any] = yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8"))
     return config
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that one worker runs it while the other runs the rest."""
+    items.sort(key=lambda item: item.path.name != "test_pocket_study.py")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
-
-import yaml
 
 # From the ground up; a floor may import from lower ones and, within a storey, from no neighbour.
 STOREYS = (
@@ -79,25 +76,6 @@ def test_every_program_is_used_or_documented(project: Path) -> None:
     programs = [p.name for p in (project / "workflow/scripts").glob("*.py") if not p.name.startswith("_")]
     by_make = {"bench_data.py", "bench_pretraining.py", "bench_distillation.py"}
     assert not [name for name in programs if name not in text and name not in by_make]
-
-
-def normalized(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def test_environments_carry_the_pins_of_the_lock_file(project: Path) -> None:
-    locked = {}
-    for line in (project / "requirements.lock").read_text(encoding="utf-8").splitlines():
-        if match := re.fullmatch(r"([A-Za-z0-9_.-]+)==(\S+)", line.strip()):
-            locked[normalized(match.group(1))] = match.group(2)
-    for path in (project / "envs").glob("*.yaml"):
-        dependencies = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
-        pins = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
-        for pin in pins:
-            name, version = pin.split("==")
-            locked_version = locked.get(normalized(name))
-            assert locked_version == version, f"{path.name}: {pin}, but the lock file has {locked_version}"
 
 
 def test_every_program_finds_the_library_by_itself(project: Path) -> None:

@@ -16,8 +16,6 @@ from ligero.training.checkpoints import CheckpointError
 from tests.unit.pretraining_toys import TIMINGS, Folders, lines, spoiled, train
 from tests.unit.test_pretraining_kills import run_child, signal_at
 
-pytest.importorskip("tensorboardX")
-
 
 def events(folder: Path) -> list[tuple[str, int, float]]:
     """(tag, step, value) of all event files, in the order in which they were written."""

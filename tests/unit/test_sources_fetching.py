@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.settings.sources import ArchiveMember, Source
@@ -210,7 +211,6 @@ def test_a_member_is_taken_out_of_each_kind_of_archive(suffix: str, tmp_path: Pa
             for name, content in files.items():
                 opened.writestr(name, content)
     elif suffix == "tar.zst":
-        zstandard = pytest.importorskip("zstandard")
         archive.write_bytes(zstandard.compress(tar_bytes("w", files)))
     else:
         archive.write_bytes(tar_bytes({"tar": "w"}.get(suffix, f"w:{suffix[4:]}"), files))

@@ -22,7 +22,7 @@ import yaml
 from ..unit.scripted_server import Server
 from .conftest import POCKET, Snakemake, snakemake_command
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 
 def pocket_config() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import yaml
 
 from .conftest import POCKET, Snakemake, planned_jobs
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 
 def test_the_published_study_plans_the_published_grids(

@@ -12,7 +12,7 @@ from ligero.settings.layout import TABLES
 
 from .conftest import Snakemake, planned_jobs
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ import yaml
 
 from .conftest import Snakemake
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 
 def test_several_nodes_are_planned_with_one_torchrun_each(

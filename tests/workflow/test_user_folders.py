@@ -11,7 +11,7 @@ import yaml
 
 from .conftest import POCKET, Snakemake, planned_jobs
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 TOPICS = ("CCAT", "ECAT", "GCAT", "MCAT")
 SPLITS = ("train", "validation", "test")
 TASK = "results/tasks/mldoc/info.json"
