@@ -64,6 +64,20 @@ def test_shares_cut_by_group_and_cover_everything_once(sixty: Path) -> None:
     assert all(count == 0 for counts in leaks(splits).values() for count in counts.values())
 
 
+def test_repeated_texts_fall_into_one_share(tmp_path: Path) -> None:
+    """Three copies of each text, apart by case and white space; rows have no documents to be grouped by."""
+    rows = [f"{text},{number % 2}" for text in ("El {}.", "EL  {}.", "el {}. ") for number in range(40)]
+    table = tmp_path / "a.csv"
+    table.write_text("\n".join(["text,label", *(row.format(n % 40) for n, row in enumerate(rows))]) + "\n")
+    shares = {"train": (0, 0.5), "validation": (0.5, 0.75), "test": (0.75, 1)}
+    cut = task("table", {name: {"sources": ["a"], "share": share} for name, share in shares.items()})
+    splits = {name: load_split(cut, name, lambda _: table) for name in shares}
+    texts = [{" ".join(e.text.lower().split()) for e in split.examples} for split in splits.values()]  # type: ignore[union-attr]
+    assert [3 * len(found) for found in texts] == [len(split.examples) for split in splits.values()]
+    assert all(texts) and len(texts[0] | texts[1] | texts[2]) == 40
+    assert "by text (share 0.75 to 1)" in splits["test"].notes[0]
+
+
 def test_the_position_of_a_group_never_changes() -> None:
     assert group_position("Kirguistán") == pytest.approx(0.50146, abs=1e-5)
     positions = sorted(group_position(str(number)) for number in range(1000))

@@ -63,7 +63,7 @@ class Split(Settings):
     sources: SomeIds
     """Ids of the files, in order."""
     share: tuple[float, float] | None = None
-    """Take only the groups (documents, articles, premises; else examples) whose hash, in [0, 1), falls in this interval."""
+    """Take only the groups (documents, articles, premises; else equal texts) whose hash, in [0, 1), falls in this interval."""
     limit: int | None = Field(None, ge=1)
     """Keep only the first so many examples, for quick trials; the tables say so."""
     without_ids_of: Ids = ()

@@ -120,14 +120,26 @@ def _drop_ids(
     loaded.notes.append(f"{name}: {dropped:,} examples left out because their ids stand in {others}")
 
 
+def folded_content(example: Example) -> str:
+    """The text of an example but for case and white space."""
+    return "\x1f".join(" ".join(str(part or "").casefold().split()) for part in content_key(example))
+
+
+def _joined(examples: Iterable[Example]) -> list[str]:
+    """The group of each example: its own, or that of the first one with the same text, so that repetitions share a split."""
+    first: dict[str, str] = {}
+    return [first.setdefault(folded_content(example), example.group) for example in examples]
+
+
 def _take_share(reader: Reader, name: str, split: Split, loaded: LoadedSplit) -> None:
     if split.share is None:
         return
     low, high = split.share
     of = len(loaded.examples)
     grouped = len({example.group for example in loaded.examples}) < of
-    _keep(loaded, (low <= group_position(example.group) < high for example in loaded.examples))
-    unit = READERS[reader].group if grouped else "example"
+    groups = [example.group for example in loaded.examples] if grouped else _joined(loaded.examples)
+    _keep(loaded, (low <= group_position(group) < high for group in groups))
+    unit = READERS[reader].group if grouped else "text"
     loaded.notes.append(
         f"{name}: {len(loaded.examples):,} of {of:,} examples, cut from {', '.join(split.sources)} by {unit} "
         f"(share {low:g} to {high:g}); not the published split"
