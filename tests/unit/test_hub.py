@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ligero.settings.load import load_study, read_yaml
-from ligero.settings.models import HubModel
+from ligero.settings.models import Architecture, HubModel
 
 PROJECT = Path(__file__).parents[2]
 OLD, NEW = "0" * 39 + "1", "0" * 39 + "2"
@@ -98,7 +98,7 @@ import sys
 from pathlib import Path
 from ligero.common.errors import run_program
 from ligero.models.hub import fetch_from_hub
-from ligero.settings.models import HubModel
+from ligero.settings.models import Architecture, HubModel
 from ligero.sources.checksums import SourcesLock
 def main():
     model = HubModel.model_validate_json(sys.argv[1])
@@ -163,6 +163,17 @@ def test_the_registry_knows_every_model_of_the_thesis() -> None:
     study = load_study(yaml.safe_load((PROJECT / "config/thesis.yaml").read_text()), PROJECT)
     used = {model.hub.id for model in study.models.values() if model.hub}
     assert albeto | students | used == set(known)
+    architectures = {
+        name: Architecture.model_validate(entry.pop("architecture")) for name, entry in known.items()
+    }
+    for model_id, model_settings in study.models.items():
+        name = (
+            model_settings.hub.id
+            if model_settings.hub
+            else model_id.replace("albeto", "dccuchile/albert") + "-spanish"
+        )
+        assert architectures[name] == model_settings.architecture
+    assert [architectures[f"dccuchile/albert-base-{n}-spanish"].num_hidden_layers for n in (2, 10)] == [2, 10]
     for name, entry in known.items():
         model = HubModel(id=name, **entry)
         assert model.licence and model.citation, name

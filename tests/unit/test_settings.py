@@ -23,7 +23,9 @@ def refusal(config: dict[str, Any], project: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "config/thesis.yaml", "config/spanish-sample.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "config/thesis.yaml", "config/spanish-sample.yaml", "config/own-task.yaml"]
+)
 def test_own_configurations_are_valid(project: Path, name: str) -> None:
     study = load_study(yaml.safe_load((project / name).read_text(encoding="utf-8")), project)
     assert study.tasks

@@ -16,6 +16,7 @@ from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, L
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE
 from ligero.settings.search import Search
+from ligero.settings.shorthand import FILLED
 from ligero.settings.sources import ArchiveMember, Source
 from ligero.settings.study import Efficiency, Speed, Study
 from ligero.settings.tasks import Columns, Label, Split, Splits, Task
@@ -81,6 +82,9 @@ def json_schema() -> str:
     schema = Study.model_json_schema()
     for _, key in NOT_FOR_USERS:
         del schema["properties"][key]
+    for name, keys in FILLED.items():
+        described = schema if name == "Study" else schema["$defs"][name]
+        described["required"] = [key for key in described["required"] if key not in keys]
     return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -104,7 +108,7 @@ def reference_page() -> str:
         ]
         types = _types(model)
         parts += [
-            f"| `{name}` | {_type(types[name])} | {_default(field)} | {_clean(field.description)} |"
+            f"| `{name}` | {_type(types[name])} | {_default(model, name, field)} | {_clean(field.description)} |"
             for name, field in model.model_fields.items()
             if (model, name) not in NOT_FOR_USERS
         ]
@@ -191,7 +195,9 @@ def _types(model: type[BaseModel]) -> dict[str, Any]:
     return get_type_hints(model, include_extras=True)
 
 
-def _default(field: Any) -> str:
+def _default(model: type[BaseModel], name: str, field: Any) -> str:
+    if filled := FILLED.get(model.__name__, {}).get(name):
+        return filled
     if field.is_required():
         return "required"
     value = field.default_factory() if field.default_factory else field.default

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ligero.common.errors import ConfigurationError
 from ligero.settings.explain import explain
 from ligero.settings.presets import with_preset
+from ligero.settings.shorthand import with_defaults
 from ligero.settings.study import Study, problems_of
 
 # The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.
@@ -80,7 +81,7 @@ def load_study(config: dict[str, Any], root: Path | str) -> Study:
             f"the project lies in the folder '{root}', whose name has a space: commands would break there; "
             "move or clone it to another"
         )
-    filled = with_preset(config)
+    filled = with_preset(with_defaults(config))
     registry = filled.get("source_registry", Study.model_fields["source_registry"].default)
     if registry and isinstance(registry, str):
         filled = _with_registry(filled, Path(root) / registry)
@@ -110,7 +111,7 @@ def _with_registry(config: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _with_known_models(config: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Fill what the registry knows of the hub's models (revision, older names, licence, citation); given keys win."""
+    """Fill what the registry knows of the hub's models (architecture, revision, older names, licence, citation); given keys win."""
     models = config.get("models")
     if not isinstance(models, dict):
         return config
@@ -118,7 +119,9 @@ def _with_known_models(config: dict[str, Any], known: dict[str, dict[str, Any]])
     for model_id, model in models.items():
         hub = model.get("hub") if isinstance(model, dict) else None
         if isinstance(hub, dict) and (entry := known.get(str(hub.get("id")))):
-            filled[model_id] = {**model, "hub": {**entry, **hub}}
+            known_hub = {key: value for key, value in entry.items() if key != "architecture"}
+            known_architecture = {"architecture": entry["architecture"]} if "architecture" in entry else {}
+            filled[model_id] = {**known_architecture, **model, "hub": {**known_hub, **hub}}
     return {**config, "models": filled}
 
 

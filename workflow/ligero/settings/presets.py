@@ -50,12 +50,12 @@ SELECTED_BY_SCORE = {"thesis": ("fine_tuning", "question_answering")}
 
 def with_preset(config: dict[str, Any]) -> dict[str, Any]:
     """The raw configuration with its protocol's settings filled in below those that it gives itself."""
-    protocol = config.get("protocol", "thesis")
+    protocol = config.get("protocol", "recommended")
     # What is no name, section or mapping is left for the checks to refuse.
     preset = PROTOCOLS.get(protocol, {}) if isinstance(protocol, str) else {}
     filled = dict(config)
     for stage, settings in preset.items():
-        section = config.get(stage)
+        section = config.get(stage, {} if stage == "fine_tuning" else None)
         if isinstance(section, dict) and isinstance(section.get("options", {}), dict):
             options = {**settings["options"], **section.get("options", {})}
             filled[stage] = {**_selection(config, protocol, stage), **settings, **section, "options": options}

@@ -51,8 +51,8 @@ class Study(Settings):
 
     name: str
     """Name shown in tables and report."""
-    scale: Literal["miniature", "sample", "thesis"]
-    """At which scale the numbers were made; printed in every table."""
+    scale: Literal["own", "miniature", "sample", "thesis"] = "own"
+    """At which scale the numbers were made, printed in every table: of a study of your own, or the project's and the thesis'."""
     results_dir: ResultsFolder = "results"
     """Folder of everything produced, relative to the working directory: letters, digits and `._-+@`, no spaces."""
     mirror: str | None = None
@@ -73,9 +73,9 @@ class Study(Settings):
     """The systems that are fine-tuned, in the order of the tables."""
     tasks: dict[Identifier, Task] = Field(min_length=1)
     """What they are fine-tuned on, in the order of the tables."""
-    protocol: Literal["thesis", "recommended"] = "thesis"
+    protocol: Literal["thesis", "recommended"] = "recommended"
     """Preset of the training options; options given explicitly win."""
-    fine_tuning: FineTuning
+    fine_tuning: FineTuning = FineTuning()
     """Grid and options of fine-tuning."""
     teachers: Teachers = Teachers()
     """Who teaches each task."""

@@ -240,6 +240,9 @@ def _is_empty(override: GridOverride) -> bool:
 class FineTuning(Training):
     """The fine-tuning grid over all models and tasks."""
 
+    grid: Grid = Grid(batch_size=(16,), epochs=(4,), learning_rate=("5e-5",))
+    """The trials of each system and task."""
+
     tasks_per_scoring_job: PerJob = 1
     """Test sets that share a process."""
     systems_per_scoring_job: PerJob = 1
@@ -291,6 +294,9 @@ class Augmentation(Settings):
 class Distillation(Training):
     """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
 
+    grid: Grid = Grid(batch_size=(16,), epochs=(30,), learning_rate=("1e-4",))
+    """The trials of each student and task. A student that learns from logits needs more epochs than fine-tuning, and stops by
+    `patience`."""
     students: dict[Identifier, Student] = Field(min_length=1)
     """Student id to student."""
     loss: Literal["kl", "ce", "mse"] = "kl"

@@ -17,6 +17,7 @@ from ligero.reporting.tables.efficiency import DEVICES
 from ligero.reporting.tables.summary import mean_score, summary_speedups
 
 NOT_COMPARABLE = {
+    "own": "a study of your own: other tasks, data and training than the thesis'",
     "miniature": "miniature: models, data and training are tiny; the difference says nothing about the thesis",
     "sample": "sample: small models and parts of the data; only the order of the systems can be compared",
     "thesis": None,

@@ -1,0 +1,125 @@
+"""A study of one task is short: what its configuration leaves out follows from what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ligero.common.errors import ConfigurationError
+from ligero.settings import jobs
+from ligero.settings.describe import json_schema
+from ligero.settings.layout import Layout
+from ligero.settings.load import load_study, read_yaml
+
+
+@pytest.fixture
+def own(project: Path) -> dict[str, Any]:
+    return read_yaml(project / "config" / "own-task.yaml")
+
+
+def test_the_example_is_short(project: Path) -> None:
+    lines = (project / "config" / "own-task.yaml").read_text(encoding="utf-8").splitlines()
+    assert sum(not line.startswith("#") for line in lines) <= 25
+
+
+def test_what_the_example_leaves_out(own: dict[str, Any], project: Path) -> None:
+    study = load_study(own, project)
+    beto, tiny = study.models["beto"], study.models["albeto-tiny"]
+    assert (beto.name, beto.weights, beto.architecture.type) == ("beto", "hub", "bert")
+    assert (beto.architecture.hidden_size, beto.architecture.num_hidden_layers) == (768, 12)
+    assert (tiny.architecture.hidden_size, tiny.architecture.num_hidden_layers) == (312, 4)
+    assert tiny.architecture.embedding_size == 128 and tiny.architecture.max_position_embeddings == 512
+    task = study.tasks["complaints"]
+    assert (task.name, task.type, task.metric) == ("complaints", "sequence_classification", "accuracy")
+    assert study.efficiency.reference == "beto"
+    assert (study.scale, study.protocol) == ("own", "recommended")
+    assert study.fine_tuning.options.warmup_ratio == 0.1, "the preset acts on a section that is not there"
+    assert study.distillation is not None
+    student = study.distillation.students["albeto-tiny"]
+    assert (student.name, student.initial) == ("albeto-tiny", "albeto-tiny")
+    assert study.distillation.grid.epochs == (30,) and study.distillation.patience == 10
+    assert jobs.systems(study) == [
+        ("fine-tuning", "beto"), ("fine-tuning", "albeto-tiny"), ("distillation", "albeto-tiny"),
+    ]  # fmt: skip
+    assert Layout(study).teacher("complaints") == "results/complaints/teachers/complaints.json"
+
+
+def test_what_is_given_wins(own: dict[str, Any], project: Path) -> None:
+    own["models"]["beto"] |= {"name": "BETO", "architecture": {**BERT, "num_hidden_layers": 3}}
+    own["tasks"]["complaints"] |= {"name": "Complaints"}
+    own["efficiency"] = {"reference": "albeto-tiny", "sequence_length": 128}
+    study = load_study(own, project)
+    assert study.models["beto"].name == "BETO" and study.models["beto"].architecture.num_hidden_layers == 3
+    assert study.tasks["complaints"].name == "Complaints"
+    assert (study.efficiency.reference, study.efficiency.sequence_length) == ("albeto-tiny", 128)
+
+
+BERT = {
+    "type": "bert", "hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 192,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"model_type": "bert", "dim": 1, **{key: BERT[key] for key in BERT if key != "type"}},
+        {"model_type": "distilbert", "dim": 96, "n_layers": 2, "n_heads": 4, "hidden_dim": 192},
+    ],
+)
+def test_a_local_folder_says_its_architecture(
+    own: dict[str, Any], project: Path, tmp_path: Path, written: dict[str, Any]
+) -> None:
+    if written["model_type"] == "bert":
+        del written["dim"]
+    (tmp_path / "config.json").write_text(json.dumps({**written, "max_position_embeddings": 512}))
+    own["models"]["beto"] = {"local": str(tmp_path)}
+    architecture = load_study(own, project).models["beto"].architecture
+    assert architecture.type == written["model_type"]
+    assert (architecture.hidden_size, architecture.num_hidden_layers) == (96, 2)
+    assert (architecture.num_attention_heads, architecture.intermediate_size) == (4, 192)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "config.json is not there; build or name the folder, or write models.beto.architecture"),
+        ({"model_type": "bert", "hidden_size": 8}, "has no intermediate_size, num_attention_heads"),
+        ({"hidden_size": 8}, "has no intermediate_size"),
+    ],
+)
+def test_a_local_folder_that_says_none(
+    own: dict[str, Any], project: Path, tmp_path: Path, content: Any, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(json.dumps(content))
+    own["models"]["beto"] = {"local": str(tmp_path)}
+    with pytest.raises(ConfigurationError, match=f"models.beto.local: .*{said}"):
+        load_study(own, project)
+
+
+def test_models_that_nothing_knows_still_need_their_architecture(own: dict[str, Any], project: Path) -> None:
+    own["models"]["beto"] = {"hub": {"id": "somebody/else"}}
+    with pytest.raises(ConfigurationError, match=r"models\.beto\.architecture: this key is required"):
+        load_study(own, project)
+
+
+def test_the_schema_asks_for_nothing_that_is_filled_in() -> None:
+    schema = json.loads(json_schema())
+    assert schema["required"] == ["name", "models", "tasks"]
+    assert schema["$defs"]["Model"]["required"] == []
+    assert schema["$defs"]["Task"]["required"] == ["reader", "splits"]
+
+
+def test_malformed_parts_are_left_for_the_checks(project: Path, own: dict[str, Any]) -> None:
+    for key, value in (
+        ("models", []),
+        ("tasks", {"a": 3}),
+        ("distillation", {"students": 1}),
+        ("efficiency", 2),
+    ):
+        with pytest.raises(ConfigurationError, match=key):
+            load_study(yaml.safe_load(yaml.safe_dump({**own, key: value})), project)
