@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.conftest import POCKET, snakemake_command
+from tests.builders.workflow import POCKET, snakemake_command
 
 pytestmark = pytest.mark.slurm
 THREADS = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit.pretraining_toys import STEPS, Folders, train, write_store
+from tests.builders.pretraining import STEPS, Folders, train, write_store
 
 
 @pytest.fixture(scope="module")

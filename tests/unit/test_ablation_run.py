@@ -11,8 +11,8 @@ from ligero.settings.ablation_jobs import AblationJob
 from ligero.settings.jobs import ShardJob
 from ligero.settings.models import Model
 from ligero.settings.training import TrainingOptions
-from tests.unit.kill_programs import ARCHITECTURE, KIND, TRIALS, prepare_grid
-from tests.unit.test_training_scoring import task
+from tests.builders.encoding import task
+from tests.builders.kill_programs import ARCHITECTURE, KIND, TRIALS, prepare_grid
 
 
 def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ligero.common.errors import MismatchError
 from ligero.distillation.alignment import Pairs, align
 from ligero.distillation.token_layout import TokenLayout, layout_of, ragged_indices
-from tests.unit.toy_distillation import toy_split
+from tests.builders.distillation import toy_split
 
 
 def entries(pairs: Pairs, layout: TokenLayout) -> np.ndarray:

@@ -15,8 +15,8 @@ from ligero.reporting.results import Results
 from ligero.settings import jobs
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import Study
-from tests.unit.reporting_artefacts import write_artefacts
-from tests.unit.test_selection import weights_file
+from tests.builders.results import write_artefacts
+from tests.builders.weights import weights_file
 
 ROOT = Path(__file__).resolve().parents[2]
 

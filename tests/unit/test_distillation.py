@@ -17,50 +17,16 @@ from ligero.distillation.alignment import align
 from ligero.distillation.caching import entry_logits
 from ligero.distillation.ensemble import averaged
 from ligero.distillation.objective import DistillationObjective, valid_positions
-from ligero.distillation.targets import CachedTargets, LiveTargets
+from ligero.distillation.targets import CachedTargets
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
 from ligero.distillation.token_layout import layout_of
-from ligero.settings.jobs import TeacherJob, Trial
+from ligero.settings.jobs import TeacherJob
 from ligero.training.batches import epoch_batches
 from ligero.training.evaluate import predict
 from ligero.training.objective import GoldObjective
-from ligero.training.trial import TrialSpec, Validation, run_trial
-from tests.unit.toy_distillation import options, toy_model, toy_split
+from tests.builders.distillation import curve, options, targets_of, toy_model, toy_split
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
-
-
-def targets_of(task_type: Any, size: int, mode: str, teacher: Any, **split: Any) -> tuple[Any, Any, Any]:
-    """The student's split, and the cached and the live targets of a teacher whose pieces have 2 letters."""
-    ours, theirs = toy_split(task_type, size, **split), toy_split(task_type, 2, **split)
-    layout = layout_of(theirs)
-    alignment = align(layout_of(ours), layout, task_type, size == 2, mode)  # type: ignore[arg-type]
-    cached = CachedTargets(alignment, entry_logits(theirs, layout, predict(teacher, theirs)))
-    return ours, cached, LiveTargets(alignment, layout, theirs, teacher, 0)
-
-
-def curve(
-    folder: Path,
-    task_type: Any,
-    split: Any,
-    targets: Any,
-    *,
-    epochs: int = 2,
-    make: Any = DistillationObjective,
-    save: Any = lambda model, path: model.save_pretrained(path),
-    **objective: Any,
-) -> dict[str, Any]:
-    settings = {"alpha": 0.0, "temperature": 1.0, "kind": "kl", **objective}
-    trial = Trial(model="toy", task="toy", batch_size=8, epochs=epochs, learning_rate="1e-3", seed=1)
-    return run_trial(
-        TrialSpec(trial, options(), folder, "x", patience=10),
-        make(task_type, targets, **settings),
-        load_model=lambda: toy_model(task_type, seed=5),
-        save_model=save,
-        train=split,
-        validation=Validation(split, lambda predictions: 0.0),
-        device=torch.device("cpu"),
-    )
 
 
 @pytest.mark.parametrize("task_type", TYPES)

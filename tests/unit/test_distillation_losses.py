@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from ligero.distillation import study
+from ligero.distillation import search
 from ligero.distillation.losses import LOSSES, combined_loss, distillation_loss
 
 STUDENT = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 1.0]])
@@ -114,4 +114,4 @@ def test_shapes_must_agree() -> None:
 
 
 def test_the_setting_names_the_losses_there_are() -> None:
-    assert tuple(LOSSES) == study.LOSSES
+    assert tuple(LOSSES) == search.LOSSES

@@ -21,8 +21,7 @@ from ligero.distillation.relations import (
     relation_loss,
 )
 from ligero.models.architectures import config_class, model_class
-from tests.unit.test_distillation import curve, targets_of
-from tests.unit.toy_distillation import VOCABULARY, toy_model
+from tests.builders.distillation import VOCABULARY, curve, targets_of, toy_model
 
 
 def test_the_loss_is_the_divergence_of_scaled_dot_product_softmaxes() -> None:

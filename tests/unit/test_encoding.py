@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ligero.common.errors import DataError
 from ligero.common.files import write_json
-from ligero.settings.jobs import EncodingJob
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.encoding import encode_split, encode_task
 from ligero.tasks.examples import (
@@ -26,38 +24,8 @@ from ligero.tasks.examples import (
     write_examples,
 )
 from ligero.tasks.inputs import Template, truncated_pair, windows
-from ligero.tokenizers.fast_tokenizer import FastTokenizer, TokenizerInfo
 from ligero.training.data import EncodedSplit
-
-SPECIALS = {"cls": 0, "sep": 1, "pad": 2, "unk": 3, "mask": 4}
-
-
-def encoder(style: str = "bert") -> FastTokenizer:
-    """Every letter of a word is a token of its own, `##` inside words."""
-    letters = "abcdefghijklmnopqrstuvwxyzáéíóúñ¿?.,"
-    names = ["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    vocabulary = {name: number for number, name in enumerate(names)}
-    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # type: ignore[call-arg]
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    if style == "bert":
-        backend.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]",
-            pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-            special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
-        )
-    else:
-        backend.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]",
-            pair="[CLS] $A [SEP] [SEP] $B [SEP]",
-            special_tokens=[("[CLS]", 0), ("[SEP]", 1)],
-        )
-    return FastTokenizer(
-        backend, TokenizerInfo("test", False, backend.get_vocab_size(), SPECIALS, style == "bert", 0)
-    )
-
-
-def job(task_type: str, max_length: int = 32, doc_stride: int = 4) -> EncodingJob:
-    return EncodingJob(task_id="t", task_type=task_type, max_length=max_length, doc_stride=doc_stride)
+from tests.builders.encoding import encoder, job
 
 
 def test_template_of_bert_and_roberta() -> None:

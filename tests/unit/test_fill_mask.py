@@ -13,7 +13,7 @@ import torch
 from ligero.common.errors import DataError, MismatchError
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.pretraining.fill_mask import MaskFiller
-from tests.unit.pretraining_toys import VOCABULARY, job, write_store
+from tests.builders.pretraining import VOCABULARY, job, write_store
 
 
 @pytest.fixture(scope="module")

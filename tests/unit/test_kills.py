@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ligero.common.files import read_json
-from tests.unit import kill_programs
+from tests.builders import kill_programs
 
 KILLS = 5
 Program = Callable[[Path, Path], None]
@@ -25,7 +25,7 @@ Program = Callable[[Path, Path], None]
 @pytest.fixture(scope="module")
 def processes(project: Path) -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.unit.kill_programs"])
+    context.set_forkserver_preload(["tests.builders.kill_programs"])
     with pytest.MonkeyPatch.context() as patch:  # the server reads no sys.path but its own
         patch.setenv("PYTHONPATH", os.pathsep.join([str(project), str(project / "workflow")]))
         first = context.Process(target=kill_programs.nothing)

@@ -19,7 +19,7 @@ from ligero.distillation.digests import check_cache, teacher_fingerprints, token
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.training.evaluate import predict
-from tests.unit.toy_distillation import LABELS, toy_model, toy_split
+from tests.builders.distillation import LABELS, toy_model, toy_split
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
 FINGERPRINTS = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}

@@ -29,7 +29,7 @@ from ligero.tasks.metrics import (
     seqeval_scores,
     squad_scores,
 )
-from tests.unit.upos import UPOS
+from tests.builders.upos import UPOS
 
 ROOT = Path(__file__).parents[2]
 BIO = ["O", *(f"{prefix}-{kind}" for kind in ("PER", "ORG", "LOC", "MISC") for prefix in "BI")]

@@ -16,7 +16,7 @@ from ligero.models.hub import HubError
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.models import HubModel
 from ligero.sources.checksums import SourcesLock
-from tests.unit.published_layouts import architecture, beto
+from tests.builders.published_layouts import architecture, beto
 
 
 @pytest.fixture

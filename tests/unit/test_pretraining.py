@@ -19,7 +19,7 @@ from ligero.pretraining.objective import PretrainingObjective
 from ligero.settings.training import Divergence
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.digests import digest_weights
-from tests.unit.pretraining_toys import (
+from tests.builders.pretraining import (
     CPU,
     Folders,
     lines,

@@ -19,7 +19,7 @@ from ligero.pretraining.masking import chosen_positions, masked_ids, predictions
 from ligero.pretraining.prefetch import prefetched_batches
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
-from tests.unit.pretraining_toys import recipe, write_store
+from tests.builders.pretraining import recipe, write_store
 
 
 def source(folders: tuple[Path, Path], **values: object) -> BatchSource:

@@ -11,7 +11,7 @@ import numpy as np
 from ligero.pretraining.bench_text import padded_rows
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
-from tests.unit.pretraining_toys import write_store
+from tests.builders.pretraining import write_store
 
 LENGTH = 32
 

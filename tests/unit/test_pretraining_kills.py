@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import random
 import resource
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ligero.common.locks import Claim
-from ligero.pretraining import ownership
-from ligero.pretraining.engine import Pretrainer
+from ligero.pretraining import run_lock
 from ligero.training import checkpoints
 from ligero.training.checkpoints import Checkpoints
-from tests.unit.pretraining_toys import STEPS, Folders, lines, prepared, same, train
+from tests.builders.pretraining import STEPS, Folders, lines, prepared, same, train
+from tests.builders.processes import run_child, signal_at
 
 KILLS = 10
 PASSES = 2 * STEPS
 """Of a run: each step accumulates two micro batches."""
 SEED = 20261122
-
-
-def run_child(folders: Folders, place: Path, spoil: Callable[[], None], **values: Any) -> int | None:
-    """Train in a forked process (torch is loaded there already) after `spoil` has set its trap; the exit code."""
-
-    def body() -> None:
-        torch.set_num_threads(1)
-        spoil()
-        try:
-            os._exit(0 if train(folders, place, **{"total_steps": STEPS, **values}) else 75)
-        except checkpoints.CheckpointError:
-            os._exit(3)
-
-    process = multiprocessing.get_context("fork").Process(target=body)
-    process.start()
-    process.join(60)
-    return process.exitcode
-
-
-def signal_at(forward_pass: int, number: int = signal.SIGKILL) -> Callable[[], None]:
-    """A trap: in forward pass `forward_pass` (from 1 on) the process sends itself a signal."""
-
-    def spoil() -> None:
-        forward, passes = Pretrainer._forward, [0]
-
-        def counted(self: Pretrainer, piece: Any) -> Any:
-            passes[0] += 1
-            if passes[0] == forward_pass:
-                os.kill(os.getpid(), number)
-            return forward(self, piece)
-
-        Pretrainer._forward = counted  # type: ignore[method-assign]
-
-    return spoil
 
 
 def test_killed_at_ten_random_places_and_continued(folders: Folders, tmp_path: Path, whole: Path) -> None:
@@ -175,9 +138,9 @@ def test_two_runs_do_not_share_a_state_folder(
     folders: Folders, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second waits for the first, then gives up and changes nothing."""
-    monkeypatch.setattr(ownership, "PATIENCE", 0.05)
+    monkeypatch.setattr(run_lock, "PATIENCE", 0.05)
     with Claim(tmp_path / "state" / "run.lock").take():
-        with pytest.raises(ownership.StateInUseError, match=r"another run trains in .*state"):
+        with pytest.raises(run_lock.StateInUseError, match=r"another run trains in .*state"):
             train(folders, tmp_path, total_steps=STEPS)
         assert [path.name for path in (tmp_path / "state").iterdir()] == ["run.lock"]
     assert train(folders, tmp_path, total_steps=STEPS)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,11 @@ from ligero.models.heads import read_weights
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
-from ligero.pretraining.run import pretrain
 from ligero.pretraining.sharding import shard
 from ligero.settings.models import Architecture
-from tests.unit.pretraining_toys import Folders, lines, prepared, spoiled, train
+from tests.builders.pretraining import Folders, lines, spoiled, train
+from tests.builders.processes import SHARED, together
 
-SHARED: dict[str, Any] = {"batch_size": 12, "micro_batch_size": 2, "whole_word": True}
 SMALL_BERT: dict[str, Any] = {
     "type": "bert",
     "hidden_size": 16,
@@ -41,53 +37,6 @@ def one(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("one")
     assert train(folders, place, **SHARED)
     return place
-
-
-def process_environment(rank: int, world: int, port: int) -> dict[str, str]:
-    """What torchrun tells a process on a machine of its own."""
-    return {
-        "RANK": str(rank),
-        "WORLD_SIZE": str(world),
-        "LOCAL_RANK": str(rank),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _process(
-    rank: int, world: int, port: int, folders: Folders, place: Path, kind: str, values: dict[str, Any]
-) -> None:
-    torch.set_num_threads(1)
-    os.environ |= process_environment(rank, world, port)
-    run = prepared(folders, kind, **{**SHARED, **values})
-    placement = Placement.from_environment("cpu")
-    completed = pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
-    if world > 1:
-        torch.distributed.destroy_process_group()
-    os._exit(0 if completed else 75)
-
-
-def together(
-    folders: Folders, place: Path, world: int, kind: str = "albert", **values: Any
-) -> list[int | None]:
-    """Train in `world` processes; their exit codes."""
-    port = free_port()
-    context = multiprocessing.get_context("fork")
-    processes = [
-        context.Process(target=_process, args=(rank, world, port, folders, place, kind, values))
-        for rank in range(world)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    return [process.exitcode for process in processes]
 
 
 def close(one: Path, many: Path) -> None:

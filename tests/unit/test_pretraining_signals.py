@@ -14,9 +14,8 @@ import pytest
 from ligero.pretraining import engine, interruption, run
 from ligero.pretraining.engine import Pretrainer
 from ligero.training.checkpoints import Checkpoints
-from tests.unit.pretraining_toys import STEPS, Folders, same, train
-from tests.unit.test_pretraining_kills import run_child
-from tests.unit.test_pretraining_processes import SHARED, together
+from tests.builders.pretraining import STEPS, Folders, same, train
+from tests.builders.processes import SHARED, run_child, together
 
 
 def signals_in(owner: Any, name: str, call: int, *numbers: int, pause: float = 0.01) -> Callable[[], None]:

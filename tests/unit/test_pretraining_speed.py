@@ -19,8 +19,8 @@ from ligero.pretraining.metrics import MetricsFile, read_metrics
 from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.speed import Speed
 from ligero.training.checkpoints import CheckpointError
-from tests.unit.pretraining_toys import CPU, Folders, prepared, train
-from tests.unit.test_pretraining_processes import free_port, process_environment
+from tests.builders.pretraining import CPU, Folders, prepared, train
+from tests.builders.processes import free_port, process_environment
 
 
 def test_speed_is_that_of_the_steps_since_the_last_line(folders: Folders) -> None:

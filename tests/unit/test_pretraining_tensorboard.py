@@ -13,8 +13,8 @@ from ligero.common.errors import ConfigurationError
 from ligero.pretraining import tensorboard as module
 from ligero.pretraining.metrics import MetricsFile
 from ligero.training.checkpoints import CheckpointError
-from tests.unit.pretraining_toys import TIMINGS, Folders, lines, spoiled, train
-from tests.unit.test_pretraining_kills import run_child, signal_at
+from tests.builders.pretraining import TIMINGS, Folders, lines, spoiled, train
+from tests.builders.processes import run_child, signal_at
 
 
 def events(folder: Path) -> list[tuple[str, int, float]]:

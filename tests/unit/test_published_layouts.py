@@ -21,7 +21,7 @@ from ligero.settings.tasks import TaskType
 from ligero.sources.checksums import SourcesLock
 from ligero.tasks.inputs import Template
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from tests.unit.published_layouts import SENTENCES, albeto, architecture, bertin, beto
+from tests.builders.published_layouts import SENTENCES, albeto, architecture, bertin, beto
 
 LABELS = ["a", "b", "c"]
 HEADS: dict[TaskType, str] = {

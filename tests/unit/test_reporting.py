@@ -25,7 +25,7 @@ from ligero.settings import jobs, layout
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.measuring_jobs import efficiency_job
 from ligero.settings.study import REGIMES, Study
-from tests.unit.reporting_artefacts import write_artefacts
+from tests.builders.results import write_artefacts
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from ligero.reporting.results import Results
 from ligero.reporting.tables import make
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import Study
-from tests.unit.reporting_artefacts import corpus_statistics
+from tests.builders.results import corpus_statistics
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ from ligero.reporting.results import Results
 from ligero.reporting.tables import make
 from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
 from ligero.settings.load import load_study
-from tests.unit.reporting_artefacts import write_artefacts
+from tests.builders.results import write_artefacts
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from ligero.settings.jobs import SelectionJob, Trial
 from ligero.settings.sources import Source
 from ligero.training.model_card import parameters_in
 from ligero.training.selection import best_trial, select
+from tests.builders.weights import weights_file
 
 
 def job(rates: list[str], metric: str = "loss") -> SelectionJob:
@@ -32,16 +32,6 @@ def job(rates: list[str], metric: str = "loss") -> SelectionJob:
         selection_metric=metric,
         trials=tuple(trials),
     )
-
-
-def weights_file(name: str) -> bytes:
-    """A safetensors file of 2 x 3 + 4 values, and whose it is."""
-    tensors = {
-        "a": {"dtype": "U8", "shape": [2, 3], "data_offsets": [0, 6]},
-        "b": {"dtype": "U8", "shape": [4], "data_offsets": [6, 10]},
-    }
-    header = json.dumps({"__metadata__": {"name": name}, **tensors}).encode()
-    return struct.pack("<Q", len(header)) + header + bytes(10)
 
 
 def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]) -> list[dict[str, Any]]:

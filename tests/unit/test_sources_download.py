@@ -18,8 +18,7 @@ from ligero.sources import download as download_module
 from ligero.sources.checksums import Expectation
 from ligero.sources.download import Patience, download
 from ligero.sources.errors import ChecksumError, FetchError, NotThereError
-
-from .scripted_server import BODY, Server
+from tests.builders.scripted_server import BODY, Server
 
 SUM = hashlib.sha256(BODY).hexdigest()
 NOTHING = Expectation(None, None)

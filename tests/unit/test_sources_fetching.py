@@ -23,8 +23,7 @@ from ligero.sources.checksums import SourcesLock
 from ligero.sources.download import Patience
 from ligero.sources.errors import ChecksumError, FetchError
 from ligero.sources.fetching import Fetcher
-
-from .scripted_server import BODY, Server
+from tests.builders.scripted_server import BODY, Server
 
 SUM = hashlib.sha256(BODY).hexdigest()
 QUICK = Patience(attempts=4, first_wait=0.0, read_timeout=5.0, sleep=lambda seconds: None)

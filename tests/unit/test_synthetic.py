@@ -27,7 +27,7 @@ from ligero.synthetic.paraphrases import people, roles
 from ligero.synthetic.questions import MAKERS, draw_paragraph
 from ligero.synthetic.tagging import attach, draw_sentence
 from ligero.synthetic.verbs import conjugate
-from tests.unit.upos import UPOS
+from tests.builders.upos import UPOS
 
 ROOT = Path(__file__).parents[2]
 

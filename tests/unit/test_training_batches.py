@@ -20,7 +20,7 @@ from ligero.training.batches import (
 from ligero.training.evaluate import predict, validation_loss
 from ligero.training.objective import GoldObjective
 from ligero.training.steps import mixed, model_inputs
-from tests.unit.toy_distillation import toy_model, toy_split
+from tests.builders.distillation import toy_model, toy_split
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=300).map(np.array)

@@ -15,10 +15,8 @@ from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob, Trial
 from ligero.settings.models import Architecture, Model
-from ligero.settings.tasks import Split, Splits, Task
 from ligero.settings.training import TrainingOptions
-from ligero.tasks.encoding import encode_task
-from ligero.tasks.examples import Answer, QuestionExample, TaggingExample, digest_examples, write_examples
+from ligero.tasks.examples import Answer, QuestionExample
 from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.data import EncodedSplit
@@ -33,52 +31,10 @@ from ligero.training.scoring import (
 )
 from ligero.training.selection import select
 from ligero.training.shard import run_shard
-from tests.unit.test_encoding import encoder, job
+from tests.builders.encoding import TAGGED, encoded, encoder, prepared, task
 
-LABELS = ("O", "B-X", "I-X")
 NOTHING = np.zeros(0, np.float32)
 ROOT = Path(__file__).parents[2]
-
-
-def task(kind: str) -> Task:
-    split = Split(sources=("s",))
-    reader, metric, labels = {
-        "token_classification": ("conll2002", "seqeval_f1", LABELS),
-        "question_answering": ("squad", "squad_f1", ()),
-    }[kind]
-    return Task(
-        name="T",
-        type=kind,  # type: ignore[arg-type]
-        reader=reader,  # type: ignore[arg-type]
-        splits=Splits(train=split, validation=split, test=split),
-        labels=labels,
-        metric=metric,  # type: ignore[arg-type]
-    )
-
-
-def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:
-    """`R/tasks/t` with the same examples in every split."""
-    for split in ("train", "validation", "test"):
-        write_examples(folder / "t" / f"{split}.parquet", kind, LABELS, examples)  # type: ignore[arg-type]
-    digest = digest_examples(examples)
-    digests = dict.fromkeys(("train", "validation", "test"), digest)
-    (folder / "t" / "info.json").write_text(json.dumps({"digests": digests}))
-    return folder / "t"
-
-
-def encoded(folder: Path, examples: Path, kind: str, max_length: int) -> Path:
-    """`R/encoded/v/t`; the encoder lies in `folder`."""
-    made = encoder()
-    made.backend.save(str(folder / "fast_tokenizer.json"))
-    made.info.write(folder)
-    encode_task(job(kind, max_length), "v", folder, examples, folder / "encoded" / "t")
-    return folder / "encoded" / "t"
-
-
-TAGGED = [
-    TaggingExample("1", "g", ("ab", "cd", "e"), ("B-X", "I-X", "O")),
-    TaggingExample("2", "g", ("e", "ab"), ("O", "B-X")),
-]
 
 
 def test_tags_are_read_at_first_subwords_and_lost_words_are_outside(tmp_path: Path) -> None:

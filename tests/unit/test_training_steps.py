@@ -21,7 +21,7 @@ from ligero.training.steps import (
     enable_gradient_checkpointing,
     is_out_of_memory,
 )
-from tests.unit.toy_distillation import VOCABULARY, toy_model, toy_split
+from tests.builders.distillation import VOCABULARY, toy_model, toy_split
 
 TYPE: TaskType = "sequence_classification"
 

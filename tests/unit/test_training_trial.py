@@ -25,7 +25,7 @@ from ligero.training.evaluate import Predictions
 from ligero.training.objective import GoldObjective
 from ligero.training.steps import StepRunner, is_out_of_memory, parameter_groups
 from ligero.training.trial import TrialSpec, Validation, run_trial
-from tests.unit.toy_distillation import toy_model, toy_split
+from tests.builders.distillation import toy_model, toy_split
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
 

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ..unit.scripted_server import Server
-from .conftest import POCKET, Snakemake, snakemake_command
+from tests.builders.scripted_server import Server
+from tests.builders.workflow import POCKET, Snakemake, snakemake_command
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import POCKET, Snakemake, planned_jobs
+from tests.builders.workflow import POCKET, Snakemake, planned_jobs
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ligero.settings.layout import TABLES
-
-from .conftest import Snakemake, planned_jobs
+from tests.builders.workflow import Snakemake, planned_jobs
 
 pytestmark = pytest.mark.slow
 

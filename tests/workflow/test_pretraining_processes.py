@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import Snakemake
+from tests.builders.workflow import Snakemake
 
 pytestmark = pytest.mark.slow
 

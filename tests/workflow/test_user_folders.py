@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import POCKET, Snakemake, planned_jobs
+from tests.builders.workflow import POCKET, Snakemake, planned_jobs
 
 pytestmark = pytest.mark.slow
 TOPICS = ("CCAT", "ECAT", "GCAT", "MCAT")

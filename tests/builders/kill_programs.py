@@ -29,9 +29,8 @@ from ligero.training import shard as shards
 from ligero.training.digests import write_shard
 from ligero.training.selection import select
 from ligero.training.trial import run_trial
-from tests.unit.test_encoding import encoder
-from tests.unit.test_training_scoring import TAGGED, encoded, prepared, task
-from tests.unit.toy_distillation import toy_model, toy_split
+from tests.builders.distillation import toy_model, toy_split
+from tests.builders.encoding import TAGGED, encoded, encoder, prepared, task
 
 KIND = "token_classification"
 ARCHITECTURE = Architecture(

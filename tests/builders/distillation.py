@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ligero.distillation.alignment import align
+from ligero.distillation.caching import entry_logits
+from ligero.distillation.objective import DistillationObjective
+from ligero.distillation.targets import CachedTargets, LiveTargets
+from ligero.distillation.token_layout import layout_of
 from ligero.models.architectures import config_class, model_class
+from ligero.settings.jobs import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import IGNORED, EncodedSplit
+from ligero.training.evaluate import predict
+from ligero.training.trial import TrialSpec, Validation, run_trial
 
 CLS, SEP, VOCABULARY = 1, 2, 64
 LABELS = ("A", "B", "C")
@@ -185,3 +194,36 @@ def toy_model(task_type: TaskType, seed: int = 0, hidden: int = 16, layers: int 
 
 def options(**values: Any) -> TrainingOptions:
     return TrainingOptions(**{"max_grad_norm": None, **values})
+
+
+def targets_of(task_type: Any, size: int, mode: str, teacher: Any, **split: Any) -> tuple[Any, Any, Any]:
+    """The student's split, and the cached and the live targets of a teacher whose pieces have 2 letters."""
+    ours, theirs = toy_split(task_type, size, **split), toy_split(task_type, 2, **split)
+    layout = layout_of(theirs)
+    alignment = align(layout_of(ours), layout, task_type, size == 2, mode)  # type: ignore[arg-type]
+    cached = CachedTargets(alignment, entry_logits(theirs, layout, predict(teacher, theirs)))
+    return ours, cached, LiveTargets(alignment, layout, theirs, teacher, 0)
+
+
+def curve(
+    folder: Path,
+    task_type: Any,
+    split: Any,
+    targets: Any,
+    *,
+    epochs: int = 2,
+    make: Any = DistillationObjective,
+    save: Any = lambda model, path: model.save_pretrained(path),
+    **objective: Any,
+) -> dict[str, Any]:
+    settings = {"alpha": 0.0, "temperature": 1.0, "kind": "kl", **objective}
+    trial = Trial(model="toy", task="toy", batch_size=8, epochs=epochs, learning_rate="1e-3", seed=1)
+    return run_trial(
+        TrialSpec(trial, options(), folder, "x", patience=10),
+        make(task_type, targets, **settings),
+        load_model=lambda: toy_model(task_type, seed=5),
+        save_model=save,
+        train=split,
+        validation=Validation(split, lambda predictions: 0.0),
+        device=torch.device("cpu"),
+    )
