@@ -63,4 +63,4 @@ schema: setup
 	$(BIN)/python workflow/scripts/describe_settings.py
 
 bench-data bench-pretraining bench-distillation: setup
-	$(BIN)/python workflow/scripts/$(subst -,_,$@).py --out results/bench/$(@:bench-%=%).csv
+	$(BIN)/python benchmarks/$(subst -,_,$@).py --out results/bench/$(@:bench-%=%).csv

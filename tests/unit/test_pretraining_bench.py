@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ligero.pretraining.bench_text import padded_rows
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
+from pretraining_text import padded_rows
 from tests.builders.pretraining import write_store
 
 LENGTH = 32

@@ -10,12 +10,12 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from ligero.common.errors import DataError
-from ligero.corpus.encoding import encode_corpus
-from ligero.corpus.store_benchmark import bench_store
 from ligero.corpus.token_store import SplitWriter, TokenStore, write_meta
 from ligero.corpus.writing import TextWriter
+from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer, TokenizerInfo
 from ligero.tokenizers.word_cache import id_dtype
+from store_contenders import bench_store
 
 DOCUMENTS = [
     ["el niño come", "y ríe"],
@@ -112,7 +112,7 @@ def test_store_names_its_vocabulary(folder: Path) -> None:
 def test_processes_do_not_change_the_store(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ligero.corpus.encoding.BYTES_PER_PROCESS", 1)
+    monkeypatch.setattr("ligero.tokenizers.encode_corpus.BYTES_PER_PROCESS", 1)
     encode_corpus(folder / "tokenizer", folder / "clean", tmp_path / "two", processes=2)
     for file in (folder / "tokens").iterdir():
         assert (tmp_path / "two" / file.name).read_bytes() == file.read_bytes()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.corpus.encoding import encode_corpus
 from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.tokenizers.encode_corpus import encode_corpus
 
 
 def main() -> None:

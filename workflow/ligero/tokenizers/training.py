@@ -10,10 +10,10 @@ from typing import Any
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import atomic_directory
+from ligero.corpus.sampling import count_lines, sample_lines
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.tokenizers.export import export_encoder
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
-from ligero.tokenizers.sampling import count_lines, sample_lines
 
 LINES_COMPARED = 1_000
 """Lines of the corpus on which the saved tokenizer and fast_tokenizer.json are compared."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus_contenders import Measurement, in_turn
 from ligero.common.errors import MismatchError
-from ligero.corpus.benchmark import Measurement, in_turn
 from ligero.corpus.token_store import TokenStore
 
 LINES_AT_ONCE = 1_000

@@ -15,21 +15,28 @@ from pathlib import Path
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import _library  # noqa: F401
+import _workflow  # noqa: F401
+from corpus_contenders import (
+    Measurement,
+    bench_bzip2,
+    bench_cleaning,
+    bench_encoding,
+    bench_memory,
+    projections,
+    take_blocks,
+)
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import atomic_path
 from ligero.common.memory import keep_freed_memory
-from ligero.corpus import benchmark
-from ligero.corpus.benchmark import Measurement
-from ligero.corpus.encoding import encode_corpus
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
-from ligero.corpus.store_benchmark import bench_store
 from ligero.corpus.token_store import TokenStore
 from ligero.settings.corpus import Cleaning
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.synthetic.raw import MAKERS, corpus_text
+from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.training import train_tokenizer
+from store_contenders import bench_store
 
 MIRROR = Path("../shared/data/raw")
 KINDS = ("sentencepiece_unigram", "wordpiece", "byte_level_bpe")
@@ -82,9 +89,9 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
         for measurement in measurements:
             say("  " + ", ".join(f"{key} {value}" for key, value in measurement.row().items()))
 
-    blocks = benchmark.take_blocks(texts, args.megabytes)
+    blocks = take_blocks(texts, args.megabytes)
     say(f"cleaning {sum(map(len, blocks)) / 1e6:.0f} MB, {args.rounds} turns of each side")
-    add([benchmark.bench_cleaning(blocks, args.rounds)])
+    add([bench_cleaning(blocks, args.rounds)])
     say("cleaning all texts, to train vocabularies on")
     clean_corpus({str(path): path for path in texts}, folder / "corpus", Cleaning(), processes=2)
     for kind in args.kinds:
@@ -96,7 +103,7 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
             training_sentences=50_000,
         )
         train_tokenizer(settings, CleanPaths(folder / "corpus").train, folder / kind)
-        add([benchmark.bench_encoding(kind, FastTokenizer.load(folder / kind), blocks, args.rounds)])
+        add([bench_encoding(kind, FastTokenizer.load(folder / kind), blocks, args.rounds)])
     say("token store of the held-out documents")
     (folder / "part").mkdir()
     for split in ("train", "validation"):
@@ -106,11 +113,11 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
     # Two at least, so that what is measured is what several threads do.
     threads = max(2, len(os.sched_getaffinity(0)))
     say(f"reading bzip2 with {threads} threads")
-    add([benchmark.bench_bzip2(blocks, folder, args.rounds, threads)])
+    add([bench_bzip2(blocks, folder, args.rounds, threads)])
     small, large = args.memory_megabytes
     say(f"peak memory of cleaning {large} MB and {small} MB")
-    add([benchmark.bench_memory(blocks, folder, small, large)])
-    add(benchmark.projections(found))
+    add([bench_memory(blocks, folder, small, large)])
+    add(projections(found))
     return found
 
 

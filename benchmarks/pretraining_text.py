@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ligero.corpus.benchmark import take_blocks
-from ligero.corpus.encoding import encode_corpus
+from corpus_contenders import take_blocks
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.corpus import Cleaning, Tokenizer
 from ligero.synthetic.raw import MAKERS, corpus_text
+from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.training import train_tokenizer
 
 SHORT_ROWS = 0.1

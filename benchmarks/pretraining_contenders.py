@@ -24,7 +24,6 @@ from ligero.common.memory import keep_freed_memory
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource
-from ligero.pretraining.bench_text import padded_rows
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
@@ -35,6 +34,7 @@ from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.models import Architecture
 from ligero.settings.training import Pretraining
 from ligero.training.optimizers import make_optimizer
+from pretraining_text import padded_rows
 
 PEER = "transformers default (Trainer, full head, padded, fp32)"
 COLUMNS = ("measure", "ours", "peer", "peer_name", "unit", "ratio", "aim")
@@ -67,25 +67,27 @@ STEPS = {
     "peer": PEER,
     "masked": "masked positions only",
     "packed": "+ packed rows, one-kernel GELU",
+    "fp32": "+ fused kernels, last layer where it is read, memory kept",
     "bf16": "+ bf16",
-    "ours": "+ fused kernels, last layer where it is read, memory kept",
     "compiled": "packed, bf16, torch.compile",
 }
 """Contenders, from the peer to all of ours; `compiled` only where asked for."""
+PRECISIONS = ("fp32", "bf16")
+"""The contenders with all of ours: which precision is faster depends on the processor, and the faster one is `ours`."""
 WARMUP_SHARE, LEARNER_RATE = 0.1, 2e-3
 STEPS_A_TURN = {"cpu": 1, "cuda": 10}
 
 
 def recipe_of(kind: str, rows: int, length: int, **values: Any) -> Pretraining:
     """The recipe of one of our contenders."""
-    half = kind in ("bf16", "ours", "compiled")
+    half = kind in ("bf16", "compiled")
     defaults = {"total_steps": 10**6, "batch_size": rows, "micro_batch_size": rows, "sequence_length": length}
     chosen = {
         "optimizer": "adamw",
         "short_sequence_probability": 0.0,
         "precision": "bf16" if half else "fp32",
     }
-    paths = {"fused_kernels": kind == "ours", "compile": kind == "compiled"}
+    paths = {"fused_kernels": kind in PRECISIONS, "compile": kind == "compiled"}
     return Pretraining(**{**defaults, **chosen, **paths, **values})
 
 
@@ -99,12 +101,12 @@ def run_turns(
     turn: Callable[[int], bool],
 ) -> None:
     """Train as contender `kind`; `turn` hears each step's real tokens and says whether to go on."""
-    if kind == "ours":
+    if kind in PRECISIONS:
         keep_freed_memory()
     vocabulary, store = Vocabulary.load(folder / "tokenizer"), TokenStore.open(folder / "tokens")
     model = build_for_pretraining(make_config(SIZES[size].architecture, VOCABULARY, vocabulary.pad)).train()
     if kind == "peer":
-        from ligero.pretraining.bench_peer import train
+        from pretraining_peer import train
 
         train(model, store, vocabulary, str(folder / "tokenizer"), rows, length, device, turn)
         return
@@ -195,7 +197,7 @@ def peak_memory(device: torch.device) -> float:
 def learn(
     kind: str, folder: Path, rows: int, length: int, tokens: int, device: torch.device
 ) -> dict[str, float]:
-    """Train a small model on `tokens` real tokens as 'peer' or 'ours'; its loss on the same held-out text.
+    """Train a small model on `tokens` real tokens as contender `kind`; its loss on the same held-out text.
 
     Both start from the same weights, with AdamW, the same rate, warm-up and decay, and single tokens masked.
     """
@@ -218,7 +220,7 @@ def learn(
         return done < tokens
 
     if kind == "peer":
-        from ligero.pretraining.bench_peer import share_of_padding, train
+        from pretraining_peer import share_of_padding, train
 
         planned = round(tokens / (rows * length * (1 - share_of_padding(store, vocabulary, length))))
         options: dict[str, Any] = {"learning_rate": LEARNER_RATE, "weight_decay": 0.01, "adam_epsilon": 1e-6}

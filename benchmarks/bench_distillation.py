@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-import _library  # noqa: F401
+import _workflow  # noqa: F401
+from distillation_contenders import COLUMNS, measure
 from ligero.common.errors import run_program
 from ligero.common.files import atomic_path
-from ligero.distillation.bench import COLUMNS, measure
 
 
 def main() -> None:

@@ -15,14 +15,14 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import _library  # noqa: F401
+import _workflow  # noqa: F401
 from ligero.common.errors import LigeroError, run_program
 from ligero.common.files import atomic_path
 from ligero.common.progress import progress
 
 MIRROR = Path("../shared/data/raw")
 ALL_SIZES = ("tiny", "base", "xxlarge")
-DEFAULT_KINDS = ("peer", "masked", "packed", "bf16", "ours")
+DEFAULT_KINDS = ("peer", "masked", "packed", "fp32", "bf16")
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--size", help=argparse.SUPPRESS)
-    parser.add_argument("--learn", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("--learn", choices=["bf16", "peer"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
@@ -68,8 +68,8 @@ def main() -> None:
     if args.serve or args.learn:
         _work(args)
         return
-    from ligero.pretraining.bench import COLUMNS, SIZES
-    from ligero.pretraining.bench_text import write_store
+    from pretraining_contenders import COLUMNS, SIZES
+    from pretraining_text import write_store
 
     lines: list[tuple[Any, ...]] = [products(args.device)]
     sizes = [size for size in args.sizes if args.device in SIZES[size].rows]
@@ -92,14 +92,14 @@ def _work(args: argparse.Namespace) -> None:
     """What the processes that this program starts do."""
     import torch
 
-    from ligero.pretraining import bench
+    import pretraining_contenders
 
     device = torch.device(args.device)
     if args.serve:
-        bench.serve(args.serve, args.size, args.folder, args.rows, args.length, device)
+        pretraining_contenders.serve(args.serve, args.size, args.folder, args.rows, args.length, device)
         return
     answers, sys.stdout = sys.stdout, sys.stderr
-    found = bench.learn(args.learn, args.folder, 16, 128, args.learn_tokens, device)
+    found = pretraining_contenders.learn(args.learn, args.folder, 16, 128, args.learn_tokens, device)
     print(json.dumps(found), file=answers)
 
 
@@ -142,10 +142,10 @@ def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]
 
 def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any, ...]]:
     """Rows of the CSV for one size: tokens a second of each step, the median of its turns, and peak memory."""
-    from ligero.pretraining.bench import SIZES, STEPS
-    from ligero.pretraining.bench_peer import share_of_padding
     from ligero.pretraining.store import TokenStore
     from ligero.pretraining.vocabulary import Vocabulary
+    from pretraining_contenders import PRECISIONS, SIZES, STEPS
+    from pretraining_peer import share_of_padding
 
     rows = args.rows or SIZES[size].rows[args.device]
     kinds = [*DEFAULT_KINDS, *(["compiled"] if args.compile else [])]
@@ -174,40 +174,44 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
     place = f"ALBETO {size}, {args.length} tokens, {rows} rows"
     peer = f"{STEPS['peer']}; {padding:.0%} padding"
     median = {kind: statistics.median(turn[0] / turn[1] for turn in found[kind]) for kind in kinds}
+    best = max(PRECISIONS, key=lambda kind: median[kind])
     lines: list[tuple[Any, ...]] = [
         (
-            f"{place}: {STEPS[kind]}",
+            f"{place}: {STEPS[kind]}" + (" (ours)" if kind == best else ""),
             round(median[kind], 1),
             round(median["peer"], 1),
             peer,
             "real tokens/s",
             round(median[kind] / median["peer"], 2),
-            SIZES[size].aim if kind == "ours" and args.device == "cpu" else "",
+            SIZES[size].aim if kind == best and args.device == "cpu" else "",
         )
         for kind in kinds[1:]
     ]
-    lines.append((f"{place}: share of the measured peak", *_shares(size, args, median), peer, "%", "", ""))
-    memory = {kind: max(turn[2] for turn in found[kind]) for kind in ("ours", "peer")}
-    ratio = round(memory["ours"] / memory["peer"], 2)
-    used = (round(memory["ours"]), round(memory["peer"]))
-    return [*lines, (f"{place}: peak memory", *used, peer, "MB", ratio, 0.5)]
+    shares = _shares(size, args, median[best], best, median["peer"])
+    lines.append((f"{place}: share of the measured peak, {best}", *shares, peer, "%", "", ""))
+    memory = {kind: max(turn[2] for turn in found[kind]) for kind in (best, "peer")}
+    ratio = round(memory[best] / memory["peer"], 2)
+    used = (round(memory[best]), round(memory["peer"]))
+    return [*lines, (f"{place}: peak memory, {best}", *used, peer, "MB", ratio, 0.5)]
 
 
-def _shares(size: str, args: argparse.Namespace, speeds: dict[str, float]) -> tuple[float, float]:
-    """What share of the device's peak ours (bf16) and the peer's path (fp32) reach, in percent: the MFU on a GPU."""
+def _shares(
+    size: str, args: argparse.Namespace, ours: float, precision: str, peer: float
+) -> tuple[float, float]:
+    """What share of the device's peak ours and the peer's path (fp32) reach, in percent: the MFU on a GPU."""
     import torch
 
     from ligero.models.build import make_config
-    from ligero.pretraining.bench import SIZES, VOCABULARY
     from ligero.pretraining.speed import flops_per_token, measured_peak
+    from pretraining_contenders import SIZES, VOCABULARY
 
     device = torch.device(args.device)
     work = flops_per_token(make_config(SIZES[size].architecture, VOCABULARY, 0), args.length, 0.15)
-    ours, peer = (
-        100 * work * speeds[kind] / measured_peak(device, dtype)
-        for kind, dtype in (("ours", torch.bfloat16), ("peer", torch.float32))
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return (
+        round(100 * work * ours / measured_peak(device, dtype), 1),
+        round(100 * work * peer / measured_peak(device, torch.float32), 1),
     )
-    return round(ours, 1), round(peer, 1)
 
 
 def _answer(worker: subprocess.Popen[str], kind: str) -> list[float]:
@@ -220,16 +224,16 @@ def _answer(worker: subprocess.Popen[str], kind: str) -> list[float]:
 
 def losses(args: argparse.Namespace, folder: Path) -> tuple[Any, ...]:
     """The row of the CSV that compares what was learned after an equal number of real tokens."""
-    from ligero.pretraining.bench import PEER
+    from pretraining_contenders import PEER
 
     found = {}
-    for kind in progress(("ours", "peer"), label=f"loss after {args.learn_tokens:,} tokens", unit="path"):
+    for kind in progress(("bf16", "peer"), label=f"loss after {args.learn_tokens:,} tokens", unit="path"):
         command = _command(args, folder, "--learn", kind, "--learn-tokens", args.learn_tokens)
         result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found[kind] = json.loads(result.stdout)
-    ours, peer = found["ours"], found["peer"]
+    ours, peer = found["bf16"], found["peer"]
     return (
-        f"validation MLM loss of a small ALBERT after {args.learn_tokens:,} real tokens "
+        f"validation MLM loss of a small ALBERT, ours in bf16, after {args.learn_tokens:,} real tokens "
         f"({ours['steps']} and {peer['steps']} steps; token frequencies alone: {ours['unigram_loss']:.3f})",
         round(ours["mlm_loss"], 4),
         round(peer["mlm_loss"], 4),

@@ -206,7 +206,7 @@ def bench_bzip2(blocks: list[bytes], folder: Path, rounds: int, threads: int) ->
 def bench_memory(blocks: list[bytes], folder: Path, small: int, large: int) -> Measurement:
     """Peak memory of a process that cleans `large` megabytes against one that cleans `small`, from a plain file."""
     peaks = {}
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")}
     for megabytes in (small, large):
         source = folder / f"{megabytes}.txt"
         with source.open("wb") as file:
