@@ -32,7 +32,7 @@ from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss, validate
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.models import Architecture
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 from ligero.training.optimizers import make_optimizer
 from pretraining_text import padded_rows
 

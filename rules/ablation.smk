@@ -3,7 +3,7 @@
 
 rule train_method:
     input:
-        weights=lambda wc: weights_digest(jobs.initial_model(STUDY, "distillation", COMPARED)),
+        weights=lambda wc: weights_digest(plan.initial_model(STUDY, "distillation", COMPARED)),
         encoded=lambda wc: [f"{compared_encoding(wc)}/{wc.task}/{split}.parquet" for split in SPLITS],
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=["validation", "test"]),
         logits=lambda wc: (
@@ -28,13 +28,13 @@ rule train_method:
         runtime=runtime("training"),
         gpu=STUDY.hardware.training.gpus,
     params:
-        weights=lambda wc: LAYOUT.weights(jobs.initial_model(STUDY, "distillation", COMPARED)),
+        weights=lambda wc: LAYOUT.weights(plan.initial_model(STUDY, "distillation", COMPARED)),
         encoded=compared_encoding,
         examples=folder("tasks"),
         logits=lambda wc: f"{training_root(wc)}/logits",
         state=folder("state/ablation/{method}"),
         predictions=folder("predictions/ablation/{method}/seed-{seed}"),
-        settings=digest_of(ablation_job, wildcards=["task", "method", "seed"]),
+        settings=digest_of(jobs.ablation_job, wildcards=["task", "method", "seed"]),
     message:
         "Comparing on {wildcards.task}: {wildcards.method}, seed {wildcards.seed}"
     shell:

@@ -21,7 +21,7 @@ rule augment_task:
     params:
         examples=folder("tasks/{task}"),
         folder=folder("augmented/tasks/{task}"),
-        settings=digest_of(augmentation_job, wildcards=["task"]),
+        settings=digest_of(jobs.augmentation_job, wildcards=["task"]),
     message:
         "Adding unlabelled examples to {wildcards.task}"
     shell:

@@ -15,7 +15,7 @@ rule measure_efficiency:
         runtime=runtime("light"),
     params:
         results=folder(""),
-        settings=digest_of(efficiency_job),
+        settings=digest_of(jobs.efficiency_job),
     message:
         "Counting parameters and multiply-accumulate operations of every system"
     shell:
@@ -40,7 +40,7 @@ rule measure_speed:
         gpu=STUDY.hardware.training.gpus,
     params:
         results=folder(""),
-        settings=digest_of(speed_job),
+        settings=digest_of(jobs.speed_job),
     message:
         "Measuring the latency of every system on this device"
     shell:

@@ -11,16 +11,11 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
-from ligero.settings import jobs
-from ligero.settings.augmentation import augmentation_job
-from ligero.settings.ablation_jobs import ablation_job
+from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
-from ligero.settings.measuring_jobs import efficiency_job, speed_job
-from ligero.settings.search_jobs import search_job, searches
 from ligero.settings.study import REGIMES
 from ligero.settings.tasks import SPLITS
-from ligero.settings.teaching import teacher_candidates
 from ligero.sources.checksums import SourcesLock
 
 try:
@@ -30,7 +25,7 @@ except LigeroError as error:
     raise WorkflowError(str(error))
 
 LAYOUT = Layout(STUDY)
-ONE_SHARD_REGIMES = jobs.one_shard_regimes(STUDY)
+ONE_SHARD_REGIMES = plan.one_shard_regimes(STUDY)
 COMPARED = STUDY.ablation.student if STUDY.ablation else None
 R = STUDY.results_dir
 CONFIG = f"{R}/config.json"
@@ -53,7 +48,7 @@ wildcard_constraints:
     regime="|".join(REGIMES),
     model="|".join([*STUDY.models, "(?!)"]),
     student="|".join([*(STUDY.distillation.students if STUDY.distillation else ()), "(?!)"]),
-    system="|".join(dict.fromkeys(system for _, system in jobs.systems(STUDY))),
+    system="|".join(dict.fromkeys(system for _, system in plan.systems(STUDY))),
     task="|".join(STUDY.tasks),
     tokenizer="|".join([*STUDY.tokenizers, "(?!)"]),
     shard=r"\d+",
@@ -87,9 +82,9 @@ def models_of_others():
 
 def wanted_sources():
     """Ids of the sources that the corpus and the tasks read."""
-    corpus = STUDY.corpus.parts if STUDY.corpus and jobs.pretrained_models(STUDY) else ()
+    corpus = STUDY.corpus.parts if STUDY.corpus and plan.pretrained_models(STUDY) else ()
     return list(
-        dict.fromkeys([*corpus, *(s for task in STUDY.tasks for s in jobs.task_sources(STUDY, task))])
+        dict.fromkeys([*corpus, *(s for task in STUDY.tasks for s in plan.task_sources(STUDY, task))])
     )
 
 
@@ -102,7 +97,7 @@ def initial_weights(regime):
     """Input function: the weights that a system starts from."""
 
     def weights(wildcards):
-        model = jobs.initial_model(STUDY, regime, wildcards.get("model", None) or wildcards.student)
+        model = plan.initial_model(STUDY, regime, wildcards.get("model", None) or wildcards.student)
         return weights_digest(model)
 
     return weights
@@ -113,7 +108,7 @@ def encoded_splits(regime, splits, tasks_of):
 
     def files(wildcards):
         system = wildcards.get("model", None) or wildcards.student
-        folder = LAYOUT.encoded(jobs.initial_model(STUDY, regime, system))
+        folder = LAYOUT.encoded(plan.initial_model(STUDY, regime, system))
         return [f"{folder}/{task}/{split}.parquet" for task in tasks_of(wildcards) for split in splits]
 
     return files
@@ -124,7 +119,7 @@ def tasks_in_shard(regime):
 
     def tasks(wildcards):
         system = wildcards.get("model", None) or wildcards.student
-        shard = jobs.shards_of(STUDY, regime, system)[int(wildcards.shard)]
+        shard = plan.shards_of(STUDY, regime, system)[int(wildcards.shard)]
         return list(dict.fromkeys(trial.task for trial in shard))
 
     return tasks
@@ -132,7 +127,7 @@ def tasks_in_shard(regime):
 
 def scoring_shard(wildcards):
     """The systems and tasks of a scoring shard."""
-    return jobs.scoring_shards_of(STUDY, wildcards.regime)[int(wildcards.shard)]
+    return plan.scoring_shards_of(STUDY, wildcards.regime)[int(wildcards.shard)]
 
 
 def digest_of(cut, *arguments, wildcards=()):
@@ -171,14 +166,14 @@ def tokenizer_digest(wildcards):
 
 def candidate_tokenizers(task):
     """Vocabularies with which the task's teacher may read."""
-    candidates = teacher_candidates(STUDY, task)
-    return list(dict.fromkeys(jobs.tokenizer_of(STUDY, model) for model in candidates))
+    candidates = plan.teacher_candidates(STUDY, task)
+    return list(dict.fromkeys(plan.tokenizer_of(STUDY, model) for model in candidates))
 
 
 def tokenizer_infos():
     """Vocabularies whose size is not written in the configuration: they must be there before models are measured."""
     open_sizes = [
-        jobs.tokenizer_of(STUDY, m)
+        plan.tokenizer_of(STUDY, m)
         for m, spec in STUDY.models.items()
         if spec.architecture.vocab_size is None and m not in STUDY.left_out
     ]
@@ -192,7 +187,7 @@ def training_root(wildcards):
 
 def compared_encoding(wildcards):
     """Folder of the encoded tasks that a method trains on."""
-    vocabulary = jobs.tokenizer_of(STUDY, jobs.initial_model(STUDY, "distillation", COMPARED))
+    vocabulary = plan.tokenizer_of(STUDY, plan.initial_model(STUDY, "distillation", COMPARED))
     return f"{training_root(wildcards)}/encoded/{vocabulary}"
 
 
@@ -203,4 +198,4 @@ def wanted_searches(wildcards):
             "search: the target 'searches' needs this section, e.g. search: {students: [albeto-tiny], tasks: [ner], "
             "trials: 50}; see docs/search-hyperparameters.md"
         )
-    return [f"{R}/searches/{student}/{task}/summary.json" for student, task in searches(STUDY)]
+    return [f"{R}/searches/{student}/{task}/summary.json" for student, task in plan.searches(STUDY)]

@@ -1,13 +1,11 @@
 # Published files of the tasks -> examples -> token ids; and the baselines that need no model.
 
-from ligero.settings.data_jobs import baseline_job, documents_fingerprint
-
-VOCABULARIES = list(dict.fromkeys(jobs.tokenizer_of(STUDY, model) for model in STUDY.models))
+VOCABULARIES = list(dict.fromkeys(plan.tokenizer_of(STUDY, model) for model in STUDY.models))
 
 
 rule prepare_task:
     input:
-        lambda wc: [LAYOUT.source(source) for source in jobs.task_sources(STUDY, wc.task)],
+        lambda wc: [LAYOUT.source(source) for source in plan.task_sources(STUDY, wc.task)],
     output:
         expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
         info="<results>/tasks/{task}/info.json",
@@ -22,7 +20,7 @@ rule prepare_task:
         sources=folder("sources"),
         folder=folder("tasks/{task}"),
         settings=digest_of(jobs.task_job, wildcards=["task"]),
-        documents=lambda wc: documents_fingerprint(STUDY, wc.task),
+        documents=lambda wc: jobs.documents_fingerprint(STUDY, wc.task),
     message:
         "Reading {wildcards.task}"
     shell:
@@ -73,7 +71,7 @@ rule score_baseline:
         runtime=runtime("light"),
     params:
         examples=folder("tasks/{task}"),
-        settings=digest_of(baseline_job, wildcards=["task"]),
+        settings=digest_of(jobs.baseline_job, wildcards=["task"]),
     message:
         "Scoring the baseline of {wildcards.task} that needs no model"
     shell:

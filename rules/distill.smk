@@ -23,8 +23,8 @@ rule distill_student:
         runtime=runtime("training"),
         gpu=STUDY.hardware.training.gpus,
     params:
-        weights=lambda wc: LAYOUT.weights(jobs.initial_model(STUDY, "distillation", wc.student)),
-        encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, "distillation", wc.student)),
+        weights=lambda wc: LAYOUT.weights(plan.initial_model(STUDY, "distillation", wc.student)),
+        encoded=lambda wc: LAYOUT.encoded(plan.initial_model(STUDY, "distillation", wc.student)),
         examples=folder("tasks"),
         logits=folder("logits"),
         state=folder("state/distillation/{student}"),

@@ -1,5 +1,4 @@
 # Token store -> pretrained checkpoints; or the checkpoints of others, fetched and checked.
-from ligero.settings.data_jobs import local_files
 
 
 rule pretrain_model:
@@ -43,7 +42,7 @@ rule pretrain_model:
 
 rule prepare_weights:
     input:
-        lambda wc: local_files(STUDY, wc.model),
+        lambda wc: jobs.local_files(STUDY, wc.model),
     output:
         weights="<results>/weights/{model}/model.safetensors",
         architecture="<results>/weights/{model}/config.json",

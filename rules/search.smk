@@ -23,12 +23,12 @@ rule search_hyperparameters:
         runtime=runtime("training"),
         gpu=STUDY.hardware.training.gpus,
     params:
-        weights=lambda wc: LAYOUT.weights(jobs.initial_model(STUDY, "distillation", wc.student)),
-        encoded=lambda wc: LAYOUT.encoded(jobs.initial_model(STUDY, "distillation", wc.student)),
+        weights=lambda wc: LAYOUT.weights(plan.initial_model(STUDY, "distillation", wc.student)),
+        encoded=lambda wc: LAYOUT.encoded(plan.initial_model(STUDY, "distillation", wc.student)),
         examples=folder("tasks"),
         logits=folder("logits"),
         state=folder("state/searches/{student}/{task}"),
-        settings=digest_of(search_job, wildcards=["student", "task"]),
+        settings=digest_of(jobs.search_job, wildcards=["student", "task"]),
     message:
         "Searching hyper-parameters of {wildcards.student} on {wildcards.task}, worker {wildcards.worker}"
     shell:
@@ -62,7 +62,7 @@ rule report_search:
     params:
         state=folder("state/searches/{student}/{task}"),
         folder=folder("searches/{student}/{task}"),
-        settings=digest_of(search_job, wildcards=["student", "task"]),
+        settings=digest_of(jobs.search_job, wildcards=["student", "task"]),
     message:
         "Tables and figures of the search of {wildcards.student} on {wildcards.task}"
     shell:

@@ -4,7 +4,8 @@
 rule select_teacher:
     input:
         lambda wc: [
-            LAYOUT.selection("fine-tuning", model, wc.task) for model in teacher_candidates(STUDY, wc.task)
+            LAYOUT.selection("fine-tuning", model, wc.task)
+            for model in plan.teacher_candidates(STUDY, wc.task)
         ],
     output:
         "<results>/teachers/{task}.json",

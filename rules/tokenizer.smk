@@ -1,7 +1,5 @@
 # Cleaned corpus -> vocabularies -> token stores; how well vocabularies fit.
 
-from ligero.settings.tokenizer_jobs import vocabularies_job
-
 
 rule train_tokenizer:
     input:
@@ -78,7 +76,7 @@ rule measure_tokenizers:
         runtime=runtime("light"),
     params:
         results=folder(""),
-        settings=digest_of(vocabularies_job),
+        settings=digest_of(jobs.vocabularies_job),
     message:
         "Measuring how well the vocabularies fit the texts"
     shell:

@@ -15,7 +15,7 @@ from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.targets import CachedTargets, LiveTargets
 from ligero.distillation.token_layout import layout_of
 from ligero.models.architectures import config_class, model_class
-from ligero.settings.jobs import Trial
+from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import IGNORED, EncodedSplit

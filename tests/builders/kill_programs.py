@@ -22,8 +22,9 @@ from ligero.distillation import caching
 from ligero.distillation.cache import fingerprint_of
 from ligero.distillation.search import Point, open_study, run_study, table_of
 from ligero.models.build import build_for_pretraining, make_config
-from ligero.settings.jobs import SelectionJob, ShardJob, Trial
+from ligero.settings.jobs import SelectionJob, ShardJob
 from ligero.settings.models import Architecture, Model
+from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training import shard as shards
 from ligero.training.digests import write_shard

@@ -16,10 +16,10 @@ from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
-from ligero.settings.corpus import Tokenizer
 from ligero.settings.jobs import PretrainingJob
 from ligero.settings.models import Architecture, Model
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
+from ligero.settings.tokenizers import Tokenizer
 
 VOCABULARY = 50
 STEPS = 10

@@ -11,12 +11,11 @@ from unittest import mock
 from ligero.common.files import read_json, write_json, write_text
 from ligero.common.hashing import digest_value
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
-from ligero.settings import jobs
+from ligero.settings import plan
+from ligero.settings.jobs import measured_systems
 from ligero.settings.layout import Layout
-from ligero.settings.measuring_jobs import measured_systems
+from ligero.settings.plan import teacher_candidates, tokenizers_in_use
 from ligero.settings.study import Study
-from ligero.settings.teaching import teacher_candidates
-from ligero.settings.tokenizer_jobs import vocabularies
 
 KEYS = {
     "sequence_classification": ("accuracy",),
@@ -80,7 +79,7 @@ def _write(study: Study, root: Path) -> None:
         write_json(layout.task_info(task_id), _info(study, task_id))
     write_json(layout.corpus_statistics, corpus_statistics(study))
     write_json(layout.vocabularies, _vocabularies(study))
-    for regime, model in jobs.systems(study):
+    for regime, model in plan.systems(study):
         ability = (
             0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)
         )
@@ -100,14 +99,14 @@ def _write(study: Study, root: Path) -> None:
         )
         cost = {"teacher": teacher, "seconds": 36.0, "device": "cpu", "threads": 1}
         write_json(layout.logits_cost(task_id), {"task": task_id, "runs": [cost]})
-    for regime, model in jobs.systems(study):
-        for number, shard in enumerate(jobs.shards_of(study, regime, model)):
+    for regime, model in plan.systems(study):
+        for number, shard in enumerate(plan.shards_of(study, regime, model)):
             trials = [
                 {"trial": t.model_dump(mode="json"), "seconds": 18.0, "device": "cpu", "threads": 2}
                 for t in shard
             ]
             write_json(layout.shard(regime, model, number), {"trials": trials})
-    for model in jobs.pretrained_models(study):
+    for model in plan.pretrained_models(study):
         _pretraining(study, layout, model)
 
 
@@ -176,14 +175,14 @@ def _vocabularies(study: Study) -> dict[str, Any]:
             "unknown_share": 0.01 * chance(vocabulary, task),
             "single_piece_words": 0.5,
         }
-        for vocabulary in vocabularies(study)
+        for vocabulary in tokenizers_in_use(study)
         for task in texts
     ]
     return {"most_lines": 100_000, "rows": rows}
 
 
 def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:
-    trials = [trial for trial in jobs.trials_of(study, regime, model) if trial.task == task_id]
+    trials = [trial for trial in plan.trials_of(study, regime, model) if trial.task == task_id]
     results = [
         {"id": trial.id, "loss": chance(model, task_id, trial.id), "score": 80.0, "epoch": 2, "step": 100}
         for trial in trials
@@ -202,7 +201,7 @@ def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str,
 
 def _speed(study: Study, macs: dict[Any, int]) -> dict[str, Any]:
     rows = []
-    for regime, model in jobs.systems(study):
+    for regime, model in plan.systems(study):
         seconds = 0.001 + macs[regime, model] / 5e10
         timed = {
             "inferences_per_second": 1 / seconds,

@@ -14,9 +14,10 @@ from ligero.common.files import write_json
 from ligero.reporting.results import Results
 from ligero.reporting.tables import make
 from ligero.settings import jobs
-from ligero.settings.ablation_jobs import ablation_job, ablation_runs
+from ligero.settings.jobs import ablation_job
 from ligero.settings.layout import ABLATION_TABLE, Layout
 from ligero.settings.load import load_study
+from ligero.settings.plan import ablation_runs
 from ligero.settings.study import Study
 from ligero.tasks.metrics import score_classification
 from ligero.tasks.significance import Runs

@@ -7,8 +7,7 @@ from typing import Any
 
 from ligero.common.files import read_json
 from ligero.distillation.ablation import run_method
-from ligero.settings.ablation_jobs import AblationJob
-from ligero.settings.jobs import ShardJob
+from ligero.settings.jobs import AblationJob, ShardJob
 from ligero.settings.models import Model
 from ligero.settings.training import TrainingOptions
 from tests.builders.encoding import task

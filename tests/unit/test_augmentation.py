@@ -12,10 +12,9 @@ import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json, write_json
-from ligero.settings.ablation_jobs import ablation_job, ablation_runs, not_applicable
-from ligero.settings.augmentation import AugmentationJob, augmentation_job, why_not
-from ligero.settings.jobs import digest
+from ligero.settings.jobs import AugmentationJob, ablation_job, augmentation_job, digest
 from ligero.settings.load import load_study
+from ligero.settings.plan import ablation_runs, why_not_applicable, why_not_augmented
 from ligero.settings.study import Study
 from ligero.tasks.augmentation import UNLABELLED, augment_task, cut_sentences
 from ligero.tasks.examples import ClassificationExample, TaggingExample, write_examples
@@ -218,8 +217,8 @@ def study_with(augmentation: Any = {"ratio": 9}, **method: Any) -> Study:  # noq
 def test_questions_are_not_augmented() -> None:
     study = study_with()
     assert [task for task, method, _ in ablation_runs(study) if method == "more"] == ["xnli", "ner"]
-    assert not_applicable(study, "mlqa", "more") == why_not(study.tasks["mlqa"]) is not None
-    assert not_applicable(study, "mlqa", "gold") is None
+    assert why_not_applicable(study, "mlqa", "more") == why_not_augmented(study.tasks["mlqa"]) is not None
+    assert why_not_applicable(study, "mlqa", "gold") is None
 
 
 def test_pairs_come_from_the_task_and_sentences_from_the_corpus() -> None:

@@ -12,7 +12,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.reporting.cards import options_rows, write_cards
 from ligero.reporting.results import Results
-from ligero.settings import jobs
+from ligero.settings import jobs, plan
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import Study
 from tests.builders.results import write_artefacts
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
     root = tmp_path_factory.mktemp("results")
     write_artefacts(study, root)
     results = Results(study, root)
-    for regime, model in jobs.systems(study):
+    for regime, model in plan.systems(study):
         for task in study.tasks:
             path = Path(results.layout.selection(regime, model, task))
             write_json(path, {**read_json(path), "device": "cpu", "seconds": 12.0})
@@ -76,7 +76,7 @@ def test_fine_tuned_answerers_have_no_teacher_and_no_labels(made: tuple[Results,
 
 def test_the_card_is_the_models_readme(made: tuple[Results, Path]) -> None:
     results, _ = made
-    for regime, model in jobs.systems(results.study):
+    for regime, model in plan.systems(results.study):
         readme = Path(results.layout.selected_model(regime, model, "ner")) / "README.md"
         assert readme.read_text(encoding="utf-8") == card(made, regime, model, "ner")
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from ligero.common.hashing import fingerprint_files
-from ligero.settings.data_jobs import baseline_job, documents_fingerprint, local_files
-from ligero.settings.jobs import digest
+from ligero.settings.jobs import baseline_job, digest, documents_fingerprint, local_files
 from ligero.settings.load import load_study
 
 PROJECT = Path(__file__).parents[2]

@@ -21,9 +21,9 @@ from ligero.efficiency.arithmetic import (
 )
 from ligero.efficiency.outliers import modified_z_scores, without_outliers
 from ligero.efficiency.systems import check_length, open_vocabularies, vocabulary_sizes, with_vocabulary
-from ligero.settings.measuring_jobs import EfficiencyJob, MeasuredSystem, SpeedJob
+from ligero.settings.efficiency import Efficiency, Speed
+from ligero.settings.jobs import EfficiencyJob, MeasuredSystem, SpeedJob
 from ligero.settings.models import Architecture
-from ligero.settings.study import Efficiency, Speed
 
 SMALL = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 40}
 TYPES = ("albert", "bert", "roberta", "distilbert")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 from ligero.training.optimizers import Lamb, make_optimizer, parameter_groups, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay
 

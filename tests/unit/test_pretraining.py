@@ -16,7 +16,7 @@ from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.objective import PretrainingObjective
-from ligero.settings.training import Divergence
+from ligero.settings.pretraining import Divergence
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.digests import digest_weights
 from tests.builders.pretraining import (

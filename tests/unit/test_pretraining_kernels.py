@@ -17,7 +17,7 @@ from ligero.pretraining.objective import make_objective
 from ligero.pretraining.vocabulary_loss import _BLOCK_ELEMENTS as BLOCKS
 from ligero.pretraining.vocabulary_loss import vocabulary_loss
 from ligero.settings.models import Architecture
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 ROWS, LENGTH, VOCABULARY = 3, 40, 500
 Outcome = tuple[float, dict[str, Tensor]]

@@ -21,9 +21,9 @@ from ligero.reporting.published import corrected, printed_figures, read_table
 from ligero.reporting.results import Results
 from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
-from ligero.settings import jobs, layout
+from ligero.settings import layout, plan
+from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, read_yaml
-from ligero.settings.measuring_jobs import efficiency_job
 from ligero.settings.study import REGIMES, Study
 from tests.builders.results import write_artefacts
 
@@ -193,7 +193,7 @@ def test_measurements_of_another_configuration_are_refused(study: Study, tmp_pat
 def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The thesis' configuration with the thesis' own figures as artefacts: everything must come out as printed."""
     from ligero.efficiency.macs import measure
-    from ligero.settings import jobs
+    from ligero.settings import plan
 
     thesis = load_study(read_yaml(ROOT / "config" / "thesis.yaml"), ROOT)
     root = tmp_path_factory.mktemp("thesis")
@@ -201,7 +201,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
     found = Results(thesis, root)
     write_json(found.layout.efficiency, measure(efficiency_job(thesis), {}))
     figures = printed_figures()
-    names = {system: jobs.system_name(thesis, *system) for system in jobs.systems(thesis)}
+    names = {system: plan.system_name(thesis, *system) for system in plan.systems(thesis)}
     right = {
         (regime, model): corrected((regime, name), figures[regime, name])
         for (regime, model), name in names.items()
@@ -283,7 +283,7 @@ def test_a_study_without_students_has_an_empty_table_of_teachers(study: Study, t
 def test_costs_are_added_up_a_stage_and_device(results: Results, study: Study) -> None:
     table = make("cost", results)
     trials = sum(
-        len(jobs.trials_of(study, "distillation", student)) for student in study.distillation.students
+        len(plan.trials_of(study, "distillation", student)) for student in study.distillation.students
     )  # type: ignore[union-attr]
     distilled = cells(table, stage="distillation")
     assert (distilled["runs"], distilled["device"]) == (trials, "cpu, 2 threads")

@@ -12,8 +12,8 @@ from ligero.common.errors import DataError
 from ligero.common.files import write_json, write_text
 from ligero.reporting.results import Results
 from ligero.reporting.tables import make
-from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
 from ligero.settings.load import load_study
+from ligero.settings.plan import ablation_runs, augmented_tasks
 from tests.builders.results import write_artefacts
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.reporting.tables import make
+from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, read_yaml
-from ligero.settings.measuring_jobs import efficiency_job
 from ligero.settings.study import Study
 from tests.builders.results import write_artefacts
 

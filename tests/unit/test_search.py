@@ -11,8 +11,9 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.distillation.search import open_study, read_study
 from ligero.reporting.searches import best_table
 from ligero.settings import jobs
+from ligero.settings.jobs import search_job
 from ligero.settings.load import load_study
-from ligero.settings.search_jobs import search_job, searches
+from ligero.settings.plan import searches
 
 
 def test_students_and_tasks_are_all_or_those_named(default_config: dict[str, Any], project: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.files import read_json, write_json
-from ligero.settings.jobs import SelectionJob, Trial
+from ligero.settings.jobs import SelectionJob
+from ligero.settings.plan import Trial
 from ligero.settings.sources import Source
 from ligero.training.model_card import parameters_in
 from ligero.training.selection import best_trial, select

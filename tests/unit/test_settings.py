@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ligero.common.errors import ConfigurationError, MismatchError
-from ligero.settings import jobs
+from ligero.settings import jobs, plan
 from ligero.settings.describe import json_schema, reference_page
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.program import check_digest
@@ -94,7 +94,7 @@ def test_a_student_may_have_a_grid_of_its_own(project: Path) -> None:
         yaml.safe_load((project / "config/spanish-sample.yaml").read_text(encoding="utf-8")), project
     )
     rates = {
-        student: {trial.learning_rate for trial in jobs.trials_of(study, "distillation", student)}
+        student: {trial.learning_rate for trial in plan.trials_of(study, "distillation", student)}
         for student in ("albeto-tiny", "e5-small-4")
     }
     assert rates == {"albeto-tiny": {"5e-4"}, "e5-small-4": {"2e-4"}}
@@ -119,12 +119,12 @@ def test_the_thesis_protocol_picks_answers_by_their_score(project: Path) -> None
 def test_published_grids_are_complete(project: Path) -> None:
     """FACTS.md: 11 x 8 x 36 fine-tuning trials and 6 x 8 x 6 distillation trials."""
     study = load_study(yaml.safe_load((project / "config/thesis.yaml").read_text(encoding="utf-8")), project)
-    fine_tuning = [trial for model in study.models for trial in jobs.trials_of(study, "fine-tuning", model)]
+    fine_tuning = [trial for model in study.models for trial in plan.trials_of(study, "fine-tuning", model)]
     assert study.distillation
     distilling = [
         trial
         for student in study.distillation.students
-        for trial in jobs.trials_of(study, "distillation", student)
+        for trial in plan.trials_of(study, "distillation", student)
     ]
     assert (len(fine_tuning), len(distilling)) == (11 * 8 * 36, 6 * 8 * 6)
     large_rates = {trial.learning_rate for trial in fine_tuning if trial.model == "albeto-xlarge"}
@@ -203,7 +203,7 @@ def test_missing_local_weights_leave_the_model_out_with_a_reason(
     study = without_missing_weights(load_study(default_config, project))
     assert list(study.left_out) == ["bertin"]
     assert "not there" in study.left_out["bertin"]
-    assert ("fine-tuning", "bertin") not in jobs.systems(study)
+    assert ("fine-tuning", "bertin") not in plan.systems(study)
 
 
 def test_a_program_refuses_other_settings_than_planned(default_config: dict[str, Any], project: Path) -> None:
@@ -232,7 +232,7 @@ def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
 def test_parsing_the_workflow_loads_nothing_heavy(project: Path) -> None:
     """Every cluster job parses the Snakefile: settings must not pull in torch and its like."""
     code = (
-        "import sys; from ligero.settings import jobs, layout, load, program; "
+        "import sys; from ligero.settings import jobs, plan, layout, load, program; "
         "print([m for m in ('torch','transformers','datasets','pandas','pyarrow','numpy') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ import yaml
 
 from ligero.common.errors import ConfigurationError
 from ligero.settings.load import load_study, read_yaml, reasons_left_out, without_missing_weights
-from ligero.settings.teaching import teacher_candidates
+from ligero.settings.plan import teacher_candidates
 
 Config = dict[str, Any]
 LOCAL = {"weights": "local", "local": "/nowhere/at/all"}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ligero.common.errors import ConfigurationError
-from ligero.settings import jobs
+from ligero.settings import plan
 from ligero.settings.describe import json_schema
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, read_yaml
@@ -42,7 +42,7 @@ def test_what_the_example_leaves_out(own: dict[str, Any], project: Path) -> None
     student = study.distillation.students["albeto-tiny"]
     assert (student.name, student.initial) == ("albeto-tiny", "albeto-tiny")
     assert study.distillation.grid.epochs == (30,) and study.distillation.patience == 10
-    assert jobs.systems(study) == [
+    assert plan.systems(study) == [
         ("fine-tuning", "beto"), ("fine-tuning", "albeto-tiny"), ("distillation", "albeto-tiny"),
     ]  # fmt: skip
     assert Layout(study).teacher("complaints") == "results/complaints/teachers/complaints.json"

@@ -14,9 +14,9 @@ from ligero.reporting.published import (
     read_table,
     recomputed_score,
 )
-from ligero.settings import jobs
+from ligero.settings import plan
+from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, read_yaml
-from ligero.settings.measuring_jobs import efficiency_job
 from ligero.settings.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,13 +98,13 @@ def test_without_the_erratum_one_published_score_does_not_follow() -> None:
 
 def test_the_published_study_is_configured_as_published(thesis: Study) -> None:
     trials = dict.fromkeys(("fine-tuning", "distillation"), 0)
-    for regime, model in jobs.systems(thesis):
-        trials[regime] += len(jobs.trials_of(thesis, regime, model))
+    for regime, model in plan.systems(thesis):
+        trials[regime] += len(plan.trials_of(thesis, regime, model))
     assert trials == {"fine-tuning": 11 * 8 * 36, "distillation": 6 * 8 * 6}
-    names = {(regime, jobs.system_name(thesis, regime, model)) for regime, model in jobs.systems(thesis)}
+    names = {(regime, plan.system_name(thesis, regime, model)) for regime, model in plan.systems(thesis)}
     assert names == set(printed_figures())
     metrics = {
-        (regime, task): jobs.selection_metric_of(thesis, regime, task)
+        (regime, task): plan.selection_metric_of(thesis, regime, task)
         for regime in ("fine-tuning", "distillation")
         for task in thesis.tasks
     }
@@ -118,7 +118,7 @@ def test_the_published_study_is_configured_as_published(thesis: Study) -> None:
         300,
         200,
     ]
-    rates = {model: jobs.trials_of(thesis, "fine-tuning", model)[0].learning_rate for model in thesis.models}
+    rates = {model: plan.trials_of(thesis, "fine-tuning", model)[0].learning_rate for model in thesis.models}
     assert {model for model, rate in rates.items() if rate == "1e-6"} == {
         "albeto-large",
         "albeto-xlarge",

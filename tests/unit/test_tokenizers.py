@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.corpus.sampling import count_lines, sample_lines
 from ligero.corpus.writing import TextWriter
-from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, is_cased, load_tokenizer, loses_accents
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.quality import vocabulary_quality

@@ -13,8 +13,9 @@ import pytest
 
 from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
-from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob, Trial
+from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
 from ligero.settings.models import Architecture, Model
+from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.examples import Answer, QuestionExample
 from ligero.training import evaluate

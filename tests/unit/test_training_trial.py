@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from ligero.settings.jobs import Trial
+from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training import evaluate

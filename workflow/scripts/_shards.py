@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import _library  # noqa: F401
-from ligero.settings import jobs
+from ligero.settings import jobs, plan
 from ligero.settings.program import check_digest, load_resolved
 from ligero.settings.study import Regime
 
@@ -43,6 +43,6 @@ def run(
         examples_dir=args.examples_dir,
         state_dir=args.state_dir,
         objectives=objectives(job) if objectives else None,
-        grid=jobs.trials_of(study, regime, model),
+        grid=plan.trials_of(study, regime, model),
     )
     write_shard(args.out, results)

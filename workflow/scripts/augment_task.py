@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.settings.augmentation import augmentation_job
+from ligero.settings.jobs import augmentation_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tasks.augmentation import augment_task
 

@@ -8,7 +8,7 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.efficiency.systems import sizes_for
-from ligero.settings.measuring_jobs import speed_job
+from ligero.settings.jobs import speed_job
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 
 

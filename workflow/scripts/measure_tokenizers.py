@@ -10,9 +10,9 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.corpus.reading import read_documents
+from ligero.settings.jobs import vocabularies_job
 from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
-from ligero.settings.tokenizer_jobs import vocabularies_job
 from ligero.tasks.texts import split_texts
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.quality import WordCounts, vocabulary_quality

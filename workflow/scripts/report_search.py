@@ -12,8 +12,8 @@ from ligero.distillation.search import read_study, study_summary, table_of
 from ligero.distillation.search_figures import draw_importances, draw_slices
 from ligero.reporting.searches import best_table, trials_table
 from ligero.reporting.writing import to_csv, write_table
+from ligero.settings.jobs import search_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
-from ligero.settings.search_jobs import search_job
 
 
 def main() -> None:

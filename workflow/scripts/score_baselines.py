@@ -8,7 +8,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
-from ligero.settings.data_jobs import baseline_job
+from ligero.settings.jobs import baseline_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.training.baselines import score_baseline
 

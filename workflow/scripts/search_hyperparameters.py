@@ -12,8 +12,8 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
+from ligero.settings.jobs import search_job
 from ligero.settings.program import check_digest, load_resolved, training_arguments
-from ligero.settings.search_jobs import search_job
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_json
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
-from ligero.settings import jobs
+from ligero.settings import jobs, plan
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     job = jobs.teacher_job(study, args.task)
     check_digest(job, args.expect)
     chosen = choose_teacher(job, args.selections, args.published)
-    chosen["vocabulary"] = jobs.tokenizer_of(study, chosen["teacher"])
-    chosen["vocabularies"] = {model: jobs.tokenizer_of(study, model) for model in chosen["weights"]}
+    chosen["vocabulary"] = plan.tokenizer_of(study, chosen["teacher"])
+    chosen["vocabularies"] = {model: plan.tokenizer_of(study, model) for model in chosen["weights"]}
     write_json(args.out, chosen)
     print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.settings.ablation_jobs import ablation_job
+from ligero.settings.jobs import ablation_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
 

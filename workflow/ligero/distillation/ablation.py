@@ -9,7 +9,7 @@ from typing import Any
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.distillation.cached_objectives import CachedObjectives
-from ligero.settings.ablation_jobs import AblationJob
+from ligero.settings.jobs import AblationJob
 from ligero.training.scoring import score_model
 from ligero.training.shard import run_shard
 

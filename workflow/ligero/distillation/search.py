@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.locks import Claim
 from ligero.distillation.journal import open_journal
-from ligero.settings.training import Distillation
+from ligero.settings.distillation import Distillation
 
 LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
 TEMPERATURES = (1.0, 2.0, 5.0)

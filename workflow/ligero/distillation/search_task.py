@@ -15,7 +15,8 @@ from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.search import DivergedTrialError, Point, Report
 from ligero.distillation.targets import Targets
 from ligero.models.heads import load_for_task
-from ligero.settings.jobs import ShardJob, Trial
+from ligero.settings.jobs import ShardJob
+from ligero.settings.plan import Trial
 from ligero.training.data import EncodedSplit
 from ligero.training.digests import digest_weights, family_of, identity_of
 from ligero.training.evaluate import Predictions

@@ -17,7 +17,7 @@ from typing import Any
 from ligero.common.errors import ConfigurationError
 from ligero.common.files import read_json
 from ligero.settings.jobs import TeacherJob
-from ligero.settings.teaching import PUBLISHED, published_teacher
+from ligero.settings.teachers import PUBLISHED, published_teacher
 
 
 def choose_teacher(

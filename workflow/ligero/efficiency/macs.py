@@ -15,7 +15,7 @@ from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.efficiency.classifier import build_without_weights, safetensors_bytes
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.models.build import count_parameters
-from ligero.settings.measuring_jobs import EfficiencyJob, MeasuredSystem
+from ligero.settings.jobs import EfficiencyJob, MeasuredSystem
 from ligero.settings.models import Architecture
 
 

@@ -18,9 +18,9 @@ from ligero.common.progress import progress
 from ligero.efficiency.classifier import build_classifier, random_input
 from ligero.efficiency.outliers import without_outliers
 from ligero.efficiency.systems import check_length, with_vocabulary
-from ligero.settings.measuring_jobs import SpeedJob
+from ligero.settings.efficiency import Speed
+from ligero.settings.jobs import SpeedJob
 from ligero.settings.models import Architecture
-from ligero.settings.study import Speed
 
 LABELS = 3
 """Classes of the timed classifier, as in the thesis; their number moves no clock."""

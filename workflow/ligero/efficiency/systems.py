@@ -8,8 +8,8 @@ from typing import Any
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json
+from ligero.settings.jobs import MeasuredSystem
 from ligero.settings.layout import Layout
-from ligero.settings.measuring_jobs import MeasuredSystem
 from ligero.settings.models import Architecture
 from ligero.settings.study import Study
 

@@ -16,8 +16,8 @@ from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
 from ligero.models.fast import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
+from ligero.settings.distillation import InitialLayers
 from ligero.settings.tasks import TaskType
-from ligero.settings.training import InitialLayers
 
 # Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
 _PRETRAINING_HEADS = ("predictions.", "sop_classifier.", "cls.", "lm_head.", "vocab_")

@@ -15,7 +15,7 @@ from typing import Any
 
 from ligero.common.errors import ConfigurationError
 from ligero.models.architectures import family_of
-from ligero.settings.training import InitialLayers
+from ligero.settings.distillation import InitialLayers
 
 
 def kept_layers(teacher_layers: int, student_layers: int, which: InitialLayers = "spread") -> list[int]:

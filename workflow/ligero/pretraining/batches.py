@@ -16,7 +16,7 @@ from ligero.pretraining.masking import chosen_positions, masked_ids, predictions
 from ligero.pretraining.sequences import Windows, paired_sequences, plain_sequences
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 Ints = NDArray[np.int64]
 _SHORT, _LENGTH, _EPOCH, _VALIDATION = 21, 22, 23, 24

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ligero.pretraining.batches import LENGTHS
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 
 def compiled_for(

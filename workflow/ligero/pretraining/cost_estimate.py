@@ -13,7 +13,7 @@ from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.speed import Speed, wait
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 _SECONDS = 5.0
 _MICRO_BATCHES = 4

@@ -8,7 +8,7 @@ from typing import Any
 
 from ligero.common.errors import LigeroError
 from ligero.common.files import read_json, write_json
-from ligero.settings.training import Divergence
+from ligero.settings.pretraining import Divergence
 
 _SMOOTHING = 0.95
 _SETTLING_STEPS = 20

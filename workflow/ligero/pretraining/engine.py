@@ -36,7 +36,7 @@ from ligero.pretraining.prefetch import prefetched_batches
 from ligero.pretraining.sharding import load_whole, whole_moments, whole_weights
 from ligero.pretraining.speed import Speed
 from ligero.pretraining.validation import validate
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 from ligero.training.checkpoints import CheckpointError, Checkpoints
 from ligero.training.optimizers import make_optimizer, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay

@@ -16,7 +16,7 @@ from ligero.common.errors import DataError, MismatchError
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 MASK = "[MASK]"
 

@@ -18,7 +18,7 @@ from ligero.models.architectures import encoder_of, model_inputs
 from ligero.models.fast import use_fused_activations
 from ligero.pretraining.masking import predictions_per_row
 from ligero.pretraining.vocabulary_loss import vocabulary_loss
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 
 class PretrainingObjective(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ligero.pretraining.distributed import Placement
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 
 class Speed:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, write_text
 from ligero.reporting.results import Record, Results
-from ligero.settings import jobs
+from ligero.settings import jobs, plan
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
@@ -29,12 +29,12 @@ def write_cards(results: Results, out: Path) -> int:
     study, written = results.study, []
     scores = results.scores(study.tasks)
     with atomic_directory(out) as staging:
-        for regime, model in jobs.systems(study):
+        for regime, model in plan.systems(study):
             for task in study.tasks:
                 folder = Path(results.layout.selected_model(regime, model, task))
                 selection = results.selection(regime, model, task)
                 if not (folder / "config.json").is_file():
-                    selecting = "select_trials" if regime in jobs.one_shard_regimes(study) else "select_trial"
+                    selecting = "select_trials" if regime in plan.one_shard_regimes(study) else "select_trial"
                     raise DataError(
                         folder,
                         None,
@@ -57,8 +57,8 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Rec
     measured = results.speed[regime, model]
     return Evidence(
         study=f" in the study {study.name} (scale: {study.scale})",
-        sources={name: study.sources[name] for name in jobs.task_sources(study, task)},
-        checkpoint=_checkpoint(results, jobs.initial_model(study, regime, model)),
+        sources={name: study.sources[name] for name in plan.task_sources(study, task)},
+        checkpoint=_checkpoint(results, plan.initial_model(study, regime, model)),
         language=_language(study),
         recipe={
             **_recipe(results, regime, model, task),
@@ -74,7 +74,7 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Rec
 
 def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str, str]:
     study = results.study
-    initial = jobs.initial_model(study, regime, model)
+    initial = plan.initial_model(study, regime, model)
     rows = {"starts from": _checkpoint(results, initial).name}
     if regime == "fine-tuning" or study.distillation is None:
         return rows

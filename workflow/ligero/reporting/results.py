@@ -11,7 +11,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json
-from ligero.settings import jobs
+from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
 
@@ -76,7 +76,7 @@ class Results:
         chosen: list[tuple[Regime, str, str]] = [("fine-tuning", model, model) for model in study.models]
         chosen += [("distillation", student, spec.initial) for student, spec in students.items()]
         return [
-            Row(regime, model, jobs.system_name(study, regime, model), study.left_out.get(initial))
+            Row(regime, model, plan.system_name(study, regime, model), study.left_out.get(initial))
             for regime, model, initial in chosen
         ]
 
@@ -85,7 +85,7 @@ class Results:
         wanted = list(tasks)
         return {
             (regime, model, task): self.score(regime, model, task)
-            for regime, model in jobs.systems(self.study)
+            for regime, model in plan.systems(self.study)
             for task in wanted
         }
 
@@ -119,7 +119,7 @@ class Results:
 
     def _of_all_systems(self, path: str) -> dict[tuple[Regime, str], Record]:
         found = {(row["regime"], row["model"]): row for row in self._read(path)["rows"]}
-        for regime, model in jobs.systems(self.study):
+        for regime, model in plan.systems(self.study):
             if (regime, model) not in found:
                 raise DataError(path, None, f"it has no row for {regime} of '{model}'.", "Measure again.")
         return found
@@ -156,7 +156,7 @@ class Results:
 
     def trials(self, regime: Regime, model: str) -> list[Record]:
         """The records of all trials of a system."""
-        shards = range(len(jobs.shards_of(self.study, regime, model)))
+        shards = range(len(plan.shards_of(self.study, regime, model)))
         paths = [self.layout.shard(regime, model, number) for number in shards]
         return [trial for path in paths for trial in self._read(path)["trials"]]
 

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ligero.settings.base import Identifier, Settings
-from ligero.settings.values import LearningRate, Seeds, SomeIds
+from ligero.settings.base import Identifier, LearningRate, Seeds, Settings, SomeIds
 
 
 class Method(Settings):

@@ -1,16 +1,15 @@
-"""The base of every settings model: unknown keys are refused, values cannot be changed after reading."""
+"""The base of every settings model, and kinds of values that several settings share: ids, rates, lists without repetition."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 """An id that stands in paths: lower-case letters, digits and hyphens."""
-
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
 ResultsFolder = Annotated[str, StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")]
 """A folder whose name stands in paths and shell commands as it is."""
 
@@ -19,3 +18,67 @@ class Settings(BaseModel):
     """Base class of all settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+T = TypeVar("T")
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise ValueError(
+            f"write learning rates as strings, e.g. '5e-5', not {value!r}: they name trials in paths"
+        )
+    return value
+
+
+def _above_zero(rate: str) -> str:
+    if not 0.0 < float(rate) < math.inf:
+        raise ValueError("a learning rate must be above 0 and finite; '5e-5' is usual")
+    return rate
+
+
+LearningRate = Annotated[
+    str,
+    BeforeValidator(_as_written),
+    StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$"),
+    AfterValidator(_above_zero),
+]
+"""A learning rate as a string ('5e-5'): kept as written in configuration and paths, parsed once."""
+
+
+def each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    """A list as it is, or ValueError where a value stands in it twice."""
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise ValueError(f"{value!r} stands there twice; keep it once")
+    return values
+
+
+def _each_rate_once(rates: tuple[str, ...]) -> tuple[str, ...]:
+    for number, rate in enumerate(rates):
+        for earlier in rates[:number]:
+            if float(rate) == float(earlier):
+                raise ValueError(f"{earlier!r} and {rate!r} are the same rate; keep one of them")
+    return rates
+
+
+Positive = Annotated[int, Field(ge=1)]
+Counts = Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(each_once)]
+"""Numbers from 1, each once, at least one."""
+LearningRates = Annotated[tuple[LearningRate, ...], Field(min_length=1), AfterValidator(_each_rate_once)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(each_once)]
+Ids = Annotated[tuple[Identifier, ...], AfterValidator(each_once)]
+"""Ids, each once."""
+SomeIds = Annotated[tuple[Identifier, ...], Field(min_length=1), AfterValidator(each_once)]
+"""Ids, each once, at least one."""
+
+
+def _a_number_or_all(value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value != "all" and not (whole and value >= 1):
+        raise ValueError("expected a whole number from 1, or all")
+    return value
+
+
+PerJob = Annotated[Positive | Literal["all"], BeforeValidator(_a_number_or_all)]
+"""How many things share a process. (Checked before the union, so that an error names the key alone.)"""

@@ -10,29 +10,22 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ligero.settings.ablation import Ablation, Method
-from ligero.settings.base import Identifier, ResultsFolder, Sha256
-from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
+from ligero.settings.base import Identifier, LearningRate, ResultsFolder, Sha256
+from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates
+from ligero.settings.distillation import Augmentation, Distillation, Student
+from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, Limits, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE
+from ligero.settings.pretraining import Divergence, Pretraining
 from ligero.settings.search import Search
 from ligero.settings.shorthand import FILLED
 from ligero.settings.sources import ArchiveMember, Source
-from ligero.settings.study import Efficiency, Speed, Study
+from ligero.settings.study import Study
 from ligero.settings.tasks import Columns, Label, Split, Splits, Task
-from ligero.settings.training import (
-    Augmentation,
-    Distillation,
-    Divergence,
-    FineTuning,
-    Grid,
-    GridOverride,
-    Pretraining,
-    Student,
-    Teachers,
-    TrainingOptions,
-)
-from ligero.settings.values import LearningRate
+from ligero.settings.teachers import Teachers
+from ligero.settings.tokenizers import Tokenizer
+from ligero.settings.training import FineTuning, Grid, GridOverride, TrainingOptions
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Study (the top level)", Study),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ligero.settings import jobs
-from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
+from ligero.settings import plan
+from ligero.settings.plan import ablation_runs, augmented_tasks, teacher_candidates, tokenizers_in_use
 from ligero.settings.study import Regime, Study
-from ligero.settings.teaching import teacher_candidates
-from ligero.settings.tokenizer_jobs import vocabularies
 
 TABLES = (
     "corpus",
@@ -67,7 +65,7 @@ class Layout:
 
     def encoded(self, model_id: str) -> str:
         """Folder of a model's encoded tasks."""
-        return f"{self.root}/encoded/{jobs.tokenizer_of(self.study, model_id)}"
+        return f"{self.root}/encoded/{plan.tokenizer_of(self.study, model_id)}"
 
     def shard(self, regime: Regime, model_id: str, number: int) -> str:
         """The file with the results of one shard of a system's trials."""
@@ -77,7 +75,7 @@ class Layout:
         """The shard files that hold a model's trials on a task."""
         return [
             self.shard(regime, model_id, number)
-            for number, shard in enumerate(jobs.shards_of(self.study, regime, model_id))
+            for number, shard in enumerate(plan.shards_of(self.study, regime, model_id))
             if any(trial.task == task_id for trial in shard)
         ]
 
@@ -86,7 +84,7 @@ class Layout:
 
     def score(self, regime: Regime, model_id: str, task_id: str) -> str:
         """The file that holds a system's test score on a task."""
-        for number, shard in enumerate(jobs.scoring_shards_of(self.study, regime)):
+        for number, shard in enumerate(plan.scoring_shards_of(self.study, regime)):
             if model_id in shard.systems and task_id in shard.tasks:
                 return f"{self.root}/scores/{regime}/shard-{number}.json"
         raise KeyError((model_id, task_id))
@@ -96,7 +94,7 @@ class Layout:
         return list(
             dict.fromkeys(
                 self.score(regime, model_id, task_id)
-                for regime, model_id in jobs.systems(self.study)
+                for regime, model_id in plan.systems(self.study)
                 for task_id in task_ids
             )
         )
@@ -104,7 +102,7 @@ class Layout:
     def selections(self) -> list[str]:
         return [
             self.selection(regime, model_id, task_id)
-            for regime, model_id in jobs.systems(self.study)
+            for regime, model_id in plan.systems(self.study)
             for task_id in self.study.tasks
         ]
 
@@ -119,12 +117,12 @@ class Layout:
         study = self.study
         shards = [
             path
-            for regime, model_id in jobs.systems(study)
+            for regime, model_id in plan.systems(study)
             for task_id in study.tasks
             for path in self.trials(regime, model_id, task_id)
         ]
         return [
-            *(self.pretraining_summary(model_id) for model_id in jobs.pretrained_models(study)),
+            *(self.pretraining_summary(model_id) for model_id in plan.pretrained_models(study)),
             *dict.fromkeys(shards),
             *(self.logits_cost(task_id) for task_id in study.tasks if study.distillation),
             *map(self.augmented_logits_cost, augmented_tasks(study)),
@@ -174,7 +172,8 @@ class Layout:
         """Vocabularies, and the texts that they are tried on."""
         held_out = [f"{self.root}/corpus/clean/validation.txt.zst"] if self.study.reads_corpus else []
         encoders = [
-            f"{self.tokenizer(vocabulary)}/fast_tokenizer.json" for vocabulary in vocabularies(self.study)
+            f"{self.tokenizer(vocabulary)}/fast_tokenizer.json"
+            for vocabulary in tokenizers_in_use(self.study)
         ]
         return [
             *encoders,
@@ -227,7 +226,7 @@ class Layout:
 
     def figure_names(self) -> list[str]:
         """Every figure of the study."""
-        curves = [f"training_loss_{model_id}" for model_id in jobs.pretrained_models(self.study)]
+        curves = [f"training_loss_{model_id}" for model_id in plan.pretrained_models(self.study)]
         corpus = ["corpus_lengths"] if self.study.reads_corpus else []
         per_task = [f"score_vs_macs_{task_id}" for task_id in self.study.tasks]
         return [*corpus, *curves, "score_vs_macs", *per_task, "score_vs_latency"]
@@ -243,7 +242,7 @@ class Layout:
         if name in TASK_TYPE_OF_TABLE:
             tasks = [task for task in tasks if self.study.tasks[task].type == TASK_TYPE_OF_TABLE[name]]
             return [*self.scores(tasks), *map(self.baseline, tasks)]
-        pretraining = [self.pretraining_summary(model) for model in jobs.pretrained_models(self.study)]
+        pretraining = [self.pretraining_summary(model) for model in plan.pretrained_models(self.study)]
         everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
         return {
             "corpus": [self.corpus_statistics] if self.study.reads_corpus else [],

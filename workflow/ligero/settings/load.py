@@ -11,10 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError
+from ligero.settings.checks import problems_of
 from ligero.settings.explain import explain
 from ligero.settings.presets import with_preset
 from ligero.settings.shorthand import with_defaults
-from ligero.settings.study import Study, problems_of
+from ligero.settings.study import Study
 
 # The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -86,9 +87,12 @@ def load_study(config: dict[str, Any], root: Path | str) -> Study:
     if registry and isinstance(registry, str):
         filled = _with_registry(filled, Path(root) / registry)
     try:
-        return Study.model_validate(filled)
+        study = Study.model_validate(filled)
     except ValidationError as error:
         raise _errors(explain(error)) from error
+    if problems := problems_of(study):
+        raise _errors(f"  {problem}" for problem in problems)
+    return study
 
 
 def _errors(lines: Iterable[str]) -> ConfigurationError:

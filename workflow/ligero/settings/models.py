@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ligero.settings.base import Identifier, Settings
-from ligero.settings.training import GridOverride, Pretraining
+from ligero.settings.pretraining import Pretraining
+from ligero.settings.training import GridOverride
 
 
 class Architecture(Settings):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ligero.settings.base import Settings
-from ligero.settings.values import Ids
+from ligero.settings.base import Ids, Settings
 
 
 class Search(Settings):

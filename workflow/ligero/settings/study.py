@@ -1,49 +1,27 @@
-"""The whole configuration of a study, and the checks that need to see more than one of its parts."""
+"""The whole configuration of a study, as pure data; `ligero.settings.checks` says what is wrong between its parts."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ligero.settings.ablation import Ablation
 from ligero.settings.base import Identifier, ResultsFolder, Settings
-from ligero.settings.clashes import clashes
-from ligero.settings.corpus import Corpus, Tokenizer
+from ligero.settings.corpus import Corpus
+from ligero.settings.distillation import Distillation
+from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.models import Model
-from ligero.settings.references import dangling
 from ligero.settings.search import Search
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Task
-from ligero.settings.training import Distillation, FineTuning, Teachers
+from ligero.settings.teachers import Teachers
+from ligero.settings.tokenizers import Tokenizer
+from ligero.settings.training import FineTuning
 
 Regime = Literal["fine-tuning", "distillation"]
 REGIMES: tuple[Regime, ...] = ("fine-tuning", "distillation")
-
-
-class Efficiency(Settings):
-    """Conditions under which size and multiply-accumulate operations are counted (thesis: batch 1, 512 tokens, 3 labels)."""
-
-    sequence_length: int = Field(512, ge=1)
-    """Tokens of the input; at most the positions of every model."""
-    labels: int = Field(3, ge=1)
-    """Classes of the head."""
-    reference: Identifier
-    """Model whose MACs are speedup 1."""
-
-
-class Speed(Settings):
-    """Protocol of the latency benchmark (thesis: batch 1, 512 tokens, 10 warm-up and 100 timed runs)."""
-
-    sequence_length: int = Field(512, ge=1)
-    """Tokens of the input; at most the positions of every model."""
-    warmup_runs: int = Field(10, ge=0)
-    """Runs before the clock is read."""
-    timed_runs: int = Field(100, ge=1)
-    """Runs whose time is taken."""
-    outlier_z: float = Field(3.5, gt=0.0)
-    """Runs whose modified z-score (Iglewicz and Hoaglin 1993) exceeds this are left out."""
 
 
 class Study(Settings):
@@ -102,14 +80,3 @@ class Study(Settings):
     def reads_corpus(self) -> bool:
         """Whether a run reads the corpus: it does where something is pretrained."""
         return self.corpus is not None and any(model.weights == "pretrain" for model in self.models.values())
-
-    @model_validator(mode="after")
-    def _references_exist(self) -> Study:
-        if problems := problems_of(self):
-            raise ValueError("\n".join(problems))
-        return self
-
-
-def problems_of(study: Study) -> list[str]:
-    """What the checks of single sections cannot see, each as 'key path: problem'; clashes where all references are sound."""
-    return [*dangling(study)] or [*clashes(study)]

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ligero.settings.base import Settings
+from ligero.settings.base import Ids, Settings, SomeIds, each_once
 from ligero.settings.training import GridOverride
-from ligero.settings.values import Ids, SomeIds, each_once
 
 TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
 Reader = Literal["mldoc", "pawsx", "xnli", "conllu", "conll2002", "squad", "table"]

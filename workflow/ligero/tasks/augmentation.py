@@ -19,7 +19,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.common.hashing import digest_value
 from ligero.corpus.sampling import sample_lines
-from ligero.settings.augmentation import AugmentationJob
+from ligero.settings.jobs import AugmentationJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.recombination import Pair, pair_key, recombined_pairs
 from ligero.tasks.texts import plain_key

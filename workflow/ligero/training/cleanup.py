@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.files import read_json
-from ligero.settings.jobs import Trial
+from ligero.settings.plan import Trial
 from ligero.training.selection import best_trial
 
 

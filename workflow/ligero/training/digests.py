@@ -10,7 +10,8 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path, read_json, write_json
 from ligero.common.hashing import digest_files, digest_value
-from ligero.settings.jobs import ShardJob, Trial
+from ligero.settings.jobs import ShardJob
+from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from ligero.settings.jobs import ShardJob, Trial
+from ligero.settings.jobs import ShardJob
+from ligero.settings.plan import Trial
 from ligero.settings.tasks import Task
 from ligero.training.cleanup import finished_of, prune
 from ligero.training.data import EncodedSplit

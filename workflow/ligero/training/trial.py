@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ligero.common.files import write_json
 from ligero.common.progress import progress
-from ligero.settings.jobs import Trial
+from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training.batches import (
     epoch_batches,

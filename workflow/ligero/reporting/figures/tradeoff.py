@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from ligero.reporting.figures.labels import Label, place_labels
 from ligero.reporting.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
 from ligero.reporting.results import Results, Row
-from ligero.settings import jobs
+from ligero.settings import plan
 from ligero.settings.study import Study
 from ligero.tasks.metrics import HEADLINE
 
@@ -148,7 +148,7 @@ def _look(study: Study, row: Row) -> tuple[str, str, str]:
 
 
 def _initial(study: Study, row: Row) -> str:
-    return jobs.initial_model(study, row.regime, row.model)
+    return plan.initial_model(study, row.regime, row.model)
 
 
 def _score_name(study: Study, task: str | None) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ligero.reporting.frames import interval, joined, printed, table
 from ligero.reporting.results import Record, Results
-from ligero.settings.ablation_jobs import ablation_runs, not_applicable, sections
+from ligero.settings.plan import ablation_runs, ablation_sections, why_not_applicable
 from ligero.tasks.bootstrap import PairedTest
 from ligero.tasks.metrics import HEADLINE
 from ligero.tasks.significance import Runs
@@ -59,9 +59,9 @@ def _teacher(results: Results, task_id: str) -> Record:
 
 def _methods(results: Results, task_id: str) -> Iterator[Record]:
     study = results.study
-    ablation, distillation = sections(study)
+    ablation, distillation = ablation_sections(study)
     task, seed = study.tasks[task_id], distillation.options.seed
-    reasons = {method: not_applicable(study, task_id, method) for method in ablation.methods}
+    reasons = {method: why_not_applicable(study, task_id, method) for method in ablation.methods}
     records = {
         method: [results.ablation_run(task_id, method, number) for number in ablation.seeds]
         for method, reason in reasons.items()

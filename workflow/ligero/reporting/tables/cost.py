@@ -10,8 +10,8 @@ import pandas as pd
 from ligero.reporting.frames import joined, table
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Record, Results, Search
-from ligero.settings import jobs
-from ligero.settings.ablation_jobs import ablation_runs, augmented_tasks
+from ligero.settings import plan
+from ligero.settings.plan import ablation_runs, augmented_tasks
 
 HOUR = 3600.0
 STAGES = (
@@ -93,12 +93,12 @@ def _thesis(row: dict[str, str] | None) -> Record:
 
 def _runs(results: Results) -> Iterator[Run]:
     study = results.study
-    for model in jobs.pretrained_models(study):
+    for model in plan.pretrained_models(study):
         done = results.pretraining_summary(model)
         on_gpus = not str(done["device"]).startswith("cpu")
         devices = int(done.get("processes", 1)) if on_gpus else 1
         yield Run("pretraining", _device(done), float(done["seconds"]), devices)
-    for regime, model in jobs.systems(study):
+    for regime, model in plan.systems(study):
         for trial in results.trials(regime, model):
             yield Run(regime, _device(trial), float(trial["seconds"]))
     for task in study.tasks if study.distillation else ():

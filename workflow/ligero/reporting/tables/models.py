@@ -12,9 +12,9 @@ from ligero.reporting.frames import joined, table
 from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
-from ligero.settings import jobs
+from ligero.settings import plan
 from ligero.settings.models import Model
-from ligero.settings.training import Pretraining
+from ligero.settings.pretraining import Pretraining
 
 ARCHITECTURES = {"albert": "ALBERT", "bert": "BERT", "roberta": "RoBERTa", "distilbert": "DistilBERT"}
 SIZES = ("tiny", "base", "large", "xlarge", "xxlarge")
@@ -150,7 +150,7 @@ def albeto_configurations(results: Results) -> pd.DataFrame:
 
 def pretraining_details(results: Results) -> pd.DataFrame:
     """Recipe of every model that is pretrained here, and what its training took and reached."""
-    rows = [_pretraining(results, model_id) for model_id in jobs.pretrained_models(results.study)]
+    rows = [_pretraining(results, model_id) for model_id in plan.pretrained_models(results.study)]
     columns = [
         "model",
         "learning_rate",

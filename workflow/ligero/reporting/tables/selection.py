@@ -8,7 +8,7 @@ import pandas as pd
 
 from ligero.reporting.frames import table
 from ligero.reporting.results import Record, Results
-from ligero.settings import jobs
+from ligero.settings import plan
 
 
 def teachers(results: Results) -> pd.DataFrame:
@@ -39,12 +39,12 @@ def best_hyperparameters(results: Results) -> pd.DataFrame:
     """The chosen trial of every system on every task."""
     study = results.study
     rows = []
-    for regime, model in jobs.systems(study):
+    for regime, model in plan.systems(study):
         for task_id, task in study.tasks.items():
             rows.append(
                 {
                     "regime": regime,
-                    "model": jobs.system_name(study, regime, model),
+                    "model": plan.system_name(study, regime, model),
                     "task": task.name,
                     **_chosen(results.selection(regime, model, task_id)),
                 }

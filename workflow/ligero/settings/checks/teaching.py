@@ -1,73 +1,12 @@
-"""Which models may teach a task, and what is wrong with a study's choice of teachers."""
+"""What is wrong with a study's choice of teachers."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.names import plain
-from ligero.common.published import THESIS_TABLES
-
-if TYPE_CHECKING:
-    from ligero.settings.study import Study
-
-PUBLISHED = THESIS_TABLES / "teachers.csv"
-"""The thesis' table: columns dataset and teacher, by their printed names."""
-
-
-def teacher_candidates(study: Study, task_id: str) -> list[str]:
-    """Ids of the models among which a task's teacher is chosen, or the one that the configuration or the thesis names.
-
-    Raises:
-        ConfigurationError: the rule is 'published', and the thesis' teacher of the task is not there.
-    """
-    teachers = study.teachers
-    if task_id in teachers.choices:
-        return [teachers.choices[task_id]]
-    present = {model: spec.name for model, spec in study.models.items() if model not in study.left_out}
-    if teachers.rule == "published":
-        return [published_teacher(task_id, study.tasks[task_id].name, present)]
-    return [model for model in teachers.candidates or study.models if model in present]
-
-
-def published_teacher(
-    task_id: str, task_name: str, candidates: Mapping[str, str], table: Path = PUBLISHED
-) -> str:
-    """Id of the model that taught a task in the thesis; task and models are recognised by their names in the tables.
-
-    Args:
-        candidates: model id to name.
-
-    Raises:
-        ConfigurationError: the table has no such task, or its teacher is none of the candidates.
-    """
-    wanted = _table(table).get(plain(task_name))
-    if wanted is None:
-        raise ConfigurationError(
-            f"teachers.rule: 'published', but the thesis names no teacher for task '{task_id}' ({task_name}). "
-            f"Name one under teachers.choices.{task_id}, or use rule 'validation'."
-        )
-    by_name = {plain(name): model for model, name in candidates.items()}
-    if plain(wanted) not in by_name:
-        raise ConfigurationError(
-            f"teachers.rule: 'published' asks for {wanted} as the teacher of '{task_id}', which is no candidate of this study "
-            f"({', '.join(candidates.values()) or 'none'}). Add the model, or name a teacher under teachers.choices.{task_id}."
-        )
-    return by_name[plain(wanted)]
-
-
-@cache
-def _table(path: Path) -> dict[str, str]:
-    """Task to teacher; both by name, the task's made plain."""
-    try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            return {plain(row["dataset"]): row["teacher"] for row in csv.DictReader(handle)}
-    except (OSError, KeyError) as error:
-        raise DataError(path, None, f"not a table with columns dataset and teacher: {error}.") from error
+from ligero.common.errors import ConfigurationError
+from ligero.settings.plan import teacher_candidates
+from ligero.settings.study import Study
 
 
 def teaching_problems(study: Study) -> Iterable[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ligero.settings.study import Study
+from ligero.settings.study import Study
 
 
 def dangling(study: Study) -> Iterator[str]:

@@ -1,14 +1,16 @@
-"""What measuring size and speed depends on: the conditions, and every system with its architecture."""
+"""Jobs that measure size and speed: the conditions, and every system with its architecture."""
 
 from __future__ import annotations
 
-from ligero.settings import jobs
-from ligero.settings.base import Identifier, Settings
+from ligero.settings.base import Identifier
+from ligero.settings.efficiency import Efficiency, Speed
+from ligero.settings.jobs.base import Job
 from ligero.settings.models import Architecture
-from ligero.settings.study import Efficiency, Regime, Speed, Study
+from ligero.settings.plan import initial_model, system_name, systems, tokenizer_of
+from ligero.settings.study import Regime, Study
 
 
-class MeasuredSystem(Settings):
+class MeasuredSystem(Job):
     """One system whose size and speed are measured."""
 
     regime: Regime
@@ -19,12 +21,12 @@ class MeasuredSystem(Settings):
     """With the student's number of layers, where it is one."""
 
 
-class EfficiencyJob(Settings):
+class EfficiencyJob(Job):
     conditions: Efficiency
     systems: tuple[MeasuredSystem, ...]
 
 
-class SpeedJob(Settings):
+class SpeedJob(Job):
     conditions: Speed
     systems: tuple[MeasuredSystem, ...]
 
@@ -32,8 +34,8 @@ class SpeedJob(Settings):
 def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
     """Every system of the study with its architecture."""
     measured = []
-    for regime, model_id in jobs.systems(study):
-        initial = jobs.initial_model(study, regime, model_id)
+    for regime, model_id in systems(study):
+        initial = initial_model(study, regime, model_id)
         architecture = study.models[initial].architecture
         if regime == "distillation" and study.distillation:
             layers = study.distillation.students[model_id].num_hidden_layers
@@ -44,8 +46,8 @@ def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
             MeasuredSystem(
                 regime=regime,
                 model_id=model_id,
-                name=jobs.system_name(study, regime, model_id),
-                vocabulary=jobs.tokenizer_of(study, initial),
+                name=system_name(study, regime, model_id),
+                vocabulary=tokenizer_of(study, initial),
                 architecture=architecture,
             )
         )

@@ -1,39 +1,30 @@
-"""Which studies of hyper-parameters there are, and what each depends on."""
+"""Jobs of the searches over distillation's hyper-parameters."""
 
 from __future__ import annotations
 
 from ligero.common.errors import ConfigurationError
-from ligero.settings import jobs
-from ligero.settings.base import Settings
+from ligero.settings.jobs.base import Job
+from ligero.settings.jobs.training import ShardJob, shard_job
+from ligero.settings.plan import Trial, shards_of
 from ligero.settings.search import Search
 from ligero.settings.study import Study
 
 
-class SearchJob(Settings):
+class SearchJob(Job):
     """The search for one student and task."""
 
-    shard: jobs.ShardJob
+    shard: ShardJob
     """With a single trial, whose learning rate every trial of the search replaces."""
     trials: int
 
     @property
-    def trial(self) -> jobs.Trial:
+    def trial(self) -> Trial:
         return self.shard.trials[0]
 
     @property
     def name(self) -> str:
         """Of the study in its journal."""
         return f"{self.trial.model}-{self.trial.task}"
-
-
-def searches(study: Study) -> list[tuple[str, str]]:
-    """The (student, task) of the target `searches`; none without the section `search`."""
-    if study.distillation is None or study.search is None:
-        return []
-    students = study.search.students or tuple(
-        model for regime, model in jobs.systems(study) if regime == "distillation"
-    )
-    return [(student, task) for student in students for task in study.search.tasks or tuple(study.tasks)]
 
 
 def search_job(study: Study, student: str, task: str) -> SearchJob:
@@ -49,16 +40,13 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
     search = study.search or Search()
     number, first = next(
         (number, trial)
-        for number, shard in enumerate(jobs.shards_of(study, "distillation", student))
+        for number, shard in enumerate(shards_of(study, "distillation", student))
         for trial in shard
         if trial.task == task
     )
-    shard = jobs.shard_job(study, "distillation", student, number)
+    shard = shard_job(study, "distillation", student, number)
     trial = first.model_copy(
-        update={
-            "batch_size": search.batch_size or first.batch_size,
-            "epochs": search.epochs or first.epochs,
-        }
+        update={"batch_size": search.batch_size or first.batch_size, "epochs": search.epochs or first.epochs}
     )
     # What the search replaces in every trial must not make another study of it when the configuration changes.
     searched: dict[str, object] = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}

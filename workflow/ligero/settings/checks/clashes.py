@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from ligero.common.names import plain
-from ligero.settings.teaching import teaching_problems
-
-if TYPE_CHECKING:
-    from ligero.settings.study import Study
+from ligero.settings.checks.teaching import teaching_problems
+from ligero.settings.study import Study
 
 SPECIAL_TOKENS_OF_A_PAIR = 3
 """At least: [CLS], and [SEP] after the question and after the context (RoBERTa has one more)."""

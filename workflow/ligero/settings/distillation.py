@@ -1,0 +1,97 @@
+"""Settings of distillation: students, how they learn from cached logits, unlabelled examples."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from ligero.settings.base import Identifier, PerJob, Settings
+from ligero.settings.training import Grid, GridOverride, Training
+
+
+# Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_empty(override: GridOverride) -> bool:
+    return override == GridOverride()
+
+
+InitialLayers = Literal["spread", "first", "last"]
+
+
+class Student(Settings):
+    """A student: an architecture and where its weights start."""
+
+    name: str
+    """Name in the tables."""
+    initial: Identifier
+    """Id of the model whose pretrained checkpoint the student starts from."""
+    num_hidden_layers: int | None = Field(None, ge=1)
+    """Number of layers where it differs from the initial model's (ALBETO base-n)."""
+    initial_layers: InitialLayers = "spread"
+    """Which layers a shallower student keeps: evenly spaced (Sanh et al. 2019, DistilBERT), the first (top layers dropped, best
+    of the ways compared by Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights: nothing to choose."""
+    grid: GridOverride = Field(GridOverride(), exclude_if=_is_empty)
+    """Parts of the distillation grid that this student replaces."""
+
+
+class Augmentation(Settings):
+    """Unlabelled examples that the teacher labels beside a task's own training examples.
+
+    Tagging and classification of single texts get sentences of the corpus, classification of pairs gets new pairs of the
+    task's own texts; question answering gets none. Needs alpha 0, since what is added has no gold labels.
+    """
+
+    ratio: float = Field(gt=0.0)
+    """How many examples are added for each training example of the task; fewer where there are no more."""
+    min_words: int = Field(5, ge=1)
+    """Shorter sentences of the corpus are not taken; a punctuation mark counts as a word."""
+    max_words: int = Field(50, ge=1)
+    """Longer ones are not either."""
+    seed: int = 42
+    """Draws the sentences, or the pairs."""
+
+    @model_validator(mode="after")
+    def _some_length_is_left(self) -> Augmentation:
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words {self.min_words} must be at most max_words {self.max_words}")
+        return self
+
+
+class Distillation(Training):
+    """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
+
+    grid: Grid = Grid(batch_size=(16,), epochs=(30,), learning_rate=("1e-4",))
+    """The trials of each student and task. A student that learns from logits needs more epochs than fine-tuning, and stops by
+    `patience`."""
+    students: dict[Identifier, Student] = Field(min_length=1)
+    """Student id to student."""
+    loss: Literal["kl", "ce", "mse"] = "kl"
+    """Of logits: Kullback-Leibler divergence, cross entropy with the teacher's probabilities, or mean squared error."""
+    alpha: float = Field(0.0, ge=0.0, le=1.0)
+    """Weight of the cross entropy with gold labels; 1 - alpha weighs the distillation loss."""
+    temperature: float = Field(1.0, gt=0.0)
+    """Divides the logits of teacher and student before the softmax (`kl` and `ce`)."""
+    patience: int = Field(10, ge=0)
+    """Stop after more than this many epochs without a strictly lower validation loss."""
+    logits_dtype: Literal["float16", "float32"] = "float32"
+    """Precision of the cached logits."""
+    logits_precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, exclude_if=_is_none)
+    """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
+    answer_alignment: Literal["first_subword", "boundary"] = "first_subword"
+    """Question answering between vocabularies: logits of the first subword of each word (thesis), or of the tokens that begin
+    and end at the same characters, which keeps the ends of answers. One vocabulary is aligned token by token either way."""
+    relations: Literal["none", "hidden", "attention"] = "none"
+    """Beyond the thesis: also match relations between tokens, of hidden states layer by layer (TinyBERT's layer map) or of the
+    last layer's queries, keys and values (MiniLMv2). Runs the teacher at every step; needs one vocabulary."""
+    relation_weight: float = Field(1.0, gt=0.0)
+    """Weight of the relation loss beside alpha's."""
+    augmentation: Augmentation | None = None
+    """Beyond the thesis: unlabelled text for the methods of `ablation` that are `augmented`; null has none."""
+    tasks_per_scoring_job: PerJob = 1
+    """Test sets that share a process."""
+    systems_per_scoring_job: PerJob = 1
+    """Students that share such a process."""

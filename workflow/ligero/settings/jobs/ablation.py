@@ -1,0 +1,58 @@
+"""Jobs of the ablation: one student, a method, a task and a seed."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ligero.settings.ablation import Method
+from ligero.settings.base import Identifier
+from ligero.settings.distillation import Distillation
+from ligero.settings.jobs.base import Job
+from ligero.settings.jobs.tasks import training_view
+from ligero.settings.jobs.training import ShardJob, distillation_settings
+from ligero.settings.plan import ablation_sections, ablation_trial
+from ligero.settings.study import Study
+
+METHOD_SETTINGS = ("loss", "alpha", "temperature", "relations", "relation_weight")
+"""Keys of a method that stand in place of those of the section `distillation`."""
+
+
+class AblationJob(Job):
+    """One run: a method on a task with a seed."""
+
+    method: Identifier
+    shard: ShardJob
+    """With a single trial; its `distillation` is null where the method learns from gold labels."""
+    augmented: bool = Field(False, exclude_if=lambda augmented: not augmented)
+    """Trains on unlabelled sentences too."""
+
+
+def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> AblationJob:
+    ablation, distillation = ablation_sections(study)
+    method = ablation.methods[method_id]
+    student = distillation.students[ablation.student]
+    model = study.models[student.initial]
+    options = distillation.options.model_copy(update={"seed": seed})
+    if model.head_learning_rate_factor is not None:
+        options = options.model_copy(update={"head_learning_rate_factor": model.head_learning_rate_factor})
+    return AblationJob(
+        method=method_id,
+        augmented=method.augmented,
+        shard=ShardJob(
+            regime="fine-tuning" if method.objective == "gold" else "distillation",
+            model_id=ablation.student,
+            model=model.determining_weights(),
+            num_hidden_layers=student.num_hidden_layers,
+            initial_layers=student.initial_layers,
+            trials=(ablation_trial(ablation, task_id, method_id, seed),),
+            tasks={task_id: training_view(study.tasks[task_id])},
+            options=options,
+            distillation=_learning(distillation, method) if method.objective == "distilled" else None,
+        ),
+    )
+
+
+def _learning(distillation: Distillation, method: Method) -> dict[str, object]:
+    """Alpha, temperature, loss and the rest; no patience, so that every method gets the epochs that the table names."""
+    chosen = {key: getattr(method, key) for key in METHOD_SETTINGS if getattr(method, key) is not None}
+    return {**distillation_settings(distillation), **chosen, "patience": None}

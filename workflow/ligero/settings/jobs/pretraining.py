@@ -1,0 +1,67 @@
+"""Jobs that make pretrained weights: pretraining, and the fetching or copying of the weights of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ligero.settings.base import Identifier
+from ligero.settings.jobs.base import Job
+from ligero.settings.models import Architecture, HubModel, Model
+from ligero.settings.pretraining import Pretraining
+from ligero.settings.study import Study
+from ligero.settings.tokenizers import Tokenizer
+
+
+class PretrainingJob(Job):
+    model_id: Identifier
+    model: Model
+    recipe: Pretraining
+    tokenizer: Tokenizer
+
+    def determining(self) -> PretrainingJob:
+        """The part of the job on which the weights of a run that does not diverge depend."""
+        parts = {"model": self.model.determining_weights(), "recipe": self.recipe.determining_weights()}
+        return self.model_copy(update=parts)
+
+
+def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
+    model = study.models[model_id]
+    assert model.pretraining and model.tokenizer
+    return PretrainingJob(
+        model_id=model_id,
+        model=model.determining_weights().model_copy(update={"head_learning_rate_factor": None}),
+        recipe=model.pretraining,
+        tokenizer=study.tokenizers[model.tokenizer],
+    )
+
+
+class WeightsJob(Job):
+    """Fetch or convert the weights of others into a checked local folder."""
+
+    model_id: Identifier
+    architecture: Architecture
+    weights: str
+    hub: HubModel | None
+    local: str | None
+    lower_case: bool | None
+
+
+def weights_job(study: Study, model_id: str) -> WeightsJob:
+    model = study.models[model_id]
+    return WeightsJob(
+        model_id=model_id,
+        architecture=model.architecture,
+        weights=model.weights,
+        hub=model.hub,
+        local=model.local,
+        lower_case=model.lower_case,
+    )
+
+
+def local_files(study: Study, model_id: str) -> list[str]:
+    """The files of a model's local folder, which are inputs of the rule that copies and checks it."""
+    local = study.models[model_id].local if study.models[model_id].weights == "local" else None
+    if not local:
+        return []
+    files = (path for path in Path(local).expanduser().glob("*") if path.is_file())
+    return sorted(str(path) for path in files if not path.name.startswith("."))

@@ -1,0 +1,24 @@
+"""Jobs on tokenizers: the measurement of how well they fit the texts. (A tokenizer's own settings are its training's job.)"""
+
+from __future__ import annotations
+
+from ligero.settings.base import Identifier
+from ligero.settings.jobs.base import Job
+from ligero.settings.plan import tokenizers_in_use
+from ligero.settings.study import Study
+
+
+class VocabulariesJob(Job):
+    """Vocabularies, and the texts that they are tried on."""
+
+    vocabularies: tuple[Identifier, ...]
+    tasks: tuple[Identifier, ...]
+    """Of each the test split."""
+    held_out: bool
+    """Whether there is a corpus, whose held-out documents come first."""
+
+
+def vocabularies_job(study: Study) -> VocabulariesJob:
+    return VocabulariesJob(
+        vocabularies=tuple(tokenizers_in_use(study)), tasks=tuple(study.tasks), held_out=study.reads_corpus
+    )

@@ -1,0 +1,257 @@
+"""What a run consists of: its systems, their trials cut into shards, teachers, ablation runs and searches."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
+
+from ligero.common.errors import ConfigurationError
+from ligero.settings.ablation import Ablation
+from ligero.settings.base import Identifier, LearningRate, Settings
+from ligero.settings.distillation import Distillation
+from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import Task
+from ligero.settings.teachers import published_teacher
+from ligero.settings.training import Grid, Training, TrainingOptions
+
+
+class Trial(Settings):
+    """One run of training: a point of the grid for one model and task."""
+
+    model: Identifier
+    task: Identifier
+    batch_size: int
+    """Effective batch size."""
+    epochs: int
+    learning_rate: LearningRate
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The trial's name in paths."""
+        return f"batch{self.batch_size}-epochs{self.epochs}-rate{self.learning_rate}-seed{self.seed}"
+
+
+def systems(study: Study) -> list[tuple[Regime, str]]:
+    """Every (regime, model) of the study that can be run, in the order of the tables."""
+    fine_tuned: list[tuple[Regime, str]] = [
+        ("fine-tuning", model) for model in study.models if model not in study.left_out
+    ]
+    students = study.distillation.students if study.distillation else {}
+    distilled: list[tuple[Regime, str]] = [
+        ("distillation", student) for student, spec in students.items() if spec.initial not in study.left_out
+    ]
+    return [*fine_tuned, *distilled]
+
+
+def system_name(study: Study, regime: Regime, model_id: str) -> str:
+    """Name of a system in the tables."""
+    if regime == "fine-tuning":
+        return study.models[model_id].name
+    assert study.distillation
+    return study.distillation.students[model_id].name
+
+
+def initial_model(study: Study, regime: Regime, model_id: str) -> str:
+    """Id of the model whose weights a system starts from."""
+    if regime == "fine-tuning":
+        return model_id
+    assert study.distillation
+    return study.distillation.students[model_id].initial
+
+
+def tokenizer_of(study: Study, model_id: str) -> str:
+    """Id of the vocabulary that a model reads with: a tokenizer trained here, or the model's own."""
+    return study.models[model_id].tokenizer or model_id
+
+
+def pretrained_models(study: Study) -> list[str]:
+    """Ids of the models that are pretrained here."""
+    return [model for model, spec in study.models.items() if spec.weights == "pretrain"]
+
+
+def task_sources(study: Study, task_id: str) -> list[str]:
+    """Ids of all sources that a task reads, each once, in a stable order."""
+    task = study.tasks[task_id]
+    wanted = [source for _, split in task.splits for source in (*split.sources, *split.without_ids_of)]
+    return list(dict.fromkeys([*wanted, *task.documents]))
+
+
+def stage_options(study: Study, regime: Regime) -> TrainingOptions:
+    """The training options of a regime."""
+    if regime == "fine-tuning":
+        return study.fine_tuning.options
+    if study.distillation is None:
+        raise ConfigurationError("distillation: this study has none; add the section to distil students")
+    return study.distillation.options
+
+
+def selection_metric_of(study: Study, regime: Regime, task_id: str) -> str:
+    """What picks the best epoch and trial of a task: "loss" or "score"."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    selection = stage.selection if stage else {}
+    return with_selection(stage_options(study, regime), selection, task_id).selection_metric
+
+
+@cache
+def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
+    """All trials of a model over its tasks, in a stable order."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    assert stage is not None
+    return [
+        Trial(
+            model=model_id,
+            task=task_id,
+            batch_size=batch,
+            epochs=epochs,
+            learning_rate=rate,
+            seed=stage.options.seed,
+        )
+        for task_id, task in study.tasks.items()
+        for batch, epochs, rate in _points(_grid(study, regime, model_id, task))
+    ]
+
+
+def _grid(study: Study, regime: Regime, model_id: str, task: Task) -> Grid:
+    if regime == "distillation":
+        assert study.distillation
+        return study.distillation.students[model_id].grid.applied_to(study.distillation.grid)
+    return task.grid.applied_to(study.models[model_id].grid.applied_to(study.fine_tuning.grid))
+
+
+def _points(grid: Grid) -> list[tuple[int, int, str]]:
+    return list(product(grid.batch_size, grid.epochs, grid.learning_rate))
+
+
+@cache
+def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
+    """A model's trials cut into shards of `trials_per_job`."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    assert stage is not None
+    return _chunks(trials_of(study, regime, model_id), stage.trials_per_job)
+
+
+def one_shard_regimes(study: Study) -> list[Regime]:
+    """The regimes in which one job runs all trials of a system."""
+    stages: dict[Regime, Training | None] = {
+        "fine-tuning": study.fine_tuning,
+        "distillation": study.distillation,
+    }
+    return [regime for regime, stage in stages.items() if stage and stage.trials_per_job == "all"]
+
+
+class ScoringShard(NamedTuple):
+    """What one process scores: these systems on these tasks."""
+
+    systems: list[str]
+    tasks: list[str]
+
+
+def scoring_shards_of(study: Study, regime: Regime) -> list[ScoringShard]:
+    """A regime's systems and tasks cut into groups that one process scores."""
+    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
+    assert stage is not None
+    members = [system for found, system in systems(study) if found == regime]
+    return [
+        ScoringShard(some, tasks)
+        for some in _chunks(members, stage.systems_per_scoring_job)
+        for tasks in _chunks(list(study.tasks), stage.tasks_per_scoring_job)
+    ]
+
+
+def _chunks(items: list[Any], size: int | str) -> list[list[Any]]:
+    step = len(items) if size == "all" else int(size)
+    return [items[start : start + step] for start in range(0, len(items), max(step, 1))]
+
+
+def with_selection(options: TrainingOptions, selection: dict[str, Any], task_id: str) -> TrainingOptions:
+    return options.model_copy(update={"selection_metric": selection.get(task_id, options.selection_metric)})
+
+
+def teacher_candidates(study: Study, task_id: str) -> list[str]:
+    """Ids of the models among which a task's teacher is chosen, or the one that the configuration or the thesis names.
+
+    Raises:
+        ConfigurationError: the rule is 'published', and the thesis' teacher of the task is not there.
+    """
+    teachers = study.teachers
+    if task_id in teachers.choices:
+        return [teachers.choices[task_id]]
+    present = {model: spec.name for model, spec in study.models.items() if model not in study.left_out}
+    if teachers.rule == "published":
+        return [published_teacher(task_id, study.tasks[task_id].name, present)]
+    return [model for model in teachers.candidates or study.models if model in present]
+
+
+def tokenizers_in_use(study: Study) -> list[str]:
+    """Ids of the vocabularies of all models that are run, each once."""
+    models = [model for model in study.models if model not in study.left_out]
+    return list(dict.fromkeys(tokenizer_of(study, model) for model in models))
+
+
+def why_not_augmented(task: Task) -> str | None:
+    """Why a task cannot have unlabelled examples, or None where it can."""
+    return "sentences of a corpus are no questions" if task.type == "question_answering" else None
+
+
+def ablation_sections(study: Study) -> tuple[Ablation, Distillation]:
+    """The two sections that an ablation is made of.
+
+    Raises:
+        ConfigurationError: the study has no ablation.
+    """
+    if study.ablation is None or study.distillation is None:
+        raise ConfigurationError("ablation: this study has none; add the sections ablation and distillation")
+    return study.ablation, study.distillation
+
+
+def ablation_runs(study: Study) -> list[tuple[str, str, int]]:
+    """Every (task, method, seed), in the order of the table; empty without an ablation, or where its student is left out."""
+    if study.ablation is None or study.distillation is None:
+        return []
+    if study.distillation.students[study.ablation.student].initial in study.left_out:
+        return []
+    return [
+        (task, method, seed)
+        for task in study.ablation.tasks
+        for method in study.ablation.methods
+        if why_not_applicable(study, task, method) is None
+        for seed in study.ablation.seeds
+    ]
+
+
+def augmented_tasks(study: Study) -> list[str]:
+    """The tasks whose teacher also labels unlabelled examples, for the methods that learn from them."""
+    methods = study.ablation.methods if study.ablation else {}
+    runs = ablation_runs(study)
+    return list(dict.fromkeys(task for task, method, _ in runs if methods[method].augmented))
+
+
+def why_not_applicable(study: Study, task_id: str, method_id: str) -> str | None:
+    """Why a method cannot be used on a task, or None where it can."""
+    method = ablation_sections(study)[0].methods[method_id]
+    return why_not_augmented(study.tasks[task_id]) if method.augmented else None
+
+
+def ablation_trial(ablation: Ablation, task_id: str, method_id: str, seed: int) -> Trial:
+    """The trial of one run; its folder is named by the seed too."""
+    method = ablation.methods[method_id]
+    return Trial(
+        model=ablation.student,
+        task=task_id,
+        batch_size=method.batch_size or ablation.batch_size,
+        epochs=method.epochs or ablation.epochs,
+        learning_rate=method.learning_rate or ablation.learning_rate,
+        seed=seed,
+    )
+
+
+def searches(study: Study) -> list[tuple[str, str]]:
+    """The (student, task) of the target `searches`; none without the section `search`."""
+    if study.distillation is None or study.search is None:
+        return []
+    students = study.search.students or tuple(
+        model for regime, model in systems(study) if regime == "distillation"
+    )
+    return [(student, task) for student in students for task in study.search.tasks or tuple(study.tasks)]

@@ -1,0 +1,138 @@
+"""Settings of pretraining: the recipe of one model, and what to do when it diverges."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from ligero.settings.base import LearningRate, Settings
+
+
+# Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_none_word(value: Any) -> bool:
+    return bool(value == "none")
+
+
+def _is_false(value: Any) -> bool:
+    return value is False
+
+
+def _is_true(value: Any) -> bool:
+    return value is True
+
+
+class Divergence(Settings):
+    """What to do when pretraining diverges (the authors restarted large and xlarge from an earlier checkpoint)."""
+
+    on_divergence: Literal["stop", "rollback"] = "stop"
+    spike_factor: float = Field(2.0, gt=1.0)
+    """A smoothed loss above this multiple of its best value counts as divergence. A model that collapses falls back to where only
+    token frequencies are known (about 7 nats, and 0.69 for sentence order): a large one, whose best is near 3, needs 1.5."""
+    learning_rate_scale: float = Field(0.8, gt=0.0, lt=1.0)
+    """Factor on the learning rate after a rollback."""
+    maximum_rollbacks: int = Field(3, ge=0)
+
+
+# These change no weight (but for rounding and the draw of dropout), so their change repeats nothing and a run resumes its
+# checkpoints. What to do on divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
+_OPERATIONAL = (
+    "micro_batch_size",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "validate_every",
+    "log_every",
+    "compile",
+    "fused_kernels",
+    "sharding",
+    "tensorboard",
+    "divergence",
+)
+
+
+class Pretraining(Settings):
+    """The recipe of one model. Batch sizes are effective ones, lengths are in tokens."""
+
+    objective: Literal["mlm_sop", "mlm"] = "mlm_sop"
+    """Masked language modelling with sentence-order prediction (ALBERT) or alone (BERT, RoBERTa, DistilBERT)."""
+    learning_rate: LearningRate = "1.76e-3"
+    batch_size: int = Field(4096, ge=1)
+    """Effective batch size in sequences."""
+    micro_batch_size: int = Field(32, ge=1)
+    """Sequences a forward pass on one device; must divide the effective batch size."""
+    warmup_steps: int = Field(0, ge=0)
+    total_steps: int = Field(ge=1)
+    schedule_steps: int | None = Field(None, ge=1, exclude_if=_is_none)
+    """Steps for which the learning rate was planned: it decays to zero there, though training stops at `total_steps`; null
+    is `total_steps`. (A published warm-up ratio is often a share of the planned steps.)"""
+    optimizer: Literal["lamb", "adamw"] = "lamb"
+    bias_correction: bool = Field(True, exclude_if=_is_true)
+    """LAMB with the bias-corrected moments of its paper; false leaves the correction out, as Google's ALBERT code does."""
+    weight_decay: float = Field(0.01, ge=0.0)
+    max_grad_norm: float = Field(1.0, gt=0.0)
+    sequence_length: int = Field(512, ge=8)
+    short_sequence_probability: float = Field(0.1, ge=0.0, le=1.0)
+    masked_share: float = Field(0.15, gt=0.0, lt=1.0)
+    """Share of the tokens that are predicted."""
+    max_ngram: int = Field(3, ge=1)
+    """Longest n-gram masked together; shorter ones are favoured (probability proportional to 1/n)."""
+    whole_word: bool = False
+    """Mask whole words (as BETO did) instead of single subwords."""
+    dupe_factor: int | None = Field(None, ge=1)
+    """Static masking with this many copies of the data; null masks anew at every visit."""
+    embedding_initializer_range: float | None = Field(None, gt=0.0)
+    """Standard deviation of the word embeddings at the start; null is transformers' 0.02, with which narrow models stay
+    long where only token frequencies are learned (0.1 helps at widths up to 200)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    fused_kernels: bool = True
+    """Queries, keys and values in one product, on a CPU in bf16 attention row by row, and the vocabulary loss with its
+    gradient in one pass; false leaves them to transformers and torch. Results differ by rounding only."""
+    compile: bool = False
+    """Compile the model with torch.compile, which replaces `fused_kernels`."""
+    sharding: Literal["none", "fsdp"] = Field("none", exclude_if=_is_none_word)
+    """How several processes hold the model: each a copy, or each a shard of weights, gradients and moments (FSDP)."""
+    checkpoint_every: int = Field(1000, ge=1)
+    """Steps between checkpoints."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """The latest ones stay. With rollback each further divergence goes one back, so keep more than `maximum_rollbacks`."""
+    validate_every: int = Field(1000, ge=1)
+    """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
+    log_every: int = Field(10, ge=1)
+    tensorboard: bool = Field(False, exclude_if=_is_false)
+    """Also write what the metrics file holds as TensorBoard events, beside it."""
+    divergence: Divergence = Divergence()
+    seed: int = 42
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> Pretraining:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} must divide batch_size {self.batch_size}: "
+                "the effective batch is micro batch x accumulation x devices"
+            )
+        if self.warmup_steps >= self.total_steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps} must be below total_steps {self.total_steps}")
+        if self.schedule_steps is not None and self.schedule_steps < self.total_steps:
+            raise ValueError(
+                f"schedule_steps {self.schedule_steps} must be at least total_steps {self.total_steps}: the learning rate "
+                "would be zero before training ends"
+            )
+        if self.optimizer != "lamb" and not self.bias_correction:
+            raise ValueError("bias_correction: false is for optimizer: lamb; adamw always corrects")
+        if self.compile and self.sharding == "fsdp":
+            raise ValueError("compile: true and sharding: fsdp do not go together; leave one of them out")
+        return self
+
+    @property
+    def decay_end(self) -> int:
+        """The step at which the learning rate reaches zero."""
+        return self.schedule_steps or self.total_steps
+
+    def determining_weights(self) -> Pretraining:
+        """The recipe with its default wherever a setting decides only how fast or how visibly a model is trained."""
+        fields = type(self).model_fields
+        return self.model_copy(update={name: fields[name].default for name in _OPERATIONAL})
