@@ -200,6 +200,19 @@ def test_paired_test_between_two_taggers() -> None:
         paired_bootstrap(worse.units, better.units[:10], worse.statistics["f1"])
 
 
+def test_the_p_value_counts_both_tails() -> None:
+    """Better on four examples of five, worse on one: a resample sums 2 K - 5, K from Binomial(5, 0.8).
+
+    It has the other sign where K <= 2, with probability 0.2^5 + 5 * 0.8 * 0.2^4 + 10 * 0.8^2 * 0.2^3 = 0.05792; twice that is
+    the p-value. 10,000 resamples estimate it with a standard error of 0.005.
+    """
+    first, second = np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]), np.array([[1.0], [1.0], [1.0], [1.0], [0.0]])
+    mean = lambda sums: sums[..., 0] / 5  # noqa: E731
+    test = paired_bootstrap(first, second, mean, samples=10_000)
+    assert test.p_value == pytest.approx(0.11584, abs=0.02)
+    assert paired_bootstrap(second, first, mean, samples=10_000).p_value == test.p_value
+
+
 def test_answers_have_all_intervals() -> None:
     scored = score_answers(
         {str(n): ["la casa"] for n in range(40)}, {str(n): "casa" for n in range(0, 40, 2)}
