@@ -62,13 +62,14 @@ def library_modules(project: Path = PROJECT) -> dict[str, Path]:
     return found
 
 
-def library_graph(project: Path = PROJECT) -> dict[str, set[str]]:
-    """Module of the library -> modules of the library that it imports, be it for its types only."""
+def library_graph(project: Path = PROJECT, for_types: bool = True) -> dict[str, set[str]]:
+    """Module of the library -> modules of the library that it imports, with or without imports for type checkers alone."""
     modules = library_modules(project)
-    return {
-        name: {entry.module for entry in imports_of(path, modules) if entry.module in modules} - {name}
-        for name, path in modules.items()
-    }
+    graph = {}
+    for name, path in modules.items():
+        found = (entry for entry in imports_of(path, modules) if for_types or not entry.for_types)
+        graph[name] = {entry.module for entry in found if entry.module in modules} - {name}
+    return graph
 
 
 def package_graph(project: Path = PROJECT) -> dict[str, set[str]]:

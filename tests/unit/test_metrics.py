@@ -206,7 +206,10 @@ def test_the_p_value_counts_both_tails() -> None:
     It has the other sign where K <= 2, with probability 0.2^5 + 5 * 0.8 * 0.2^4 + 10 * 0.8^2 * 0.2^3 = 0.05792; twice that is
     the p-value. 10,000 resamples estimate it with a standard error of 0.005.
     """
-    first, second = np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]), np.array([[1.0], [1.0], [1.0], [1.0], [0.0]])
+    first, second = (
+        np.array([[0.0], [0.0], [0.0], [0.0], [1.0]]),
+        np.array([[1.0], [1.0], [1.0], [1.0], [0.0]]),
+    )
     mean = lambda sums: sums[..., 0] / 5  # noqa: E731
     test = paired_bootstrap(first, second, mean, samples=10_000)
     assert test.p_value == pytest.approx(0.11584, abs=0.02)

@@ -30,14 +30,6 @@ def test_several_nodes_are_planned_with_one_torchrun_each(
     assert "pretrain.py --config" in said
 
 
-def test_an_attempt_that_goes_on_asks_for_no_more_than_the_first(project: Path) -> None:
-    """Most attempts of a long pretraining end by a time limit; twenty times the memory would never be granted."""
-    rules = (project / "rules/pretrain.smk").read_text(encoding="utf-8")
-    resources = rules[rules.index("resources:") : rules.index("params:")]
-    assert "mem_mb=STUDY.hardware.pretraining.memory_mb" in resources
-    assert "runtime=STUDY.hardware.pretraining.runtime_minutes" in resources
-
-
 def test_pretraining_has_more_attempts_than_other_jobs(project: Path, tmp_path: Path) -> None:
     """Of the profile only what counts attempts, on rules that fail until their last one."""
     profile = yaml.safe_load((project / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
