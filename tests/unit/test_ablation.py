@@ -62,9 +62,9 @@ def test_methods_differ_in_what_they_name_and_in_nothing_else() -> None:
     gold, plain, warm = (ablation_job(study, "ner", name, 2).shard for name in methods)
     assert gold.distillation is None and (gold.regime, plain.regime) == ("fine-tuning", "distillation")
     assert plain.distillation and warm.distillation
-    assert plain.distillation["patience"] is None  # equal budgets: nobody stops early
-    differing = {key for key in plain.distillation if plain.distillation[key] != warm.distillation[key]}
-    assert differing == {"temperature"} and warm.trials[0].epochs == 7
+    assert plain.distillation.patience is None  # equal budgets: nobody stops early
+    differing = dict(plain.distillation).items() ^ dict(warm.distillation).items()
+    assert {key for key, _ in differing} == {"temperature"} and warm.trials[0].epochs == 7
     assert gold.options == plain.options == warm.options and gold.options.seed == 2
     assert gold.trials == plain.trials and gold.trials[0].id.endswith("seed2")
 

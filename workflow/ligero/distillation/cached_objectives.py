@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
-from ligero.distillation.alignment import AnswerAlignment, align
+from ligero.distillation.alignment import align
 from ligero.distillation.cache import LogitCache, fingerprint_of
 from ligero.distillation.digests import check_cache, tokens_digest
 from ligero.distillation.ensemble import averaged
@@ -17,7 +17,7 @@ from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
-from ligero.settings.jobs import ShardJob
+from ligero.settings.jobs import ShardJob, StudentLearning
 from ligero.settings.tasks import Task
 from ligero.training.data import EncodedSplit
 from ligero.training.objective import Objective
@@ -39,7 +39,7 @@ class CachedObjectives:
     def __init__(self, job: ShardJob, logits_dir: Path, encoded_dir: Path) -> None:
         if job.distillation is None:
             raise MismatchError(f"shard of {job.model_id}: its regime is {job.regime}, not distillation")
-        self._settings = job.distillation
+        self._learning = job.distillation
         self._logits_dir = logits_dir
         self._fingerprints: dict[str, Any] = {}
         for task_id, task in job.tasks.items():
@@ -64,20 +64,20 @@ class CachedObjectives:
     def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
         """What the student's trials on a task minimise, from its caches aligned with the training split."""
         objective = self.objective(task_id, task, train)
-        if self._settings.get("relations", "none") == "none":
+        if self._learning.relations == "none":
             return objective
         first = LogitCache.open(self._logits_dir / task_id)
-        return with_relations(objective, first, task, train, self._settings)
+        return with_relations(objective, first, task, train, self._learning)
 
     def objective(
-        self, task_id: str, task: Task, train: EncodedSplit, loss: str | None = None
+        self, task_id: str, task: Task, train: EncodedSplit, loss: Literal["kl", "mse"] | None = None
     ) -> DistillationObjective:
         """The part that the cached logits make; `loss` stands in place of the settings'."""
-        settings = {**self._settings, "loss": loss or self._settings["loss"]}
+        learning = self._learning.model_copy(update={"loss": loss}) if loss else self._learning
         folders = teacher_folders(self._logits_dir / task_id)
         caches = [LogitCache.open(folder) for folder, _ in folders.values()]
         weights = [weight for _, weight in folders.values()]
-        return cached_objective(caches, task, train, settings, weights)
+        return cached_objective(caches, task, train, learning, weights)
 
 
 def with_relations(
@@ -85,7 +85,7 @@ def with_relations(
     cache: LogitCache,
     task: Task,
     train: EncodedSplit,
-    settings: dict[str, Any],
+    learning: StudentLearning,
 ) -> RelationObjective:
     """The objective with the relation loss of the (first) teacher beside it, which runs at every step.
 
@@ -96,11 +96,12 @@ def with_relations(
 
     if cache.meta["fingerprints"]["tokens"] != tokens_digest(train):
         raise MismatchError(
-            f"distillation.relations: {settings['relations']} needs a teacher of the student's vocabulary, but {cache.meta['teacher']} "
+            f"distillation.relations: {learning.relations} needs a teacher of the student's vocabulary, but {cache.meta['teacher']} "
             f"reads other tokens on task '{cache.meta['task']}'. Choose one under teachers.choices, or set relations: none."
         )
+    assert learning.relations != "none"
     teacher = load_selected(Path(cache.meta["folder"]), task.type)
-    return RelationObjective(objective, teacher, settings["relations"], settings["relation_weight"])
+    return RelationObjective(objective, teacher, learning.relations, learning.relation_weight)
 
 
 def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:
@@ -117,23 +118,21 @@ def cached_objective(
     caches: Sequence[LogitCache],
     task: Task,
     train: EncodedSplit,
-    settings: dict[str, Any],
+    learning: StudentLearning,
     weights: Sequence[float] = (1.0,),
 ) -> DistillationObjective:
     """The objective of one task.
 
     Args:
         caches: one a teacher.
-        settings: alpha, temperature and loss; `answer_alignment` ("first_subword" or "boundary") where it is not the default.
         weights: one a teacher.
     """
     layout, tokens = layout_of(train), tokens_digest(train)
-    answers: AnswerAlignment = settings.get("answer_alignment", "first_subword")
     alignments = []
     for cache in caches:
         check_classes(cache.logits, len(task.labels), task.type)
         same_vocabulary = cache.meta["fingerprints"]["tokens"] == tokens
-        alignment = align(layout, cache.layout, task.type, same_vocabulary, answers)
+        alignment = align(layout, cache.layout, task.type, same_vocabulary, learning.answer_alignment)
         counted = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in alignment.counts.items())
         teacher = cache.meta.get("teacher")
         print(
@@ -143,8 +142,8 @@ def cached_objective(
         alignments.append(alignment)
     return DistillationObjective(
         task.type,
-        averaged(layout, alignments, [cache.logits for cache in caches], weights, settings["loss"]),
-        alpha=settings["alpha"],
-        temperature=settings["temperature"],
-        kind=settings["loss"],
+        averaged(layout, alignments, [cache.logits for cache in caches], weights, learning.loss),
+        alpha=learning.alpha,
+        temperature=learning.temperature,
+        kind=learning.loss,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -45,10 +46,9 @@ class StudiedTask:
     ) -> None:
         self.job, self.trial, self.task = job, trial, job.tasks[trial.task]
         encoded = encoded_dir / trial.task
-        relations = (job.distillation or {}).get("relations", "none")
-        if relations != "none":
+        if job.distillation and job.distillation.relations != "none":
             raise ConfigurationError(
-                f"distillation.relations: {relations} is not part of the study's search; set it to none for the study"
+                f"distillation.relations: {job.distillation.relations} is not part of the study's search; set it to none for the study"
             )
         only = job.model_copy(update={"tasks": {trial.task: self.task}})
         objectives = CachedObjectives(only, logits_dir, encoded_dir)
@@ -83,7 +83,7 @@ class StudiedTask:
                 self.job.options,
                 folder,
                 digest_value([self.identity, vars(point)]),
-                self.job.distillation["patience"],
+                self.job.distillation.patience,
             ),
             DistillationObjective(
                 self.task.type,
@@ -107,7 +107,7 @@ class StudiedTask:
 
     def _targets_for(self, loss: str) -> Targets:
         """Several teachers are averaged in another way for regression than for the other losses."""
-        kind = "mse" if loss == "mse" else "kl"
+        kind: Literal["kl", "mse"] = "mse" if loss == "mse" else "kl"
         if kind not in self._targets:
             objective = self._objectives.objective(self.trial.task, self.task, self.train, loss=kind)
             self._targets[kind] = objective.targets

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from ligero.settings.base import Identifier, PerJob, Settings
 from ligero.settings.training import Grid, GridOverride, Training
-
-
-# Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
-def _is_none(value: Any) -> bool:
-    return value is None
-
-
-def _is_empty(override: GridOverride) -> bool:
-    return override == GridOverride()
-
 
 InitialLayers = Literal["spread", "first", "last"]
 
@@ -34,7 +24,7 @@ class Student(Settings):
     initial_layers: InitialLayers = "spread"
     """Which layers a shallower student keeps: evenly spaced (Sanh et al. 2019, DistilBERT), the first (top layers dropped, best
     of the ways compared by Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights: nothing to choose."""
-    grid: GridOverride = Field(GridOverride(), exclude_if=_is_empty)
+    grid: GridOverride = GridOverride()
     """Parts of the distillation grid that this student replaces."""
 
 
@@ -61,26 +51,17 @@ class Augmentation(Settings):
         return self
 
 
-class Distillation(Training):
-    """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
+class Learning(Settings):
+    """How a student learns from the logits of its teacher."""
 
-    grid: Grid = Grid(batch_size=(16,), epochs=(30,), learning_rate=("1e-4",))
-    """The trials of each student and task. A student that learns from logits needs more epochs than fine-tuning, and stops by
-    `patience`."""
-    students: dict[Identifier, Student] = Field(min_length=1)
-    """Student id to student."""
     loss: Literal["kl", "ce", "mse"] = "kl"
     """Of logits: Kullback-Leibler divergence, cross entropy with the teacher's probabilities, or mean squared error."""
     alpha: float = Field(0.0, ge=0.0, le=1.0)
     """Weight of the cross entropy with gold labels; 1 - alpha weighs the distillation loss."""
     temperature: float = Field(1.0, gt=0.0)
     """Divides the logits of teacher and student before the softmax (`kl` and `ce`)."""
-    patience: int = Field(10, ge=0)
-    """Stop after more than this many epochs without a strictly lower validation loss."""
     logits_dtype: Literal["float16", "float32"] = "float32"
     """Precision of the cached logits."""
-    logits_precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, exclude_if=_is_none)
-    """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
     answer_alignment: Literal["first_subword", "boundary"] = "first_subword"
     """Question answering between vocabularies: logits of the first subword of each word (thesis), or of the tokens that begin
     and end at the same characters, which keeps the ends of answers. One vocabulary is aligned token by token either way."""
@@ -89,6 +70,20 @@ class Distillation(Training):
     last layer's queries, keys and values (MiniLMv2). Runs the teacher at every step; needs one vocabulary."""
     relation_weight: float = Field(1.0, gt=0.0)
     """Weight of the relation loss beside alpha's."""
+
+
+class Distillation(Training, Learning):
+    """Task-specific knowledge distillation from cached teacher logits (Hinton et al. 2015; Speedy Gonzales)."""
+
+    grid: Grid = Grid(batch_size=(16,), epochs=(30,), learning_rate=("1e-4",))
+    """The trials of each student and task. A student that learns from logits needs more epochs than fine-tuning, and stops by
+    `patience`."""
+    students: dict[Identifier, Student] = Field(min_length=1)
+    """Student id to student."""
+    patience: int = Field(10, ge=0)
+    """Stop after more than this many epochs without a strictly lower validation loss."""
+    logits_precision: Literal["fp32", "bf16", "fp16"] | None = None
+    """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
     augmentation: Augmentation | None = None
     """Beyond the thesis: unlabelled text for the methods of `ablation` that are `augmented`; null has none."""
     tasks_per_scoring_job: PerJob = 1

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from ligero.settings.base import LearningRate, Settings
-
-
-# Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
-def _is_none(value: Any) -> bool:
-    return value is None
-
-
-def _is_none_word(value: Any) -> bool:
-    return bool(value == "none")
-
-
-def _is_false(value: Any) -> bool:
-    return value is False
-
-
-def _is_true(value: Any) -> bool:
-    return value is True
 
 
 class Divergence(Settings):
@@ -66,11 +49,11 @@ class Pretraining(Settings):
     """Sequences a forward pass on one device; must divide the effective batch size."""
     warmup_steps: int = Field(0, ge=0)
     total_steps: int = Field(ge=1)
-    schedule_steps: int | None = Field(None, ge=1, exclude_if=_is_none)
+    schedule_steps: int | None = Field(None, ge=1)
     """Steps for which the learning rate was planned: it decays to zero there, though training stops at `total_steps`; null
     is `total_steps`. (A published warm-up ratio is often a share of the planned steps.)"""
     optimizer: Literal["lamb", "adamw"] = "lamb"
-    bias_correction: bool = Field(True, exclude_if=_is_true)
+    bias_correction: bool = True
     """LAMB with the bias-corrected moments of its paper; false leaves the correction out, as Google's ALBERT code does."""
     weight_decay: float = Field(0.01, ge=0.0)
     max_grad_norm: float = Field(1.0, gt=0.0)
@@ -93,7 +76,7 @@ class Pretraining(Settings):
     gradient in one pass; false leaves them to transformers and torch. Results differ by rounding only."""
     compile: bool = False
     """Compile the model with torch.compile, which replaces `fused_kernels`."""
-    sharding: Literal["none", "fsdp"] = Field("none", exclude_if=_is_none_word)
+    sharding: Literal["none", "fsdp"] = "none"
     """How several processes hold the model: each a copy, or each a shard of weights, gradients and moments (FSDP)."""
     checkpoint_every: int = Field(1000, ge=1)
     """Steps between checkpoints."""
@@ -102,7 +85,7 @@ class Pretraining(Settings):
     validate_every: int = Field(1000, ge=1)
     """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
     log_every: int = Field(10, ge=1)
-    tensorboard: bool = Field(False, exclude_if=_is_false)
+    tensorboard: bool = False
     """Also write what the metrics file holds as TensorBoard events, beside it."""
     divergence: Divergence = Divergence()
     seed: int = 42

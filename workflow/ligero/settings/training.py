@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveInt
 
 from ligero.settings.base import Counts, Identifier, LearningRates, PerJob, Settings
-
-
-# Options that came later stay out of a job's digest while they have their default: finished jobs stay valid.
-def _is_none(value: Any) -> bool:
-    return value is None
 
 
 class TrainingOptions(Settings):
@@ -19,8 +14,6 @@ class TrainingOptions(Settings):
 
     seed: int = Field(42, ge=0)
     """Draws the head's start, the order of the examples and dropout."""
-    optimizer: Literal["adamw"] = "adamw"
-    """AdamW as torch has it."""
     weight_decay: float = Field(0.0, ge=0.0)
     """Decoupled weight decay of AdamW."""
     decay_all_parameters: bool = True
@@ -58,7 +51,7 @@ class TrainingOptions(Settings):
     """What picks the best epoch and trial: validation loss, or the task's score (LW for QA)."""
     evaluations_per_epoch: int = Field(1, ge=1)
     """How often validation runs inside an epoch; the best step inside a run is kept."""
-    evaluate_every_steps: int | None = Field(None, ge=1, exclude_if=_is_none)
+    evaluate_every_steps: int | None = Field(None, ge=1)
     """Validation after every so many steps of the run, wherever epochs end (LW), instead of `evaluations_per_epoch`; a run of
     fewer steps is validated at its end. An epoch without validation does not count against `patience`."""
 
@@ -96,13 +89,9 @@ class Training(Settings):
     """The trials of each system and task."""
     options: TrainingOptions = TrainingOptions()
     """Every other choice of the training loop."""
-    selection: dict[Identifier, Literal["loss", "score"]] = Field(
-        default_factory=dict, exclude_if=lambda chosen: not chosen
-    )
+    selection: dict[Identifier, Literal["loss", "score"]] = Field(default_factory=dict)
     """Task id to what picks its best epoch and trial, where it differs from options.selection_metric (LW: score for QA)."""
-    evaluate_every_steps: dict[Identifier, PositiveInt] = Field(
-        default_factory=dict, exclude_if=lambda chosen: not chosen
-    )
+    evaluate_every_steps: dict[Identifier, PositiveInt] = Field(default_factory=dict)
     """Task id to its own options.evaluate_every_steps (LW: from 100 for NER to 2000 for XNLI)."""
     trials_per_job: PerJob = 1
     """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""

@@ -12,7 +12,6 @@ from ligero.common.files import atomic_path, read_json, write_json
 from ligero.common.hashing import digest_files, digest_value
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
-from ligero.settings.training import TrainingOptions
 
 
 def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
@@ -29,8 +28,8 @@ def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
 def settings_of(job: ShardJob, task_id: str) -> dict[str, Any]:
     """What the trials of a task were told, for readers; their identity is `family_of`."""
     return {
-        "options": {**dict(TrainingOptions()), **job.options_of(task_id).model_dump(mode="json")},
-        "distillation": job.distillation,
+        "options": job.options_of(task_id).model_dump(mode="json"),
+        "distillation": job.distillation and job.distillation.model_dump(mode="json"),
         "num_hidden_layers": job.num_hidden_layers or job.model.architecture.num_hidden_layers,
         "initial_layers": job.initial_layers,
     }
@@ -58,7 +57,7 @@ def family_of(job: ShardJob, task_id: str, weights_digest: str, encoded: Path, o
         "type": task.type,
         "labels": list(task.labels),
         "metric": task.metric,
-        "distillation": job.distillation,
+        "distillation": job.distillation and job.distillation.model_dump(mode="json"),
         "weights": weights_digest,
         "data": {split: info["digests"][split] for split in ("train", "validation")},
         "objective": objective,

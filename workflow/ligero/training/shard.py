@@ -155,7 +155,7 @@ class _Shard:
             folder=self.state_dir / trial.task / trial.id,
             determined_by=identity_of(trial, family),
             family=family,
-            patience=self.job.distillation["patience"] if self.job.distillation else None,
+            patience=self.job.distillation.patience if self.job.distillation else None,
             settings=settings_of(self.job, trial.task),
         )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from ligero.settings.ablation import Method
 from ligero.settings.base import Identifier
 from ligero.settings.distillation import Distillation
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.tasks import training_view
-from ligero.settings.jobs.training import ShardJob, distillation_settings
+from ligero.settings.jobs.training import ShardJob, StudentLearning
 from ligero.settings.plan import ablation_sections, ablation_trial
 from ligero.settings.study import Study
 
@@ -23,7 +21,7 @@ class AblationJob(Job):
     method: Identifier
     shard: ShardJob
     """With a single trial; its `distillation` is null where the method learns from gold labels."""
-    augmented: bool = Field(False, exclude_if=lambda augmented: not augmented)
+    augmented: bool = False
     """Trains on unlabelled sentences too."""
 
 
@@ -52,7 +50,7 @@ def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> Ablat
     )
 
 
-def _learning(distillation: Distillation, method: Method) -> dict[str, object]:
+def _learning(distillation: Distillation, method: Method) -> StudentLearning:
     """Alpha, temperature, loss and the rest; no patience, so that every method gets the epochs that the table names."""
     chosen = {key: getattr(method, key) for key in METHOD_SETTINGS if getattr(method, key) is not None}
-    return {**distillation_settings(distillation), **chosen, "patience": None}
+    return StudentLearning.of(distillation).model_copy(update={**chosen, "patience": None})

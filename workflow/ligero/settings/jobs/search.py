@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ligero.common.errors import ConfigurationError
 from ligero.settings.jobs.base import Job
-from ligero.settings.jobs.training import ShardJob, shard_job
+from ligero.settings.jobs.training import ShardJob, StudentLearning, shard_job
 from ligero.settings.plan import Trial, shards_of
 from ligero.settings.search import Search
 from ligero.settings.study import Study
@@ -48,6 +48,7 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
     trial = first.model_copy(
         update={"batch_size": search.batch_size or first.batch_size, "epochs": search.epochs or first.epochs}
     )
+    learning = StudentLearning.of(study.distillation)
     # What the search replaces in every trial must not make another study of it when the configuration changes.
     searched: dict[str, object] = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
     if search.patience is not None:
@@ -59,7 +60,7 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
                 "tasks": {task: shard.tasks[task]},
                 "selection": {},
                 "evaluate_every_steps": {},
-                "distillation": {**(shard.distillation or {}), **searched},
+                "distillation": learning.model_copy(update=searched),
             }
         ),
         trials=search.trials,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveInt
 
 from ligero.settings.base import Identifier
-from ligero.settings.distillation import Distillation, InitialLayers
+from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.tasks import training_view
 from ligero.settings.models import Model
@@ -29,6 +29,18 @@ from ligero.settings.tasks import Task
 from ligero.settings.training import Training, TrainingOptions
 
 
+class StudentLearning(Learning):
+    """How the trials of a shard learn from cached logits."""
+
+    patience: int | None
+    """Stop after more than this many epochs without a strictly lower validation loss; null runs all epochs."""
+
+    @classmethod
+    def of(cls, distillation: Distillation) -> StudentLearning:
+        """As the section `distillation` says."""
+        return cls(**{name: getattr(distillation, name) for name in cls.model_fields})
+
+
 class ShardJob(Job):
     """Trials that run in one process: all of one model (or student)."""
 
@@ -37,16 +49,16 @@ class ShardJob(Job):
     model: Model
     """Of the model itself, or of the student's initial model."""
     num_hidden_layers: int | None
-    initial_layers: InitialLayers = Field("spread", exclude_if=lambda chosen: chosen == "spread")
+    initial_layers: InitialLayers = "spread"
     trials: tuple[Trial, ...]
     tasks: dict[Identifier, Task]
     options: TrainingOptions
-    selection: dict[Identifier, Literal["loss", "score"]] = Field({}, exclude_if=lambda chosen: not chosen)
+    selection: dict[Identifier, Literal["loss", "score"]] = Field(default_factory=dict)
     """The tasks of the shard whose selection differs from the options'."""
-    evaluate_every_steps: dict[Identifier, PositiveInt] = Field({}, exclude_if=lambda chosen: not chosen)
+    evaluate_every_steps: dict[Identifier, PositiveInt] = Field(default_factory=dict)
     """The tasks of the shard that are validated after another number of steps than the options say."""
-    distillation: dict[str, Any] | None
-    """alpha, temperature, loss and patience; null in fine-tuning."""
+    distillation: StudentLearning | None
+    """Null in fine-tuning, and for methods of an ablation that learn from gold labels."""
 
     def options_of(self, task_id: str) -> TrainingOptions:
         """The options with which a task's trials run."""
@@ -86,22 +98,8 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
             for task, steps in stage.evaluate_every_steps.items()
             if steps != options.evaluate_every_steps and task in task_ids
         },
-        distillation=distillation_settings(distillation) if student and distillation else None,
+        distillation=StudentLearning.of(distillation) if student and distillation else None,
     )
-
-
-def distillation_settings(distillation: Distillation) -> dict[str, Any]:
-    """What a student's trials depend on, of the section `distillation`."""
-    return {
-        "alpha": distillation.alpha,
-        "temperature": distillation.temperature,
-        "loss": distillation.loss,
-        "patience": distillation.patience,
-        "logits_dtype": distillation.logits_dtype,
-        "answer_alignment": distillation.answer_alignment,
-        "relations": distillation.relations,
-        "relation_weight": distillation.relation_weight,
-    }
 
 
 class SelectionJob(Job):
