@@ -11,8 +11,9 @@ import torch
 
 from ligero.common.errors import DataError
 from ligero.models.conversion import convert_old_weights, prepare_weights
-from ligero.models.heads import load_for_task, read_weights
+from ligero.models.heads import load_for_task
 from ligero.models.hub import HubError
+from ligero.models.weights import read_weights
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.models import HubModel
 from ligero.sources.checksums import SourcesLock

@@ -15,7 +15,8 @@ import torch
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import read_json
 from ligero.models.conversion import prepare_weights
-from ligero.models.heads import load_for_task, read_weights, save_for_task
+from ligero.models.heads import load_for_task, save_for_task
+from ligero.models.weights import read_weights
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.tasks import TaskType
 from ligero.sources.checksums import SourcesLock

@@ -11,7 +11,7 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError, rai
 from ligero.settings.tasks import Reader, Split, Task
 from ligero.tasks.examples import Example, QuestionExample, content_key
 from ligero.tasks.readers import READERS, ReaderContext, is_global, read
-from ligero.tasks.readers.context import is_numbered
+from ligero.tasks.readers.context import folded, is_numbered
 
 
 @dataclass
@@ -152,7 +152,7 @@ def _drop_ids(
 
 def folded_content(example: Example) -> str:
     """The text of an example but for case and white space."""
-    return "\x1f".join(" ".join(str(part or "").casefold().split()) for part in content_key(example))
+    return folded(content_key(example))
 
 
 def _joined(examples: Iterable[Example]) -> list[str]:

@@ -122,6 +122,11 @@ def is_numbered(name: str) -> bool:
     return _NUMBERED.fullmatch(name) is not None
 
 
+def folded(content: Iterable[str | None]) -> str:
+    """Texts but for case and white space."""
+    return "\x1f".join(" ".join((text or "").casefold().split()) for text in content)
+
+
 def content_group(content: Iterable[str | None]) -> str:
     """A group for what no document holds together: named after what it says, so that rows beside it may come and go."""
-    return f"text-{digest_value(list(content))}"
+    return f"text-{digest_value(folded(content))}"
