@@ -53,6 +53,11 @@ def python_files(*folders: str, project: Path = PROJECT) -> list[Path]:
     return sorted(path for folder in folders for path in (project / folder).rglob("*.py"))
 
 
+def programs(project: Path = PROJECT) -> list[Path]:
+    """The files in workflow/scripts that are started, not imported."""
+    return sorted((project / "workflow" / "scripts").glob("[!_]*.py"))
+
+
 def library_modules(project: Path = PROJECT) -> dict[str, Path]:
     """Dotted name -> file, for every module of the library."""
     found = {}
@@ -113,15 +118,17 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 def third_party(modules: Iterable[str]) -> set[str]:
     """Distributions that these modules come from; the standard library and the project's own are left out."""
     roots = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names)
-    programs = python_files("workflow/scripts", "benchmarks")
-    own = {"ligero", "tests", "benchmarks", *(path.stem for path in programs)}
+    beside = python_files(
+        "workflow/scripts", "benchmarks"
+    )  # programs import their neighbours by their bare names
+    own = {"ligero", "tests", "benchmarks", *(path.stem for path in beside)}
     return {normalized(DISTRIBUTIONS.get(root, root)) for root in roots - own}
 
 
-def needed_by(programs: Iterable[Path], project: Path = PROJECT) -> set[str]:
+def needed_by(files: Iterable[Path], project: Path = PROJECT) -> set[str]:
     """Distributions that programs import, themselves or through the modules of the library that they reach."""
     modules = library_modules(project)
-    waiting, seen, found = list(programs), set(), set()
+    waiting, seen, found = list(files), set(), set()
     while waiting:
         path = waiting.pop()
         if path in seen:
