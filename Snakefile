@@ -29,6 +29,7 @@ include: "rules/search.smk"
 include: "rules/augment.smk"
 include: "rules/ablation.smk"
 include: "rules/benchmark.smk"
+include: "rules/export.smk"
 include: "rules/tables.smk"
 include: "rules/cards.smk"
 include: "rules/report.smk"
@@ -49,6 +50,7 @@ localrules:
     make_figure,
     write_cards,
     report_search,
+    exports,
     studies,
     make_report,
 

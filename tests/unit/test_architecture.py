@@ -14,10 +14,11 @@ LAYERS = (
     {"corpus"},
     {"tokenizers"},
     {"tasks"},
-    {"models"},
+    {"models", "serving"},
     {"training"},
     {"pretraining", "distillation"},
     {"efficiency"},
+    {"export"},
     {"reporting"},
 )
 

@@ -14,7 +14,6 @@ from tests.imports import imports_of, needed_by, normalized, python_files, third
 TOOLS = {
     "accelerate": "transformers' Trainer, a peer in a benchmark",
     "mypy": "make lint",
-    "onnxruntime": "deployment",
     "pandas-stubs": "mypy",
     "pytest-xdist": "make test",
     "ruff": "make lint",

@@ -134,6 +134,18 @@ class Layout:
         """Folder of the model that selection put at its place."""
         return f"{self.root}/models/{regime}/{model_id}/{task_id}"
 
+    def export(self, regime: Regime, model_id: str, task_id: str) -> str:
+        """Folder of the exported model."""
+        return f"{self.root}/exports/{regime}/{model_id}/{task_id}"
+
+    def exports(self) -> list[str]:
+        """The exports of all selected models; not part of `all`."""
+        return [
+            self.export(regime, model_id, task_id)
+            for regime, model_id in plan.systems(self.study)
+            for task_id in self.study.tasks
+        ]
+
     def cards_inputs(self) -> list[str]:
         """What model cards tell."""
         tasks = list(self.study.tasks)

@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from ligero.settings.ablation import Ablation
-from ligero.settings.base import Identifier, ResultsFolder, Settings, UserPath
+from ligero.settings.base import Identifier, ResultsFolder, Settings
 from ligero.settings.corpus import Corpus
 from ligero.settings.distillation import Distillation
 from ligero.settings.efficiency import Efficiency, Speed
+from ligero.settings.export import Export
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.models import Model
 from ligero.settings.search import Search
@@ -33,13 +34,13 @@ class Study(Settings):
     """At which scale the numbers were made, printed in every table: of a study of your own, or the project's and the thesis'."""
     results_dir: ResultsFolder = "results"
     """Folder of everything produced, relative to the working directory: letters, digits and `._-+@`, no spaces."""
-    mirror: UserPath | None = None
+    mirror: str | None = None
     """Folder or URL tried before a source's own location."""
     embedded_scale: float = Field(1.0, gt=0.0)
     """Size of the embedded study's generated data, where sources are generated."""
     seed: int = 42
     """Seed of the embedded study's generator."""
-    source_registry: UserPath | None = "resources/sources.yaml"
+    source_registry: str | None = "resources/sources.yaml"
     """File with the known sources; entries under 'sources' are added to it."""
     sources: dict[Identifier, Source] = Field(default_factory=dict)
     """Files of the corpus and of the tasks, beside those of the registry."""
@@ -67,6 +68,8 @@ class Study(Settings):
     """How size is counted."""
     speed: Speed = Speed()
     """How latency is measured."""
+    export: Export = Export()
+    """How selected models are exported (target `exports`)."""
     hardware: HardwareOfStages = HardwareOfStages()
     """What jobs ask of the machine or cluster."""
     left_out: dict[Identifier, str] = Field(default_factory=dict)

@@ -18,6 +18,7 @@ from ligero.settings.jobs.efficiency import (
     measured_systems,
     speed_job,
 )
+from ligero.settings.jobs.export import ExportJob, export_job
 from ligero.settings.jobs.pretraining import (
     PretrainingJob,
     WeightsJob,
@@ -59,6 +60,7 @@ __all__ = [
     "CleaningJob",
     "EfficiencyJob",
     "EncodingJob",
+    "ExportJob",
     "Job",
     "LogitsJob",
     "MeasuredSystem",
@@ -84,6 +86,7 @@ __all__ = [
     "documents_fingerprint",
     "efficiency_job",
     "encoding_job",
+    "export_job",
     "local_files",
     "logits_job",
     "measured_systems",

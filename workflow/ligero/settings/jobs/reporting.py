@@ -16,7 +16,7 @@ class ReportingJob(Job):
 
 
 def reporting_job(study: Study) -> ReportingJob:
-    irrelevant = {"hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
+    irrelevant = {"export", "hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
     models = {
         name: model.model_copy(update={"pretraining": model.pretraining.determining_weights()})
         if model.pretraining

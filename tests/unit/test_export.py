@@ -1,0 +1,244 @@
+"""Exported graphs: equal to the trained model in fp32, each weight stored once, int8 only where it scores as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.export.encoder import Int8, activation_scale, build
+from ligero.export.processor import processor
+from ligero.export.quantisation import products
+from ligero.export.weights import Weights, outline_of
+from ligero.models.architectures import FAMILIES
+from ligero.serving.manifest import Manifest
+from ligero.serving.predictor import Predictor
+from ligero.settings.export import Export
+from ligero.settings.tasks import TaskType
+from tests.builders.exports import selected_model
+
+TASK_TYPES: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
+
+
+def asked(row: dict[str, Any]) -> dict[str, Any]:
+    """The item of an example, without its gold answer."""
+    keys = ("text", "second_text", "words", "question", "context")
+    return {key: row[key] for key in keys if row.get(key) is not None}
+
+
+def plain(answer: dict[str, Any]) -> Any:
+    """An answer in the form that the pipeline scores."""
+    if "words" in answer:
+        return [word["label"] or "O" for word in answer["words"]]
+    return answer.get("label", answer.get("answer"))
+
+
+@pytest.mark.parametrize("task_type", TASK_TYPES)
+@pytest.mark.parametrize("architecture", sorted(FAMILIES))
+def test_an_exported_model_answers_as_the_trained_one(
+    architecture: str, task_type: TaskType, tmp_path: Path
+) -> None:
+    pairs = task_type == "sequence_classification" and architecture in ("albert", "roberta")
+    selected = selected_model(tmp_path / "study", architecture, task_type, pairs=pairs)
+    manifest = selected.export(tmp_path / "out")
+    assert 0 < manifest.parity["largest_difference"] <= 1e-4
+    assert manifest.parity["unequal_decisions"] == 0
+    predictor = Predictor(tmp_path / "out", precision="fp32", threads=1)
+    answers = list(predictor.predict(asked(row) for row in selected.rows()))
+    assert [plain(dict(answer)) for answer in answers] == selected.answers()
+    assert any(answer["truncated"] or answer.get("windows", 1) > 1 for answer in answers)
+    assert manifest.scores["fp32"]["score"] == 100.0
+    predictor.check()
+
+
+def test_the_folder_says_what_it_is(tmp_path: Path) -> None:
+    selected = selected_model(tmp_path / "study", "albert", "sequence_classification")
+    (selected.model / "README.md").write_text("card")
+    written = selected.export(tmp_path / "out")
+    manifest = Manifest.read(tmp_path / "out")
+    assert (
+        manifest == written or manifest.scores == written.scores
+    )  # tuples come back as lists inside records
+    assert manifest.labels == ("no", "sí", "quizá")
+    assert (manifest.max_length, manifest.task_type) == (24, "sequence_classification")
+    assert set(manifest.files) == {"model.onnx", "model.int8.onnx", "tokenizer.json", "README.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest.files, "manifest.json"}
+    assert manifest.scores["int8"]["intervals"]["accuracy"][1] <= 100.0
+    (tmp_path / "out" / "tokenizer.json").write_text("{}")
+    with pytest.raises(DataError, match=r"tokenizer.json: differs from its digest"):
+        Predictor(tmp_path / "out")
+
+
+@pytest.mark.parametrize("depth", [2, 24])
+def test_albert_is_stored_once_whatever_its_depth(depth: int, tmp_path: Path) -> None:
+    selected = selected_model(
+        tmp_path,
+        "albert",
+        "token_classification",
+        count=2,
+        num_hidden_layers=depth,
+        hidden_size=256,
+        intermediate_size=1024,
+    )
+    weights = Weights(selected.model)
+    graph = build(outline_of(selected.model, "token_classification"), weights).SerializeToString()
+    assert len(graph) <= 1.1 * (selected.model / "model.safetensors").stat().st_size
+    every = frozenset(range(depth))
+    int8 = build(outline_of(selected.model, "token_classification"), weights, Int8(None, every))
+    assert len(int8.SerializeToString()) <= 0.35 * (selected.model / "model.safetensors").stat().st_size
+    assert products(int8) == {
+        "int8": 6 * depth + 1,
+        "fp32": 1,
+    }  # and the embeddings' projection; the head is fp32
+
+
+def test_int8_weights_cannot_saturate_sixteen_bits(tmp_path: Path) -> None:
+    """Without VNNI a processor adds two products of an unsigned byte and a weight in 16 signed bits."""
+    selected = selected_model(tmp_path, "bert", "sequence_classification", count=2)
+    model = build(
+        outline_of(selected.model, "sequence_classification"),
+        Weights(selected.model),
+        Int8(None, frozenset({0, 1})),
+    )
+    matrices = [
+        numpy_helper.to_array(tensor).astype(int)
+        for tensor in model.graph.initializer
+        if tensor.name.endswith(".int8") and "word_embeddings" not in tensor.name
+    ]
+    assert len(matrices) == 12
+    assert max(np.abs(matrix).max() for matrix in matrices) == 63
+    assert 2 * 255 * 63 < 2**15
+
+
+def test_a_graph_that_computes_something_else_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selected = selected_model(tmp_path / "study", "distilbert", "sequence_classification")
+    original = Weights.__getitem__
+
+    def changed(self: Weights, name: str) -> Any:
+        array = original(self, name)
+        return array + 0.01 if name.endswith("1.output_layer_norm.bias") else array
+
+    monkeypatch.setattr(Weights, "__getitem__", changed)
+    with pytest.raises(MismatchError, match="does not compute what the trained model does"):
+        selected.export(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
+    from ligero.common.files import read_json, write_json
+
+    selected = selected_model(tmp_path, "bert", "sequence_classification", count=2)
+    with pytest.raises(
+        MismatchError, match=r"2 weights have no place in the exported graph, the first is bert\.encoder"
+    ):
+        build(outline_of(selected.model, "sequence_classification"), _Larger(selected.model))
+    config = read_json(selected.model / "config.json")
+    write_json(selected.model / "config.json", {**config, "hidden_act": "silu"})
+    with pytest.raises(LigeroError, match="activation 'silu' cannot be exported; expected one of gelu"):
+        build(outline_of(selected.model, "sequence_classification"), Weights(selected.model))
+    write_json(selected.model / "config.json", {**config, "model_type": "modernbert"})
+    with pytest.raises(
+        DataError, match="model_type is 'modernbert'; albert, bert, roberta, distilbert can be"
+    ):
+        outline_of(selected.model, "sequence_classification")
+
+
+class _Larger(Weights):
+    """Weights of an encoder that has something more in a layer."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._arrays |= {
+            f"bert.encoder.layer.0.gate.{kind}": np.zeros(3, np.float32) for kind in ("weight", "bias")
+        }
+
+
+def outlier(*layers: int) -> Any:
+    """Give one inner unit of some layers a huge value that nothing reads: fp32 does not change, a shared range is useless."""
+
+    def change(model: nn.Module) -> None:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if any(f"layer.{layer}." in name for layer in layers) or "albert_layers" in name:
+                    if name.endswith(("intermediate.dense.bias", "ffn.bias")):
+                        parameter[0] = 3e4
+                    if (
+                        name.endswith(("output.dense.weight", "ffn_output.weight"))
+                        and "attention" not in name
+                    ):
+                        parameter[:, 0] = 0.0
+
+    return change
+
+
+def test_a_model_whose_int8_collapses_is_not_offered(tmp_path: Path) -> None:
+    """ALBERT's shared layer makes an outlier an outlier everywhere: plain quantisation takes F1 from 100 to a guess."""
+    selected = selected_model(tmp_path / "study", "albert", "token_classification", change=outlier())
+    manifest = selected.export(tmp_path / "out")
+    assert not manifest.int8["accepted"]
+    assert manifest.int8["drop"] > 20
+    assert "more than max_drop 0.5; 3 graphs were tried" in manifest.int8["reason"]
+    assert manifest.precision == "fp32"
+    assert set(manifest.files) == {"model.onnx", "tokenizer.json"}
+    assert manifest.scores.keys() == {"fp32"}
+    with pytest.raises(LigeroError, match=r"there is no int8 graph: int8 loses at least \d+"):
+        Predictor(tmp_path / "out", precision="int8")
+
+
+def test_the_layer_that_does_the_damage_goes_back_to_fp32(tmp_path: Path) -> None:
+    allowed = Export(max_drop=10.0)
+    selected = selected_model(
+        tmp_path / "study",
+        "bert",
+        "token_classification",
+        change=outlier(1),
+        export=allowed,
+        num_hidden_layers=3,
+    )
+    manifest = selected.export(tmp_path / "out")
+    assert manifest.int8["accepted"]
+    assert manifest.int8["layers_in_fp32"] == [1]
+    assert manifest.int8["drop"] <= 10.0
+    low, high = manifest.int8["drop_interval"]
+    assert low <= manifest.int8["drop"] <= high
+    assert manifest.int8["products"] == {"int8": 12, "fp32": 7}
+
+
+def test_int8_can_be_left_out(tmp_path: Path) -> None:
+    selected = selected_model(
+        tmp_path / "study", "bert", "sequence_classification", export=Export(int8=False), count=4
+    )
+    manifest = selected.export(tmp_path / "out")
+    assert manifest.int8 == {"accepted": False, "reason": "export.int8 is false"}
+    assert manifest.graphs.keys() == {"fp32"}
+
+
+def test_zero_is_exact_in_every_range() -> None:
+    assert activation_scale(-1.0, 254.0) == (1.0, 1)
+    assert activation_scale(2.0, 255.0) == (1.0, 0)  # the range is widened to hold 0
+    assert activation_scale(-255.0, -3.0) == (1.0, 255)
+    assert activation_scale(0.0, 0.0) == (1.0, 0)
+
+
+def test_the_processor_is_on_record(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("model name\t: A\nflags\t\t: fpu avx2 avx512_vnni\n\nmodel name\t: B\nflags\t\t: fpu\n")
+    assert processor(file) == {"name": "A", "flags": ["avx2", "avx512_vnni"]}
+    assert processor(tmp_path / "none")["flags"] == []
+
+
+def test_graphs_are_valid_onnx(tmp_path: Path) -> None:
+    selected = selected_model(tmp_path, "roberta", "question_answering", count=2)
+    model = build(outline_of(selected.model, "question_answering"), Weights(selected.model))
+    onnx.checker.check_model(model)
+    assert [entry.name for entry in model.graph.input] == ["input_ids", "attention_mask"]
+    assert [entry.name for entry in model.graph.output] == ["start", "end"]

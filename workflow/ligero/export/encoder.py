@@ -1,0 +1,314 @@
+"""The forward pass of an encoder with a task head as an ONNX graph, in fp32 or with int8 products.
+
+The graph is written node by node instead of traced. Traced graphs repeat a layer that ALBERT has once (onnxruntime issue
+10340), hide its weights behind nodes from quantisers, and take seconds a model; this takes milliseconds, and export compares its
+logits with the model's own. Two shortcuts are exact in real numbers:
+
+- A classifier reads the first token only, so the last layer computes one row of queries. With one row, keys and values need not
+  be computed: q·(K x) = (Kᵀ q)·x, and a weighted mean of V x is V of the weighted mean of x. (The key's bias adds the same to
+  all scores, which softmax ignores.)
+- Attention takes its mask into account only where a batch has padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from ligero.common.errors import LigeroError
+from ligero.export.graph import MICROSOFT, Graph
+from ligero.export.weights import LayerNames, Outline, Weights
+
+WEIGHT_LEVELS = 63
+"""Quantised weights lie in -63..63, seven bits. Processors without VNNI add two products of a byte and a weight in 16 bits,
+2 * 255 * 63 = 32130 at most, which fits; with eight bits (127) the sum overflows and is cut off silently."""
+EMBEDDING_LEVELS = 127
+"""Quantised embeddings are looked up, never multiplied in int8: all eight bits are right everywhere."""
+
+_ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gelu": ("Gelu", {}),
+    "gelu_new": ("Gelu", {"approximate": "tanh"}),
+    "gelu_pytorch_tanh": ("Gelu", {"approximate": "tanh"}),
+    "relu": ("Relu", {}),
+}
+
+
+@dataclass(frozen=True)
+class Int8:
+    """How products are quantised.
+
+    Attributes:
+        ranges: lowest and highest value of each product's input, from calibration (static quantisation); None measures the
+            range anew in every run (dynamic quantisation).
+        layers: numbers of the layers with int8 products; the others stay in fp32.
+    """
+
+    ranges: Mapping[str, tuple[float, float]] | None
+    layers: frozenset[int]
+
+
+def build(
+    outline: Outline, weights: Weights, int8: Int8 | None = None, *, observe: bool = False
+) -> onnx.ModelProto:
+    """The graph of a model: int64 inputs [batch, length], fp32 logits.
+
+    Outputs: `logits` [batch, labels] (classification), [batch, length, labels] (tagging); `start` and `end`,
+    [batch, length] (question answering).
+
+    Args:
+        int8: None for fp32.
+        observe: add the outputs `low:INPUT` and `high:INPUT`, the range of each product's input.
+
+    Raises:
+        LigeroError: an activation that is not known here.
+        MismatchError: weights that the graph has no place for.
+    """
+    model = _Builder(outline, weights, int8, observe).model()
+    weights.refuse_unused()
+    return model
+
+
+@dataclass
+class _Builder:
+    outline: Outline
+    weights: Weights
+    int8: Int8 | None
+    observe: bool
+    graph: Graph = field(default_factory=Graph)
+    observed: list[str] = field(default_factory=list)
+    _quantised: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        return len(self.weights[f"{self.outline.layers[0].output}.bias"])
+
+    def model(self) -> onnx.ModelProto:
+        o, g = self.outline, self.graph
+        self.shape = g.op("Shape", "input_ids", name="shape")
+        self.rows = g.op("Concat", self.shape, g.integers([self.width]), axis=0, name="rows")
+        self.unpadded = g.op("Greater", g.op("ReduceMin", "attention_mask", keepdims=0), g.integers(0))
+        self.mask = g.op("Cast", "attention_mask", to=onnx.TensorProto.INT32, name="mask")
+        x = self._embeddings()
+        if o.projection:
+            x = self._product(x, o.projection, layer=0, label="projection")
+        for number, layer in enumerate(o.layers):
+            is_last = number == len(o.layers) - 1
+            x = self._layer(x, layer, number, first_row_only=is_last and o.reads_first_token)
+        outputs = self._head(x)
+        for label in self.observed:
+            outputs |= {f"low:{label}": [], f"high:{label}": []}
+        names = ["input_ids", "attention_mask", *(["token_type_ids"] if o.token_types else [])]
+        return g.model({name: ["batch", "length"] for name in names}, outputs)
+
+    # --- parts of the encoder -----------------------------------------------------------------------------------------
+
+    def _embeddings(self) -> str:
+        """[batch * length, embedding width]."""
+        o, g = self.outline, self.graph
+        positions = g.constant(
+            "positions",
+            lambda: self.weights[f"{o.embeddings}.position_embeddings.weight"][o.first_position :],
+        )
+        length = g.op("Gather", self.shape, g.integers([1]))
+        x = g.op(
+            "Add",
+            self._looked_up(f"{o.embeddings}.word_embeddings.weight"),
+            g.op("Slice", positions, g.integers([0]), length, g.integers([0])),
+        )
+        types = f"{o.embeddings}.token_type_embeddings.weight"
+        if types in self.weights:
+            table = self._vector(types)
+            x = g.op("Add", x, g.op("Gather", table, "token_type_ids") if o.token_types else table)
+        width = self.weights[f"{o.embeddings}.LayerNorm.weight"].size
+        return self._norm(g.op("Reshape", x, g.integers([-1, width])), f"{o.embeddings}.LayerNorm")
+
+    def _looked_up(self, name: str) -> str:
+        """Rows of the word embeddings; in int8 each row has a scale of its own."""
+        g = self.graph
+        if self.int8 is None:
+            return g.op("Gather", self._vector(name), "input_ids")
+        values, scales = _quantised(self.weights[name], EMBEDDING_LEVELS, axis=1)
+        rows = g.op("Gather", g.constant(f"{name}.int8", lambda: values), "input_ids")
+        factors = g.op("Gather", g.constant(f"{name}.scale", lambda: scales), "input_ids")
+        return g.op("Mul", g.op("Cast", rows, to=onnx.TensorProto.FLOAT), factors)
+
+    def _layer(self, x: str, names: LayerNames, number: int, first_row_only: bool) -> str:
+        g = self.graph
+        if first_row_only:
+            x, context = self._attention_of_first_row(x, names, number)
+        else:
+            context = self._attention(x, names, number)
+        attended = self._product(context, names.attention_output, number, f"{number}.context")
+        x = self._norm(g.op("Add", attended, x), names.attention_norm)
+        inner = self._product(x, names.intermediate, number, f"{number}.attended")
+        kind, attributes = self._activation()
+        inner = g.op(kind, inner, **attributes)
+        return self._norm(
+            g.op("Add", self._product(inner, names.output, number, f"{number}.inner"), x), names.output_norm
+        )
+
+    def _attention(self, x: str, names: LayerNames, number: int) -> str:
+        g = self.graph
+        label = f"{number}.hidden"
+        inputs = [
+            g.op("Reshape", self._product(x, name, number, label), self.rows)
+            for name in (names.query, names.key, names.value)
+        ]
+        context = g.choose(
+            self.unpadded,
+            "MultiHeadAttention",
+            inputs,
+            [*inputs, "", self.mask],
+            domain=MICROSOFT,
+            num_heads=self.outline.heads,
+        )
+        return g.op("Reshape", context, g.integers([-1, self.width]))
+
+    def _attention_of_first_row(self, x: str, names: LayerNames, number: int) -> tuple[str, str]:
+        """The first row of each text [batch, width], and what it attends to, of the same shape."""
+        g, heads, width = self.graph, self.outline.heads, self.width
+        size = width // heads
+        hidden = g.op("Reshape", x, self.rows)
+        first = g.op("Gather", hidden, g.integers(0), axis=1)
+        query = self._product(first, names.query, number, f"{number}.first")
+        query = g.op("Transpose", g.op("Reshape", query, g.integers([-1, heads, size])), perm=[1, 0, 2])
+        keys = g.op("Transpose", self._by_head(names.key, number), perm=[0, 2, 1])  # [heads, size, width]
+        asked = g.op("Transpose", g.op("MatMul", query, keys), perm=[1, 0, 2])  # [batch, heads, width]
+        scores = g.op("MatMul", asked, g.op("Transpose", hidden, perm=[0, 2, 1]))
+        scores = g.op("Mul", scores, g.number(size**-0.5))
+        is_text = g.op("Cast", g.op("Unsqueeze", self.mask, g.integers([1])), to=onnx.TensorProto.BOOL)
+        scores = g.op("Where", is_text, scores, g.number(float(np.finfo(np.float32).min)))
+        mean = g.op("MatMul", g.op("Softmax", scores, axis=-1), hidden)  # [batch, heads, width]
+        context = g.op(
+            "MatMul", g.op("Transpose", mean, perm=[1, 0, 2]), self._by_head(names.value, number)
+        )  # [heads, batch, size]
+        context = g.op("Reshape", g.op("Transpose", context, perm=[1, 0, 2]), g.integers([-1, width]))
+        self.weights[f"{names.key}.bias"]  # adds the same to all scores
+        return first, g.op("Add", context, self._vector(f"{names.value}.bias"))
+
+    def _by_head(self, name: str, number: int) -> str:
+        """A projection's weights, [heads, width, size], cut out of the one stored copy when the graph is loaded."""
+        g, heads = self.graph, self.outline.heads
+        matrix = self._stored(name, number)
+        parts = g.op("Reshape", matrix, g.integers([self.width, heads, self.width // heads]))
+        return g.op("Transpose", parts, perm=[1, 0, 2])
+
+    def _head(self, x: str) -> dict[str, list[str | int]]:
+        g, o = self.graph, self.outline
+        labels = 0
+        for name, activation in o.head:
+            x = g.op("Gemm", x, self._matrix(name), self._vector(f"{name}.bias"))
+            x = g.op(activation, x) if activation else x
+            labels = len(self.weights[f"{name}.bias"])
+        if o.reads_first_token:
+            g.op("Identity", x, name="logits")
+            return {"logits": ["batch", labels]}
+        shape = g.op("Concat", self.shape, g.integers([labels]), axis=0)
+        if not o.answers:
+            g.op("Reshape", x, shape, name="logits")
+            return {"logits": ["batch", "length", labels]}
+        both = g.op("Reshape", x, shape)
+        for number, name in enumerate(("start", "end")):
+            g.op("Gather", both, g.integers(number), axis=2, name=name)
+        return {"start": ["batch", "length"], "end": ["batch", "length"]}
+
+    # --- pieces -------------------------------------------------------------------------------------------------------
+
+    def _activation(self) -> tuple[str, dict[str, Any]]:
+        known = _ACTIVATIONS.get(self.outline.activation)
+        if known is None:
+            raise LigeroError(
+                f"{self.weights.folder}/config.json: activation '{self.outline.activation}' cannot be exported; "
+                f"expected one of {', '.join(_ACTIVATIONS)}."
+            )
+        return known
+
+    def _norm(self, x: str, name: str) -> str:
+        g = self.graph
+        scale, bias = self._vector(f"{name}.weight"), self._vector(f"{name}.bias")
+        return g.op("LayerNormalization", x, scale, bias, epsilon=self.outline.norm_epsilon)
+
+    def _vector(self, name: str) -> str:
+        return self.graph.constant(name, lambda: self.weights[name])
+
+    def _matrix(self, name: str) -> str:
+        """A weight in fp32, [inputs, outputs]."""
+        return self.graph.constant(f"{name}.weight", lambda: self.weights[f"{name}.weight"].T)
+
+    def _product(self, x: str, name: str, layer: int, label: str) -> str:
+        """x [n, inputs] times a weight, plus its bias: [n, outputs].
+
+        Args:
+            layer: whose product it is, for the choice between fp32 and int8.
+            label: what x is called in calibration.
+        """
+        g = self.graph
+        if self.observe and label not in self.observed:
+            self.observed.append(label)
+            g.op("ReduceMin", x, keepdims=0, name=f"low:{label}")
+            g.op("ReduceMax", x, keepdims=0, name=f"high:{label}")
+        bias = self._vector(f"{name}.bias")
+        if self.int8 is None or layer not in self.int8.layers:
+            return g.op("Gemm", x, self._matrix(name), bias)
+        values, scales = self._stored_int8(name)
+        quantised, scale, zero = self._quantised_input(x, label, self.int8)
+        weight_zero = g.constant("int8_zero", lambda: np.array(0, np.int8))
+        return g.op(
+            "MatMulIntegerToFloat",
+            *(quantised, values, scale, scales, zero, weight_zero, bias),
+            domain=MICROSOFT,
+        )
+
+    def _stored(self, name: str, layer: int) -> str:
+        """A weight in fp32, [inputs, outputs]: an initialiser, or made of the int8 one when the graph is loaded."""
+        g = self.graph
+        if self.int8 is None or layer not in self.int8.layers:
+            return self._matrix(name)
+        values, scales = self._stored_int8(name)
+        return g.op("Mul", g.op("Cast", values, to=onnx.TensorProto.FLOAT), scales)
+
+    def _stored_int8(self, name: str) -> tuple[str, str]:
+        """A weight in int8 [inputs, outputs], and the scale of each output."""
+        g = self.graph
+        values, scales = _quantised(self.weights[f"{name}.weight"], WEIGHT_LEVELS, axis=1)
+        return (
+            g.constant(f"{name}.int8", lambda: values.T),
+            g.constant(f"{name}.scale", lambda: scales[:, 0]),
+        )
+
+    def _quantised_input(self, x: str, label: str, int8: Int8) -> tuple[str, str, str]:
+        """x in uint8, with its scale and its zero; products of the same input share them."""
+        g = self.graph
+        if x not in self._quantised:
+            if int8.ranges is None:
+                name = g.op("DynamicQuantizeLinear", x, outputs=3)
+                self._quantised[x] = (name, f"{name}_1", f"{name}_2")
+            else:
+                scale, zero = activation_scale(*int8.ranges[label])
+                found = (
+                    g.constant(f"{label}.scale", lambda: np.array(scale, np.float32)),
+                    g.constant(f"{label}.zero", lambda: np.array(zero, np.uint8)),
+                )
+                self._quantised[x] = (g.op("QuantizeLinear", x, *found), *found)
+        return self._quantised[x]
+
+
+def activation_scale(low: float, high: float) -> tuple[float, int]:
+    """Scale and zero of a uint8 that spans [low, high] and holds 0 exactly, as DynamicQuantizeLinear defines them."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 or 1.0
+    return scale, int(np.clip(np.rint(-low / scale), 0, 255))
+
+
+def _quantised(
+    weights: NDArray[np.float32], levels: int, axis: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 values in -levels..levels, and the scales along `axis` (kept as an axis of size 1)."""
+    largest = np.abs(weights).max(axis=axis, keepdims=True)
+    scales = np.where(largest > 0, largest / levels, 1.0).astype(np.float32)
+    return np.rint(weights / scales).astype(np.int8), scales

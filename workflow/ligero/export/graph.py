@@ -1,0 +1,92 @@
+"""An ONNX graph under construction: nodes, and initialisers that are stored once however many nodes read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+OPSET, IR_VERSION = 21, 10
+MICROSOFT = "com.microsoft"
+"""Domain of onnxruntime's own operators."""
+
+
+class Graph:
+    """Nodes and initialisers; every method that adds one returns the name of its value."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self._initialisers: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, make: Callable[[], NDArray[Any]]) -> str:
+        """The initialiser of this name; `make` is called the first time only."""
+        if name not in self._initialisers:
+            self._initialisers[name] = numpy_helper.from_array(np.array(make(), order="C"), name)
+        return name
+
+    def integers(self, values: Sequence[int] | int) -> str:
+        """Whole numbers: a vector from a sequence, a scalar from an int."""
+        array = np.array(values, np.int64)
+        name = f"{'vector' if array.ndim else 'scalar'}_{'_'.join(map(str, np.atleast_1d(array)))}"
+        return self.constant(name, lambda: array)
+
+    def number(self, value: float) -> str:
+        """A float as a scalar."""
+        return self.constant(f"float_{value!r}", lambda: np.array(value, np.float32))
+
+    def op(
+        self, kind: str, *inputs: str, name: str = "", domain: str = "", outputs: int = 1, **attributes: Any
+    ) -> str:
+        """A node's first output; the others are called NAME_1, NAME_2, ..."""
+        name = name or f"{kind}_{len(self.nodes)}"
+        names = [name, *(f"{name}_{number}" for number in range(1, outputs))]
+        self.nodes.append(helper.make_node(kind, inputs, names, name=name, domain=domain, **attributes))
+        return name
+
+    def choose(
+        self, condition: str, kind: str, then: Sequence[str], otherwise: Sequence[str], **attributes: Any
+    ) -> str:
+        """The same operator on `then` where the scalar `condition` holds, else on `otherwise`."""
+        name = f"{kind}_{len(self.nodes)}"
+
+        def branch(inputs: Sequence[str], suffix: str) -> onnx.GraphProto:
+            node = helper.make_node(kind, inputs, [f"{name}_{suffix}"], name=f"{name}_{suffix}", **attributes)
+            output = helper.make_tensor_value_info(f"{name}_{suffix}", onnx.TensorProto.FLOAT, None)
+            return helper.make_graph([node], f"{name}_{suffix}", [], [output])
+
+        return self.op(
+            "If",
+            condition,
+            name=name,
+            then_branch=branch(then, "then"),
+            else_branch=branch(otherwise, "else"),
+        )
+
+    def model(
+        self, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, Sequence[str | int]]
+    ) -> onnx.ModelProto:
+        """The finished model.
+
+        Args:
+            inputs: names of the int64 inputs, with the names of their axes.
+            outputs: names of the fp32 outputs, with names or sizes of their axes.
+        """
+        graph = helper.make_graph(
+            self.nodes,
+            "encoder",
+            [
+                helper.make_tensor_value_info(name, onnx.TensorProto.INT64, axes)
+                for name, axes in inputs.items()
+            ],
+            [
+                helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, axes)
+                for name, axes in outputs.items()
+            ],
+            list(self._initialisers.values()),
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="ligero")

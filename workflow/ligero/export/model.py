@@ -1,0 +1,167 @@
+"""From a selected model to a folder that answers without torch."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from ligero.common.errors import MismatchError
+from ligero.common.files import atomic_directory
+from ligero.common.hashing import sha256_file
+from ligero.export.encoder import build
+from ligero.export.parity import compare
+from ligero.export.processor import processor
+from ligero.export.quantisation import Gate, quantise
+from ligero.export.splits import milliseconds, predict_split
+from ligero.export.weights import Weights, outline_of
+from ligero.models.heads import load_selected
+from ligero.serving.manifest import FORMAT, TOKENIZER_FILE, GraphFile, Manifest, Precision
+from ligero.serving.predictor import GraphRunner, Predictor
+from ligero.settings.jobs import ExportJob
+from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import predict
+from ligero.training.scoring import Examples, score_predictions, score_record
+
+GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+CHECKS: dict[str, Any] = {
+    "text": "Ana vive en Madrid.",
+    "pair": {"text": "Ana vive en Madrid.", "second_text": "Ana vive en España."},
+    "question": {"question": "¿Dónde vive Ana?", "context": "Ana vive en Madrid."},
+}
+"""What a server asks itself before it says that it is ready; no text of a data set."""
+_COPIED = ("README.md", "NOTICE")
+_LIBRARIES = ("onnx", "onnxruntime", "tokenizers", "numpy", "torch", "transformers")
+
+
+def export_model(
+    job: ExportJob, *, model_dir: Path, encoded_dir: Path, examples_dir: Path, out: Path, threads: int = 1
+) -> Manifest:
+    """Write `out`: graphs, tokenizer, manifest and card of a selected model, all or nothing.
+
+    The fp32 graph must give the trained model's logits on the test split, up to rounding. Beside it comes an int8 graph, where
+    one scores as well on the validation split (`ligero.export.quantisation`).
+
+    Args:
+        model_dir: `R/models/REGIME/MODEL/TASK`.
+        encoded_dir: `R/encoded/TOKENIZER/TASK`, as the model reads it.
+        examples_dir: `R/tasks/TASK`.
+        threads: of the forward passes.
+
+    Returns:
+        What was written as `manifest.json`.
+
+    Raises:
+        MismatchError: the graph computes something else than the model; nothing is written.
+        DataError: a file is missing or malformed, or the architecture cannot be exported.
+    """
+    task, whole = job.task, job.options.model_copy(update={"max_words": None})
+    tokenizer = FastTokenizer.load(model_dir)
+    outline, weights = outline_of(model_dir, task.type), Weights(model_dir)
+    splits = {
+        name: EncodedSplit.load(encoded_dir / f"{name}.parquet", task.type, whole)
+        for name in ("train", "validation", "test")
+    }
+    examples = {
+        name: Examples.load(examples_dir / f"{name}.parquet", task.type) for name in ("validation", "test")
+    }
+    exact = build(outline, weights)
+    runners = {"fp32": GraphRunner(exact.SerializeToString(), tokenizer.pad, True, threads)}
+    predictions = {"fp32": predict_split(runners["fp32"], splits["test"])}
+    trained = predict(load_selected(model_dir, task.type), splits["test"])
+    try:
+        parity = compare(trained, predictions["fp32"], splits["test"])
+    except MismatchError as error:
+        raise MismatchError(f"{model_dir}: {error}") from error
+
+    models: dict[Precision, onnx.ModelProto] = {"fp32": exact}
+    batches: dict[Precision, bool] = {"fp32": True}
+    int8: dict[str, Any] = {"accepted": False, "reason": "export.int8 is false"}
+    if job.export.int8:
+        gate = Gate(
+            task=task,
+            options=whole,
+            split=splits["validation"],
+            examples=examples["validation"],
+            pad=tokenizer.pad,
+            threads=threads,
+            reference=predict_split(runners["fp32"], splits["validation"]),
+            max_drop=job.export.max_drop,
+        )
+        quantised = quantise(outline, weights, splits["train"], gate, job.export, whole.seed)
+        int8 = quantised.record
+        if quantised.model is not None:
+            models["int8"], batches["int8"] = quantised.model, quantised.batches
+            runners["int8"] = GraphRunner(
+                quantised.model.SerializeToString(), tokenizer.pad, quantised.batches, threads
+            )
+            predictions["int8"] = predict_split(runners["int8"], splits["test"])
+
+    scores = {}
+    for name, found in predictions.items():
+        answered = score_predictions(task, whole, found, splits["test"], examples["test"])
+        scores[name] = {"split": "test", **score_record(job.task_id, task, answered, whole.seed)}
+    times = milliseconds(runners, splits["test"])
+    with atomic_directory(out) as staging:
+        for name, model in models.items():
+            (staging / GRAPH_FILES[name]).write_bytes(model.SerializeToString())
+        shutil.copyfile(model_dir / FAST_TOKENIZER_FILE, staging / TOKENIZER_FILE)
+        for name in _COPIED:
+            if (model_dir / name).is_file():
+                shutil.copyfile(model_dir / name, staging / name)
+        files = {path.name: sha256_file(path) for path in sorted(staging.iterdir())}
+        graphs = {
+            name: GraphFile(
+                file=GRAPH_FILES[name],
+                bytes=(staging / GRAPH_FILES[name]).stat().st_size,
+                batches=batches[name],
+                milliseconds=times[name],
+                check={},
+            )
+            for name in models
+        }
+        manifest = Manifest(
+            format=FORMAT,
+            name=job.name,
+            regime=job.regime,
+            model=job.model_id,
+            task=job.task_id,
+            task_name=task.name,
+            task_type=task.type,
+            metric=task.metric,
+            pairs=job.pairs,
+            labels=task.labels,
+            max_length=job.encoding.max_length,
+            doc_stride=job.encoding.doc_stride,
+            n_best=whole.n_best,
+            max_answer_length=whole.max_answer_length,
+            tokenizer=asdict(tokenizer.info),
+            graphs=graphs,
+            precision="int8" if "int8" in models else "fp32",
+            parity=parity,
+            int8=int8,
+            scores=scores,
+            sources={name: source.model_dump() for name, source in job.sources.items()},
+            versions={name: version(name) for name in _LIBRARIES},
+            processor=processor(),
+            files=files,
+        )
+        manifest = _with_checks(manifest, staging)
+        manifest.write(staging)
+    return manifest
+
+
+def _with_checks(manifest: Manifest, folder: Path) -> Manifest:
+    """The manifest with the answer that each graph gives to the stored question."""
+    kind = "question" if manifest.task_type == "question_answering" else "pair" if manifest.pairs else "text"
+    manifest.write(folder)
+    graphs = {}
+    for name, graph in manifest.graphs.items():
+        (answer,) = Predictor(folder, precision=name, threads=1).predict([CHECKS[kind]])
+        graphs[name] = replace(graph, check={"item": CHECKS[kind], "answer": answer})
+    return replace(manifest, graphs=graphs)

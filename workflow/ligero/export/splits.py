@@ -1,0 +1,52 @@
+"""Encoded splits through an exported graph: features in, predictions and scores out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import numpy as np
+
+from ligero.serving.predictor import GraphRunner
+from ligero.serving.readers import Feature, Outputs
+from ligero.settings.tasks import TaskType
+from ligero.training.data import EncodedSplit
+from ligero.training.evaluate import Predictions
+
+
+def features_of(split: EncodedSplit) -> list[Feature]:
+    """The features of a split, as serving has them."""
+    return [
+        Feature(split.input_ids[low:high].tolist(), split.token_type_ids[low:high].tolist())
+        for low, high in zip(split.offsets[:-1].tolist(), split.offsets[1:].tolist(), strict=True)
+    ]
+
+
+def predictions_of(outputs: Sequence[Outputs], task_type: TaskType) -> Predictions:
+    """Logits of all features in the form that scoring reads."""
+    none = np.zeros(0, np.float32)
+    if task_type == "question_answering":
+        start, end = (np.concatenate([output[name] for output in outputs]) for name in ("start", "end"))
+        return Predictions(none, start, end)
+    join = np.stack if task_type == "sequence_classification" else np.concatenate
+    return Predictions(join([output["logits"] for output in outputs]), none, none)
+
+
+def predict_split(runner: GraphRunner, split: EncodedSplit) -> Predictions:
+    """A graph's logits on a split."""
+    return predictions_of(runner.run(features_of(split)), split.task_type)
+
+
+def milliseconds(runners: Mapping[str, GraphRunner], split: EncodedSplit, runs: int = 15) -> dict[str, float]:
+    """Median time of a forward pass of each graph on the split's feature of median length, the graphs taking turns."""
+    feature = features_of(split)[int(np.argsort(split.lengths)[len(split) // 2])]
+    times: dict[str, list[float]] = {name: [] for name in runners}
+    for _ in range(runs + 1):
+        for name, runner in runners.items():
+            start = time.perf_counter()
+            runner.run([feature])
+            times[name].append(time.perf_counter() - start)
+    return {
+        name: round(1000 * median(values[1:]), 4) for name, values in times.items()
+    }  # the first run warms up

@@ -1,0 +1,66 @@
+"""An onnxruntime session that uses the processors it may use, and no more memory than it needs."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
+
+from ligero.common.errors import DataError
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cores(cgroup: Path = _CGROUP) -> int:
+    """Cores that this process may use: its affinity, and the quota of its container (cgroup v2 or v1), rounded up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(cgroup)
+    return max(1, min(cores, math.ceil(quota)) if quota else cores)
+
+
+def _quota(cgroup: Path) -> float | None:
+    """Cores a second that the container is granted; None where there is no limit."""
+    try:
+        limit, period = (cgroup / "cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        limit_v1 = int((cgroup / "cpu" / "cpu.cfs_quota_us").read_text())
+        period_v1 = int((cgroup / "cpu" / "cpu.cfs_period_us").read_text())
+        return limit_v1 / period_v1 if limit_v1 > 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the CPU.
+
+    Memory is given back after each run (no arena, which only grows), idle threads sleep instead of spinning, and one fusion is
+    left out: the fused addition and normalisation is slower than the two operators.
+
+    Raises:
+        DataError: not a graph that this onnxruntime can run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=["SkipLayerNormFusion"]
+        )
+    except (RuntimeException, RuntimeError) as error:
+        place = "graph" if isinstance(model, bytes) else model
+        raise DataError(place, None, f"onnxruntime cannot run it: {error}") from error
+    except Exception as error:  # onnxruntime's other errors share no base class
+        if not type(error).__module__.startswith("onnxruntime"):
+            raise
+        place = "graph" if isinstance(model, bytes) else model
+        raise DataError(place, None, f"onnxruntime cannot open it: {error}") from error

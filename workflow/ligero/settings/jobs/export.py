@@ -1,0 +1,56 @@
+"""Jobs that export a selected model."""
+
+from __future__ import annotations
+
+from ligero.settings.base import Identifier
+from ligero.settings.export import Export
+from ligero.settings.jobs.base import Job
+from ligero.settings.jobs.tasks import EncodingJob, encoding_job, training_view
+from ligero.settings.plan import initial_model, stage_options, system_name, task_sources, tokenizer_of
+from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import Task
+from ligero.settings.training import TrainingOptions
+
+
+class Provenance(Job):
+    """Licence and citation of one of the task's files."""
+
+    licence: str
+    citation: str
+
+
+class ExportJob(Job):
+    """One selected model with what its folder tells."""
+
+    regime: Regime
+    model_id: Identifier
+    name: str
+    tokenizer: Identifier
+    task_id: Identifier
+    task: Task
+    pairs: bool
+    """Whether the task's examples are pairs of texts."""
+    encoding: EncodingJob
+    options: TrainingOptions
+    export: Export
+    sources: dict[Identifier, Provenance]
+
+
+def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> ExportJob:
+    task = study.tasks[task_id]
+    return ExportJob(
+        regime=regime,
+        model_id=model_id,
+        name=system_name(study, regime, model_id),
+        tokenizer=tokenizer_of(study, initial_model(study, regime, model_id)),
+        task_id=task_id,
+        task=training_view(task),
+        pairs=task.has_pairs,
+        encoding=encoding_job(study, task_id),
+        options=stage_options(study, regime),
+        export=study.export,
+        sources={
+            source: Provenance(licence=study.sources[source].licence, citation=study.sources[source].citation)
+            for source in task_sources(study, task_id)
+        },
+    )
