@@ -58,9 +58,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{R}/summary.csv",
-        LAYOUT.tables(),
-        LAYOUT.figures(),
+        map(LAYOUT.table, TABLES),
+        map(LAYOUT.figure, FIGURES),
         f"{R}/cards",
     message:
         "Summary, tables, figures and model cards are complete"

@@ -3,7 +3,7 @@
 
 rule write_cards:
     input:
-        LAYOUT.cards_inputs(),
+        registry.card_inputs(LAYOUT),
     output:
         directory("<results>/cards"),
     log:

@@ -11,6 +11,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
+from ligero.reporting import registry
 from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
@@ -25,6 +26,9 @@ except LigeroError as error:
     raise WorkflowError(str(error))
 
 LAYOUT = Layout(STUDY)
+TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)
+# The report's captions (workflow/report/caption.rst) see the configuration, and nothing else whose change re-runs no job.
+config["captions"] = registry.captions(STUDY)
 ONE_SHARD_REGIMES = plan.one_shard_regimes(STUDY)
 COMPARED = STUDY.ablation.student if STUDY.ablation else None
 R = STUDY.results_dir

@@ -3,9 +3,8 @@
 
 rule make_report:
     input:
-        "<results>/summary.csv",
-        LAYOUT.tables(),
-        LAYOUT.figures(),
+        map(LAYOUT.table, TABLES),
+        map(LAYOUT.figure, FIGURES),
     output:
         "<results>/report.html",
     log:

@@ -3,11 +3,11 @@
 
 rule make_table:
     input:
-        lambda wc: LAYOUT.table_inputs(wc.table),
+        lambda wc: TABLES[wc.table].inputs(LAYOUT),
     output:
         csv=report(
             "<results>/tables/{table}.csv",
-            caption="../workflow/report/table.rst",
+            caption="../workflow/report/caption.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
@@ -16,60 +16,55 @@ rule make_table:
     log:
         "<results>/logs/make_table/{table}.log",
     wildcard_constraints:
-        table="|".join(LAYOUT.table_names()),
+        table="|".join(name for name in TABLES if name != "summary"),
     conda:
         "../envs/tables.yaml"
     resources:
         mem_mb=memory("light"),
         runtime=runtime("light"),
     params:
+        table=lambda wc: wc.table,
         results=folder(""),
         settings=digest_of(jobs.reporting_job),
     message:
         "Making the table {wildcards.table}"
     shell:
-        "python $PROGRAMS/make_table.py --config $CONFIG --table {wildcards.table} --results {params.results}"
+        "python $PROGRAMS/make_table.py --config $CONFIG --table {params.table} --results {params.results}"
         " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} &> {log}"
 
 
-rule make_summary:
+# The summary lies above the other tables, in the results folder itself.
+use rule make_table as make_summary with:
     input:
-        LAYOUT.table_inputs("summary"),
+        TABLES["summary"].inputs(LAYOUT),
     output:
-        csv=report("<results>/summary.csv", caption="../workflow/report/summary.rst", category="Summary"),
+        csv=report("<results>/summary.csv", caption="../workflow/report/caption.rst", category="Summary"),
         md="<results>/summary.md",
         tex="<results>/summary.tex",
     log:
         "<results>/logs/make_summary.log",
-    conda:
-        "../envs/tables.yaml"
-    resources:
-        mem_mb=memory("light"),
-        runtime=runtime("light"),
     params:
+        table="summary",
         results=folder(""),
         settings=digest_of(jobs.reporting_job),
     message:
         "Making the summary"
-    shell:
-        "python $PROGRAMS/make_table.py --config $CONFIG --table summary --results {params.results}"
-        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} &> {log}"
 
 
 rule make_figure:
     input:
-        lambda wc: LAYOUT.figure_inputs(wc.figure),
+        lambda wc: FIGURES[wc.figure].inputs(LAYOUT),
     output:
         report(
             "<results>/figures/{figure}.svg",
-            caption="../workflow/report/figure.rst",
+            caption="../workflow/report/caption.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
     log:
         "<results>/logs/make_figure/{figure}.log",
     wildcard_constraints:
-        figure="|".join(LAYOUT.figure_names()),
+        figure="|".join(FIGURES),
     conda:
         "../envs/tables.yaml"
     resources:

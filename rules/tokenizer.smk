@@ -64,7 +64,7 @@ rule measure_tokenizers:
     input:
         LAYOUT.tokenizer_inputs(),
     output:
-        LAYOUT.vocabularies,
+        LAYOUT.tokenizer_quality,
     log:
         "<results>/logs/measure_tokenizers.log",
     benchmark:

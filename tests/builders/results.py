@@ -78,7 +78,7 @@ def _write(study: Study, root: Path) -> None:
         )
         write_json(layout.task_info(task_id), _info(study, task_id))
     write_json(layout.corpus_statistics, corpus_statistics(study))
-    write_json(layout.vocabularies, _vocabularies(study))
+    write_json(layout.tokenizer_quality, _vocabularies(study))
     for regime, model in plan.systems(study):
         ability = (
             0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)

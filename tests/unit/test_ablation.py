@@ -11,11 +11,11 @@ import yaml
 
 from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.common.files import write_json
+from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
-from ligero.reporting.tables import make
 from ligero.settings import jobs
 from ligero.settings.jobs import ablation_job
-from ligero.settings.layout import ABLATION_TABLE, Layout
+from ligero.settings.layout import Layout
 from ligero.settings.load import load_study
 from ligero.settings.plan import ablation_runs
 from ligero.settings.study import Study
@@ -34,7 +34,7 @@ def study_with(**changes: Any) -> Study:
 def test_without_a_comparison_there_is_no_run_and_no_table() -> None:
     study = load_study({key: value for key, value in POCKET.items() if key != "ablation"}, ROOT)
     assert ablation_runs(study) == []
-    assert ABLATION_TABLE not in Layout(study).table_names()
+    assert "ablation" not in tables(study)
     with pytest.raises(ConfigurationError, match="ablation"):
         ablation_job(study, "ner", "distilled", 1)
 
@@ -148,7 +148,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_the_table_says_whether_a_method_helped(results: Results) -> None:
-    frame = make(ABLATION_TABLE, results)
+    frame = make_table("ablation", results)
     teacher, gold, distilled, idle = frame.to_dict("records")
     assert (teacher["method"], teacher["score"]) == ("teacher: BETO cased", "91.23")
     assert (gold["score"], gold["notes"], gold["helped"]) == ("50.00", "reference", None)
@@ -159,4 +159,4 @@ def test_the_table_says_whether_a_method_helped(results: Results) -> None:
 
 def test_the_table_reads_what_the_workflow_gives_it(results: Results) -> None:
     written = {str(path) for path in Path(results.layout.root).rglob("*.json")}
-    assert set(results.layout.table_inputs(ABLATION_TABLE)) == written
+    assert set(tables(results.study)["ablation"].inputs(results.layout)) == written

@@ -11,6 +11,7 @@ import pytest
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.reporting.cards import options_rows, write_cards
+from ligero.reporting.registry import card_inputs
 from ligero.reporting.results import Results
 from ligero.settings import jobs, plan
 from ligero.settings.load import load_study, read_yaml
@@ -85,7 +86,7 @@ def test_cards_read_no_more_than_the_workflow_gives_them(
     made: tuple[Results, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results, root = made
-    given = {str(path) for path in results.layout.cards_inputs()}
+    given = {str(path) for path in card_inputs(results.layout)}
     asked: list[str] = []
     fresh = Results(results.study, root)
     genuine = fresh._read

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,21 @@ from ligero.common.published import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
 from ligero.reporting.names import stem
 from ligero.reporting.published import corrected, printed_figures, read_table
+from ligero.reporting.registry import (
+    ABLATION,
+    SUMMARY,
+    TABLES,
+    captions,
+    draw_figure,
+    figures,
+    make_table,
+    tables,
+)
 from ligero.reporting.results import Results
-from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
-from ligero.settings import layout, plan
+from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
+from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import REGIMES, Study
 from tests.builders.results import write_artefacts
@@ -62,13 +73,15 @@ def cells(frame: pd.DataFrame, **where: str) -> dict[str, Any]:
 # --- what every table keeps ---------------------------------------------------------------------------------------------
 
 
-def test_the_tables_are_those_of_the_public_interface() -> None:
-    assert set(TABLES) == {*layout.TABLES, layout.ABLATION_TABLE, "summary"}
+def test_every_entry_names_a_function_that_is_there(study: Study) -> None:
+    for entry in (*TABLES, ABLATION, SUMMARY, *figures(study).values()):
+        module, function = entry.function.split(":")
+        assert callable(getattr(import_module(f"ligero.reporting.{module}"), function)), entry.name
 
 
-@pytest.mark.parametrize("name", sorted({*layout.TABLES, "summary"}))
+@pytest.mark.parametrize("name", [entry.name for entry in (*TABLES, SUMMARY)])
 def test_every_table_has_the_thesis_columns_first_and_says_its_scale(name: str, results: Results) -> None:
-    frame = make(name, results)
+    frame = make_table(name, results)
     assert len(frame)
     assert set(frame["scale"]) == {"miniature"}
     reference = THESIS_TABLES / f"{name}.csv"
@@ -78,30 +91,28 @@ def test_every_table_has_the_thesis_columns_first_and_says_its_scale(name: str, 
         assert list(frame.columns)[: len(wanted)] == wanted
 
 
-@pytest.mark.parametrize("name", sorted({*layout.TABLES, "summary"}))
+@pytest.mark.parametrize("name", [entry.name for entry in (*TABLES, SUMMARY)])
 def test_every_table_reads_no_more_than_the_workflow_gives_it(
     name: str, results: Results, tmp_path: Path
 ) -> None:
     """The rule's inputs are all that a cluster job may count on."""
-    for path in results.layout.table_inputs(name):
+    for path in tables(results.study)[name].inputs(results.layout):
         target = tmp_path / Path(path).relative_to(results.layout.root)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(Path(path).read_bytes())
-    assert to_csv(make(name, Results(results.study, tmp_path))) == to_csv(make(name, results))
+    assert to_csv(make_table(name, Results(results.study, tmp_path))) == to_csv(make_table(name, results))
 
 
 def test_an_unknown_table_or_figure_is_refused_by_name(results: Results) -> None:
-    from ligero.reporting.figures import draw
-
-    with pytest.raises(ConfigurationError, match="no table 'scores'; known: corpus"):
-        make("scores", results)
+    with pytest.raises(ConfigurationError, match="no table 'scores' in this study; known: corpus"):
+        make_table("scores", results)
     with pytest.raises(ConfigurationError, match="no figure 'score_vs_price'"):
-        draw("score_vs_price", results)
+        draw_figure("score_vs_price", results)
 
 
 def test_a_missing_artefact_is_an_error_that_names_it(results: Results, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"efficiency\.json: no such file"):
-        make("efficiency", Results(results.study, tmp_path))
+        make_table("efficiency", Results(results.study, tmp_path))
 
 
 # --- scores -------------------------------------------------------------------------------------------------------------
@@ -109,7 +120,7 @@ def test_a_missing_artefact_is_an_error_that_names_it(results: Results, tmp_path
 
 def test_score_tables_print_metrics_truncated_with_intervals(results: Results) -> None:
     record = results.scores(["ner"])["fine-tuning", "beto-cased", "ner"]
-    row = cells(make("sequence_tagging", results), regime="fine-tuning", model="BETO cased")
+    row = cells(make_table("sequence_tagging", results), regime="fine-tuning", model="BETO cased")
     f1 = record["metrics"]["f1"]
     assert row["ner_f1"] == f"{int(f1 * 100) / 100:.2f}"
     assert float(row["ner_token_accuracy"]) <= record["metrics"]["accuracy"]
@@ -117,7 +128,7 @@ def test_score_tables_print_metrics_truncated_with_intervals(results: Results) -
 
 
 def test_rows_stand_in_the_order_of_the_configuration_and_baselines_last(results: Results) -> None:
-    frame = make("text_classification", results)
+    frame = make_table("text_classification", results)
     names = [(row.regime, row.name) for row in results.rows()]
     assert list(zip(frame["regime"], frame["model"], strict=True)) == [*names, ("baseline", "majority class")]
     assert list(frame["model"])[:3] == ["BETO uncased", "BETO cased", "DistilBETO"]
@@ -132,16 +143,16 @@ def test_a_task_of_the_thesis_that_a_study_lacks_keeps_its_column_and_gets_a_not
         if name not in ("mldoc", "xnli")
     }
     few = smaller(study, tmp_path, tasks=tasks)
-    row = cells(make("text_classification", few), regime="fine-tuning", model="BETO cased")
+    row = cells(make_table("text_classification", few), regime="fine-tuning", model="BETO cased")
     assert row["mldoc_accuracy"] is None and row["xnli_accuracy"] is None and row["pawsx_accuracy"]
     assert "task mldoc is not in this configuration" in row["notes"]
-    summary = cells(make("summary", few), regime="fine-tuning", model="BETO cased")
+    summary = cells(make_table("summary", few), regime="fine-tuning", model="BETO cased")
     assert (
         "mean of 6 tasks (PAWS-X, POS, NER, MLQA, SQAC, TAR / XQuAD), not of the thesis' eight"
         in summary["notes"]
     )
     assert summary["score"] is not None
-    compared = cells(make("comparison", few), regime="fine-tuning", model="BETO cased", metric="score")
+    compared = cells(make_table("comparison", few), regime="fine-tuning", model="BETO cased", metric="score")
     assert compared["measured"] is None and compared["notes"] == "the score needs all eight tasks"
 
 
@@ -149,7 +160,7 @@ def test_a_task_of_ones_own_gets_columns_by_its_id(study: Study, tmp_path: Path)
     tasks = study.model_dump(mode="json")["tasks"]
     tasks["my-topics"] = {**tasks["mldoc"], "name": "My topics"}
     more = smaller(study, tmp_path, tasks=tasks)
-    frame = make("text_classification", more)
+    frame = make_table("text_classification", more)
     assert cells(frame, regime="fine-tuning", model="BERTIN")["my_topics_accuracy"]
     assert list(frame.columns).index("my_topics_accuracy") == 5  # right after the thesis' columns
 
@@ -158,23 +169,21 @@ def test_a_model_left_out_keeps_its_row_with_the_reason(study: Study, tmp_path: 
     reason = "its local weights models/e5 are not there"
     without = smaller(study, tmp_path, left_out={"bertin": reason})
     for name in ("text_classification", "efficiency", "inference_speed", "summary", "pretrained_models"):
-        frame = make(name, without)
+        frame = make_table(name, without)
         frame = frame[frame["model"] == "BERTIN"]
         assert len(frame) == 1 and reason in frame.iloc[0]["notes"], name
-    assert cells(make("summary", without), regime="fine-tuning", model="BERTIN")["score"] is None
+    assert cells(make_table("summary", without), regime="fine-tuning", model="BERTIN")["score"] is None
 
 
 def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, study: Study) -> None:
     write_artefacts(study, tmp_path)
     path = Path(
-        layout.Layout(study.model_copy(update={"results_dir": str(tmp_path)})).score(
-            "fine-tuning", "bertin", "pos"
-        )
+        Layout(study.model_copy(update={"results_dir": str(tmp_path)})).score("fine-tuning", "bertin", "pos")
     )
     kept = [record for record in read_json(path)["scores"] if record["model"] != "bertin"]
     write_json(path, {"scores": kept})
     with pytest.raises(DataError, match=r"shard-\d+\.json: it has no score of 'bertin' on 'pos'"):
-        make("sequence_tagging", Results(study, tmp_path))
+        make_table("sequence_tagging", Results(study, tmp_path))
 
 
 def test_measurements_of_another_configuration_are_refused(study: Study, tmp_path: Path) -> None:
@@ -183,7 +192,7 @@ def test_measurements_of_another_configuration_are_refused(study: Study, tmp_pat
     measured = read_json(found.layout.efficiency)
     write_json(found.layout.efficiency, {**measured, "rows": measured["rows"][1:]})
     with pytest.raises(DataError, match=r"efficiency\.json: it has no row for fine-tuning of 'beto-uncased'"):
-        make("summary", found)
+        make_table("summary", found)
 
 
 # --- summary and comparison ---------------------------------------------------------------------------------------------
@@ -222,17 +231,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_from_the_thesis_task_figures_the_summary_comes_out_as_printed(published: Results) -> None:
-    frame = make("summary", published)
-    for (regime, name), figures in printed_figures().items():
+    frame = make_table("summary", published)
+    for (regime, name), printed in printed_figures().items():
         row = cells(frame, regime=regime, model=name)
         assert {key: row[key] for key in ("parameters", "speedup", "score")} == {
-            key: figures[key] for key in ("parameters", "speedup", "score")
+            key: printed[key] for key in ("parameters", "speedup", "score")
         }
         assert row["speedup_arithmetic"] == "thesis"
 
 
 def test_the_comparison_finds_no_difference_but_the_erratum(published: Results) -> None:
-    frame = make("comparison", published)
+    frame = make_table("comparison", published)
     assert len(frame) == 17 * 16
     counted = frame[~frame["metric"].str.endswith("_per_second")]
     assert set(counted["difference"]) <= {"+0.00", "0.00", "equal"}
@@ -251,15 +260,15 @@ def test_the_comparison_finds_no_difference_but_the_erratum(published: Results) 
 def test_models_too_small_for_the_thesis_arithmetic_get_exact_speedups(results: Results) -> None:
     macs = {model: results.efficiency[regime, model]["macs"] for regime, model in results.efficiency}
     exact = macs[results.study.efficiency.reference] / macs["albeto-base-10"]
-    row = cells(make("summary", results), regime="distillation", model="ALBETO base-10")
+    row = cells(make_table("summary", results), regime="distillation", model="ALBETO base-10")
     assert (row["speedup"], row["speedup_arithmetic"]) == (f"{truncate(exact)}x", "exact")
-    efficiency = cells(make("efficiency", results), regime="distillation", model="ALBETO base-10")
+    efficiency = cells(make_table("efficiency", results), regime="distillation", model="ALBETO base-10")
     assert efficiency["speedup"] == pytest.approx(exact, abs=0.005)
     assert efficiency["thesis_speedup"] is None and "below 1 GMAC" in efficiency["notes"]
 
 
 def test_the_comparison_of_a_miniature_says_what_it_is_worth(results: Results) -> None:
-    row = cells(make("comparison", results), regime="fine-tuning", model="BETO cased", metric="ner_f1")
+    row = cells(make_table("comparison", results), regime="fine-tuning", model="BETO cased", metric="ner_f1")
     assert row["published"] == "87.14" and row["measured"]
     assert row["notes"].startswith("miniature:")
 
@@ -268,7 +277,7 @@ def test_the_comparison_of_a_miniature_says_what_it_is_worth(results: Results) -
 
 
 def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, study: Study) -> None:
-    row = cells(make("teachers", results), dataset="NER")
+    row = cells(make_table("teachers", results), dataset="NER")
     losses = results.teacher("ner")["losses"]
     assert row["teacher"] == study.models[min(losses, key=losses.__getitem__)].name
     assert row["next_best"] == study.models[sorted(losses, key=losses.__getitem__)[1]].name
@@ -276,12 +285,12 @@ def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, stud
 
 
 def test_a_study_without_students_has_an_empty_table_of_teachers(study: Study, tmp_path: Path) -> None:
-    frame = make("teachers", smaller(study, tmp_path, distillation=None))
+    frame = make_table("teachers", smaller(study, tmp_path, distillation=None))
     assert len(frame) == 0 and list(frame.columns)[:2] == ["dataset", "teacher"]
 
 
 def test_costs_are_added_up_a_stage_and_device(results: Results, study: Study) -> None:
-    table = make("cost", results)
+    table = make_table("cost", results)
     trials = sum(
         len(plan.trials_of(study, "distillation", student)) for student in study.distillation.students
     )  # type: ignore[union-attr]
@@ -306,14 +315,14 @@ def test_the_published_days_of_pretraining_are_its_device_hours() -> None:
 
 
 def test_datasets_show_published_counts_leaks_and_notes(results: Results) -> None:
-    row = cells(make("datasets", results), dataset="TAR / XQuAD")
+    row = cells(make_table("datasets", results), dataset="TAR / XQuAD")
     assert (row["task_type"], row["categories"], row["train"]) == ("Question Answering", "-", 2000)
     assert row["published_counts"] == "87595 / 10570 / 1190"
     assert row["test_texts_seen_in_training"] == 3 and "leak" in row["notes"]
 
 
 def test_restarts_of_pretraining_are_told(results: Results) -> None:
-    frame = make("pretraining_details", results)
+    frame = make_table("pretraining_details", results)
     restarted = frame[frame["rollbacks"] > 0]
     assert len(restarted) and all(
         "restarts from an earlier checkpoint" in note for note in restarted["notes"]
@@ -381,11 +390,10 @@ def test_the_program_writes_three_files(
     ["score_vs_macs", "score_vs_macs_pos", "score_vs_latency", "training_loss_beto-cased", "corpus_lengths"],
 )
 def test_figures_are_well_formed_and_the_same_every_time(name: str, results: Results, tmp_path: Path) -> None:
-    from ligero.reporting.figures import draw
     from ligero.reporting.figures.style import write_svg
 
     for copy in ("one.svg", "two.svg"):
-        write_svg(draw(name, results), tmp_path / copy)
+        write_svg(draw_figure(name, results), tmp_path / copy)
     first = (tmp_path / "one.svg").read_bytes()
     assert first == (tmp_path / "two.svg").read_bytes()
     assert ET.fromstring(first).tag.endswith("svg")
@@ -393,18 +401,14 @@ def test_figures_are_well_formed_and_the_same_every_time(name: str, results: Res
 
 
 def test_figures_tell_the_scale(results: Results) -> None:
-    from ligero.reporting.figures import draw
-
-    figure = draw("score_vs_macs", results)
+    figure = draw_figure("score_vs_macs", results)
     assert "(miniature)" in figure.axes[0].get_title(loc="left")
 
 
 def test_names_in_a_figure_do_not_cover_each_other(results: Results) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from ligero.reporting.figures import draw
-
-    figure = draw("score_vs_macs", results)
+    figure = draw_figure("score_vs_macs", results)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     names = {row.name for row in results.rows()}
@@ -459,23 +463,26 @@ def test_a_broken_metrics_file_is_named_with_its_line(tmp_path: Path) -> None:
 def test_every_caption_is_valid_markup_and_tells_the_scale(scale: str, study: Study) -> None:
     from types import SimpleNamespace
 
-    from docutils.core import publish_parts
     from jinja2 import Environment, StrictUndefined
 
     # As Snakemake's report renders them (snakemake/report/__init__.py).
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    wildcards: dict[str, list[dict[str, str]]] = {
-        "workflow": [{}],
-        "summary": [{}],
-        "table": [{"table": name} for name in (*layout.TABLES, layout.ABLATION_TABLE)],
-        "figure": [{"figure": name} for name in layout.Layout(study).figure_names()],
-    }
-    for caption, places in wildcards.items():
-        text = (ROOT / "workflow" / "report" / f"{caption}.rst").read_text(encoding="utf-8")
-        for place in places:
-            job = SimpleNamespace(
-                wildcards=SimpleNamespace(**place), config={"scale": scale, "name": "A study"}
-            )
-            rendered = environment.from_string(text).render(snakemake=job)
-            html = publish_parts(rendered, writer="html", settings_overrides={"halt_level": 2})["body"]
-            assert scale in html and "The table " + place.get("table", "-") not in html
+    template = environment.from_string((ROOT / "workflow/report/caption.rst").read_text(encoding="utf-8"))
+    known = {**captions(study), "ablation": ABLATION.caption}
+    paths = [
+        *map(Layout(study).table, ("ablation", *tables(study))),
+        *map(Layout(study).figure, figures(study)),
+    ]
+    assert len(paths) == len(known)
+    for path in paths:
+        job = SimpleNamespace(output=[path], config={"scale": scale, "captions": known})
+        assert scale in _html(template.render(snakemake=job))
+    workflow = (ROOT / "workflow/report/workflow.rst").read_text(encoding="utf-8")
+    job = SimpleNamespace(config={"scale": scale, "name": "A study"})
+    assert scale in _html(environment.from_string(workflow).render(snakemake=job))
+
+
+def _html(markup: str) -> str:
+    from docutils.core import publish_parts
+
+    return str(publish_parts(markup, writer="html", settings_overrides={"halt_level": 2})["body"])

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from ligero.common.files import write_json
+from ligero.reporting.registry import figures, make_table
 from ligero.reporting.results import Results
-from ligero.reporting.tables import make
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import Study
 from tests.builders.results import corpus_statistics
@@ -36,7 +36,7 @@ def cells(frame: pd.DataFrame, source: str) -> dict[str, Any]:
 
 
 def test_the_corpus_table_has_a_row_a_source_and_file_and_the_published_total_last(results: Results) -> None:
-    frame = make("corpus", results)
+    frame = make_table("corpus", results)
     assert results.study.corpus
     parts = results.study.corpus.parts
     assert list(frame["source"]) == [*parts, f"{parts[-1]}: raw/a.txt", f"{parts[-1]}: raw/b.txt", "total"]
@@ -56,8 +56,8 @@ def test_a_study_without_a_corpus_has_no_lengths_to_draw(study: Study, tmp_path:
     for model in changed["models"].values():
         model |= {"weights": "local", "local": "x", "tokenizer": None, "pretraining": None}
     bare = Results(Study.model_validate(changed), tmp_path)
-    assert cells(make("corpus", bare), "total")["notes"].startswith("this study reads no corpus")
-    assert "corpus_lengths" not in bare.layout.figure_names()
+    assert cells(make_table("corpus", bare), "total")["notes"].startswith("this study reads no corpus")
+    assert "corpus_lengths" not in figures(bare.study)
     bins = [
         {"from": 2, "to": 3, "lines": 3},
         {"from": 8, "to": 9, "lines": 1},

@@ -10,8 +10,8 @@ import yaml
 
 from ligero.common.errors import DataError
 from ligero.common.files import write_json, write_text
+from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
-from ligero.reporting.tables import make
 from ligero.settings.load import load_study
 from ligero.settings.plan import ablation_runs, augmented_tasks
 from tests.builders.results import write_artefacts
@@ -36,7 +36,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def stages(results: Results) -> dict[str, dict[str, Any]]:
-    return {str(row["stage"]): dict(row) for _, row in make("cost", results).iterrows()}
+    return {str(row["stage"]): dict(row) for _, row in make_table("cost", results).iterrows()}
 
 
 def search(results: Results, *, seconds: list[str] | None) -> Path:
@@ -63,7 +63,7 @@ def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None
 
 
 def test_what_the_comparison_recorded_is_the_tables_input(results: Results) -> None:
-    inputs = results.layout.table_inputs("cost")
+    inputs = tables(results.study)["cost"].inputs(results.layout)
     assert results.layout.augmented_logits_cost("xnli") in inputs
     assert results.layout.ablation_run("ner", "augmented", 1) in inputs
 
@@ -84,7 +84,7 @@ def test_a_search_whose_trials_recorded_no_time_is_counted_by_its_workers(result
 def test_a_damaged_time_is_named(results: Results) -> None:
     search(results, seconds=["60.0", "soon", "1.0"])
     with pytest.raises(DataError, match=r"ner/trials\.csv: column seconds: .*'soon'"):
-        make("cost", results)
+        make_table("cost", results)
 
 
 def test_the_table_of_trials_keeps_their_seconds() -> None:

@@ -12,8 +12,8 @@ from ligero.common.files import write_json
 from ligero.efficiency.macs import measure
 from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
+from ligero.reporting.registry import make_table
 from ligero.reporting.results import Results
-from ligero.reporting.tables import make
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, read_yaml
 from ligero.settings.study import Study
@@ -42,7 +42,7 @@ def rows(frame: pd.DataFrame, column: str = "model") -> dict[str, dict[str, Any]
 
 
 def test_warm_up_ratios_are_the_five_that_the_thesis_prints(results: Results) -> None:
-    frame = make("pretraining_details", results)
+    frame = make_table("pretraining_details", results)
     assert list(frame["warmup_ratio"]) == ["1.25e-2", "6.25e-3", "3.12e-3", "7.81e-4", "7.81e-4"]
     assert list(frame["warmup_ratio"]) == [row["warmup_ratio"] for row in read_table("pretraining_details")]
 
@@ -51,12 +51,12 @@ def test_a_recipe_without_warm_up_prints_a_plain_zero(results: Results) -> None:
     values = results.study.model_dump(mode="json")
     values["models"]["albeto-tiny"]["pretraining"]["warmup_steps"] = 0
     again = Results(Study.model_validate(values), results.layout.root)
-    assert rows(make("pretraining_details", again))["ALBETO tiny"]["warmup_ratio"] == "0"
+    assert rows(make_table("pretraining_details", again))["ALBETO tiny"]["warmup_ratio"] == "0"
 
 
 def test_pretraining_details_are_the_published_ones(results: Results) -> None:
     """All but the days on a TPU, which the thesis measured on its own machine; a note says why the cell is empty."""
-    measured = rows(make("pretraining_details", results))
+    measured = rows(make_table("pretraining_details", results))
     published = read_table("pretraining_details")
     assert list(measured) == [row["model"] for row in published]
     for row in published:
@@ -67,7 +67,7 @@ def test_pretraining_details_are_the_published_ones(results: Results) -> None:
 
 
 def test_albeto_configurations_are_the_published_ones(results: Results) -> None:
-    measured = rows(make("albeto_configurations", results))
+    measured = rows(make_table("albeto_configurations", results))
     published = read_table("albeto_configurations")
     assert list(measured) == [row["model"] for row in published]
     for row in published:
@@ -76,7 +76,7 @@ def test_albeto_configurations_are_the_published_ones(results: Results) -> None:
 
 def test_pretrained_models_are_the_published_ones(results: Results) -> None:
     """The thesis has one row for both BETO, and prints their vocabulary of 31,002 as 32K; a note tells of that."""
-    measured = {plain(name): row for name, row in rows(make("pretrained_models", results)).items()}
+    measured = {plain(name): row for name, row in rows(make_table("pretrained_models", results)).items()}
     for row in read_table("pretrained_models"):
         both = [name + case for name in [plain(row["model"])] for case in ("uncased", "cased")]
         ours = [measured[name] for name in (both if row["model"] == "BETO" else [plain(row["model"])])]
@@ -95,7 +95,7 @@ def test_pretrained_models_are_the_published_ones(results: Results) -> None:
 
 
 def test_weights_without_a_commit_say_so(results: Results) -> None:
-    measured = rows(make("pretrained_models", results))
+    measured = rows(make_table("pretrained_models", results))
     for name, model in (("BETO uncased", "beto-uncased"), ("BERTIN", "bertin")):
         assert measured[name]["weights"] == HUB[model]
         assert "no commit is pinned yet" in measured[name]["notes"]
@@ -106,5 +106,5 @@ def test_weights_that_were_fetched_name_their_commit(results: Results, tmp_path:
     fetched = Results(results.study, tmp_path)
     write_json(fetched.layout.efficiency, measure(efficiency_job(results.study), {}))
     write_json(fetched.layout.weights_source("bertin"), {"hub": HUB["bertin"], "revision": "0123abc"})
-    row = rows(make("pretrained_models", fetched))["BERTIN"]
+    row = rows(make_table("pretrained_models", fetched))["BERTIN"]
     assert row["weights"] == f"{HUB['bertin']}@0123abc" and row["notes"] is None

@@ -230,7 +230,7 @@ def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
 def test_parsing_the_workflow_loads_nothing_heavy(project: Path) -> None:
     """Every cluster job parses the Snakefile: settings must not pull in torch and its like."""
     code = (
-        "import sys; from ligero.settings import jobs, plan, layout, load, program; "
+        "import sys; from ligero.reporting import registry; from ligero.settings import jobs, load, program; "
         "print([m for m in ('torch','transformers','datasets','pandas','pyarrow','numpy') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.reporting.figures import draw
 from ligero.reporting.figures.style import write_svg
+from ligero.reporting.registry import draw_figure, figures
 from ligero.reporting.results import Results
 from ligero.settings.jobs import reporting_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
@@ -26,9 +26,9 @@ def main() -> None:
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)
     results = Results(study, args.results)
-    names = results.layout.figure_names() if args.all else [args.figure]
+    names = list(figures(study)) if args.all else [args.figure]
     for name in names:
-        write_svg(draw(name, results), args.out / f"{name}.svg" if args.all else args.out)
+        write_svg(draw_figure(name, results), args.out / f"{name}.svg" if args.all else args.out)
 
 
 if __name__ == "__main__":

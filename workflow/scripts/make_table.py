@@ -7,8 +7,8 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
+from ligero.reporting.registry import make_table
 from ligero.reporting.results import Results
-from ligero.reporting.tables import TABLES, make
 from ligero.reporting.writing import write_table
 from ligero.settings.jobs import reporting_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
@@ -17,7 +17,7 @@ from ligero.settings.program import check_digest, job_arguments, load_resolved
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
-    parser.add_argument("--table", required=True, choices=list(TABLES))
+    parser.add_argument("--table", required=True, help="name of the table, e.g. efficiency")
     parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
     parser.add_argument("--out-csv", type=Path, required=True)
     parser.add_argument("--out-md", type=Path, required=True)
@@ -25,7 +25,7 @@ def main() -> None:
     args = parser.parse_args()
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)
-    write_table(make(args.table, Results(study, args.results)), args.out_csv, args.out_md, args.out_tex)
+    write_table(make_table(args.table, Results(study, args.results)), args.out_csv, args.out_md, args.out_tex)
 
 
 if __name__ == "__main__":

@@ -144,9 +144,9 @@ class Results:
         return self._read(self.layout.corpus_statistics) if self.study.reads_corpus else None
 
     @property
-    def vocabularies(self) -> Record:
+    def tokenizer_quality(self) -> Record:
         """How well every vocabulary fits every text."""
-        return self._read(self.layout.vocabularies)
+        return self._read(self.layout.tokenizer_quality)
 
     def teacher(self, task: str) -> Record:
         return self._read(self.layout.teacher(task))

@@ -1,39 +1,12 @@
-"""Where every artefact of a study lies below its results folder: read by the rules and by the reporting floor."""
+"""Where every artefact of a study lies below its results folder: for the rules and for reporting."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ligero.settings import plan
-from ligero.settings.plan import ablation_runs, augmented_tasks, teacher_candidates, tokenizers_in_use
+from ligero.settings.plan import tokenizers_in_use
 from ligero.settings.study import Regime, Study
-
-TABLES = (
-    "corpus",
-    "tokenizers",
-    "datasets",
-    "pretrained_models",
-    "albeto_configurations",
-    "pretraining_details",
-    "text_classification",
-    "sequence_tagging",
-    "question_answering",
-    "efficiency",
-    "inference_speed",
-    "teachers",
-    "best_hyperparameters",
-    "comparison",
-    "cost",
-)
-
-ABLATION_TABLE = "ablation"
-"""Made where the study has a section `ablation`."""
-
-TASK_TYPE_OF_TABLE = {
-    "text_classification": "sequence_classification",
-    "sequence_tagging": "token_classification",
-    "question_answering": "question_answering",
-}
 
 
 @dataclass(frozen=True)
@@ -112,24 +85,6 @@ class Layout:
     def task_info(self, task_id: str) -> str:
         return f"{self.root}/tasks/{task_id}/info.json"
 
-    def cost_inputs(self) -> list[str]:
-        """Every file in which a run recorded how long it took."""
-        study = self.study
-        shards = [
-            path
-            for regime, model_id in plan.systems(study)
-            for task_id in study.tasks
-            for path in self.trials(regime, model_id, task_id)
-        ]
-        return [
-            *(self.pretraining_summary(model_id) for model_id in plan.pretrained_models(study)),
-            *dict.fromkeys(shards),
-            *(self.logits_cost(task_id) for task_id in study.tasks if study.distillation),
-            *map(self.augmented_logits_cost, augmented_tasks(study)),
-            *(self.ablation_run(*run) for run in ablation_runs(study)),
-            *self.scores(list(study.tasks)),
-        ]
-
     def selected_model(self, regime: Regime, model_id: str, task_id: str) -> str:
         """Folder of the model that selection put at its place."""
         return f"{self.root}/models/{regime}/{model_id}/{task_id}"
@@ -144,18 +99,6 @@ class Layout:
             self.export(regime, model_id, task_id)
             for regime, model_id in plan.systems(self.study)
             for task_id in self.study.tasks
-        ]
-
-    def cards_inputs(self) -> list[str]:
-        """What model cards tell."""
-        tasks = list(self.study.tasks)
-        teachers = [self.teacher(task) for task in tasks] if self.study.distillation else []
-        return [
-            *self.selections(),
-            *self.scores(tasks),
-            *teachers,
-            self.efficiency,
-            self.inference_speed,
         ]
 
     def logits_cost(self, task_id: str) -> str:
@@ -176,8 +119,8 @@ class Layout:
         return f"{self.root}/corpus/statistics.json"
 
     @property
-    def vocabularies(self) -> str:
-        """How well the vocabularies fit the texts."""
+    def tokenizer_quality(self) -> str:
+        """How well the tokenizers fit the texts."""
         return f"{self.root}/benchmarks/tokenizers.json"
 
     def tokenizer_inputs(self) -> list[str]:
@@ -214,71 +157,9 @@ class Layout:
         """The record of one run of the ablation."""
         return f"{self.root}/ablation/{task_id}/{method_id}/seed-{seed}.json"
 
-    def ablation_inputs(self) -> list[str]:
-        """Every run, and the teachers with their test scores."""
-        runs = ablation_runs(self.study)
-        tasks = list(dict.fromkeys(task for task, _, _ in runs))
-        scores = [
-            self.score("fine-tuning", model, task)
-            for task in tasks
-            for model in teacher_candidates(self.study, task)
-        ]
-        return [
-            *(self.ablation_run(*run) for run in runs),
-            *map(self.teacher, tasks),
-            *dict.fromkeys(scores),
-        ]
+    def table(self, name: str) -> str:
+        """The CSV file of a table; its Markdown and LaTeX lie beside it."""
+        return f"{self.root}/summary.csv" if name == "summary" else f"{self.root}/tables/{name}.csv"
 
-    def table_names(self) -> list[str]:
-        """Every table of the study but the summary."""
-        return [*TABLES, *([ABLATION_TABLE] if ablation_runs(self.study) else [])]
-
-    def tables(self) -> list[str]:
-        return [f"{self.root}/tables/{name}.csv" for name in self.table_names()]
-
-    def figure_names(self) -> list[str]:
-        """Every figure of the study."""
-        curves = [f"training_loss_{model_id}" for model_id in plan.pretrained_models(self.study)]
-        corpus = ["corpus_lengths"] if self.study.reads_corpus else []
-        per_task = [f"score_vs_macs_{task_id}" for task_id in self.study.tasks]
-        return [*corpus, *curves, "score_vs_macs", *per_task, "score_vs_latency"]
-
-    def figures(self) -> list[str]:
-        return [f"{self.root}/figures/{name}.svg" for name in self.figure_names()]
-
-    def table_inputs(self, name: str) -> list[str]:
-        """The artefacts that a table is made of."""
-        tasks = list(self.study.tasks)
-        if name == ABLATION_TABLE:
-            return self.ablation_inputs()
-        if name in TASK_TYPE_OF_TABLE:
-            tasks = [task for task in tasks if self.study.tasks[task].type == TASK_TYPE_OF_TABLE[name]]
-            return [*self.scores(tasks), *map(self.baseline, tasks)]
-        pretraining = [self.pretraining_summary(model) for model in plan.pretrained_models(self.study)]
-        everything = [*self.scores(tasks), *map(self.baseline, tasks), self.efficiency]
-        return {
-            "corpus": [self.corpus_statistics] if self.study.reads_corpus else [],
-            "tokenizers": [self.vocabularies],
-            "datasets": [self.task_info(task) for task in tasks],
-            "pretrained_models": [self.efficiency],
-            "albeto_configurations": [self.efficiency],
-            "pretraining_details": pretraining,
-            "efficiency": [self.efficiency],
-            "inference_speed": [self.inference_speed],
-            "teachers": [self.teacher(task) for task in tasks] if self.study.distillation else [],
-            "best_hyperparameters": self.selections(),
-            "cost": self.cost_inputs(),
-            "comparison": [*everything, self.inference_speed],
-            "summary": everything,
-        }[name]
-
-    def figure_inputs(self, name: str) -> list[str]:
-        """The artefacts that a figure is drawn from."""
-        if name == "corpus_lengths":
-            return [self.corpus_statistics]
-        if name.startswith("training_loss_"):
-            return [self.pretraining_metrics(name.removeprefix("training_loss_"))]
-        if name == "score_vs_latency":
-            return [*self.scores(list(self.study.tasks)), self.inference_speed]
-        task = name.removeprefix("score_vs_macs").removeprefix("_")
-        return [*self.scores([task] if task else list(self.study.tasks)), self.efficiency]
+    def figure(self, name: str) -> str:
+        return f"{self.root}/figures/{name}.svg"

@@ -37,7 +37,7 @@ class Point:
     score: float
 
 
-def score_against_macs(results: Results, task: str | None) -> Figure:
+def score_against_macs(results: Results, task: str | None = None) -> Figure:
     """Score, or the metric of one task, against MACs of one input."""
     study = results.study
     tokens = study.efficiency.sequence_length

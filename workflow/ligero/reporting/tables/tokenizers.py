@@ -26,7 +26,7 @@ COLUMNS = (
 
 def tokenizers(results: Results) -> pd.DataFrame:
     """Each vocabulary on the held-out corpus and on the test split of each task."""
-    found = results.vocabularies
+    found = results.tokenizer_quality
     return table(
         COLUMNS, [_row(results, row, found["most_lines"]) for row in found["rows"]], results.study.scale
     )
