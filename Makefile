@@ -14,7 +14,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist load
 
 .PHONY: setup demo demo-check sample efficiency check test lint schema check-lock bench-data bench-pretraining bench-distillation
 
-setup: .venv/.installed
+setup: .venv/.installed $(BIN)/ligero
 
 .venv/.installed: requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found on PATH. Install one, or run 'make PYTHON=/path/to/python3.12'."; exit 1; }
@@ -28,6 +28,11 @@ setup: .venv/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	touch $@
+
+# The command `ligero`, which finds this folder wherever it is called from.
+$(BIN)/ligero: .venv/.installed
+	printf '#!/bin/sh\nexec "%s/$(BIN)/python" "%s/workflow/scripts/run_command.py" "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@
+	chmod +x $@
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) results/summary.csv all results/report.html

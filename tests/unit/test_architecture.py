@@ -20,6 +20,7 @@ LAYERS = (
     {"efficiency"},
     {"export"},
     {"reporting"},
+    {"command"},
 )
 
 

@@ -1,0 +1,324 @@
+"""`ligero`: what it refuses, what it writes, what it finds in data, what it recommends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ligero.command.check import findings
+from ligero.command.examples import UserData
+from ligero.command.main import _parser, main
+from ligero.command.planning import Budget, Plan, Weights, slug, written
+from ligero.command.recommend import Limits, ranked
+from ligero.command.systems import System, below_twin
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.settings.load import load_study, read_yaml
+from ligero.synthetic.table import labelled_texts
+
+BERT = {
+    "model_type": "bert", "hidden_size": 96, "num_hidden_layers": 12, "num_attention_heads": 4, "intermediate_size": 192,
+    "max_position_embeddings": 512,
+}  # fmt: skip
+
+
+def table(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows([("texto", "tema"), *rows])
+    return path
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Path:
+    return table(tmp_path / "noticias.csv", labelled_texts(1, 200))
+
+
+def data_of(*arguments: str) -> UserData:
+    return UserData.of(_parser().parse_args(["check", *arguments]))
+
+
+def found_in(path: Path, *more: str) -> dict[str, str]:
+    data = data_of(str(path), "--text", "texto", "--label", "tema", *more)
+    return {
+        one.what: f"{one.level}: {one.text} {'; '.join(one.where)}" for one in findings(data, data.load())
+    }
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy(project: Path) -> None:
+    heavy = ("torch", "transformers", "pandas", "numpy", "pydantic", "pyarrow", "yaml", "snakemake")
+    code = (
+        "import sys; from ligero.command.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(project / "workflow")},
+    )  # fmt: skip
+    assert done.stderr.strip() == "[]" and "train" in done.stdout and "exit status" in done.stdout
+
+
+def test_the_program_works_from_another_folder_in_the_locale_c(project: Path, news: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(project / "workflow/scripts/run_command.py"), "check", "noticias.csv", "--text", "texto", "--label", "tema"],
+        capture_output=True, cwd=news.parent, env={"LC_ALL": "C", "LANG": "C", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert "economía 50" in done.stdout.decode()
+
+
+def test_bad_input_is_one_line_and_status_2(project: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(project / "workflow/scripts/run_command.py"), "check", "missing.csv"],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: missing.csv: no such file.") and "Traceback" not in done.stderr
+
+
+def test_a_column_that_is_not_named_lists_those_that_are_there(news: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"--label: name the column of the label in .*\(texto, tema\)"
+    ):
+        data_of(str(news), "--text", "texto")
+
+
+def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
+    (tmp_path / "data.txt").write_text("x")
+    with pytest.raises(
+        ConfigurationError, match=r"the name says no format; known endings: \.csv, .*--reader"
+    ):
+        data_of(str(tmp_path / "data.txt"))
+
+
+def test_known_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "models", "--json"]) == 0
+    rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["dccuchile/albert-tiny-spanish"]["hidden"] == 312
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+
+def test_clean_data_has_only_notes(news: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(news), "--text", "texto", "--label", "tema", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {one["level"] for one in answer["findings"]} == {"note"}
+    assert sum(answer["counts"].values()) == 200 and answer["labels"]["sociedad"] == 50
+
+
+def test_what_check_finds(tmp_path: Path) -> None:
+    rows = labelled_texts(1, 120)
+    rows += [(rows[0][0], rows[0][1]), (rows[0][0].upper() + " ", rows[0][1])]
+    rows += [
+        (rows[4][0], "mercados"),
+        ("  ", "sociedad"),
+        ("Otra cosa.", "Sociedad"),
+        ("Más.", "socieda"),
+        ("Ya.", "raro"),
+    ]
+    found = found_in(table(tmp_path / "a.csv", rows))
+    assert (
+        found["repeated"].startswith("warning: 2 examples repeat an earlier one")
+        and "ids 0=120=121" in found["repeated"]
+    )
+    assert "1 texts have more than one label empresas: id 4; mercados: id 122" in found["contradictions"]
+    assert "1 empty texts id 123" in found["empty_texts"]
+    assert "3 labels have fewer than 10 examples" in found["rare_labels"] and "raro" in found["rare_labels"]
+    assert "near_labels" in found and "small_test" in found
+
+
+def test_labels_that_nearly_agree(tmp_path: Path) -> None:
+    rows = [
+        (f"Texto {n}.", label)
+        for n in range(20)
+        for label in ("Facturación", "facturacion ", "servicio", "servicios", "otro")
+    ]
+    data = data_of(str(table(tmp_path / "a.csv", rows)), "--text", "texto", "--label", "tema")
+    said = [
+        f"{one.text}: {', '.join(one.where)}"
+        for one in findings(data, data.load())
+        if one.what == "near_labels"
+    ]
+    assert said == [
+        "labels that differ by case, accents, space or punctuation only: 'Facturación', 'facturacion '",
+        "labels that differ by one letter: servicio, servicios",
+    ]
+
+
+def test_leaks_between_files(tmp_path: Path) -> None:
+    rows = labelled_texts(1, 120)
+    train, test = table(tmp_path / "a.csv", rows[:100]), table(tmp_path / "b.csv", [*rows[100:], rows[0]])
+    found = found_in(train, "--test", str(test))
+    assert "1 examples of test (4.8 %) have the same text as one of train" in found["leak"]
+
+
+def test_texts_in_the_place_of_labels_are_an_error(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", [(f"Texto {n}.", str(n)) for n in range(50)])
+    assert found_in(path)["labels_like_texts"].startswith("error: 50 labels for 50 examples")
+    assert main(["check", str(path), "--text", "texto", "--label", "tema"]) == 1
+    with pytest.raises(LigeroError, match="nothing was trained"):
+        main(["train", str(path), "--text", "texto", "--label", "tema", "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_label_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="every example has the label 'uno'"):
+        data_of(
+            str(table(tmp_path / "a.csv", [("Sí.", "uno"), ("No.", "uno")])),
+            "--text",
+            "texto",
+            "--label",
+            "tema",
+        )
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+def plan(data: UserData, teacher: Weights, student: Weights | int, family: bool = False) -> Plan:
+    return Plan("noticias", data, data.load(), teacher, student, family, 42)
+
+
+def checked(written_plan: Plan, project: Path, tmp_path: Path) -> dict[str, object]:
+    """The configuration after YAML and every check of the settings."""
+    path = tmp_path / "study.yaml"
+    path.write_text(written(written_plan.configuration(), "ligero train", ""), encoding="utf-8")
+    read = read_yaml(path)
+    assert read == written_plan.configuration()
+    return load_study(read, project).model_dump()
+
+
+def test_a_study_from_the_hub(news: Path, project: Path, tmp_path: Path) -> None:
+    data = data_of(str(news), "--text", "texto", "--label", "tema")
+    study = checked(plan(data, Weights("hub", "dccuchile/bert-base-spanish-wwm-uncased"), Weights("hub", "dccuchile/albert-tiny-spanish")), project, tmp_path)  # fmt: skip
+    assert list(study["models"]) == ["bert-base-spanish-wwm-uncased", "albert-tiny-spanish"]  # type: ignore[call-overload]
+    assert study["teachers"]["candidates"] == ("bert-base-spanish-wwm-uncased",)  # type: ignore[index]
+    assert study["tasks"]["noticias"]["labels"] == ("economía", "empresas", "mercados", "sociedad")  # type: ignore[index]
+    assert study["corpus"] is None
+    lines = [line for line in (tmp_path / "study.yaml").read_text().splitlines() if not line.startswith("#")]
+    assert len(lines) <= 40
+
+
+def test_a_study_with_a_local_teacher_and_a_budget(news: Path, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder/config.json").write_text(json.dumps(BERT))
+    data = data_of(str(news), "--text", "texto", "--label", "tema")
+    study = checked(
+        plan(data, Weights.read(str(tmp_path / "encoder"), "--teacher"), 4, family=True), project, tmp_path
+    )
+    students = study["distillation"]["students"]  # type: ignore[index]
+    assert {name: student["num_hidden_layers"] for name, student in students.items()} == {
+        "encoder-4": 4,
+        "encoder-2": 2,
+        "encoder-1": 1,
+    }
+
+
+def test_a_study_from_scratch_reads_training_texts_only(
+    news: Path,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    command = ["train", str(news), "--text", "texto", "--label", "tema", "--dry-run"]
+    assert main(command) == 0
+    said = capsys.readouterr().err
+    assert "No pretrained weights" in said and "--configfile" in said and "snakemake" in said
+    study = load_study(read_yaml(tmp_path / "noticias" / "study.yaml"), project)
+    assert study.corpus is not None and study.corpus.parts[0] == "texts"
+    texts = set((tmp_path / "noticias/data/texts.txt").read_text(encoding="utf-8").splitlines())
+    splits = data_of(str(news), "--text", "texto", "--label", "tema").load()
+    assert texts == {" ".join(e.text.split()) for e in splits["train"].examples}  # type: ignore[union-attr]
+    assert main(command) == 0, "the same again resumes"
+    table(news, labelled_texts(2, 200))
+    with pytest.raises(ConfigurationError, match="says something else"):
+        main(command)
+    assert main([*command, "--overwrite"]) == 0
+
+
+def test_tagging_and_questions_take_their_own_files(project: Path, tmp_path: Path) -> None:
+    sentence = "Ana B-PER\nLuz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\n"
+    (tmp_path / "a.conll").write_text("".join(sentence.replace("Lima", f"Lima{n}") for n in range(40)))
+    study = checked(
+        plan(data_of(str(tmp_path / "a.conll")), Weights("scratch"), Weights("scratch")), project, tmp_path
+    )
+    assert study["tasks"]["noticias"]["labels"] == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")  # type: ignore[index]
+    paragraphs = [
+        {"context": f"Ana vive en Lima{n}.", "qas": [{"id": str(n), "question": "¿Dónde?", "answers": [{"text": f"Lima{n}", "answer_start": 12}]}]}
+        for n in range(40)
+    ]  # fmt: skip
+    articles = [{"title": str(n), "paragraphs": [paragraph]} for n, paragraph in enumerate(paragraphs)]
+    (tmp_path / "b.json").write_text(json.dumps({"version": "1.1", "data": articles}))
+    study = checked(
+        plan(data_of(str(tmp_path / "b.json")), Weights("scratch"), Weights("scratch")), project, tmp_path
+    )
+    assert study["tasks"]["noticias"]["type"] == "question_answering"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "kind"), [("5ms", 5, "ms"), ("0.5 MB", 0.5, "MB"), ("95%", 95, "%")]
+)
+def test_budgets(text: str, amount: float, kind: str) -> None:
+    assert Budget.read(text) == Budget(amount, kind)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "0MB", "5 s"])
+def test_budgets_that_say_nothing(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected milliseconds"):
+        Budget.read(text)
+
+
+def test_names_become_ids() -> None:
+    assert [slug(name) for name in ("Mis quejas (2024)", "ñandú", "a_b.c")] == [
+        "mis-quejas-2024",
+        "and",
+        "a-b-c",
+    ]
+
+
+# --- recommend --------------------------------------------------------------------------------------------------------
+
+
+def system(
+    model: str, score: float, megabytes: float, milliseconds: float | None, regime: str = "distillation"
+) -> System:
+    return System(regime, model, model, score, score - 1, score + 1, megabytes, milliseconds, model)  # type: ignore[arg-type]
+
+
+SYSTEMS = [
+    system("teacher", 90, 400, 50, "fine-tuning"),
+    system("twin", 86, 20, 5, "fine-tuning"),
+    system("small", 85, 20, 5),
+    system("tiny", 80, 5, 1),
+    system("unmeasured", 95, 5, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("limits", "names"),
+    [
+        (Limits(milliseconds=5), ["twin", "small", "tiny"]),
+        (Limits(megabytes=10), ["unmeasured", "tiny"]),
+        (Limits(milliseconds=5, megabytes=10, score=80), ["tiny"]),
+        (Limits(milliseconds=0.5), []),
+    ],
+)
+def test_ranked_by_score_among_those_that_keep_the_limits(limits: Limits, names: list[str]) -> None:
+    assert [kept.model for kept in ranked(SYSTEMS, limits)] == names
+
+
+def test_a_student_below_its_twin_is_named() -> None:
+    twin, student = system("tiny", 81, 5, 1, "fine-tuning"), system("tiny", 80, 5, 1)
+    assert below_twin([*SYSTEMS, twin]) == [(SYSTEMS[3], twin)]
+    assert below_twin([system("tiny", 79, 5, 1, "fine-tuning"), student]) == []

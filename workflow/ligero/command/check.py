@@ -1,0 +1,298 @@
+"""`ligero check`: what is wrong, or will go wrong, with a file of labelled examples."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING, Literal
+
+from ligero.command.examples import UserData, words_of
+from ligero.common.errors import DataError
+from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
+from ligero.tasks.splits import LoadedSplit, folded_content, leaks
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+RARE = 10
+"""A label with fewer examples can hardly be learned, and hardly be measured."""
+SMALL_TEST = 100
+"""With fewer test examples one more right answer moves accuracy by more than a point."""
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth saying.
+
+    Attributes:
+        level: errors stop `train`; warnings and notes do not.
+        where: ids of some of the examples, or labels.
+    """
+
+    level: Literal["error", "warning", "note"]
+    what: str
+    text: str
+    where: list[str]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; 1 where one is an error."""
+    data = UserData.of(args)
+    splits = data.load()
+    found = list(findings(data, splits, Path(args.model) if args.model else None))
+    if args.json:
+        counts = {split: len(loaded.examples) for split, loaded in splits.items()}
+        print(
+            json.dumps(
+                {"counts": counts, "labels": data.labels, "findings": [asdict(one) for one in found]},
+                ensure_ascii=False,
+            )
+        )
+    else:
+        print(summary(data, splits))
+        tell(found, sys.stdout)
+    return int(any(one.level == "error" for one in found))
+
+
+def summary(data: UserData, splits: dict[str, LoadedSplit]) -> str:
+    """Counts of splits and labels in two lines."""
+    counts = ", ".join(f"{split} {len(loaded.examples):,}" for split, loaded in splits.items())
+    lines = [f"{data.files['train']}: {data.kind.replace('_', ' ')}; {counts}"]
+    if data.labels:
+        shown = [f"{label} {count:,}" for label, count in list(data.labels.items())[:12]]
+        more = f" and {len(data.labels) - 12} more" if len(data.labels) > 12 else ""
+        lines.append(f"{len(data.labels)} labels: {', '.join(shown)}{more}")
+    return "\n".join(lines)
+
+
+def tell(found: Iterable[Finding], stream: object) -> None:
+    """One line for each finding, or that there is none."""
+    lines = [
+        f"{one.level}: {one.text}"
+        + (
+            f" ({', '.join(one.where[:SHOWN])}{', ...' if len(one.where) > SHOWN else ''})"
+            if one.where
+            else ""
+        )
+        for one in found
+    ]
+    print("\n".join(lines or ["nothing to say against it"]), file=stream)  # type: ignore[call-overload]
+
+
+def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None = None) -> Iterator[Finding]:
+    """Everything that is worth saying, errors first."""
+    examples = [example for loaded in splits.values() for example in loaded.examples]
+    found = [
+        *_labels(data, splits),
+        *_texts(examples),
+        *_repetitions(examples),
+        *_leaks(splits),
+        *_sizes(splits),
+        *(_tokens(examples, model) if model else _words(examples)),
+    ]
+    order = ("error", "warning", "note")
+    yield from sorted(found, key=lambda one: order.index(one.level))
+
+
+def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
+    if not data.labels:
+        return
+    if data.kind == "sequence_classification":
+        if len(data.labels) > sum(data.labels.values()) / 2:
+            yield Finding(
+                "error", "labels_like_texts",
+                f"{len(data.labels):,} labels for {sum(data.labels.values()):,} examples: this column does not hold classes", [],
+            )  # fmt: skip
+            return
+        rare = [label for label, count in data.labels.items() if count < RARE]
+        if rare:
+            yield Finding(
+                "warning", "rare_labels", f"{len(rare)} labels have fewer than {RARE} examples", rare
+            )
+        for split, loaded in splits.items():
+            there = {e.label for e in loaded.examples if isinstance(e, ClassificationExample)}
+            if missing := [label for label in data.labels if label not in there]:
+                level: Literal["error", "warning"] = "error" if split == "train" else "warning"
+                yield Finding(
+                    level,
+                    f"labels_not_in_{split}",
+                    f"labels without an example in the split {split}",
+                    missing,
+                )
+    yield from _near_labels(data.labels)
+
+
+def _near_labels(labels: Counter[str]) -> Iterator[Finding]:
+    """Labels that differ by case, accents, space or punctuation only, or by one letter."""
+    folded: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        folded[_fold(label)].append(label)
+    for same in folded.values():
+        if len(same) > 1:
+            yield Finding(
+                "warning",
+                "near_labels",
+                "labels that differ by case, accents, space or punctuation only",
+                [repr(label) for label in same],
+            )
+    names = list(folded)
+    for number, one in enumerate(names):
+        for other in names[number + 1 :]:
+            if (
+                min(len(one), len(other)) >= 5
+                and not any(map(str.isdigit, one + other))
+                and _one_edit(one, other)
+            ):
+                yield Finding(
+                    "warning",
+                    "near_labels",
+                    "labels that differ by one letter",
+                    [folded[one][0], folded[other][0]],
+                )
+
+
+def _fold(label: str) -> str:
+    plain = unicodedata.normalize("NFKD", label).casefold()
+    return "".join(character for character in plain if character.isalnum()) or label
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """Whether one letter was changed, added or left out."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+    rests = (one[start:], other[start:])
+    return rests[0][1:] in rests or rests[1][1:] == rests[0] or rests[0][1:] == rests[1][1:]
+
+
+def _texts(examples: list[Example]) -> Iterator[Finding]:
+    empty = [e.id for e in examples if isinstance(e, ClassificationExample) and not e.text.strip()]
+    empty += [
+        e.id for e in examples
+        if isinstance(e, ClassificationExample) and e.second_text is not None and not e.second_text.strip()
+    ]  # fmt: skip
+    if empty:
+        yield Finding(
+            "warning", "empty_texts", f"{len(empty):,} empty texts", [f"id {identity}" for identity in empty]
+        )
+
+
+def _repetitions(examples: list[Example]) -> Iterator[Finding]:
+    answers: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for example in examples:
+        answers[folded_content(example)][_answer(example)].append(example.id)
+    repeated = [ids for by_answer in answers.values() for ids in by_answer.values() if len(ids) > 1]
+    if repeated:
+        extra = sum(len(ids) - 1 for ids in repeated)
+        yield Finding(
+            "warning", "repeated", f"{extra:,} examples repeat an earlier one, case and white space apart",
+            [f"ids {'='.join(ids[:3])}" for ids in repeated],
+        )  # fmt: skip
+    torn = [by_answer for by_answer in answers.values() if len(by_answer) > 1]
+    if torn:
+        where = [
+            "; ".join(f"{answer}: id {ids[0]}" for answer, ids in by_answer.items()) for by_answer in torn
+        ]
+        yield Finding(
+            "warning",
+            "contradictions",
+            f"{len(torn):,} texts have more than one label",
+            where if len(where[0]) < 200 else [],
+        )
+
+
+def _answer(example: Example) -> str:
+    if isinstance(example, ClassificationExample):
+        return example.label
+    if isinstance(example, TaggingExample):
+        return " ".join(example.labels)
+    return "|".join(answer.text for answer in example.answers)
+
+
+def _leaks(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
+    for pair, counts in leaks(splits).items():
+        earlier, later = pair.split("_")
+        for kind, count in counts.items():
+            if count:
+                share = 100 * count / len(splits[later].examples)
+                yield Finding(
+                    "warning", "leak",
+                    f"{count:,} examples of {later} ({share:.1f} %) have the {kind.replace('_', ' ')} as one of {earlier}: scores will "
+                    "be too high", [],
+                )  # fmt: skip
+
+
+def _sizes(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
+    count = len(splits["test"].examples)
+    if count < SMALL_TEST:
+        yield Finding(
+            "note", "small_test", f"the test split has {count} examples: one more right answer is {100 / count:.1f} points; expect wide "
+            "intervals", [],
+        )  # fmt: skip
+
+
+def _words(examples: list[Example]) -> Iterator[Finding]:
+    lengths = [words_of(example) for example in examples]
+    middle, most = _quantiles(lengths)
+    yield Finding(
+        "note", "lengths", f"words: median {middle}, 95 % at most {most}, longest {max(lengths):,}", []
+    )
+
+
+def _quantiles(lengths: list[int]) -> tuple[int, int]:
+    if len(lengths) < 2:
+        return lengths[0], lengths[0]
+    cuts = quantiles(lengths, n=20, method="inclusive")
+    return round(cuts[9]), round(cuts[18])
+
+
+def _tokens(examples: list[Example], folder: Path) -> Iterator[Finding]:
+    """Lengths in a model's tokens, and how many examples it cannot read whole."""
+    from tokenizers import Tokenizer
+
+    from ligero.common.files import read_json
+
+    path = folder.expanduser() / "tokenizer.json"
+    if not path.is_file():
+        raise DataError(
+            path, None, "no such file.", "--model needs a checkpoint's folder with tokenizer.json."
+        )
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    config = read_json(folder.expanduser() / "config.json")
+    limit = int(config.get("max_position_embeddings", 512)) - (
+        2 if config.get("model_type") == "roberta" else 0
+    )
+    lengths = [_count_tokens(tokenizer, example) for example in examples]
+    middle, most = _quantiles(lengths)
+    yield Finding(
+        "note",
+        "lengths",
+        f"tokens of {folder}: median {middle}, 95 % at most {most}, longest {max(lengths):,}",
+        [],
+    )
+    if long := [e.id for e, length in zip(examples, lengths, strict=True) if length > limit]:
+        yield Finding(
+            "warning", "too_long", f"{len(long):,} examples are longer than the {limit} tokens that the model reads; they are cut",
+            [f"id {identity}" for identity in long],
+        )  # fmt: skip
+
+
+def _count_tokens(tokenizer: Tokenizer, example: Example) -> int:
+    """Tokens of an example with the model's marks."""
+    if isinstance(example, TaggingExample):
+        return len(tokenizer.encode(list(example.words), is_pretokenized=True).ids)
+    if isinstance(example, ClassificationExample):
+        return len(tokenizer.encode(example.text, example.second_text).ids)
+    return len(tokenizer.encode(example.question, example.context).ids)

@@ -1,0 +1,216 @@
+"""A user's file of examples: its format by its name, its labels, its splits."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
+from ligero.tasks.examples import Example
+from ligero.tasks.readers import ReaderContext, read
+from ligero.tasks.splits import LoadedSplit, load_split
+
+READER_OF_ENDING: dict[str, Reader] = {
+    ".csv": "table",
+    ".tsv": "table",
+    ".jsonl": "table",
+    ".conll": "conll2002",
+    ".bio": "conll2002",
+    ".conllu": "conllu",
+    ".json": "squad",
+}
+FEW = 2000
+"""Below so many examples a tenth is too little to measure with."""
+
+
+@dataclass
+class _AnyLabel(ReaderContext):
+    """Takes every label and counts it."""
+
+    found: Counter[str] = field(default_factory=Counter)
+
+    def check_label(self, path: Path, line: int | None, label: str, where: str = "") -> str:
+        self.found[label] += 1
+        return label
+
+
+@dataclass(frozen=True)
+class UserData:
+    """What the arguments of `train` and `check` name.
+
+    Attributes:
+        files: split to its file; only `train` where one file is cut.
+        labels: every label with how often it stands in the files, most frequent first; empty for question answering.
+    """
+
+    reader: Reader
+    columns: Columns
+    files: dict[str, Path]
+    labels: Counter[str]
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> UserData:
+        """Read the files once, with whatever labels they have.
+
+        Raises:
+            ConfigurationError: arguments that do not fit the format.
+            DataError: a file that is missing or malformed, or has one label only.
+        """
+        given = {"train": args.data, "validation": args.validation, "test": args.test}
+        files = {split: Path(path).expanduser() for split, path in given.items() if path}
+        for path in files.values():
+            if not path.is_file():
+                raise DataError(
+                    path, None, "no such file.", "Check the name; it is read relative to this folder."
+                )
+        reader: Reader = args.reader or _reader_of(files["train"])
+        columns = _columns(args, reader, files["train"])
+        context = _AnyLabel(columns=columns)
+        for path in files.values():
+            for _ in read(reader, path, context):
+                pass
+        if len(context.found) == 1:
+            raise DataError(
+                files["train"], None, f"every example has the label {next(iter(context.found))!r}: there is nothing to learn.",
+                "Check the column that --label names.",
+            )  # fmt: skip
+        return cls(reader, columns, files, Counter(dict(context.found.most_common())))
+
+    @property
+    def kind(self) -> TaskType:
+        """Task type of the format."""
+        kind = TYPE_OF_READER[self.reader]
+        assert kind is not None
+        return kind
+
+    def label_set(self) -> list[str]:
+        """Labels in the order of the configuration: sorted, O first, and with both marks of every entity."""
+        if self.kind == "question_answering":
+            return []
+        found = set(self.labels)
+        if self.kind == "token_classification" and any(label[:2] in ("B-", "I-") for label in found):
+            found |= {
+                f"{mark}{label[2:]}" for label in found if label[:2] in ("B-", "I-") for mark in ("B-", "I-")
+            }
+            found.add("O")
+        return sorted(
+            found, key=lambda label: (label != "O", label[2:] if label[:2] in ("B-", "I-") else label, label)
+        )
+
+    def splits(self, source_of: dict[str, str]) -> dict[str, dict[str, Any]]:
+        """The settings `splits`: a file of its own for each split, or a cut of the training file.
+
+        Args:
+            source_of: split to the source id of its file.
+        """
+        missing = [split for split in SPLITS if split not in self.files]
+        shares = _shares(
+            missing, sum(self.labels.values()) if self.kind == "sequence_classification" else FEW
+        )
+        return {
+            split: {
+                "sources": [source_of.get(split, source_of["train"])],
+                **({"share": list(shares[split])} if split in shares else {}),
+            }
+            for split in SPLITS
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of the task but for its splits."""
+        columns = self.columns.model_dump(exclude_defaults=True, exclude_none=True)
+        labels = {"labels": self.label_set()} if self.kind != "question_answering" else {}
+        return {"reader": self.reader, **({"columns": columns} if columns else {}), **labels}
+
+    def load(self) -> dict[str, LoadedSplit]:
+        """The splits as the workflow will read them.
+
+        Raises:
+            DataError: as `load_split`.
+        """
+        kind = self.kind
+        metric = {"sequence_classification": "accuracy", "token_classification": "token_accuracy"}.get(
+            kind, "squad_f1"
+        )
+        of_split = {split: split for split in self.files}
+        labels = self.settings().get("labels", [])
+        task = Task.model_validate(
+            {
+                "name": "data",
+                "type": kind,
+                "metric": metric,
+                "splits": self.splits(of_split),
+                **self.settings(),
+                "labels": labels,
+            }
+        )
+        return {split: load_split(task, split, lambda source: self.files[source]) for split in SPLITS}
+
+
+def _shares(missing: list[str], examples: int) -> dict[str, tuple[float, float]]:
+    """The cut of the training file: into three, or into what is trained on and the one split that is missing."""
+    if not missing:
+        return {}
+    held_out = 0.15 if examples < FEW else 0.1
+    if len(missing) == 1:
+        return {"train": (0.0, 1 - held_out), missing[0]: (1 - held_out, 1.0)}
+    return {
+        "train": (0.0, 1 - 2 * held_out),
+        "validation": (1 - 2 * held_out, 1 - held_out),
+        "test": (1 - held_out, 1.0),
+    }
+
+
+def _reader_of(path: Path) -> Reader:
+    if path.suffix not in READER_OF_ENDING:
+        endings = ", ".join(READER_OF_ENDING)
+        raise ConfigurationError(
+            f"{path}: the name says no format; known endings: {endings}. Say it with --reader."
+        )
+    return READER_OF_ENDING[path.suffix]
+
+
+def _columns(args: argparse.Namespace, reader: Reader, path: Path) -> Columns:
+    named = {"text": args.text, "second_text": args.second_text, "label": args.label}
+    given = {name: column for name, column in named.items() if column is not None}
+    if reader != "table":
+        if given:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise ConfigurationError(
+                f"{options}: {path} is read as {reader}, which has no named columns; leave it out"
+            )
+        return Columns()
+    for name in ("text", "label"):
+        if name not in given:
+            raise ConfigurationError(
+                f"--{name}: name the column of the {name} in {path} ({', '.join(header_of(path)) or 'it has no header'})"
+            )
+    return Columns(**given)
+
+
+def header_of(path: Path) -> list[str]:
+    """Column names of a table, as far as they can be read; for messages."""
+    import csv
+    import json
+
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
+        if path.suffix == ".jsonl":
+            try:
+                return [str(key) for key in json.loads(handle.readline() or "{}")]
+            except ValueError:
+                return []
+        return next(csv.reader(handle, delimiter="\t" if path.suffix == ".tsv" else ","), [])
+
+
+def words_of(example: Example) -> int:
+    """Words, apart by white space, that a model reads of one example."""
+    from ligero.tasks.examples import ClassificationExample, TaggingExample
+
+    if isinstance(example, TaggingExample):
+        return len(example.words)
+    if isinstance(example, ClassificationExample):
+        return len(example.text.split()) + len((example.second_text or "").split())
+    return len(example.context.split()) + len(example.question.split())

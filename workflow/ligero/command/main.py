@@ -1,0 +1,156 @@
+"""The command line of `ligero`. Imports nothing but the standard library until a command runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ligero import __version__
+
+DESCRIPTION = (
+    "Train, check, serve and compare light language models. `ligero COMMAND --help` explains a command."
+)
+EXIT = """exit status: 0 done; 1 done, but the answer is no (check found errors, recommend found no system, verify found a difference);
+2 bad input or a failed run; 130 interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = _parser().parse_args(arguments)
+    if args.command is None:
+        _parser().print_help()
+        return 0
+    module = importlib.import_module(f"ligero.command.{args.module}")
+    try:
+        return int(module.run(args))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `ligero ... | head`: nobody reads any further
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ligero",
+        description=DESCRIPTION,
+        epilog=EXIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ligero {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_train(commands)
+    _add_check(commands)
+    _add_recommend(commands)
+    _add_list(commands)
+    return parser
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _command(
+    commands: Commands, name: str, module: str, text: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(module=module)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what a file of examples holds."""
+    parser.add_argument("data", help=".csv, .tsv or .jsonl (classification), .conll (tagging) or SQuAD .json")
+    parser.add_argument("--text", metavar="COLUMN", help="column of the text (tables)")
+    parser.add_argument("--second-text", metavar="COLUMN", help="column of the second text, for pairs")
+    parser.add_argument("--label", metavar="COLUMN", help="column of the label (tables)")
+    parser.add_argument("--validation", metavar="FILE", help="validation split; without it DATA is cut")
+    parser.add_argument("--test", metavar="FILE", help="test split; without it DATA is cut")
+    parser.add_argument(
+        "--reader",
+        choices=("table", "conll2002", "conllu", "squad"),
+        help="format, where the file's name does not say it",
+    )
+
+
+def _add_train(commands: Commands) -> None:
+    parser = _command(
+        commands, "train", "train", "train a teacher, a student and its fine-tuned twin on a file of labelled examples",
+        "It writes FOLDER/study.yaml, a configuration to read and edit, and runs the workflow on it. What was finished is\n"
+        "not repeated, so the same command resumes an interrupted run.",
+    )  # fmt: skip
+    _add_data(parser)
+    parser.add_argument("--out", metavar="FOLDER", help="folder of the study (default: the file's name)")
+    parser.add_argument(
+        "--teacher", metavar="MODEL",
+        help="hub OWNER/NAME, folder of a checkpoint, or `scratch` (default: BETO from the hub; scratch where there is no network)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--student", metavar="MODEL",
+        help="hub OWNER/NAME, folder, or a number: that many of the teacher's layers (default: ALBETO tiny from the hub; a third of "
+        "a local teacher's layers)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--budget", metavar="LIMIT", action="append", default=[],
+        help="5ms (a text on this CPU), 10MB (weights) or 95%% (of the teacher's score): trains students of several depths and "
+        "names the best that keeps it; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--cores", default="all", help="how many jobs at once (default: all cores)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a study.yaml that differs")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="write the study, train nothing")
+    parser.add_argument("--json", action="store_true", help="the outcome as JSON on standard output")
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "check",
+        "check",
+        "look for what is wrong with a file of labelled examples before anything is trained",
+    )
+    _add_data(parser)
+    parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="checkpoint with tokenizer.json: lengths are then counted in its tokens",
+    )
+    parser.add_argument("--json", action="store_true", help="findings as JSON on standard output")
+
+
+def _add_recommend(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "recommend",
+        "recommend",
+        "name the best measured system that keeps limits of time, size and score",
+    )
+    _add_results(parser)
+    parser.add_argument("--task", help="id of the task; may be left out where the study has one")
+    parser.add_argument("--max-ms", type=float, metavar="MS", help="median milliseconds of one input")
+    parser.add_argument("--max-mb", type=float, metavar="MB", help="megabytes (10^6) of weights")
+    parser.add_argument("--min-score", type=float, metavar="POINTS", help="test score in percent")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where the time was measured")
+    parser.add_argument("--json", action="store_true")
+
+
+def _add_list(commands: Commands) -> None:
+    parser = _command(commands, "ls", "listing", "list known models, or the tasks or systems of a study")
+    parser.add_argument("what", choices=("models", "tasks", "systems"))
+    _add_results(parser)
+    parser.add_argument("--json", action="store_true")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", metavar="FOLDER", default=".",
+        help="results of a study, or a folder that holds them in `results` (default: here)",
+    )  # fmt: skip

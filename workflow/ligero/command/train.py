@@ -1,0 +1,184 @@
+"""`ligero train`: write the study of one file of labelled examples, check the data, run the workflow, say what came out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ligero.command.check import findings, summary, tell
+from ligero.command.examples import UserData
+from ligero.command.planning import ALBETO_TINY, BETO, TEXTS, Budget, Plan, Weights, slug, written
+from ligero.command.project import run_workflow, shown_line, snakemake_line
+from ligero.command.recommend import Limits, ranked
+from ligero.command.systems import System, below_twin, measured_systems, open_results, printed_systems
+from ligero.common.errors import ConfigurationError, LigeroError
+from ligero.common.files import atomic_path, write_text
+from ligero.settings.shorthand import checkpoint_architecture
+from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
+
+SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
+generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.
+Expect scores on real text far below those of a pretrained encoder, and often below n-grams with logistic regression. With
+network, or with --teacher FOLDER, you get the real thing; this run shows that everything works."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write, check, run, report. 2 where the data has errors."""
+    budgets = [Budget.read(text) for text in args.budget]
+    data = UserData.of(args)
+    splits = data.load()
+    found = list(findings(data, splits))
+    print(summary(data, splits), file=sys.stderr)
+    tell(found, sys.stderr)
+    if any(one.level == "error" for one in found):
+        raise LigeroError(f"{args.data}: the data has errors, named above; nothing was trained")
+    name = slug(Path(args.data).stem)
+    folder = Path(args.out).expanduser() if args.out else Path(name)
+    teacher = _teacher(args.teacher)
+    plan = Plan(name, data, splits, teacher, _student(args.student, teacher), bool(budgets), args.seed)
+    warning = SCRATCH_WARNING if plan.from_scratch else ""
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    write_study(plan, folder, shown_line(["ligero", *sys.argv[1:]]), warning, args.overwrite)
+    folder = folder.resolve()
+    line = snakemake_line(folder, args.cores, ["results/summary.csv", "results/tables/inference_speed.csv"])
+    print(f"{shown_line(line)}", file=sys.stderr)
+    if args.dry_run:
+        return 0
+    run_workflow(line, folder / "run.log")
+    return _report(args, folder, name, budgets)
+
+
+def _teacher(given: str | None) -> Weights:
+    """The teacher that is asked for; else BETO from the hub, or none where the hub cannot be reached."""
+    if given is not None:
+        return Weights.read(given, "--teacher")
+    return Weights("hub", BETO) if hub_answers() else Weights("scratch")
+
+
+def hub_answers(seconds: float = 3.0) -> bool:
+    """Whether the hub can be reached; HF_HUB_OFFLINE says no."""
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        return False
+    place = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    try:
+        with socket.create_connection((place.hostname or "", place.port or 443), timeout=seconds):
+            return True
+    except OSError:
+        return False
+
+
+def _student(given: str | None, teacher: Weights) -> Weights | int:
+    """The student that is asked for; else ALBETO tiny beside a teacher of the hub, a third of a local teacher's layers."""
+    if teacher.kind == "scratch":
+        if given is not None:
+            raise ConfigurationError(
+                "--student: with a teacher from scratch the student is made from scratch too; leave it out"
+            )
+        return Weights("scratch")
+    layers = (
+        int(checkpoint_architecture(Path(teacher.place), "--teacher")["num_hidden_layers"])
+        if teacher.kind == "local"
+        else None
+    )
+    if given is None:
+        return Weights("hub", ALBETO_TINY) if layers is None else max(1, layers // 3)
+    if not given.isdecimal():
+        student = Weights.read(given, "--student")
+        if student.kind == "scratch":
+            raise ConfigurationError("--student scratch: a student from scratch needs --teacher scratch")
+        return student
+    if int(given) < 1 or (layers is not None and int(given) > layers):
+        raise ConfigurationError(
+            f"--student {given}: expected a number of layers from 1 to {layers or 'the teacher'}"
+        )
+    return int(given)
+
+
+def write_study(plan: Plan, folder: Path, command: str, warning: str, overwrite: bool) -> None:
+    """Write FOLDER/study.yaml and copies of the data, so that the study stays what it is when the files change.
+
+    Raises:
+        ConfigurationError: another study.yaml is there.
+    """
+    config = plan.configuration()
+    text = written(config, command, warning)
+    path = folder / "study.yaml"
+    if (
+        path.exists()
+        and not overwrite
+        and _without_comments(path.read_text(encoding="utf-8")) != _without_comments(text)
+    ):
+        raise ConfigurationError(
+            f"{path}: it is there and says something else, as you edited it or the data or options changed. Run the workflow on it, "
+            "name another --out, or let --overwrite replace it"
+        )
+    for split, name in plan.copies().items():
+        with atomic_path(folder / "data" / name) as temporary:
+            shutil.copyfile(plan.data.files[split], temporary)
+    if plan.from_scratch:
+        texts = [text for example in plan.splits["train"].examples for text in _texts(example)]
+        write_text(
+            folder / "data" / TEXTS, "".join(f"{' '.join(text.split())}\n" for text in dict.fromkeys(texts))
+        )
+    write_text(path, text)
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def _texts(example: Example) -> list[str]:
+    if isinstance(example, TaggingExample):
+        return [" ".join(example.words)]
+    if isinstance(example, ClassificationExample):
+        return [example.text, *([example.second_text] if example.second_text else [])]
+    return [example.context, example.question]
+
+
+def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Budget]) -> int:
+    results = open_results(folder)
+    systems = measured_systems(results, task)
+    limits = _limits(budgets, systems)
+    kept = ranked([system for system in systems if system.regime == "distillation"], limits)
+    chosen = kept[0] if kept else None
+    model = str(folder / "results" / "models" / chosen.regime / chosen.model / task) if chosen else None
+    if args.json:
+        answer = {
+            "study": str(folder / "study.yaml"), "results": str(folder / "results"), "systems": [asdict(s) for s in systems],
+            "chosen": asdict(chosen) if chosen else None, "model": model,
+        }  # fmt: skip
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        print(printed_systems(systems))
+        for student, twin in below_twin(systems):
+            print(below(student, twin))
+        print(
+            f"model: {model}"
+            if model
+            else f"No student keeps {', '.join(map(str, budgets))}; the table says what each takes."
+        )
+    return 0 if chosen else 1
+
+
+def below(student: System, twin: System) -> str:
+    """What to do about a student that learned less from its teacher than its twin from the labels."""
+    real = "" if student.high < twin.low else " (their intervals overlap, so it may be chance)"
+    return (
+        f"{student.label} is {twin.score - student.score:.2f} points below its fine-tuned twin{real}. Raise distillation.grid.epochs or "
+        "learning_rate, or distillation.patience; see that the teacher itself is better than the twin."
+    )
+
+
+def _limits(budgets: list[Budget], systems: list[System]) -> Limits:
+    """Budgets as limits; a share is of the best score among fine-tuned systems that are no twins of a student: the teacher's."""
+    of = {budget.kind: budget.amount for budget in budgets}
+    teacher = next(system for system in systems if system.regime == "fine-tuning")
+    return Limits(of.get("ms"), of.get("MB"), of["%"] / 100 * teacher.score if "%" in of else None)
