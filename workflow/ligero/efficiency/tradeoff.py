@@ -108,7 +108,7 @@ def hypervolume_contributions(
     """What each system adds to the hypervolume of all the others, in the same unit. Same shape as `scores`."""
     whole = hypervolume(costs, scores, reference_cost, reference_score)
     others = [np.arange(len(costs)) != system for system in range(len(costs))]
-    return np.stack(
+    added = np.stack(
         [
             whole - hypervolume(costs[kept], scores[kept], reference_cost, reference_score)
             if kept.any()
@@ -116,6 +116,7 @@ def hypervolume_contributions(
             for kept in others
         ]
     )
+    return np.maximum(added, 0.0)  # rounding may leave a little below
 
 
 def cheapest_retaining(costs: Floats, scores: Floats, teacher_score: float, share: float) -> int | None:
