@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ligero.models.heads import read_weights
+from ligero.models.weights import read_weights
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics

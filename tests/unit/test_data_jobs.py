@@ -54,21 +54,21 @@ def test_the_program_refuses_other_settings_than_planned(
 
 
 def test_a_fingerprint_sees_names_sizes_and_times(tmp_path: Path) -> None:
-    assert fingerprint_files(tmp_path / "rcv", "*.xml") == "absent"
+    assert fingerprint_files(tmp_path / "rcv", ".xml") == "absent"
     document = tmp_path / "rcv" / "REUTES1" / "1.xml"
     document.parent.mkdir(parents=True)
     document.write_text("uno")
     os.utime(document, ns=(10**18, 10**18))
-    seen = [fingerprint_files(tmp_path / "rcv", "*.xml")]
+    seen = [fingerprint_files(tmp_path / "rcv", ".xml")]
     (tmp_path / "rcv" / "readme.txt").write_text("no document")
-    assert fingerprint_files(tmp_path / "rcv", "*.xml") == seen[0]
+    assert fingerprint_files(tmp_path / "rcv", ".xml") == seen[0]
     os.utime(document, ns=(10**18, 10**18 + 1))
-    seen.append(fingerprint_files(tmp_path / "rcv", "*.xml"))
+    seen.append(fingerprint_files(tmp_path / "rcv", ".xml"))
     document.write_text("cuatro")
     os.utime(document, ns=(10**18, 10**18))
-    seen.append(fingerprint_files(tmp_path / "rcv", "*.xml"))
+    seen.append(fingerprint_files(tmp_path / "rcv", ".xml"))
     document.rename(document.with_name("2.xml"))
-    seen.append(fingerprint_files(tmp_path / "rcv", "*.xml"))
+    seen.append(fingerprint_files(tmp_path / "rcv", ".xml"))
     assert len(set(seen)) == len(seen)
 
 

@@ -11,8 +11,9 @@ import yaml
 
 from ligero.common.errors import ConfigurationError
 from ligero.models.build import build_for_pretraining, make_config
-from ligero.models.heads import load_for_task, read_weights
+from ligero.models.heads import load_for_task
 from ligero.models.students import kept_layers
+from ligero.models.weights import read_weights
 from ligero.settings import jobs
 from ligero.settings.load import load_study
 from ligero.settings.models import Architecture

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from ligero.common.errors import DataError
+from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.models.conversion import convert_old_weights, prepare_weights
-from ligero.models.heads import load_for_task, read_weights
+from ligero.models.heads import load_for_task, load_selected, save_for_task
 from ligero.models.hub import HubError
+from ligero.models.weights import read_weights
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.models import HubModel
 from ligero.sources.checksums import SourcesLock
@@ -86,6 +90,168 @@ def test_folders_that_are_no_models_are_refused(old_model: Path, tmp_path: Path)
         prepare_weights(
             local(old_model), tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json")
         )
+    assert not (tmp_path / "out").exists()
+
+
+def new_model(folder: Path, **changes: Any) -> Path:
+    """A model and its vocabulary as transformers saves them; `changes` of what config.json says."""
+    beto(folder, tokenizer_config={"do_lower_case": True, "strip_accents": False})
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    (folder / "pytorch_model.bin").unlink()
+    plain = {
+        name.replace("gamma", "weight").replace("beta", "bias"): value
+        for name, value in weights.items()
+        if name.startswith("bert.") and "position_ids" not in name
+    }
+    save_file(plain, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return folder
+
+
+def prepared(folder: Path) -> dict[str, Any]:
+    lock = SourcesLock(folder.parent / "lock.json")
+    return prepare_weights(local(folder), folder.parent / "out", folder.parent / "hub", lock)
+
+
+def change_weights(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+) -> None:
+    save_file(change(load_file(folder / "model.safetensors")), folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_are_trained_in_fp32_whatever_they_were_stored_in(
+    tmp_path: Path, stored: torch.dtype
+) -> None:
+    folder = new_model(tmp_path / "half", dtype=str(stored).removeprefix("torch."))
+    change_weights(folder, lambda weights: {name: value.to(stored) for name, value in weights.items()})
+    prepared(folder)
+    assert {value.dtype for value in load_file(tmp_path / "out" / "model.safetensors").values()} == {stored}
+    model = load_for_task(tmp_path / "out", "token_classification", ["a", "b"])
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    save_for_task(model, tmp_path / "saved", ["a", "b"])
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["dtype"] == "float32"
+    kinds = {value.dtype for value in load_file(tmp_path / "saved" / "model.safetensors").values()}
+    assert kinds == {torch.float32}
+    (tmp_path / "saved" / "config.json").write_text(
+        (tmp_path / "saved" / "config.json").read_text().replace("float32", "float16")
+    )
+    teacher = load_selected(tmp_path / "saved", "token_classification")
+    assert {parameter.dtype for parameter in teacher.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+def test_the_head_of_another_task_is_not_taken_even_where_it_fits(
+    tmp_path: Path, labels: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_model(tmp_path / "tuned")
+    head = {"classifier.weight": torch.ones(labels, 16), "classifier.bias": torch.ones(labels)}
+    change_weights(folder, lambda weights: weights | head)
+    source = prepared(folder)
+    assert source["unused_task_head"] == ["classifier.bias", "classifier.weight"]
+    assert "every task starts with a new task head, initialised from the seed" in capsys.readouterr().err
+    model = load_for_task(tmp_path / "out", "token_classification", ["a", "b"], seed=4)
+    plain = load_for_task(new_model(tmp_path / "plain"), "token_classification", ["a", "b"], seed=4)
+    assert model.config.initialized_weights == ["classifier.bias", "classifier.weight"]
+    assert torch.equal(model.classifier.weight, plain.classifier.weight)
+
+
+def test_a_vocabulary_larger_than_the_embedding_is_refused(tmp_path: Path) -> None:
+    folder = new_model(tmp_path / "m")
+    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
+    with (folder / "vocab.txt").open("a", encoding="utf-8") as handle:
+        handle.write("uno\ndos\n")
+    with pytest.raises(
+        MismatchError, match=rf"models.m: .*/m: the tokenizer has {rows + 2} .* {rows} rows.*resize_token"
+    ):
+        prepared(folder)
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_are_put_together_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    folder = new_model(tmp_path / "m")
+    whole = load_file(folder / "model.safetensors")
+    names = sorted(whole)
+    shards = {"model-00001-of-00002.safetensors": names[:9], "model-00002-of-00002.safetensors": names[9:]}
+    for shard, held in shards.items():
+        save_file({name: whole[name] for name in held}, folder / shard, {"format": "pt"})
+    placed = {name: shard for shard, held in shards.items() for name in held}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": placed}))
+    (folder / "model.safetensors").unlink()
+    prepared(folder)
+    made = load_file(tmp_path / "out" / "model.safetensors")
+    assert made.keys() == whole.keys() and all(torch.equal(made[name], whole[name]) for name in whole)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(
+        DataError, match=r"m/model\.safetensors\.index\.json: names 2 .* 1 are not here: model-00002"
+    ):
+        prepared(folder)
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def point(folder: Path) -> None:
+    (folder / "model.safetensors").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"
+    )
+
+
+def point_vocabulary(folder: Path) -> None:
+    (folder / "vocab.txt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
+
+
+def adapt(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
+
+
+def quantise(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"bits": 4}}))
+
+
+def widen(folder: Path) -> None:
+    change_weights(
+        folder, lambda weights: weights | {"bert.embeddings.word_embeddings.weight": torch.zeros(9, 16)}
+    )
+
+
+def spoil(folder: Path) -> None:
+    name = "bert.embeddings.word_embeddings.weight"
+    change_weights(folder, lambda weights: weights | {name: torch.full_like(weights[name], torch.nan)})
+
+
+def only_tensorflow(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "tf_model.h5")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, r"m/model\.safetensors: not a readable safetensors file .*truncated"),
+        (point, r"m/model\.safetensors: is a Git LFS pointer.*git lfs pull"),
+        (point_vocabulary, r"m/vocab\.txt: is a Git LFS pointer"),
+        (adapt, r"m: is an adapter \(PEFT\), not a model.*merge_and_unload"),
+        (quantise, r"m/config\.json: the weights are quantised"),
+        (
+            widen,
+            r"m: weights and config\.json do not belong together: bert\.embeddings\.word_embeddings\.weight is \[9, 16\]",
+        ),
+        (spoil, r"m: weights that are not finite: bert\.embeddings\.word"),
+        (only_tensorflow, r"m: neither model\.safetensors nor pytorch_model\.bin is here, only tf_model\.h5"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_the_users_name(
+    tmp_path: Path, damage: Callable[[Path], None], message: str
+) -> None:
+    folder = new_model(tmp_path / "m")
+    damage(folder)
+    with pytest.raises(LigeroError, match=message) as caught:
+        prepared(folder)
+    assert "/.out." not in str(caught.value), "no file that the program makes on its way"
     assert not (tmp_path / "out").exists()
 
 

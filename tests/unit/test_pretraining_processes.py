@@ -12,7 +12,7 @@ import torch.distributed.fsdp  # before the processes fork: it takes a second
 
 from ligero.common.errors import ConfigurationError
 from ligero.models.build import build_for_pretraining, make_config
-from ligero.models.heads import read_weights
+from ligero.models.weights import read_weights
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective

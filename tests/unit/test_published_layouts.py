@@ -14,8 +14,10 @@ import torch
 
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import read_json
+from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.conversion import prepare_weights
-from ligero.models.heads import load_for_task, read_weights, save_for_task
+from ligero.models.heads import load_for_task, save_for_task
+from ligero.models.weights import read_weights
 from ligero.settings.jobs import WeightsJob
 from ligero.settings.tasks import TaskType
 from ligero.sources.checksums import SourcesLock
@@ -240,10 +242,8 @@ def test_a_vocabulary_of_another_family_keeps_its_single_segment(tmp_path: Path)
     marks = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
     settings = {**marks, "mask_token": "<mask>"}
     without_segments(checkpoint, "PreTrainedTokenizerFast", settings)
-    config = read_json(checkpoint / "config.json")
-    (checkpoint / "config.json").write_text(
-        json.dumps({**config, "model_type": "bert", "type_vocab_size": 2})
-    )
-    weights = prepare(checkpoint, tmp_path / "weights", max_position_embeddings=514)
+    rows = read_json(checkpoint / "config.json")["vocab_size"]
+    build_for_pretraining(make_config(architecture("bert"), rows, 1)).save_pretrained(checkpoint)
+    weights = prepare(checkpoint, tmp_path / "weights")
     assert "mended" not in read_json(weights / "source.json")
     assert not FastTokenizer.load(weights).uses_token_types

@@ -201,7 +201,7 @@ def test_squad_es_without_the_questions_of_xquad(shared_data: Path) -> None:
 
     train, test = load_split(tar, "train", path_of), load_split(tar, "test", path_of)
     assert len(train.examples) == 6583 - 732
-    assert "train: 732 examples left out because their ids stand in xquad" in train.notes
+    assert "train: 732 examples left out because xquad has their ids" in train.notes
     counts = leaks({"train": train, "validation": train, "test": test})["train_test"]
     assert counts["same_id"] == 0
     leaky = load_split(tar.model_copy(update={"splits": _unfiltered(tar)}), "train", path_of)

@@ -91,7 +91,7 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("models.bertin.lower_case", True, "lower_case is for weights of others"),
         ("tasks.ner.rcv_dir", "data", "the key 'rcv_dir' is for the reader mldoc, not for conll2002"),
         ("tasks.ner.documents", ["embedded-rcv2"], "the key 'documents' is for the reader mldoc"),
-        ("tasks.ner.columns", {"text": "t"}, "the key 'columns' is for the reader table"),
+        ("tasks.ner.columns", {"text": "t"}, "the key 'columns.text' is for the reader table"),
         ("left_out", {"bertin": "slow"}, "left_out: the workflow itself fills this key"),
         ("seed", "x", "seed: expected a whole number (found 'x')"),
         ("models.bertin", "x", "models.bertin: expected a mapping of keys to values"),

@@ -18,7 +18,7 @@ from ligero.tasks.readers.squad import reference_answers
 
 
 def score_qa(args: argparse.Namespace, predictions: Path) -> Scored:
-    wanted = reference_answers(args.references)
+    wanted = reference_answers(args.references, args.unanswerable == "drop")
     given = read_json(predictions)
     if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
         raise DataError(predictions, None, "expected a JSON object: question id to answer text.")
@@ -88,6 +88,12 @@ def main() -> None:
         default="words",
         help="CoNLL-U references: pass over ranges such as `1-2 del`, or keep them as words with the tag _ (as the task's setting "
         "multiword_ranges)",
+    )
+    kinds.choices["qa"].add_argument(
+        "--unanswerable",
+        choices=("refuse", "drop"),
+        default="refuse",
+        help="questions of the references without an answer (SQuAD 2.0): refuse the file, or leave them out",
     )
     args = parser.parse_args()
     scored: Scored = args.score(args, args.predictions)

@@ -1,9 +1,10 @@
-"""Errors that a user can act on: each says where, what was expected and how to mend it."""
+"""Errors that a user can act on: each says where, what was found, what was expected and how to correct it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -22,23 +23,57 @@ class DataError(LigeroError):
         path: the file at fault.
         line: 1-based line number, or None where the format has no lines.
         problem: what was found and what was expected.
-        mend: what the user can do about it.
+        remedy: what the user can do about it.
     """
 
-    def __init__(self, path: Path | str, line: int | None, problem: str, mend: str = "") -> None:
+    def __init__(self, path: Path | str, line: int | None, problem: str, remedy: str = "") -> None:
         place = f"{path}:{line}" if line is not None else str(path)
-        super().__init__(f"{place}: {problem}" + (f" {mend}" if mend else ""))
-        self.path, self.line, self.problem, self.mend = Path(path), line, problem, mend
+        super().__init__(f"{place}: {problem}" + (f" {remedy}" if remedy else ""))
+        self.path, self.line, self.problem, self.remedy = Path(path), line, problem, remedy
 
 
 class MismatchError(LigeroError):
     """Two artefacts that must belong together do not (a cache and its model, a plan and its configuration)."""
 
 
+class CombinedError(LigeroError):
+    """Everything that is wrong at once, so that the user corrects it in one go; printed as one `error:` line each."""
+
+    def __init__(self, errors: Sequence[LigeroError]) -> None:
+        super().__init__("\nerror: ".join(str(error) for error in errors))
+
+
+def raise_together(errors: Sequence[LigeroError]) -> None:
+    """Raise what was collected: nothing, the one error, or all of them as one."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise CombinedError(errors)
+
+
+@contextmanager
+def naming(internal: Path | str, shown: Path | str) -> Iterator[None]:
+    """Errors raised inside name the file that the user knows, not the one that the program works on meanwhile."""
+    try:
+        yield
+    except LigeroError as error:
+        error.args = tuple(str(part).replace(str(internal), str(shown)) for part in error.args)
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            error.filename = str(error.filename).replace(str(internal), str(shown))
+        raise
+
+
 def run_program(main: Callable[[], int | None]) -> None:
-    """Run a program's `main`; a LigeroError ends it with its message on standard error and exit status 2."""
+    """Run a program's `main`; an error that a user can act on ends it with its message on standard error and exit status 2."""
     try:
         sys.exit(main() or 0)
     except LigeroError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
         sys.exit(2)

@@ -11,19 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import DataError
+from ligero.common.errors import DataError, naming
+from ligero.common.text import read_text
 
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name when the block ends well, and vanishes otherwise."""
+    """Yield a temporary path beside `path` that takes its name when the block ends well, and vanishes otherwise.
+
+    Errors raised inside name `path`.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(temporary, target):
+            yield temporary
         _to_disk(temporary)
         temporary.chmod(0o644)
         temporary.replace(target)
@@ -34,12 +39,16 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that replaces `path` when the block ends well, and vanishes otherwise."""
+    """Yield an empty folder beside `path` that replaces `path` when the block ends well, and vanishes otherwise.
+
+    Errors raised inside name `path`.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        yield staging
+        with naming(staging, target):
+            yield staging
         # Libraries that write through private temporary files (safetensors) leave files that a group cannot read.
         for made in [staging, *staging.rglob("*")]:
             if not made.is_symlink():
@@ -79,10 +88,26 @@ def write_json(path: Path | str, value: Any) -> None:
 
 def read_json(path: Path | str) -> Any:
     """Read JSON; a missing or malformed file is a DataError that names it."""
+    text = read_text(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(path, None, "no such file.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        line = getattr(error, "lineno", None)
-        raise DataError(path, line, f"not valid JSON: {error}.") from error
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            path, error.lineno, f"not valid JSON: {error.msg}.", "Is the file truncated?"
+        ) from error
+    except RecursionError as error:
+        raise DataError(path, None, "JSON nested too deeply to be read.") from error
+
+
+def files_below(folder: Path | str) -> list[Path]:
+    """Every file below a folder, in order; links to folders are followed, each folder once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(root, name) for name in names]
+    return sorted(found)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ligero.common.files import files_below
+
 CHUNK = 1 << 20
 
 
@@ -40,15 +42,15 @@ def digest_files(root: Path | str, names: list[str] | None = None) -> str:
     return digest_value([[name, sha256_file(root / name)] for name in chosen])
 
 
-def fingerprint_files(root: Path | str, pattern: str) -> str:
-    """16 hexadecimal digits over names, sizes and times of the files below `root` that match, or 'absent'.
+def fingerprint_files(root: Path | str, suffix: str) -> str:
+    """16 hexadecimal digits over names, sizes and times of the files below `root` with a suffix (in any case), or 'absent'.
 
     It opens no file: cheap for tens of thousands, and a file that was only touched counts as changed.
     """
     root = Path(root)
     if not root.is_dir():
         return "absent"
-    found = ((path, path.stat()) for path in root.rglob(pattern) if path.is_file())
+    found = ((path, path.stat()) for path in files_below(root) if path.suffix.lower() == suffix)
     return digest_value(
         sorted([path.relative_to(root).as_posix(), state.st_size, state.st_mtime_ns] for path, state in found)
     )

@@ -82,14 +82,24 @@ def model_class(model_type: str, head: str) -> Any:
 def read_config(folder: Path) -> Any:
     """The configuration of a model folder, as its concrete class, with attention by torch's fused kernels.
 
+    Weights are fp32 whatever a checkpoint was stored in: how they are computed with is the option `precision`.
+
     Raises:
         DataError: no config.json, or an architecture that this project does not know.
     """
     path = Path(folder) / "config.json"
-    model_type = read_json(path).get("model_type")
+    values = read_json(path)
+    model_type = values.get("model_type") if isinstance(values, dict) else None
     if model_type not in FAMILIES:
         raise DataError(path, None, f"model_type is {model_type!r}, expected one of {', '.join(FAMILIES)}.")
-    return config_class(model_type).from_pretrained(folder, attn_implementation="sdpa", local_files_only=True)
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        config = config_class(model_type).from_dict(values, attn_implementation="sdpa")
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise DataError(path, None, f"not a configuration of {model_type}: {error}.") from error
+    config.dtype = torch.float32
+    return config
 
 
 def encoder_of(model: nn.Module) -> nn.Module:

@@ -10,15 +10,18 @@ from typing import Any
 
 import torch
 
-from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.errors import ConfigurationError, DataError, MismatchError, naming
 from ligero.common.files import atomic_directory, read_json, write_json
-from ligero.models.architectures import FAMILIES, read_config
+from ligero.common.text import LFS_POINTER, refuse_lfs_pointer
+from ligero.models.architectures import read_config
 from ligero.models.build import make_config
-from ligero.models.heads import read_weights
+from ligero.models.heads import load_for_task
 from ligero.models.hub import OLD_FORMAT, WANTED, fetch_from_hub
+from ligero.models.weights import INDEX, SINGLE, TASK_HEADS, listed, read_weights, weight_files
 from ligero.settings.jobs import WeightsJob
 from ligero.sources.checksums import SourcesLock
 from ligero.tokenizers.export import export_encoder
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 COMPARED = (
     "hidden_size",
@@ -41,6 +44,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         ChecksumError: the hub's files are not those that the lock file recorded at the first download.
         DataError: the folder is no model that this project can load.
         ConfigurationError: it is a model of another architecture than configured.
+        MismatchError: weights, configuration and tokenizer do not belong together.
         LigeroError: its tokenizer cannot be used as it is, and the message says why.
     """
     if job.weights == "hub":
@@ -51,21 +55,31 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
             f"models.{job.model_id}: weights '{job.weights}' are not prepared but trained"
         )
     else:
-        folder, source = Path(job.local).expanduser(), {"folder": str(job.local)}
+        folder, source = Path(job.local), {"folder": job.local}
         if not folder.is_dir():
             raise DataError(
                 folder, None, "no such folder.", f"Check models.{job.model_id}.local in the configuration."
             )
-    with atomic_directory(out) as staging:
+    _refuse_other_folders(folder)
+    with atomic_directory(out) as staging, naming(staging, folder):
         for pattern in WANTED:
             for path in folder.glob(pattern):
-                shutil.copyfile(path, staging / path.name)
-        (staging / "fast_tokenizer.json").unlink(missing_ok=True)
-        if not list(staging.glob("model*.safetensors")):
-            convert_old_weights(folder / OLD_FORMAT, staging / "model.safetensors")
-        _check(staging)
+                if path.suffix != ".safetensors" and path.name not in (INDEX, "fast_tokenizer.json"):
+                    with path.open("rb") as handle:
+                        refuse_lfs_pointer(path, handle.read(len(LFS_POINTER)))
+                    shutil.copyfile(path, staging / path.name)
+        _bring_weights(folder, staging)
+        if head := _check(staging):
+            source = {**source, "unused_task_head": head}
+            print(
+                f"warning: models.{job.model_id}: the checkpoint has the head of a task that it was fine-tuned on ({listed(head)}), "
+                "which is not used: every task starts with a new task head, initialised from the seed",
+                file=sys.stderr,
+            )
         _compare(job, staging)
+        load_for_task(staging, "sequence_classification", ["0", "1"])
         info = export_encoder(staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case")
+        _compare_vocabulary(job, staging)
         if info.mended:
             source = {**source, "mended": info.mended}
         write_json(staging / "source.json", source)
@@ -83,7 +97,16 @@ def convert_old_weights(source: Path, target: Path) -> None:
     from safetensors.torch import save_file
 
     if not source.is_file():
-        raise DataError(source.parent, None, f"neither model.safetensors nor {source.name} is here.")
+        others = [path.name for pattern in _OTHER_WEIGHTS for path in sorted(source.parent.glob(pattern))]
+        raise DataError(
+            source.parent,
+            None,
+            f"neither model.safetensors nor {source.name} is here"
+            + (f", only {listed(others)}." if others else "."),
+            "Save the model again with transformers: model.save_pretrained(FOLDER)." if others else "",
+        )
+    with source.open("rb") as handle:
+        refuse_lfs_pointer(source, handle.read(len(LFS_POINTER)))
     try:
         weights = torch.load(source, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError) as error:
@@ -101,18 +124,67 @@ def convert_old_weights(source: Path, target: Path) -> None:
     save_file({key: value.contiguous().clone() for key, value in renamed.items()}, target, {"format": "pt"})
 
 
-def _check(folder: Path) -> None:
-    """Refuse at once what the heads could not load later."""
-    path = folder / "config.json"
-    model_type = read_json(path).get("model_type")
-    if model_type not in FAMILIES:
-        raise DataError(path, None, f"model_type is {model_type!r}, expected one of {', '.join(FAMILIES)}.")
+_OTHER_WEIGHTS = ("pytorch_model-*.bin", "tf_model.h5", "flax_model.msgpack", "*.ckpt", "*.gguf", "*.onnx")
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    """Refuse folders that hold something else than a whole model."""
+    if (folder / "config.json").is_file():
+        if "quantization_config" in (read_json(folder / "config.json") or {}):
+            raise DataError(
+                folder / "config.json", None, "the weights are quantised; training needs the full ones.",
+                "Use the checkpoint that it was made from.",
+            )  # fmt: skip
+    elif (folder / "adapter_config.json").is_file():
+        raise DataError(
+            folder, None, "is an adapter (PEFT), not a model.",
+            "Merge it into its base model first: merge_and_unload().save_pretrained(FOLDER).",
+        )  # fmt: skip
+    else:
+        raise DataError(
+            folder,
+            None,
+            "no config.json.",
+            "Expected a model folder as transformers' save_pretrained writes it.",
+        )
+
+
+def _bring_weights(folder: Path, staging: Path) -> None:
+    """The weights as one file of safetensors: copied, put together from shards, or converted from the old format."""
+    from safetensors.torch import save_file
+
+    if not (folder / SINGLE).is_file() and not (folder / INDEX).is_file():
+        convert_old_weights(folder / OLD_FORMAT, staging / SINGLE)
+    elif weight_files(folder) == [folder / SINGLE]:
+        shutil.copyfile(folder / SINGLE, staging / SINGLE)
+    else:
+        save_file(read_weights(folder), staging / SINGLE, {"format": "pt"})
+
+
+def _check(folder: Path) -> list[str]:
+    """Refuse at once what the heads could not load later; returns the weights of a task head that is not used."""
     weights = read_weights(folder)
     broken = [
         name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()
     ]
     if broken:
-        raise DataError(folder, None, f"weights that are not finite: {', '.join(broken[:5])}.")
+        raise DataError(
+            folder, None, f"weights that are not finite: {listed(broken)}.", "Use another checkpoint."
+        )
+    return sorted(name for name in weights if name.startswith(TASK_HEADS))
+
+
+def _compare_vocabulary(job: WeightsJob, folder: Path) -> None:
+    """Refuse a vocabulary that has more tokens than the model has embeddings."""
+    rows = int(read_config(folder).vocab_size)
+    backend = FastTokenizer.load(folder).backend
+    size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
+    if size > rows:
+        raise MismatchError(
+            f"models.{job.model_id}: {folder}: the tokenizer has {size} tokens, the model's embedding {rows} rows: texts with one of "
+            f"the last {size - rows} could not be read. Use the tokenizer that the model was trained with, or add the rows and save the "
+            f"model again: model.resize_token_embeddings({size})."
+        )
 
 
 def _compare(job: WeightsJob, folder: Path) -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ligero.common.errors import DataError, MismatchError
+from ligero.common.errors import MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
 from ligero.models.fast import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
+from ligero.models.weights import TASK_HEADS, listed, read_weights, without_task_head
 from ligero.settings.distillation import InitialLayers
 from ligero.settings.tasks import TaskType
 
 # Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
 _PRETRAINING_HEADS = ("predictions.", "sop_classifier.", "cls.", "lm_head.", "vocab_")
-_TASK_HEADS = ("classifier.", "pre_classifier.", "qa_outputs.")
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -38,32 +38,6 @@ _TOKENIZER_FILES = (
 )
 
 
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a model folder, from safetensors only.
-
-    Raises:
-        DataError: no safetensors file, or one that cannot be read.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = sorted(Path(folder).glob("model*.safetensors"))
-    if not files:
-        raise DataError(
-            folder,
-            None,
-            "no model.safetensors.",
-            "Convert old weights with workflow/scripts/prepare_weights.py.",
-        )
-    weights: dict[str, torch.Tensor] = {}
-    for file in files:
-        try:
-            weights |= load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise DataError(file, None, f"not a readable safetensors file: {error}.") from error
-    return weights
-
-
 def load_for_task(
     weights: Path,
     task_type: TaskType,
@@ -73,6 +47,8 @@ def load_for_task(
     initial_layers: InitialLayers = "spread",
 ) -> nn.Module:
     """An encoder with pretrained weights and a new task head, initialised from `seed`, in training mode.
+
+    The head of a checkpoint that was fine-tuned before is never taken, whether its size fits or not.
 
     Args:
         weights: model folder (config.json, model*.safetensors).
@@ -90,19 +66,19 @@ def load_for_task(
     stored = read_config(weights)
     config = with_layers(stored, num_hidden_layers)
     _set_labels(config, task_type, labels)
-    tensors = read_weights(weights)
+    tensors = without_task_head(read_weights(weights))
     if num_hidden_layers is not None:
         layers_key = family_of(config.model_type).layers_key
         kept = kept_layers(getattr(stored, layers_key), num_hidden_layers, initial_layers)
         tensors = cut_layers(tensors, config.model_type, kept)
-    model, missing, unexpected = _load(config, task_type, tensors, seed)
+    model, missing, unexpected = _load(weights, config, task_type, tensors, seed)
     absent = sorted(key for key in missing if not _may_be_missing(key))
     extra = sorted(key for key in unexpected if not _may_be_left_over(key))
     if absent or extra:
         raise MismatchError(
             f"{weights}: its weights do not fit {type(model).__name__}"
-            + (f"; missing: {_listed(absent)}" if absent else "")
-            + (f"; without a place: {_listed(extra)}" if extra else "")
+            + (f"; missing: {listed(absent)}" if absent else "")
+            + (f"; without a place: {listed(extra)}" if extra else "")
             + ". Check model_type and num_hidden_layers in its config.json."
         )
     model.config.initialized_weights = sorted(missing)  # type: ignore[union-attr]
@@ -115,11 +91,13 @@ def load_selected(folder: Path, task_type: TaskType) -> nn.Module:
     Raises:
         MismatchError: a weight is missing, superfluous or of another shape.
     """
-    model, missing, unexpected = _load(read_config(Path(folder)), task_type, read_weights(Path(folder)), 0)
+    folder = Path(folder)
+    config, tensors = read_config(folder), read_weights(folder)
+    model, missing, unexpected = _load(folder, config, task_type, tensors, 0)
     if missing or unexpected:
         raise MismatchError(
-            f"{folder}: not a saved {type(model).__name__}: missing {_listed(sorted(missing))}; "
-            f"superfluous {_listed(sorted(unexpected))}"
+            f"{folder}: not a saved {type(model).__name__}: missing {listed(sorted(missing))}; "
+            f"superfluous {listed(sorted(unexpected))}"
         )
     return model.eval()
 
@@ -176,20 +154,33 @@ def copy_tokenizer(source: Path, target: Path) -> list[str]:
 
 
 def _load(
-    config: Any, task_type: str, tensors: dict[str, torch.Tensor], seed: int
+    folder: Path, config: Any, task_type: str, tensors: dict[str, torch.Tensor], seed: int
 ) -> tuple[nn.Module, set[str], set[str]]:
-    """Model, missing keys, unexpected keys; new weights come from `seed` without touching the global generator."""
+    """Model in fp32, missing keys, unexpected keys; new weights come from `seed` without touching the global generator.
+
+    Raises:
+        MismatchError: a weight has another shape than config.json gives it.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         cls = model_class(config.model_type, task_type)
-        try:
-            model, report = cls.from_pretrained(
-                None, config=config, state_dict=tensors, output_loading_info=True, attn_implementation="sdpa"
-            )
-        except RuntimeError as error:  # transformers raises it for shapes that differ
-            raise MismatchError(
-                f"{cls.__name__}: the weights do not fit its configuration: {error}"
-            ) from error
+        model, report = cls.from_pretrained(
+            None,
+            config=config,
+            state_dict=tensors,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            attn_implementation="sdpa",
+            dtype=torch.float32,
+        )
+    if differing := sorted(
+        f"{name} is {list(stored)}, its config.json makes it {list(wanted)}"
+        for name, stored, wanted in report["mismatched_keys"]
+    ):
+        raise MismatchError(
+            f"{folder}: weights and config.json do not belong together: {listed(differing)}. "
+            "Use the config.json that the weights were saved with."
+        )
     return use_fused_activations(model).train(), set(report["missing_keys"]), set(report["unexpected_keys"])
 
 
@@ -203,13 +194,8 @@ def _set_labels(config: Any, task_type: TaskType, labels: Sequence[str]) -> None
 
 
 def _may_be_missing(key: str) -> bool:
-    return key.startswith(_TASK_HEADS) or ".pooler." in key
+    return key.startswith(TASK_HEADS) or ".pooler." in key
 
 
 def _may_be_left_over(key: str) -> bool:
     return key.startswith(_PRETRAINING_HEADS) or "pooler." in key or key.endswith("position_ids")
-
-
-def _listed(keys: Iterable[str], shown: int = 5) -> str:
-    keys = list(keys)
-    return ", ".join(keys[:shown]) + (f" and {len(keys) - shown} more" if len(keys) > shown else "") or "none"

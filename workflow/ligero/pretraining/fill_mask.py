@@ -66,7 +66,9 @@ class MaskFiller:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(self.folder)
         if self.tokenizer.mask_token_id is None:
             raise DataError(self.folder, None, "its vocabulary has no mask token.")
-        self.model: Any = AutoModelForMaskedLM.from_pretrained(self.folder, use_safetensors=True).eval()
+        self.model: Any = AutoModelForMaskedLM.from_pretrained(
+            self.folder, use_safetensors=True, dtype=torch.float32
+        ).eval()
 
     @torch.no_grad()
     def fill(self, text: str, top: int = 5) -> list[Candidate]:

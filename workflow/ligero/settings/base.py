@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -10,7 +11,30 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 """An id that stands in paths: lower-case letters, digits and hyphens."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-ResultsFolder = Annotated[str, StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")]
+
+
+def below_home(value: Any) -> Any:
+    """A path with `~` or `~USER` at its head replaced by that home folder; anything else as it is.
+
+    Raises:
+        ValueError: no such user.
+    """
+    if not isinstance(value, str) or not value.startswith("~"):
+        return value
+    try:
+        return str(Path(value).expanduser())
+    except RuntimeError as error:
+        raise ValueError(
+            f"no home folder is known for '{value.partition('/')[0]}'; write the whole path"
+        ) from error
+
+
+UserPath = Annotated[str, BeforeValidator(below_home)]
+"""A file or folder of the user's, or a URL; `~` is the home folder."""
+
+ResultsFolder = Annotated[
+    str, BeforeValidator(below_home), StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")
+]
 """A folder whose name stands in paths and shell commands as it is."""
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ligero.common.errors import ConfigurationError
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.text import read_text
+from ligero.settings.base import below_home
 from ligero.settings.checks import problems_of
 from ligero.settings.explain import explain
 from ligero.settings.presets import with_preset
@@ -24,13 +26,13 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read_yaml(path: Path | str) -> dict[str, Any]:
     """Read a YAML mapping; anything else, or a repeated key, is a ConfigurationError with file and line."""
     try:
-        loader = _Loader(Path(path).read_text(encoding="utf-8"))
+        loader = _Loader(read_text(path))
         node = loader.get_single_node()
         if repeated := list(_repeated_keys(node, set())):
             raise ConfigurationError("\n".join(f"{path}:{problem}" for problem in repeated))
         value = loader.construct_document(node) if node else None
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"{path}: no such file") from error
+    except DataError as error:
+        raise ConfigurationError(str(error)) from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(value, dict):
@@ -85,7 +87,10 @@ def load_study(config: dict[str, Any], root: Path | str) -> Study:
     filled = with_preset(with_defaults(config))
     registry = filled.get("source_registry", Study.model_fields["source_registry"].default)
     if registry and isinstance(registry, str):
-        filled = _with_registry(filled, Path(root) / registry)
+        try:
+            filled = _with_registry(filled, Path(root, below_home(registry)))
+        except ValueError as error:
+            raise ConfigurationError(f"source_registry: {error}") from error
     try:
         study = Study.model_validate(filled)
     except ValidationError as error:
@@ -138,9 +143,7 @@ def without_missing_weights(study: Study) -> Study:
     left_out = {
         model_id: f"its local weights {model.local} are not there; build them, see docs/local-weights.md"
         for model_id, model in study.models.items()
-        if model.weights == "local"
-        and model.local
-        and not Path(model.local, "config.json").expanduser().exists()
+        if model.weights == "local" and model.local and not Path(model.local, "config.json").exists()
     }
     # A resolved configuration, from which the report is built, brings what the workflow found.
     if study.left_out and study.left_out != left_out:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import Identifier, Settings
+from ligero.settings.base import Identifier, Settings, UserPath
 from ligero.settings.pretraining import Pretraining
 from ligero.settings.training import GridOverride
 
@@ -83,7 +83,7 @@ class Model(Settings):
     """Recipe, for weights 'pretrain'; it may stay where other weights are taken."""
     hub: HubModel | None = None
     """The checkpoint, for weights 'hub'."""
-    local: str | None = None
+    local: UserPath | None = None
     """Folder with config.json, model.safetensors and tokenizer files."""
     grid: GridOverride = GridOverride()
     """Parts of the fine-tuning grid that this model replaces."""

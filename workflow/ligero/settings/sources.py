@@ -6,7 +6,7 @@ import re
 
 from pydantic import model_validator
 
-from ligero.settings.base import Identifier, Settings, Sha256
+from ligero.settings.base import Identifier, Settings, Sha256, UserPath
 
 
 class ArchiveMember(Settings):
@@ -23,9 +23,9 @@ class Source(Settings):
 
     path: str
     """Path below a mirror and below the folder of fetched files."""
-    url: str | None = None
+    url: UserPath | None = None
     """Primary location."""
-    alternatives: tuple[str, ...] = ()
+    alternatives: tuple[UserPath, ...] = ()
     """Further locations, tried in order after the primary one."""
     archive: ArchiveMember | None = None
     """Taken out of another source where no mirror has the file itself."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ligero.settings.ablation import Ablation
-from ligero.settings.base import Identifier, ResultsFolder, Settings
+from ligero.settings.base import Identifier, ResultsFolder, Settings, UserPath
 from ligero.settings.corpus import Corpus
 from ligero.settings.distillation import Distillation
 from ligero.settings.efficiency import Efficiency, Speed
@@ -34,13 +34,13 @@ class Study(Settings):
     """At which scale the numbers were made, printed in every table: of a study of your own, or the project's and the thesis'."""
     results_dir: ResultsFolder = "results"
     """Folder of everything produced, relative to the working directory: letters, digits and `._-+@`, no spaces."""
-    mirror: str | None = None
+    mirror: UserPath | None = None
     """Folder or URL tried before a source's own location."""
     embedded_scale: float = Field(1.0, gt=0.0)
     """Size of the embedded study's generated data, where sources are generated."""
     seed: int = 42
     """Seed of the embedded study's generator."""
-    source_registry: str | None = "resources/sources.yaml"
+    source_registry: UserPath | None = "resources/sources.yaml"
     """File with the known sources; entries under 'sources' are added to it."""
     sources: dict[Identifier, Source] = Field(default_factory=dict)
     """Files of the corpus and of the tasks, beside those of the registry."""

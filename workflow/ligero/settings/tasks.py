@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ligero.settings.base import Ids, Settings, SomeIds, each_once
+from ligero.settings.base import Ids, Settings, SomeIds, UserPath, each_once
 from ligero.settings.training import GridOverride
 
 TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
@@ -43,8 +43,12 @@ def _quoted(label: Any) -> Any:
 Label = Annotated[str, BeforeValidator(_quoted)]
 
 
+DELIMITERS = (",", ";", "\t", "|")
+"""What may separate the cells of a CSV file."""
+
+
 class Columns(Settings):
-    """Column names of a table (CSV, TSV or JSON lines), for the reader 'table'."""
+    """Columns by name (reader 'table': CSV, TSV, JSON lines) or by number (reader 'conll2002')."""
 
     text: str = "text"
     """Column of the text, or of the first of two."""
@@ -54,6 +58,22 @@ class Columns(Settings):
     """Column of the label."""
     id: str | None = None
     """Column of the examples' ids; null numbers the rows."""
+    delimiter: Literal[",", ";", "\t", "|"] | None = None
+    """What separates the cells of a CSV file; null takes the one by which the header has the columns named here."""
+    word: int = Field(1, ge=1)
+    """Number of the column of the word, from 1, for the reader 'conll2002'."""
+    tag: int | None = Field(None, ge=1)
+    """Number of the column of the tag, for the reader 'conll2002'; null takes the last."""
+
+    def not_read_by(self, reader: Reader) -> set[str]:
+        """The keys that are set although the reader does not look at them."""
+        read = {"table": {"text", "second_text", "label", "id", "delimiter"}, "conll2002": {"word", "tag"}}
+        defaults = type(self).model_fields
+        return {
+            key
+            for key in defaults
+            if key not in read.get(reader, set()) and getattr(self, key) != defaults[key].default
+        }
 
 
 class Split(Settings):
@@ -105,12 +125,14 @@ class Task(Settings):
     """The figure that counts in the overall score."""
     documents: Ids = ()
     """Archives of Reuters RCV2 XML documents, for the reader 'mldoc'."""
-    rcv_dir: str | None = None
+    rcv_dir: UserPath | None = None
     """Your own folder of Reuters RCV2 XML, for the reader 'mldoc' (RCV2 needs an agreement with NIST)."""
     columns: Columns = Columns()
-    """Names of the columns, for the reader 'table'."""
+    """Which columns are read, for the readers 'table' and 'conll2002'."""
     multiword_ranges: Literal["words", "keep"] = "words"
     """For the reader 'conllu': 'words' reads syntactic words only; 'keep' puts each range ('del') before them, with the tag `_`."""
+    unanswerable: Literal["refuse", "drop"] = "refuse"
+    """For the reader 'squad': questions without an answer (SQuAD 2.0) are refused, or left out and counted."""
     note: str = ""
     """What the table of data sets says about this task, for example why a count is not the thesis'."""
     max_length: int | None = Field(None, ge=8)
@@ -145,15 +167,19 @@ class Task(Settings):
     @model_validator(mode="after")
     def _is_read(self) -> Task:
         """Keys that the reader would not look at are refused: they promise what does not happen."""
-        ignored = {
-            "documents": bool(self.documents) and self.reader != "mldoc",
-            "rcv_dir": self.rcv_dir is not None and self.reader != "mldoc",
-            "columns": self.columns != Columns() and self.reader != "table",
+        wrong = {
+            "documents": ("mldoc", bool(self.documents)),
+            "rcv_dir": ("mldoc", self.rcv_dir is not None),
+            "unanswerable": ("squad", self.unanswerable != "refuse"),
         }
-        for key, given in ignored.items():
-            if given:
-                of = "table" if key == "columns" else "mldoc"
+        for key, (of, given) in wrong.items():
+            if given and self.reader != of:
                 raise ValueError(f"the key '{key}' is for the reader {of}, not for {self.reader}; remove it")
+        for key in sorted(self.columns.not_read_by(self.reader)):
+            of = "conll2002" if key in ("word", "tag") else "table"
+            raise ValueError(
+                f"the key 'columns.{key}' is for the reader {of}, not for {self.reader}; remove it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ligero.common.errors import DataError, MismatchError
+from ligero.common.errors import DataError, MismatchError, raise_together
 from ligero.common.files import write_text
-from ligero.tasks.readers.conll2002 import DOCUMENT_START
-from ligero.tasks.readers.lines import read_lines
+from ligero.tasks.readers.conll2002 import read_sentences
+from ligero.tasks.readers.conllu import COLUMNS, read_treebank
+from ligero.tasks.readers.lines import Notes, read_lines
 
 TaggedLine = tuple[int, str, str]
 """(line number, word, tag)."""
 
 
 def read_columns(path: Path, keeps_ranges: bool = False) -> list[list[TaggedLine]]:
-    """Sentences of a file with the word in the first column and the tag in the last.
+    """Sentences of a file with the word in the first column and the tag in the last, or of a CoNLL-U file (the tag is UPOS).
 
-    Columns are parted by tabs where a line has any (words may then hold spaces), else by spaces. In CoNLL-U files the
-    tag is UPOS; empty nodes and comments are passed over, and so are ranges.
+    The readers are those of the tasks. What kind a file is, its first word tells: ten columns of which the first is the
+    number 1.
 
     Args:
         keeps_ranges: multiword ranges (`1-2 del`) of CoNLL-U are words with a tag of their own, `_`: what a task with
             `multiword_ranges: keep` was predicted on.
 
     Raises:
-        DataError: a line with a single column, or a file without sentences.
+        DataError: bad rows, all of them, or a file without sentences.
     """
-    is_conllu = path.suffix == ".conllu"
-    sentences: list[list[TaggedLine]] = [[]]
-    for number, line in read_lines(path):
-        if not line.strip():
-            sentences.append([])
-        elif not line.startswith(DOCUMENT_START) and not (is_conllu and line.startswith("#")):
-            cells = line.split("\t") if "\t" in line else line.rstrip(" ").split(" ")
-            if len(cells) < 2 or (is_conllu and len(cells) != 10):
-                raise DataError(path, number, f"expected columns 'word ... tag', found {line!r}.")
-            if not is_conllu:
-                sentences[-1].append((number, cells[0], cells[-1]))
-            elif cells[0].isdigit() or (keeps_ranges and "-" in cells[0]):
-                sentences[-1].append((number, cells[1], cells[3]))
-    filled = [sentence for sentence in sentences if sentence]
-    if not filled:
+    notes: Notes = Counter()
+    problems: list[DataError] = []
+    if _is_treebank(path):
+        treebank = list(read_treebank(path, notes, problems, keeps_ranges))
+        sentences = [sentence.rows for sentence in treebank]
+    else:
+        found = list(read_sentences(path, notes, problems))
+        sentences = [[(line, cells[0], cells[-1]) for line, cells in sentence.rows] for sentence in found]
+    raise_together(problems)
+    if not sentences:
         raise DataError(path, None, "holds no sentences.")
-    return filled
+    return sentences
+
+
+def _is_treebank(path: Path) -> bool:
+    """Whether a file is CoNLL-U, by its first line that is no comment."""
+    for _, line in read_lines(path, Counter()):
+        cells = line.split("\t")
+        if line.strip() and not line.startswith("# "):
+            return len(cells) == COLUMNS and cells[0].partition("-")[0] == "1"
+    return False
 
 
 def aligned_tags(

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.errors import ConfigurationError, DataError, LigeroError, raise_together
 from ligero.settings.tasks import Reader, Split, Task
 from ligero.tasks.examples import Example, QuestionExample, content_key
-from ligero.tasks.readers import READERS, ReaderContext, read
+from ligero.tasks.readers import READERS, ReaderContext, is_global, read
+from ligero.tasks.readers.context import folded, is_numbered
 
 
 @dataclass
@@ -19,9 +20,11 @@ class LoadedSplit:
 
     examples: list[Example] = field(default_factory=list)
     known_as: list[str] = field(default_factory=list)
-    """Ids that name the same example in every file; for formats that number each file anew, with the file's source."""
+    """Ids that name the same example in every file; mere numbers with the file's source before them."""
     read: int = 0
     """Examples that the split's files hold, before anything is left out."""
+    left_out: int = 0
+    """Examples that the reader left out, such as questions without an answer."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -42,18 +45,24 @@ def load_split(
 
     Raises:
         DataError: malformed input, one id twice, or a split that ends up empty.
+        CombinedError: everything that is wrong with its files.
     """
     split: Split = getattr(task.splits, name)
     context = _context(task, archives)
     loaded = LoadedSplit()
+    several = len(split.sources) > 1
+    errors: list[LigeroError] = []
     for source in split.sources:
-        for example in read(task.reader, path_of(source), context):
-            loaded.examples.append(example)
-            loaded.known_as.append(
-                example.id if READERS[task.reader].has_global_ids else f"{source}/{example.id}"
-            )
+        try:
+            for example in read(task.reader, path_of(source), context):
+                _add(loaded, task.reader, source, example, several)
+        except LigeroError as error:
+            errors.append(error)
+            context.problems.clear()
+    raise_together(errors)
     files = ", ".join(split.sources)
     first_file = path_of(split.sources[0])
+    loaded.left_out = context.left_out
     loaded.read = len(loaded.examples) + context.left_out
     _check_count(first_file, name, split, loaded.read)
     loaded.notes += [f"{name}: {files}: {count:,} {what}" for what, count in sorted(context.notes.items())]
@@ -62,10 +71,23 @@ def load_split(
     _take_limit(name, split, loaded)
     if not loaded.examples:
         raise DataError(
-            first_file, None, f"the split '{name}' is empty.", "Mend its 'share', 'without_ids_of' or file."
+            first_file,
+            None,
+            f"the split '{name}' is empty.",
+            "Correct its 'share', 'without_ids_of' or file.",
         )
-    _make_ids_unique(task, split, first_file, loaded)
+    _refuse_repeated_ids(first_file, loaded)
     return loaded
+
+
+def _add(loaded: LoadedSplit, reader: Reader, source: str, example: Example, several: bool) -> None:
+    """Add an example; what is numbered within its file is named after its source where a split has several files."""
+    known_as = example.id if is_global(reader, example.id) else f"{source}/{example.id}"
+    if several:
+        group = f"{source}/{example.group}" if is_numbered(example.group) else example.group
+        example = replace(example, id=known_as, group=group)
+    loaded.examples.append(example)
+    loaded.known_as.append(known_as)
 
 
 def _context(task: Task, archives: Sequence[Path]) -> ReaderContext:
@@ -73,8 +95,9 @@ def _context(task: Task, archives: Sequence[Path]) -> ReaderContext:
         labels=task.labels,
         columns=task.columns,
         archives=tuple(archives),
-        rcv_dir=Path(task.rcv_dir).expanduser() if task.rcv_dir else None,
+        rcv_dir=Path(task.rcv_dir) if task.rcv_dir else None,
         keeps_ranges=task.multiword_ranges == "keep",
+        drops_unanswerable=task.unanswerable == "drop",
     )
 
 
@@ -86,7 +109,7 @@ def _check_count(path: Path, name: str, split: Split, found: int) -> None:
             None,
             f"the split '{name}' ({', '.join(split.sources)}) holds {found:,} examples, expected {split.expected:,} "
             f"(splits.{name}.expected).",
-            f"Fetch the published file; if this edition is wanted, write {found} there or remove the key.",
+            f"Fetch the published file; if this edition is wanted, write {found} in its place or remove the key.",
         )
 
 
@@ -110,19 +133,26 @@ def _drop_ids(
             f"It works with {', '.join(sorted(r for r, found in READERS.items() if found.has_global_ids))}; leave it out."
         )
     context = _context(task, ())
-    forbidden = {
-        example.id
-        for source in split.without_ids_of
-        for example in read(task.reader, path_of(source), context)
-    }
-    dropped = _keep(loaded, (example.id not in forbidden for example in loaded.examples))
+    forbidden: set[str] = set()
+    for source in split.without_ids_of:
+        ids = {example.id for example in read(task.reader, path_of(source), context)}
+        if not (lasting := {identity for identity in ids if is_global(task.reader, identity)}):
+            raise DataError(
+                path_of(source),
+                None,
+                f"its ids are only numbers within the file (such as '{min(ids)}'), so that they cannot tell which examples of "
+                f"{', '.join(split.sources)} are the same.",
+                f"Give the examples ids of their own, or remove splits.{name}.without_ids_of.",
+            )
+        forbidden |= lasting
+    dropped = _keep(loaded, (known not in forbidden for known in loaded.known_as))
     others = ", ".join(split.without_ids_of)
-    loaded.notes.append(f"{name}: {dropped:,} examples left out because their ids stand in {others}")
+    loaded.notes.append(f"{name}: {dropped:,} examples left out because {others} has their ids")
 
 
 def folded_content(example: Example) -> str:
     """The text of an example but for case and white space."""
-    return "\x1f".join(" ".join(str(part or "").casefold().split()) for part in content_key(example))
+    return folded(content_key(example))
 
 
 def _joined(examples: Iterable[Example]) -> list[str]:
@@ -152,13 +182,7 @@ def _take_limit(name: str, split: Split, loaded: LoadedSplit) -> None:
         _keep(loaded, (index < split.limit for index in range(len(loaded.examples))))
 
 
-def _make_ids_unique(task: Task, split: Split, path: Path, loaded: LoadedSplit) -> None:
-    """Several files that are numbered anew get their source's id before theirs; published ids stay as they are."""
-    if len(split.sources) > 1 and not READERS[task.reader].has_global_ids:
-        loaded.examples = [
-            replace(example, id=known)
-            for example, known in zip(loaded.examples, loaded.known_as, strict=True)
-        ]
+def _refuse_repeated_ids(path: Path, loaded: LoadedSplit) -> None:
     seen: set[str] = set()
     for example in loaded.examples:
         if example.id in seen:
@@ -169,7 +193,7 @@ def _make_ids_unique(task: Task, split: Split, path: Path, loaded: LoadedSplit) 
 
 
 def leaks(splits: Mapping[str, LoadedSplit]) -> dict[str, dict[str, int]]:
-    """How many examples of the later split stand in the earlier one too, for each pair of splits.
+    """How many examples of the later split are in the earlier one too, for each pair of splits.
 
     Counted are examples with the same id, with the same text (classification: both texts; tagging: all words;
     question answering: context and question), and, in question answering, with the same context.

@@ -63,5 +63,5 @@ def local_files(study: Study, model_id: str) -> list[str]:
     local = study.models[model_id].local if study.models[model_id].weights == "local" else None
     if not local:
         return []
-    files = (path for path in Path(local).expanduser().glob("*") if path.is_file())
+    files = (path for path in Path(local).glob("*") if path.is_file())
     return sorted(str(path) for path in files if not path.name.startswith("."))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import fingerprint_files
 from ligero.settings.base import Identifier
@@ -116,4 +114,4 @@ def documents_fingerprint(study: Study, task_id: str) -> str:
     Tens of thousands of small files would be too many inputs for the workflow, so names, sizes and times stand for them.
     """
     folder = study.tasks[task_id].rcv_dir
-    return fingerprint_files(Path(folder).expanduser(), "*.xml") if folder else ""
+    return fingerprint_files(folder, ".xml") if folder else ""

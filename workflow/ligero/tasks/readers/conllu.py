@@ -4,106 +4,140 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import TaggingExample
-from ligero.tasks.readers.context import ReaderContext
-from ligero.tasks.readers.lines import read_lines
+from ligero.tasks.readers.conll2002 import UNENDED
+from ligero.tasks.readers.context import ReaderContext, content_group
+from ligero.tasks.readers.lines import Notes, read_lines
 
 COLUMNS = 10
 _WORD = re.compile(r"[1-9][0-9]*")
 _RANGE = re.compile(r"[1-9][0-9]*-[1-9][0-9]*")
 _EMPTY_NODE = re.compile(r"[0-9]+\.[1-9][0-9]*")
+_COMMENT = re.compile(r"#\s*(?P<key>sent_id|newdoc)\b(?:\s+id)?\s*=?\s*(?P<value>.*)")
 
 
-class _Sentence:
-    """A sentence while it is being read."""
+@dataclass
+class TreebankSentence:
+    """A sentence as it stands in a file.
 
-    def __init__(self, line: int) -> None:
-        self.line = line
-        self.comments: dict[str, str] = {}
-        self.numbered = 0
-        self.words: list[str] = []
-        self.labels: list[str] = []
+    Attributes:
+        line: its first one.
+        document: number of the document mark (`# newdoc`) before it; 0 before the first one.
+        document_id: the mark's id, empty where it has none.
+        identity: its `sent_id`, empty where it has none.
+        rows: (line number, form, UPOS) of each word.
+        word_lines: how many lines are no comments.
+        last: number of the last syntactic word.
+    """
+
+    line: int
+    document: int
+    document_id: str
+    identity: str = ""
+    rows: list[tuple[int, str, str]] = field(default_factory=list)
+    word_lines: int = 0
+    last: int = 0
+
+
+def read_treebank(
+    path: Path, notes: Notes, problems: list[DataError], keeps_ranges: bool = False
+) -> Iterator[TreebankSentence]:
+    """The sentences of a CoNLL-U file, for tasks and for the scoring of predictions alike.
+
+    Multiword ranges (`1-2 del`) are passed over, because the words they stand for follow, and so are empty nodes
+    (`8.1`). With `keeps_ranges` a range comes before its words with its own UPOS, `_`: that is how the thesis
+    comes to 18 categories, one more than Universal Dependencies have. Comments are read as UD 2 writes them
+    (`# sent_id = x`) and as UD 1 did (`# sent_id x`).
+
+    Args:
+        problems: gets an error for each bad row and for sentences without words.
+    """
+    current: TreebankSentence | None = None
+    document, document_id = 0, ""
+    for line, text in read_lines(path, notes):
+        if not text.strip():
+            if current is not None and current.rows:
+                yield current
+            elif current is not None and current.identity and not current.word_lines:
+                problems.append(
+                    DataError(path, line, f"the sentence begun on line {current.line} has no words.")
+                )
+            current = None
+            continue
+        current = current or TreebankSentence(line, document, document_id)
+        if not text.startswith("#"):
+            current.word_lines += 1
+            _add_word(current, path, line, text, notes, problems, keeps_ranges)
+        elif comment := _COMMENT.match(text):
+            if comment["key"] == "sent_id":
+                current.identity = comment["value"].strip()
+            else:
+                document, document_id = document + 1, comment["value"].strip()
+                current.document, current.document_id = document, document_id
+    if current is not None and current.rows:
+        notes[UNENDED] += 1
+        yield current
+    elif current is not None and current.identity and not current.word_lines:
+        problems.append(
+            DataError(path, current.line, "the last sentence has no words: the file is truncated.")
+        )
 
 
 def read_conllu(path: Path, context: ReaderContext) -> Iterator[TaggingExample]:
-    """Read syntactic words and their UPOS.
+    """Read words and their UPOS.
 
-    Multiword ranges (`1-2 del`) are passed over, because the words they stand for follow, and so are empty nodes
-    (`8.1`). With `context.keeps_ranges` a range stands before its words with its own UPOS, `_`: that is how the thesis
-    comes to 18 categories, one more than Universal Dependencies have.
-
-    Raises:
-        DataError: a row that has not ten columns, words out of order, a tag outside the label set, or a last sentence
-            without the blank line that ends it (the file is truncated).
+    Where the file marks no documents (AnCora, GSD) each sentence is a group of its own. A document or a sentence without an id is
+    named after its (first) words, so that others may come and go.
     """
-    current: _Sentence | None = None
-    document: str | None = None
-    number, line = 0, 0
-    for line, text in read_lines(path):
-        if not text:
-            if current is not None and current.words:
-                yield _finish(current, number, document)
-                number += 1
-            elif current is not None and "newdoc" not in current.comments:
-                raise DataError(path, line, f"the sentence begun on line {current.line} has no words.")
-            current = None
-            continue
-        current = current or _Sentence(line)
-        if text.startswith("#"):
-            key, _, value = text[1:].partition("=")
-            current.comments[key.strip().partition(" ")[0]] = value.strip()
-            if key.strip().startswith("newdoc"):
-                document = value.strip() or f"document-{line}"
+    sentences = list(read_treebank(path, context.notes, context.problems, context.keeps_ranges))
+    marked = any(sentence.document for sentence in sentences)
+    groups: dict[int, str] = {}
+    for number, sentence in enumerate(sentences):
+        words = tuple(form for _, form, _ in sentence.rows)
+        labels = tuple(context.check_label(path, line, upos, form) for line, form, upos in sentence.rows)
+        if marked:
+            group = groups.setdefault(sentence.document, sentence.document_id or content_group(words))
         else:
-            _add_word(current, path, line, text, context)
-    if current is not None:
-        raise DataError(
-            path,
-            line,
-            f"the sentence begun on line {current.line} is not ended by a blank line: the file is truncated.",
-            "Fetch it again.",
-        )
+            group = sentence.identity or content_group(words)
+        yield TaggingExample(sentence.identity or str(number), group, words, labels)
 
 
-def _add_word(sentence: _Sentence, path: Path, line: int, text: str, context: ReaderContext) -> None:
+def _add_word(
+    sentence: TreebankSentence,
+    path: Path,
+    line: int,
+    text: str,
+    notes: Notes,
+    problems: list[DataError],
+    keeps_ranges: bool,
+) -> None:
+    def refuse(problem: str) -> None:
+        problems.append(DataError(path, line, problem, "Fetch the file again."))
+
     cells = text.split("\t")
     if len(cells) != COLUMNS:
-        raise DataError(
-            path,
-            line,
-            f"expected {COLUMNS} tab-separated columns, found {len(cells)}.",
-            "Fetch the file again.",
-        )
+        refuse(f"expected {COLUMNS} tab-separated columns, found {len(cells)}.")
+        return
     identity, form, upos = cells[0], cells[1], cells[3]
     is_range = _RANGE.fullmatch(identity) is not None
-    if _EMPTY_NODE.fullmatch(identity) or (is_range and not context.keeps_ranges):
+    if _EMPTY_NODE.fullmatch(identity) or (is_range and not keeps_ranges):
         return
-    expected = sentence.numbered + 1
+    expected = sentence.last + 1
     if is_range:
         if int(identity.partition("-")[0]) != expected:
-            raise DataError(
-                path,
-                line,
-                f"expected a range from word {expected}, found {identity!r}.",
-                "Fetch the file again.",
-            )
-        context.notes["multiword ranges kept as words with the tag _"] += 1
-    elif not _WORD.fullmatch(identity) or int(identity) != expected:
-        raise DataError(
-            path, line, f"expected word number {expected}, found {identity!r}.", "Fetch the file again."
-        )
+            refuse(f"expected a range from word {expected}, found {identity!r}.")
+            return
+        notes["multiword ranges kept as words with the tag _"] += 1
+    elif not _WORD.fullmatch(identity):
+        refuse(f"expected word number {expected}, found {identity!r}.")
+        return
     else:
-        sentence.numbered = expected
-    sentence.words.append(form)
-    sentence.labels.append(context.check_label(path, line, upos, form))
-
-
-def _finish(sentence: _Sentence, number: int, document: str | None) -> TaggingExample:
-    identity = sentence.comments.get("sent_id") or str(number)
-    # AnCora and GSD mark no documents: there each sentence is a group of its own.
-    return TaggingExample(
-        identity, identity if document is None else document, tuple(sentence.words), tuple(sentence.labels)
-    )
+        sentence.last = int(identity)
+        if sentence.last != expected:
+            refuse(f"expected word number {expected}, found {identity!r}.")
+            return
+    sentence.rows.append((line, form, upos))

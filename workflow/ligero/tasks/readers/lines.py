@@ -1,67 +1,74 @@
-r"""Lines of UTF-8 text files, split at \n only: str.splitlines would also split at U+2028, U+0085 and others."""
+r"""Lines of text files, split at \n only (str.splitlines would also split at U+2028, U+0085 and others), and JSON."""
 
 from __future__ import annotations
 
-import codecs
+import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ligero.common.errors import DataError
+from ligero.common.text import read_text
 
-MEND_ENCODING = "Convert it to UTF-8, for example with: iconv -f latin1 -t utf-8 FILE > FILE.new"
+Notes = Counter[str]
+"""How often each thing that is worth saying happened while a file was read."""
+
+NO_LINE_END = "files whose last line has no line end (complete, or cut off there?)"
+BLANK_LINES = "blank lines passed over"
+REPLACED = "halves of surrogate pairs (an emoji cut in two by an exporter) read as U+FFFD"
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_utf8(path: Path) -> str:
-    r"""The whole file as text, without a leading byte order mark, with \r\n turned into \n.
+def read_whole(path: Path) -> str:
+    r"""The whole file as text, \r\n (and the \r of old Macs) turned into \n.
 
     Raises:
-        DataError: no such file, empty, or not UTF-8 (with line, byte offset and the way to mend it).
+        DataError: as `ligero.common.text.read_text`, and where the file is empty.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(path, None, "no such file.") from error
-    if not raw.removeprefix(codecs.BOM_UTF8).strip():
+    text = read_text(path).replace("\r\n", "\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    if not text.strip():
         raise DataError(path, None, "the file is empty.", "Fetch it again.")
-    if b"\0" in raw:
-        line = raw[: raw.index(b"\0")].count(b"\n") + 1
-        raise DataError(path, line, f"not text: a zero byte at byte {raw.index(0)}.", MEND_ENCODING)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        found = f"byte 0x{raw[error.start]:02x} at byte offset {error.start:,}"
-        raise DataError(path, line, f"not UTF-8: {found}.", MEND_ENCODING) from error
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+    return text
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (1-based number, line without its end).
-
-    Raises:
-        DataError: as `read_utf8`, and where the last line has no end: the file was cut off.
-    """
-    text = read_utf8(path)
-    lines = text.split("\n")
+def read_lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
+    """Yield (1-based number, line without its end)."""
+    lines = read_whole(path).split("\n")
     if lines[-1]:
-        raise DataError(
-            path,
-            len(lines),
-            "the last line has no line end: the file is truncated.",
-            "Fetch or write it again.",
-        )
-    yield from enumerate(lines[:-1], start=1)
+        notes[NO_LINE_END] += 1
+    else:
+        lines.pop()
+    yield from enumerate(lines, start=1)
 
 
-def read_tsv(path: Path, layouts: Sequence[Sequence[str]]) -> Iterator[tuple[int, dict[str, str]]]:
+def filled_lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
+    """The lines that hold more than white space; the others are counted."""
+    for number, line in read_lines(path, notes):
+        if line.strip():
+            yield number, line
+        else:
+            notes[BLANK_LINES] += 1
+
+
+def read_tsv(
+    path: Path, layouts: Sequence[Sequence[str]], notes: Notes, problems: list[DataError]
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, column -> cell) of a tab-separated file whose cells may hold any quotes.
 
-    `layouts` are the headers that the format is known with; the first line must be one of them.
+    Args:
+        layouts: the headers that the format is known with; the first line must be one of them.
+        problems: gets an error for each row with another number of cells, which is not yielded.
 
     Raises:
-        DataError: another header, or a row with another number of cells.
+        DataError: another header.
     """
-    lines = read_lines(path)
+    lines = filled_lines(path, notes)
     number, first = next(lines)
     header = first.split("\t")
     if header not in [list(layout) for layout in layouts]:
@@ -71,11 +78,52 @@ def read_tsv(path: Path, layouts: Sequence[Sequence[str]]) -> Iterator[tuple[int
         )
     for number, line in lines:
         cells = line.split("\t")
-        if len(cells) != len(header):
-            raise DataError(
-                path,
-                number,
-                f"expected {len(header)} tab-separated cells ({', '.join(header)}), found {len(cells)}.",
-                "A cell must not hold tabs or line ends; a truncated file must be fetched again.",
+        if len(cells) == len(header):
+            yield number, dict(zip(header, cells, strict=True))
+        else:
+            problems.append(
+                DataError(
+                    path,
+                    number,
+                    f"expected {len(header)} tab-separated cells ({', '.join(header)}), found {len(cells)}.",
+                    "A cell must not hold tabs or line ends; a truncated file must be fetched again.",
+                )
             )
-        yield number, dict(zip(header, cells, strict=True))
+
+
+def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
+    """A JSON value; unpaired surrogates, which no file can hold as text, become U+FFFD (one character, as they were).
+
+    Args:
+        line: of the file, where it holds a value a line.
+
+    Raises:
+        DataError: not JSON.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            path,
+            error.lineno if line is None else line,
+            f"not valid JSON: {error.msg}.",
+            "Is the file truncated?",
+        ) from error
+    except RecursionError as error:
+        raise DataError(path, line, "JSON nested too deeply to be read.") from error
+    return _without_surrogates(value, notes) if _SURROGATE_ESCAPE.search(text) else value
+
+
+def _without_surrogates(value: Any, notes: Notes) -> Any:
+    if isinstance(value, str):
+        whole, found = _SURROGATE.subn("\ufffd", value)
+        if found:
+            notes[REPLACED] += found
+        return whole
+    if isinstance(value, list):
+        return [_without_surrogates(item, notes) for item in value]
+    if isinstance(value, dict):
+        return {
+            _without_surrogates(key, notes): _without_surrogates(item, notes) for key, item in value.items()
+        }
+    return value

@@ -1,4 +1,4 @@
-"""MLDoc (Schwenk and Li 2018): lists of document ids, whose texts and topics stand in Reuters RCV2."""
+"""MLDoc (Schwenk and Li 2018): lists of document ids, whose texts and topics are in Reuters RCV2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.tasks.examples import ClassificationExample
 from ligero.tasks.readers.context import ReaderContext
-from ligero.tasks.readers.lines import read_lines
+from ligero.tasks.readers.lines import filled_lines
 from ligero.tasks.readers.newsml import NewsDocument, find_documents
 
 TOP_LEVEL_TOPICS = ("CCAT", "ECAT", "GCAT", "MCAT")
@@ -28,15 +28,20 @@ def read_mldoc(path: Path, context: ReaderContext) -> Iterator[ClassificationExa
         DataError: a malformed or repeated id, a document that is not there, or one without exactly one top-level topic.
     """
     index: dict[str, tuple[int, tuple[str, str]]] = {}
-    for line, text in read_lines(path):
+    for line, text in filled_lines(path, context.notes):
         match = _ID.fullmatch(text.strip())
         if match is None:
-            raise DataError(path, line, f"expected an id such as REUTES7-70473, found {text!r}.")
-        if match.group() in index:
-            raise DataError(
-                path, line, f"id {match.group()} stands here and on line {index[match.group()][0]}."
+            context.problems.append(
+                DataError(path, line, f"expected an id such as REUTES7-70473, found {text!r}.")
             )
+            continue
+        if match.group() in index:
+            context.problems.append(
+                DataError(path, line, f"id {match.group()} is here and on line {index[match.group()][0]}.")
+            )
+            continue
         index[match.group()] = (line, (match["folder"], match["item"]))
+    context.raise_problems()
     documents = find_documents((pair for _, pair in index.values()), context.archives, context.rcv_dir)
     missing = [identity for identity, (_, pair) in index.items() if pair not in documents]
     if missing:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ligero.common.errors import DataError
+from ligero.common.files import files_below
 from ligero.sources.archives import members
 
 TOPICS_CLASS = "bip:topics:1.0"
@@ -164,6 +165,6 @@ def _documents(
                 "Give the folder that holds your Reuters RCV2 XML; NIST hands it out after an agreement "
                 "(https://trec.nist.gov/data/reuters/reuters.html).",
             )
-        for path in sorted(folder.rglob("*.xml")):
+        for path in files_below(folder):
             if is_wanted(path.name):
                 yield str(path), path.read_bytes()

@@ -9,10 +9,12 @@ from ligero.tasks.examples import ClassificationExample
 from ligero.tasks.readers.context import ReaderContext
 from ligero.tasks.readers.lines import read_tsv
 
+COLUMNS = ("id", "sentence1", "sentence2", "label")
+
 
 def read_pawsx(path: Path, context: ReaderContext) -> Iterator[ClassificationExample]:
     """Read one PAWS-X file. The group is the pair's first sentence, which several pairs may share."""
-    for line, row in read_tsv(path, [("id", "sentence1", "sentence2", "label")]):
+    for line, row in read_tsv(path, [COLUMNS], context.notes, context.problems):
         if row["sentence1"] == "NS" or row["sentence2"] == "NS":
             context.notes["pairs with a sentence that the publishers left untranslated ('NS')"] += 1
         yield ClassificationExample(

@@ -34,7 +34,8 @@ SPELLINGS = {"contradictory": "contradiction"}
 def read_xnli(path: Path, context: ReaderContext) -> Iterator[ClassificationExample]:
     """Read XNLI-1.0 (rows of Spanish only) or XNLI-MT-1.0, told apart by their headers. The group is the premise."""
     rows = 0
-    for line, row in read_tsv(path, [EVALUATION_COLUMNS, TRAINING_COLUMNS]):
+    layouts = [EVALUATION_COLUMNS, TRAINING_COLUMNS]
+    for line, row in read_tsv(path, layouts, context.notes, context.problems):
         if "language" in row:
             if row["language"] != LANGUAGE:
                 continue
@@ -52,5 +53,5 @@ def read_xnli(path: Path, context: ReaderContext) -> Iterator[ClassificationExam
             second_text=context.check_text(hypothesis),
             label=context.check_label(path, line, SPELLINGS.get(label, label)),
         )
-    if not rows:
+    if not rows and not context.problems:
         raise DataError(path, None, f"no row has language '{LANGUAGE}'.", "Is it the right file?")

@@ -1,0 +1,104 @@
+"""Text files as people have them: with or without a byte order mark, or in another encoding, or no text at all."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from ligero.common.errors import DataError
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+_OTHER_KINDS = (
+    (b"\x1f\x8b", "a gzip file", "Unpack it: gunzip FILE"),
+    (b"BZh9", "a bzip2 file", "Unpack it: bunzip2 FILE"),
+    (b"\xfd7zXZ", "an xz file", "Unpack it: unxz FILE"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file", "Unpack it: unzstd FILE"),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive (or a workbook such as .xlsx)",
+        "Unpack it, or save the sheet as CSV in UTF-8.",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an old Office file such as .xls", "Save the sheet as CSV in UTF-8."),
+    (b"PAR1\x15", "a Parquet file", "Write it as CSV or JSON lines."),
+    (b"%PDF-", "a PDF", ""),
+    (
+        b"<!DOCTYPE html",
+        "an HTML page",
+        "A download that needed a login or another address? Fetch the file itself.",
+    ),
+    (
+        b"<!doctype html",
+        "an HTML page",
+        "A download that needed a login or another address? Fetch the file itself.",
+    ),
+    (b"<html", "an HTML page", "A download that needed a login or another address? Fetch the file itself."),
+)
+
+
+def read_text(path: Path | str) -> str:
+    """The whole file as text, without a leading byte order mark.
+
+    Raises:
+        DataError: no such file, a folder, not text (archives, workbooks, Git LFS pointers, HTML pages are called by their name), or
+            another encoding than UTF-8 (with line, byte offset and how to convert it).
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(path, None, "no such file.") from error
+    except IsADirectoryError as error:
+        raise DataError(path, None, "is a folder; expected a file.") from error
+    refuse_lfs_pointer(path, raw)
+    for magic, what, remedy in _OTHER_KINDS:
+        if raw.startswith(magic):
+            raise DataError(path, None, f"is {what}, not text.", remedy)
+    text_of = raw.removeprefix(codecs.BOM_UTF8)
+    try:
+        if b"\0" in raw:
+            start = raw.index(b"\0")
+            raise UnicodeDecodeError("utf-8", raw, start, start + 1, "zero byte")
+        return text_of.decode("utf-8")
+    except UnicodeDecodeError as error:
+        start = error.start + (len(raw) - len(text_of) if b"\0" not in raw else 0)
+        line = raw[:start].count(b"\n") + 1
+        found = f"byte 0x{raw[start]:02x} at byte offset {start:,}"
+        if error.reason == "unexpected end of data":
+            raise DataError(
+                path,
+                line,
+                f"ends inside a character ({found}): the file is truncated.",
+                "Fetch or write it again.",
+            ) from error
+        encoding = _likely_encoding(raw)
+        remedy = (
+            f"Convert it, for example with: iconv -f {encoding} -t utf-8 FILE > FILE.new" if encoding else ""
+        )
+        raise DataError(path, line, f"not UTF-8: {found}.", remedy or "It is no text file.") from error
+
+
+def refuse_lfs_pointer(path: Path, start: bytes) -> None:
+    """Refuse a file that only says where Git LFS keeps the real one; `start`: its first bytes.
+
+    Raises:
+        DataError: it is such a pointer.
+    """
+    if start.startswith(LFS_POINTER):
+        raise DataError(
+            path,
+            None,
+            "is a Git LFS pointer, not the file itself.",
+            "Run `git lfs pull` where it was cloned, or download it.",
+        )
+
+
+def _likely_encoding(raw: bytes) -> str | None:
+    """What a text that is not UTF-8 was probably written in; None where it is no text."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if zeros := raw.count(b"\0"):
+        if 3 * zeros < len(raw):
+            return None
+        return "utf-16le" if raw[1:2] == b"\0" else "utf-16be"
+    return "windows-1252" if any(0x80 <= byte <= 0x9F for byte in raw) else "latin1"
