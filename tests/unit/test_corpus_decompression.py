@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ligero.common.errors import DataError
+from ligero.common.prefetch import ReadAhead
 from ligero.corpus import bzip2
 from ligero.corpus.bzip2 import BLOCK_MAGIC, END_MAGIC, ParallelBzip2File
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
-from ligero.corpus.prefetch import ReadAhead
 from ligero.corpus.reading import read_named_blocks
 from ligero.settings.corpus import Cleaning
 

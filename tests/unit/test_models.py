@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from ligero.common.errors import ConfigurationError, DataError, MismatchError
 from ligero.models.architectures import FAMILIES, encoder_of, model_inputs
-from ligero.models.build import build_for_pretraining, make_config, parameter_counts, with_layers
+from ligero.models.build import build_for_pretraining, make_config, with_layers
 from ligero.models.heads import load_for_task, load_selected, save_for_task
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import read_weights
 from ligero.settings.models import Architecture
+from tests.builders.models import parameter_counts
 
 LABELS = ["a", "b", "c"]
 

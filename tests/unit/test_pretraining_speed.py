@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, read_metrics
-from ligero.pretraining.prefetch import Prefetcher
 from ligero.pretraining.speed import Speed
 from ligero.training.checkpoints import CheckpointError
 from tests.builders.pretraining import CPU, Folders, prepared, train
@@ -112,18 +110,3 @@ def test_a_new_name_is_on_disk_before_work_goes_on(
             (staging / "weights").write_text("x")
         assert any(path.name == "weights" for path, there in synced if not there)
     assert not synced[0][1] and synced[-1] == (tmp_path, True)
-
-
-def test_an_error_in_the_background_reaches_the_caller() -> None:
-    def build(step: int) -> Any:
-        if step == 3:
-            raise ValueError("bad text")
-        return step
-
-    found: list[int] = []
-    with pytest.raises(ValueError, match="bad text"):
-        found.extend(Prefetcher(build, range(9), background=True))
-    batches = iter(Prefetcher(build, range(9), background=True))
-    assert [next(batches) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="bad text"):
-        next(batches)

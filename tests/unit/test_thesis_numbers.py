@@ -169,7 +169,8 @@ def test_the_five_albeto_have_the_published_parameters(thesis: Study) -> None:
     import torch
 
     from ligero.models.architectures import model_class
-    from ligero.models.build import count_parameters, make_config, parameter_counts
+    from ligero.models.build import count_parameters, make_config
+    from tests.builders.models import parameter_counts
 
     for row in read_table("albeto_configurations"):
         model = next(model for model in thesis.models.values() if model.name == row["model"])

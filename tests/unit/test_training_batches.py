@@ -19,7 +19,7 @@ from ligero.training.batches import (
 )
 from ligero.training.evaluate import predict, validation_loss
 from ligero.training.objective import GoldObjective
-from ligero.training.steps import mixed, model_inputs
+from ligero.training.steps import model_inputs, step_seed
 from tests.builders.distillation import toy_model, toy_split
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
@@ -120,4 +120,4 @@ def test_predictions_do_not_depend_on_batching_and_their_loss_is_the_objective(t
 
 
 def test_seeds_of_steps_differ() -> None:
-    assert len({mixed(seed, step) for seed in range(50) for step in range(50)}) == 2500
+    assert len({step_seed(seed, step) for seed in range(50) for step in range(50)}) == 2500

@@ -11,6 +11,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from ligero.common.counter_rng import splitmix64
 from ligero.corpus.deduplication import Hashes, SeenHashes
 from ligero.settings.corpus import NearDuplicates
 
@@ -51,7 +52,7 @@ def _bands_of(units: list[bytes], shingle_words: int, bands: int, rows: int) -> 
     signatures = np.array(digests.to_rows(), dtype=np.uint64)[:, : bands * rows].reshape(-1, bands, rows)
     hashes: Hashes = np.broadcast_to(np.arange(1, bands + 1, dtype=np.uint64), signatures.shape[:2])
     for row in range(rows):
-        hashes = _mixed(hashes ^ signatures[:, :, row])
+        hashes = splitmix64(hashes ^ signatures[:, :, row])
     return hashes
 
 
@@ -75,16 +76,8 @@ def _shingles(units: list[bytes], length: int) -> tuple[Hashes, NDArray[np.uint6
     windows = np.arange(offsets[-1]) + np.repeat(starts[:-1] - offsets[:-1], shingles)
     combined = np.zeros(len(windows), dtype=np.uint64)
     for place in range(length):
-        combined = _mixed(combined ^ hashes[windows + place])
+        combined = splitmix64(combined ^ hashes[windows + place])
     return combined, offsets.astype(np.uint64)
-
-
-def _mixed(values: Hashes) -> Hashes:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014) after its constant is added."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 class SeenTexts:

@@ -11,6 +11,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path, write_json
 from ligero.common.memory import keep_freed_memory
+from ligero.common.prefetch import ReadAhead
 from ligero.common.progress import progress
 from ligero.corpus.block_cleaning import PreparedBlock, Steps, prepare_block
 from ligero.corpus.deduplication import SeenLines, drop_repeated
@@ -18,7 +19,6 @@ from ligero.corpus.fast_cleaning import count_clean
 from ligero.corpus.language import check_language
 from ligero.corpus.near_duplicates import SeenTexts, drop_near_duplicates
 from ligero.corpus.parallel import ordered_map
-from ligero.corpus.prefetch import ReadAhead
 from ligero.corpus.reading import BLOCK_BYTES, read_documents, read_named_blocks
 from ligero.corpus.splitting import cut_documents, rank, split_documents
 from ligero.corpus.statistics import PartStatistics

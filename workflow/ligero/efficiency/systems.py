@@ -75,9 +75,7 @@ def check_length(systems: Iterable[MeasuredSystem], length: int, key: str) -> No
         ConfigurationError: `key` (the configuration's key path) asks for more tokens than a model has positions.
     """
     for system in systems:
-        # RoBERTa's positions start at the padding id plus one (transformers, modeling_roberta), so two are lost.
-        lost = 2 if system.architecture.type == "roberta" else 0
-        limit = system.architecture.max_position_embeddings - lost
+        limit = system.architecture.longest_input
         if length > limit:
             raise ConfigurationError(
                 f"{key}: {length} tokens are more than the {limit} positions of '{system.model_id}'; lower it"

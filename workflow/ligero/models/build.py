@@ -87,19 +87,6 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def parameter_counts(config: Any, num_labels: int = 3) -> dict[str, int]:
-    """Parameters without building any: of the encoder (with pooler where it has one) and of a classifier on it."""
-    counts = {}
-    names = {index: f"LABEL_{index}" for index in range(num_labels)}
-    sized = type(config).from_dict(
-        {**config.to_dict(), "id2label": names, "label2id": {name: index for index, name in names.items()}}
-    )
-    for head in ("encoder", "sequence_classification"):
-        with torch.device("meta"):
-            counts[head] = count_parameters(model_class(config.model_type, head)(sized))
-    return counts
-
-
 def with_layers(config: Any, num_hidden_layers: int | None) -> Any:
     """A copy of `config` with another number of layers; None leaves it as it is."""
     changed = type(config).from_dict(config.to_dict(), attn_implementation="sdpa")

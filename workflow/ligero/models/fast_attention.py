@@ -8,61 +8,77 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.models.albert.modeling_albert import AlbertAttention, AlbertTransformer
-
-
-def use_fused_attention(model: nn.Module) -> nn.Module:
-    """Let ALBERT's attention project queries, keys and values in one matrix product, in place.
-
-    The parameters stay those of the three projections, by their names. Other architectures are left as they are.
-    """
-    for module in model.modules():
-        if type(module) is AlbertAttention:
-            module.__class__ = FusedAlbertAttention
-        if type(module) is AlbertTransformer:
-            module.__class__ = FusedAlbertTransformer
-    return model
-
-
-class FusedAlbertTransformer(AlbertTransformer):
-    """AlbertTransformer whose last layer may be computed for some tokens only."""
-
-    def states_at(self, hidden_states: Tensor, places: Tensor) -> Tensor:
-        """The last layer's states of some tokens, without padding: the others only lend it keys and values.
-
-        Args:
-            hidden_states: embeddings [B, S, embedding]; places: int64 [B, P], places in each row.
-
-        Returns:
-            [B, P, hidden], equal to what all tokens' states hold there.
-        """
-        config = self.config
-        hidden_states = self.embedding_hidden_mapping_in(hidden_states)
-        layers = config.num_hidden_layers * config.inner_group_num
-        projections: dict[int, Projection] = {}
-        for number in range(layers):
-            depth, inner = divmod(number, config.inner_group_num)
-            group = self.albert_layer_groups[depth * config.num_hidden_groups // config.num_hidden_layers]
-            layer = group.albert_layers[inner]
-            # Layers share their weights: packed and rounded once, not at every depth.
-            if id(layer) not in projections:
-                projections[id(layer)] = layer.attention.packed_projection(hidden_states)
-            last = {"places": places} if number == layers - 1 else {}
-            hidden_states = layer(hidden_states, projection=projections[id(layer)], **last)
-        return hidden_states
-
+from transformers.models.albert.modeling_albert import AlbertAttention, AlbertLayer, AlbertTransformer
 
 Projection = tuple[Tensor, Tensor]
 """Weight [3 * hidden, hidden] and bias [3 * hidden] of queries, keys and values, in the type that products are computed in."""
 
 
-class FusedAlbertAttention(AlbertAttention):
-    """AlbertAttention with one projection, and on a CPU in bf16 with attention computed row by row."""
+def use_fused_attention(model: nn.Module) -> nn.Module:
+    """Replace ALBERT's attention by one that projects queries, keys and values in one matrix product, in place.
+
+    The parameters stay those of the three projections, by their names. Other architectures are left as they are.
+    """
+    for layer in model.modules():
+        if isinstance(layer, AlbertLayer) and isinstance(layer.attention, AlbertAttention):
+            layer.attention = FusedAlbertAttention(layer.attention)
+    return model
+
+
+def has_fused_attention(model: nn.Module) -> bool:
+    """Whether `use_fused_attention` found something to replace in a model."""
+    return any(isinstance(module, FusedAlbertAttention) for module in model.modules())
+
+
+def states_at(transformer: AlbertTransformer, hidden_states: Tensor, places: Tensor) -> Tensor:
+    """The last layer's states of some tokens, without padding: the others only lend it keys and values.
+
+    Args:
+        transformer: ALBERT's layers, with fused attention.
+        hidden_states: embeddings [B, S, embedding].
+        places: int64 [B, P], places in each row.
+
+    Returns:
+        [B, P, hidden], equal to what all tokens' states hold there.
+    """
+    config = transformer.config
+    hidden_states = transformer.embedding_hidden_mapping_in(hidden_states)
+    layers = config.num_hidden_layers * config.inner_group_num
+    projections: dict[int, Projection] = {}
+    for number in range(layers):
+        depth, inner = divmod(number, config.inner_group_num)
+        group = transformer.albert_layer_groups[depth * config.num_hidden_groups // config.num_hidden_layers]
+        layer = group.albert_layers[inner]
+        # Layers share their weights: packed and rounded once, not at every depth.
+        if id(layer) not in projections:
+            projections[id(layer)] = layer.attention.packed_projection(hidden_states)
+        last = {"places": places} if number == layers - 1 else {}
+        hidden_states = layer(hidden_states, projection=projections[id(layer)], **last)
+    return hidden_states
+
+
+class FusedAlbertAttention(nn.Module):
+    """An AlbertAttention's modules with one projection, and on a CPU in bf16 with attention computed row by row."""
+
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    dense: nn.Linear
+    attention_dropout: nn.Dropout
+    output_dropout: nn.Dropout
+    LayerNorm: nn.LayerNorm
+
+    def __init__(self, plain: AlbertAttention) -> None:
+        super().__init__()
+        for name, module in plain.named_children():
+            self.add_module(name, module)
+        self.heads, self.head_size = plain.num_attention_heads, plain.attention_head_size
+        self.scaling = plain.scaling
 
     def packed_projection(self, hidden_states: Tensor) -> Projection:
         """The three projections as one; on a CPU in bf16 queries are scaled, in fp32: once rounded, not twice."""
         scale = self.scaling if _bf16_on_cpu(hidden_states) else 1.0
-        queries = (self.query.weight, self.query.bias)
+        queries: tuple[Tensor, Tensor] = (self.query.weight, self.query.bias)
         if scale != 1.0:
             queries = (queries[0] * scale, queries[1] * scale)
         weight = torch.cat([queries[0], self.key.weight, self.value.weight])
@@ -77,34 +93,32 @@ class FusedAlbertAttention(AlbertAttention):
         attention_mask: Tensor | None = None,
         projection: Projection | None = None,
         places: Tensor | None = None,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Tensor]:
-        """Attention, projection, residual and norm, [B, S, hidden], or [B, P, hidden] at the `places` [B, P] of each row; rows
-        without padding only (no mask).
-
-        With a mask, or where attention weights are asked for, transformers' own code runs.
+        **_: Any,
+    ) -> tuple[Tensor, None]:
+        """Attention, projection, residual and norm, [B, S, hidden], or [B, P, hidden] at the `places` [B, P] of each row, which
+        then have no padding (no mask). Attention weights are never returned.
         """
-        if attention_mask is not None or self.config._attn_implementation != "sdpa":
-            return super().forward(hidden_states, attention_mask, **kwargs)
         weight, bias = projection or self.packed_projection(hidden_states)
         scale = 1.0 if _bf16_on_cpu(hidden_states) else self.scaling
         if places is not None:
             attended, hidden_states = self._attended_at(places, hidden_states, weight, bias, scale)
         else:
-            attended = self._attended(hidden_states, weight, bias, scale)
+            attended = self._attended(hidden_states, weight, bias, scale, attention_mask)
         projected = self.output_dropout(self.dense(attended))
-        return self.LayerNorm(hidden_states + projected), None  # type: ignore[return-value]
+        return self.LayerNorm(hidden_states + projected), None
 
-    def _attended(self, hidden_states: Tensor, weight: Tensor, bias: Tensor, scale: float) -> Tensor:
+    def _attended(
+        self, hidden_states: Tensor, weight: Tensor, bias: Tensor, scale: float, mask: Tensor | None
+    ) -> Tensor:
         """What every token attends to, [B, S, hidden]."""
         rows, length = hidden_states.shape[:2]
         packed = functional.linear(hidden_states, weight, bias)
-        packed = packed.view(rows, length, 3, self.num_attention_heads, self.attention_head_size)
-        if _bf16_on_cpu(hidden_states) and self._dropout == 0.0:
+        packed = packed.view(rows, length, 3, self.heads, self.head_size)
+        if mask is None and _bf16_on_cpu(hidden_states) and self._dropout == 0.0:
             attended: Tensor = _RowAttention.apply(packed)
             return attended.reshape(rows, length, -1)
         query, key, value = packed.permute(2, 0, 3, 1, 4).unbind()
-        return self._attention(query, key, value, scale)
+        return self._attention(query, key, value, scale, mask)
 
     def _attended_at(
         self, places: Tensor, hidden_states: Tensor, weight: Tensor, bias: Tensor, scale: float
@@ -112,7 +126,7 @@ class FusedAlbertAttention(AlbertAttention):
         """What the tokens at `places` attend to, and their own states, both [B, P, hidden]."""
         rows, length, hidden = hidden_states.shape
         chosen = hidden_states.gather(1, places[:, :, None].expand(-1, -1, hidden))
-        heads = (self.num_attention_heads, self.attention_head_size)
+        heads = (self.heads, self.head_size)
         query = functional.linear(chosen, weight[:hidden], bias[:hidden]).view(rows, -1, *heads)
         packed = functional.linear(hidden_states, weight[hidden:], bias[hidden:]).view(
             rows, length, 2, *heads
@@ -120,10 +134,12 @@ class FusedAlbertAttention(AlbertAttention):
         key, value = packed.permute(2, 0, 3, 1, 4).unbind()
         return self._attention(query.transpose(1, 2), key, value, scale), chosen
 
-    def _attention(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def _attention(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Tensor | None = None
+    ) -> Tensor:
         """torch's attention, [B, P, hidden]."""
         attended = functional.scaled_dot_product_attention(
-            query, key, value, dropout_p=self._dropout, scale=scale
+            query, key, value, attn_mask=mask, dropout_p=self._dropout, scale=scale
         )
         return attended.transpose(1, 2).reshape(query.shape[0], query.shape[2], -1)
 

@@ -18,6 +18,7 @@ from ligero.models.fast import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import TASK_HEADS, listed, read_weights, without_task_head
 from ligero.settings.distillation import InitialLayers
+from ligero.settings.models import usable_positions
 from ligero.settings.tasks import TaskType
 
 # Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
@@ -122,12 +123,8 @@ def save_for_task(
 
 
 def longest_input(config: Any) -> int:
-    """Tokens that a model can read, special ones included.
-
-    RoBERTa numbers positions from its padding id + 1 on (Liu et al. 2019; fairseq): of 514 it uses 512.
-    """
-    unused = int(config.pad_token_id or 0) + 1 if config.model_type == "roberta" else 0
-    return int(config.max_position_embeddings) - unused
+    """Tokens that a model can read, special ones included, by its transformers configuration."""
+    return usable_positions(config.model_type, config.max_position_embeddings, config.pad_token_id or 0)
 
 
 def _fit_tokenizer(folder: Path, config: Any) -> None:

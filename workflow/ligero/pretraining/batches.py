@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ligero.pretraining.counter_rng import seed_of, uniform
+from ligero.common.counter_rng import seed_of, uniform
+from ligero.common.prefetch import ReadAhead
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
 from ligero.pretraining.sequences import Windows, paired_sequences, plain_sequences
 from ligero.pretraining.store import TokenStore
@@ -177,3 +178,34 @@ class BatchSource:
             torch.from_numpy(ids.reshape(-1)[positions]),
             torch.from_numpy(sequences.swapped),
         )
+
+
+_STEPS_AHEAD = 3
+
+
+def batches_of(
+    source: BatchSource,
+    share: tuple[int, int],
+    steps: Iterable[int],
+    micro_batch_size: int,
+    device: torch.device,
+) -> Iterator[PretrainingBatch]:
+    """This process's share (first row, rows) of the batch of each step, cut into micro batches.
+
+    For a GPU a thread does it ahead, pinning too, so that the training thread only starts copies. On a CPU it would take cores
+    from the computing.
+    """
+    on_gpu = device.type == "cuda"
+
+    def made() -> Iterator[PretrainingBatch]:
+        for step in steps:
+            yield source.batch(step, *share).cut(micro_batch_size, pin=on_gpu)
+
+    if not on_gpu:
+        yield from made()
+        return
+    ahead = ReadAhead(made, _STEPS_AHEAD)
+    try:
+        yield from ahead
+    finally:
+        ahead.close()

@@ -21,7 +21,8 @@ def compiled_for(
     after 8 graphs it compiles no more. Here the sizes stay constants, because they are few: a step's length decides the
     number of predictions too. Not with whole words, whose number of predictions differs from batch to batch.
     """
-    # Twice as many graphs as lengths may be made: one is also made anew where gradients are off.
+    # Twice as many graphs as lengths may be made: one is also made anew where gradients are off. `recompile_limit` as an argument
+    # needs torch 2.12 or later.
     few: dict[str, Any] = {} if recipe.whole_word else {"dynamic": False, "recompile_limit": 2 * LENGTHS}
     compiled: Any = torch.compile(module, backend=backend, **few)
     return compiled

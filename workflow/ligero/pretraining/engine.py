@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ligero.common.counter_rng import seed_of
 from ligero.common.progress import progress
-from ligero.pretraining.batches import BatchSource, PretrainingBatch
+from ligero.pretraining.batches import BatchSource, PretrainingBatch, batches_of
 from ligero.pretraining.compiled import compiled_for
-from ligero.pretraining.counter_rng import seed_of
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.divergence import (
     DivergenceError,
@@ -32,8 +32,6 @@ from ligero.pretraining.divergence import (
 from ligero.pretraining.interruption import Interruption
 from ligero.pretraining.metrics import MetricsFile
 from ligero.pretraining.objective import make_objective
-from ligero.pretraining.prefetch import prefetched_batches
-from ligero.pretraining.sharding import load_whole, whole_moments, whole_weights
 from ligero.pretraining.speed import Speed
 from ligero.pretraining.validation import validate
 from ligero.settings.pretraining import Pretraining
@@ -120,7 +118,7 @@ class Pretrainer:
         recipe = self.recipe
         refuse_repetition(self.state_folder, recipe.divergence)
         if recipe.divergence.on_divergence == "rollback":
-            self._initial = _copied(self._state())
+            self._initial = self._beginning()
         self._resume()
         with self._bar() as bar:
             batches = self._batches()
@@ -245,36 +243,49 @@ class Pretrainer:
 
     # State
 
-    def _state(self, keep: bool = True) -> dict[str, Any]:
-        """What a checkpoint holds; sharded, every process must call it, and only those that `keep` it get the tensors."""
+    def _state(self) -> dict[str, Any]:
+        """What a checkpoint holds; every process must call it, and only the first gets the tensors."""
+        from ligero.pretraining.sharding import whole_state
+
         return {
-            "model": self.weights(keep),
-            "optimizer": whole_moments(self.optimizer, keep) if self.sharded else self.optimizer.state_dict(),
+            **whole_state(self.model, self.optimizer),
             "watch": self.watch.state(),
             "progress": dict(vars(self.done)),
             "metrics_position": self.metrics.position,
         }
 
-    def weights(self, keep: bool = True) -> dict[str, Tensor]:
-        """The model's weights, whole; sharded, every process must call it, and only those that `keep` them get them."""
-        return whole_weights(self.model, keep) if self.sharded else self.model.state_dict()
+    def weights(self) -> dict[str, Tensor]:
+        """The model's weights, whole, tied ones once, in the first process; every process must call it."""
+        from ligero.pretraining.sharding import whole_weights
+
+        tensors = [*self.model.named_parameters(), *self.model.named_buffers()]
+        named = {name for name, _ in tensors}
+        return {name: value for name, value in whole_weights(self.model).items() if name in named}
+
+    def _beginning(self) -> dict[str, Any]:
+        """The state before the first step, in every process, to roll back to where there is no checkpoint yet."""
+        from ligero.pretraining.sharding import whole_weights
+
+        weights = whole_weights(self.model, everywhere=True)
+        return {
+            "model": {name: value.detach().to("cpu", copy=True) for name, value in weights.items()},
+            "watch": self.watch.state(),
+            "progress": dict(vars(self.done)),
+        }
 
     def _save(self) -> None:
-        first = self.placement.is_first
         if self.done.first_saved is None:
             self.done.first_saved = self.done.step
-        state = self._state(keep=first) if first or self.sharded else {}
-        if first:
+        state = self._state()
+        if self.placement.is_first:
             self.checkpoints.save(self.done.step, state)
         self._saved_step = self.done.step
         self.placement.barrier()
 
     def _restore(self, state: dict[str, Any]) -> None:
-        if self.sharded:
-            load_whole(self.model, self.optimizer, state["model"], state["optimizer"])
-        else:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+        from ligero.pretraining.sharding import load_whole_state
+
+        load_whole_state(self.model, self.optimizer, state)
         self.watch.restore(state["watch"])
         self.done = Progress(**{**state["progress"], "rollbacks": list(state["progress"]["rollbacks"])})
 
@@ -358,9 +369,7 @@ class Pretrainer:
 
     def _batches(self) -> Iterator[PretrainingBatch]:
         steps = range(self.done.step, self.recipe.total_steps)
-        return prefetched_batches(
-            self.source, self.share, steps, self.recipe.micro_batch_size, self.placement.device
-        )
+        return batches_of(self.source, self.share, steps, self.recipe.micro_batch_size, self.placement.device)
 
     def _total(self, count: int) -> int:
         """Predictions in the whole batch: the same in every process without whole words, else added up."""
@@ -387,12 +396,3 @@ class Pretrainer:
         )
         bar.initial = bar.n = self.done.tokens
         return bar
-
-
-def _copied(value: Any) -> Any:
-    """A deep copy on the CPU."""
-    if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value

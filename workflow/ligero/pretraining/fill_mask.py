@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ligero.common.errors import DataError, MismatchError
+from ligero.models.heads import longest_input
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
@@ -83,7 +84,7 @@ class MaskFiller:
         places = torch.nonzero(inputs["input_ids"][0] == self.tokenizer.mask_token_id).flatten().tolist()
         if not places:
             raise DataError("--text", None, f"no {MASK} in {text!r}.")
-        length, most = inputs["input_ids"].shape[1], self.model.config.max_position_embeddings
+        length, most = inputs["input_ids"].shape[1], longest_input(self.model.config)
         if length > most:
             raise DataError("--text", None, f"{length} tokens, but the model reads {most}.")
         probabilities = self.model(**inputs).logits[0, places].softmax(-1)
@@ -110,11 +111,8 @@ class MaskFiller:
         vocabulary = Vocabulary.load(self.folder)
         if max(int(store.tokens.max()) for store in (train, held_out) if len(store)) >= vocabulary.size:
             raise MismatchError(f"{tokens}: holds ids beyond the vocabulary of {self.folder}")
-        length = min(512, self.model.config.max_position_embeddings)
-        length -= 2 * (self.model.config.model_type == "roberta")  # its positions start at 2
-        recipe = Pretraining(
-            objective="mlm", total_steps=1, sequence_length=min(length, len(train)), seed=seed
-        )
+        length = min(512, longest_input(self.model.config), len(train))
+        recipe = Pretraining(objective="mlm", total_steps=1, sequence_length=length, seed=seed)
         batch = BatchSource(train, vocabulary, recipe).validation(held_out, rows)
         if batch is None:
             raise DataError(tokens, None, "no held-out text.", "Raise corpus.validation_share.")

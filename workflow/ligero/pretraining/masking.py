@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ligero.pretraining.counter_rng import uniform
+from ligero.common.counter_rng import uniform
 from ligero.pretraining.vocabulary import Vocabulary
 
 Ints = NDArray[np.int64]

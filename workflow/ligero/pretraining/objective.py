@@ -35,7 +35,12 @@ class PretrainingObjective(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.fused, self.predictions = model, fused, predictions
-        self.only_needed = hasattr(getattr(encoder_of(model), "encoder", None), "states_at")
+        self.only_needed = False
+        """Whether the last layer is computed for the predicted tokens and [CLS] alone; ALBERT with fused attention can."""
+        if model.config.model_type == "albert":  # type: ignore[union-attr]
+            from ligero.models.fast_attention import has_fused_attention
+
+            self.only_needed = has_fused_attention(model)
         self.sentence_order = hasattr(model, "sop_classifier")
 
     def forward(
@@ -84,6 +89,8 @@ class PretrainingObjective(nn.Module):
         self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """The same of ALBERT's fused encoder: its last layer is computed for the predicted tokens and [CLS] alone."""
+        from ligero.models.fast_attention import states_at
+
         encoder: Any = encoder_of(self.model)
         rows, length = input_ids.shape
         row, place = positions // length, positions % length
@@ -95,7 +102,7 @@ class PretrainingObjective(nn.Module):
         places = torch.zeros(rows, 1 + self.predictions(length), dtype=torch.long, device=row.device)
         places[row, 1 + rank] = place
         embedded = encoder.embeddings(input_ids, token_type_ids=token_type_ids)
-        hidden = encoder.encoder.states_at(embedded, places)
+        hidden = states_at(encoder.encoder, embedded, places)
         pooled = encoder.pooler_activation(encoder.pooler(hidden[:, 0])) if encoder.pooler else None
         return hidden[row, 1 + rank], pooled
 

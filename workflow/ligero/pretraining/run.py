@@ -102,7 +102,7 @@ def pretrain(
             trainer.checkpoints.tidy()
         held.enter_context(trainer.interruption.heeded())
         completed = trainer.run()
-        weights = trainer.weights(keep=placement.is_first) if completed else {}
+        weights = trainer.weights() if completed else {}
         if placement.is_first and completed:
             with atomic_directory(out) as staging:
                 trainer.model.save_pretrained(staging, state_dict=weights)  # type: ignore[operator]

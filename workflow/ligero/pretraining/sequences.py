@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ligero.common.counter_rng import splitmix64, uniform
 from ligero.common.errors import DataError
-from ligero.pretraining.counter_rng import mixed, uniform
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 
@@ -70,7 +70,7 @@ class Windows:
     def starts(self, windows: Ints, copies: Ints) -> Ints:
         """Offsets of the first token of each window, [B]."""
         room = np.uint64(min(self.content, len(self.store) - self.count * self.content + 1))
-        shift = (mixed(self.seed, _SHIFT, copies) % room).astype(np.int64)
+        shift = (splitmix64(self.seed, _SHIFT, copies) % room).astype(np.int64)
         return windows * self.content + shift
 
 

@@ -1,7 +1,6 @@
 """Fully sharded data parallelism (FSDP): weights, gradients and moments dealt out to the processes.
 
 Checkpoints hold whole tensors all the same, so that a run goes on with another number of processes, or unsharded.
-A shard is a DTensor; it is known by its method `full_tensor`, because importing its class takes most of a second.
 """
 
 from __future__ import annotations
@@ -9,7 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.optim import Optimizer
 
 from ligero.models.architectures import encoder_of, family_of
@@ -39,67 +45,31 @@ def shard(objective: nn.Module, device: torch.device, world: int, half: bool = F
     fully_shard(objective, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
 
 
-def whole_weights(model: nn.Module, keep: bool = True) -> dict[str, Tensor]:
-    """The model's state with whole tensors on the CPU; tied weights stay one tensor. Every process must call it.
+def whole_weights(model: nn.Module, everywhere: bool = False) -> dict[str, Any]:
+    """The weights with whole tensors: on the CPU in the first process, or on its device in each. Every process must call it."""
+    options = StateDictOptions(full_state_dict=True, cpu_offload=not everywhere)
+    return get_model_state_dict(model, options=options)
 
-    Args:
-        keep: False gives an empty dictionary: this process only takes part in the gathering.
+
+def whole_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    """Weights (key `model`) and moments (`optimizer`, by parameter name) with whole tensors on the CPU, in the first process.
+
+    Every process must call it.
     """
-    seen: dict[int, Tensor] = {}
-    weights = {}
-    for name, value in model.state_dict(keep_vars=True).items():
-        if id(value) not in seen:
-            whole = _whole(value.detach())
-            seen[id(value)] = whole.cpu() if keep else torch.empty(0)
-        if keep:
-            weights[name] = seen[id(value)]
-    return weights
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    weights, moments = get_state_dict(model, optimizer, options=options)
+    return {"model": weights, "optimizer": moments}
 
 
-def whole_moments(optimizer: Optimizer, keep: bool = True) -> dict[str, Any]:
-    """The optimiser's state with whole tensors on the CPU. Every process must call it."""
-    state = optimizer.state_dict()
-    moments: dict[int, dict[str, Any]] = {}
-    for number in sorted(state["state"]):
-        values = {name: _whole(value) for name, value in state["state"][number].items()}
-        if keep:
-            moments[number] = {
-                name: value.cpu() if isinstance(value, Tensor) else value for name, value in values.items()
-            }
-    return {"state": moments, "param_groups": state["param_groups"]}
+def load_whole_state(model: nn.Module, optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load what `whole_state` gave, read by every process, each of which takes its shard of every tensor.
 
-
-def load_whole(
-    model: nn.Module, optimizer: Optimizer, weights: dict[str, Tensor], moments: dict[str, Any]
-) -> None:
-    """Load what `whole_weights` and `whole_moments` gave: each process takes its shard of every tensor."""
-    current = model.state_dict()
-    model.load_state_dict({name: _like(value, current[name]) for name, value in weights.items()})
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    numbers = [number for group in moments["param_groups"] for number in group["params"]]
-    of_number = dict(zip(numbers, parameters, strict=True))
-    state = {
-        number: {
-            name: _like(value, of_number[number])
-            if isinstance(value, Tensor) and value.shape == of_number[number].shape
-            else value
-            for name, value in values.items()
-        }
-        for number, values in moments["state"].items()
-    }
-    optimizer.load_state_dict({"state": state, "param_groups": moments["param_groups"]})
-
-
-def _whole(value: Any) -> Any:
-    return value.full_tensor() if hasattr(value, "full_tensor") else value
-
-
-def _like(value: Tensor, reference: Tensor) -> Tensor:
-    """`value`, whole in every process, as a shard where `reference` is one."""
-    if not hasattr(reference, "full_tensor"):
-        return value
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    assert isinstance(reference, DTensor)
-    value = value.to(reference.device)
-    return distribute_tensor(value, reference.device_mesh, reference.placements, src_data_rank=None)
+    Without moments the optimiser starts afresh.
+    """
+    if "optimizer" in state:
+        # Not strict: a parameter that never had a gradient has no moments.
+        options = StateDictOptions(full_state_dict=True, strict=False)
+        set_optimizer_state_dict(model, optimizer, state["optimizer"], options=options)
+    else:
+        optimizer.state.clear()
+    set_model_state_dict(model, state["model"], options=StateDictOptions(full_state_dict=True))

@@ -11,6 +11,14 @@ from ligero.settings.pretraining import Pretraining
 from ligero.settings.training import GridOverride
 
 
+def usable_positions(model_type: str, position_embeddings: int, pad_token_id: int = 1) -> int:
+    """Tokens that a model can read, special ones included.
+
+    RoBERTa numbers positions from its padding id + 1 on (Liu et al. 2019; fairseq): of 514 it uses 512.
+    """
+    return position_embeddings - (pad_token_id + 1 if model_type == "roberta" else 0)
+
+
 class Architecture(Settings):
     """The numbers that make a transformer encoder, under the names of transformers' configuration classes."""
 
@@ -39,8 +47,8 @@ class Architecture(Settings):
 
     @property
     def longest_input(self) -> int:
-        """In tokens: RoBERTa counts positions from after its padding id."""
-        return self.max_position_embeddings - (2 if self.type == "roberta" else 0)
+        """In tokens."""
+        return usable_positions(self.type, self.max_position_embeddings)
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Architecture:

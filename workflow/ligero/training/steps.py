@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ligero.common.counter_rng import splitmix64
 from ligero.common.errors import LigeroError
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import Batch, EncodedSplit, Ints
@@ -159,7 +160,7 @@ class StepRunner:
 
     def _seed(self, step: int) -> None:
         """Seed the device's generator; torch.manual_seed would visit every backend, and cost more than a small layer."""
-        seed = mixed(self.options.seed, step)
+        seed = step_seed(self.options.seed, step)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
         else:
@@ -254,9 +255,6 @@ def _recompute(module: nn.Module) -> None:
     module.forward = recomputing
 
 
-def mixed(seed: int, step: int) -> int:
-    """A well-mixed 64-bit seed of a step: the output function of SplitMix64 (Steele et al. 2014) on both numbers."""
-    value = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + 0x9E3779B97F4A7C15) & _64_BITS
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _64_BITS
-    return value ^ (value >> 31)
+def step_seed(seed: int, step: int) -> int:
+    """The seed of a step's dropout: all 64 bits differ from those of its neighbours and of other seeds."""
+    return int(splitmix64((seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95) & _64_BITS))

@@ -16,12 +16,13 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def mixed(*coordinates: Any) -> UInts:
+def splitmix64(*coordinates: Any) -> UInts:
     """64 well mixed bits for each broadcast combination of integer `coordinates` (scalars or arrays)."""
-    state: Any = np.zeros((), dtype=np.uint64)
+    state: Any = None
     with np.errstate(over="ignore"):
         for coordinate in coordinates:
-            state = (state ^ np.asarray(coordinate).astype(np.uint64)) + _GOLDEN
+            bits = np.asarray(coordinate).astype(np.uint64, copy=False)
+            state = (bits if state is None else state ^ bits) + _GOLDEN
             state = (state ^ (state >> np.uint64(30))) * _FIRST
             state = (state ^ (state >> np.uint64(27))) * _SECOND
             state = state ^ (state >> np.uint64(31))
@@ -30,9 +31,9 @@ def mixed(*coordinates: Any) -> UInts:
 
 def uniform(*coordinates: Any) -> NDArray[np.floating[Any]]:
     """Uniform numbers in [0, 1), one for each broadcast combination of `coordinates`."""
-    return (mixed(*coordinates) >> np.uint64(11)) * 2.0**-53
+    return (splitmix64(*coordinates) >> np.uint64(11)) * 2.0**-53
 
 
 def seed_of(*coordinates: int) -> int:
     """A seed for a generator of another library, below 2^63."""
-    return int(mixed(*coordinates)) >> 1
+    return int(splitmix64(*coordinates)) >> 1
