@@ -67,14 +67,13 @@ def library_modules(project: Path = PROJECT) -> dict[str, Path]:
     return found
 
 
-def library_graph(project: Path = PROJECT, for_types: bool = True) -> dict[str, set[str]]:
-    """Module of the library -> modules of the library that it imports, with or without imports for type checkers alone."""
+def library_graph(project: Path = PROJECT) -> dict[str, set[str]]:
+    """Module of the library -> modules of the library that it imports, be it for its types only."""
     modules = library_modules(project)
-    graph = {}
-    for name, path in modules.items():
-        found = (entry for entry in imports_of(path, modules) if for_types or not entry.for_types)
-        graph[name] = {entry.module for entry in found if entry.module in modules} - {name}
-    return graph
+    return {
+        name: {entry.module for entry in imports_of(path, modules) if entry.module in modules} - {name}
+        for name, path in modules.items()
+    }
 
 
 def package_graph(project: Path = PROJECT) -> dict[str, set[str]]:
@@ -115,12 +114,12 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
-def third_party(modules: Iterable[str]) -> set[str]:
+def third_party(modules: Iterable[str], project: Path = PROJECT) -> set[str]:
     """Distributions that these modules come from; the standard library and the project's own are left out."""
     roots = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names)
     beside = python_files(
-        "workflow/scripts", "benchmarks"
-    )  # programs import their neighbours by their bare names
+        "workflow/scripts", "benchmarks", project=project
+    )  # programs import their neighbours by bare names
     own = {"ligero", "tests", "benchmarks", *(path.stem for path in beside)}
     return {normalized(DISTRIBUTIONS.get(root, root)) for root in roots - own}
 
@@ -144,4 +143,4 @@ def needed_by(files: Iterable[Path], project: Path = PROJECT) -> set[str]:
                 waiting.append(beside)
             else:
                 found.add(name)
-    return third_party(found)
+    return third_party(found, project)

@@ -38,7 +38,7 @@ def test_packages_import_from_lower_layers_only() -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert cycles(library_graph(for_types=False)) == []
+    assert cycles(library_graph()) == []
 
 
 def test_every_program_is_used_or_documented(project: Path) -> None:
