@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from ligero.common.records import digests_of, write_record
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import Split, Splits, Task
 from ligero.tasks.encoding import encode_task
@@ -74,7 +74,8 @@ def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:
         write_examples(folder / "t" / f"{split}.parquet", kind, LABELS, examples)  # type: ignore[arg-type]
     digest = digest_examples(examples)
     digests = dict.fromkeys(("train", "validation", "test"), digest)
-    (folder / "t" / "info.json").write_text(json.dumps({"digests": digests}))
+    files = digests_of(folder / "t", (f"{split}.parquet" for split in digests))
+    write_record(folder / "t" / "info.json", {"digests": digests, "files": files})
     return folder / "t"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ligero.common.records import digests_of, write_record
 from ligero.models.architectures import model_class
 from ligero.models.build import make_config
 from ligero.models.heads import save_for_task
@@ -195,10 +196,9 @@ def _with_gold(example: Example, answer: Any) -> Example:
 
 
 def _write(folder: Path, task_type: TaskType, labels: tuple[str, ...], examples: list[Example]) -> None:
-    from ligero.common.files import write_json
-
     digests = dict.fromkeys(("train", "validation", "test"), digest_examples(examples))
     for split in digests:
         write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, examples)
-    write_json(folder / "tasks" / "info.json", {"digests": digests})
+    files = digests_of(folder / "tasks", (f"{split}.parquet" for split in digests))
+    write_record(folder / "tasks" / "info.json", {"digests": digests, "files": files})
     encode_task(job(task_type, MAX_LENGTH), "v", folder / "tokenizer", folder / "tasks", folder / "encoded")

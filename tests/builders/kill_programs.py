@@ -20,8 +20,9 @@ import ligero.models.heads  # noqa: F401
 from ligero.common.files import write_json
 from ligero.distillation import caching
 from ligero.distillation.cache import fingerprint_of
-from ligero.distillation.search import Point, open_study, run_study, table_of
+from ligero.distillation.search import Point, open_search, rows_of, run_search
 from ligero.models.build import build_for_pretraining, make_config
+from ligero.models.digests import write_weights_digest
 from ligero.settings.jobs import SelectionJob, ShardJob
 from ligero.settings.models import Architecture, Model
 from ligero.settings.plan import Trial
@@ -59,6 +60,7 @@ def prepare_grid(folder: Path) -> None:
     encoded(folder, prepared(folder / "tasks", KIND, TAGGED * 10), KIND, max_length=20)
     model = build_for_pretraining(make_config(ARCHITECTURE, encoder().vocabulary_size, 2))
     model.save_pretrained(folder / "weights")
+    write_weights_digest(folder / "weights")
     for name in ("fast_tokenizer.json", "tokenizer_info.json"):
         (folder / "weights" / name).write_bytes((folder / name).read_bytes())
 
@@ -99,8 +101,8 @@ def grid(inputs: Path, out: Path) -> None:
     write_json(out / "done.json", {})
 
 
-def study(_: Path, out: Path) -> None:
-    """A worker of a study of ten trials whose epochs last a few milliseconds."""
+def search(_: Path, out: Path) -> None:
+    """A worker of a search of ten trials whose epochs last a few milliseconds."""
 
     def evaluate(point: Point, folder: Path, report: Any) -> float:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,9 +111,9 @@ def study(_: Path, out: Path) -> None:
             report(epoch, point.alpha + 0.01 * point.temperature + 1 / epoch)
         return point.alpha + 0.01 * point.temperature
 
-    found = open_study(out / "search.journal", "toy", "x", max_epochs=5, seed=7)
-    run_study(found, 10, evaluate, out)
-    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in table_of(found)]
+    found = open_search(out / "search.journal", "toy", "x", max_epochs=5, seed=7)
+    run_search(found, 10, evaluate, out)
+    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in rows_of(found)]
     write_json(out / "done.json", rows)
 
 

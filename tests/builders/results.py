@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ligero.common.files import read_json, write_json, write_text
+from ligero.common.files import write_text
 from ligero.common.hashing import digest_value
+from ligero.common.records import read_record, write_record
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.settings import plan
 from ligero.settings.jobs import measured_systems
@@ -45,7 +46,7 @@ def _write(study: Study, root: Path) -> None:
     systems = measured_systems(study)
     macs = {(s.regime, s.model_id): _macs(s.architecture) for s in systems}
     reference = macs["fine-tuning", study.efficiency.reference]
-    write_json(
+    write_record(
         layout.efficiency,
         {
             "conditions": {
@@ -70,15 +71,15 @@ def _write(study: Study, root: Path) -> None:
             ],
         },
     )
-    write_json(layout.inference_speed, _speed(study, macs))
+    write_record(layout.inference_speed, _speed(study, macs))
     for task_id in study.tasks:
-        write_json(
+        write_record(
             layout.baseline(task_id),
             {"name": BASELINES[study.tasks[task_id].type], **_score(study, task_id, 0.4)},
         )
-        write_json(layout.task_info(task_id), _info(study, task_id))
-    write_json(layout.corpus_statistics, corpus_statistics(study))
-    write_json(layout.tokenizer_quality, _vocabularies(study))
+        write_record(layout.task_info(task_id), _info(study, task_id))
+    write_record(layout.corpus_statistics, corpus_statistics(study))
+    write_record(layout.tokenizer_quality, _vocabularies(study))
     for regime, model in plan.systems(study):
         ability = (
             0.6 + 0.02 * math.log2(macs[regime, model] / min(macs.values())) + 0.05 * chance(regime, model)
@@ -86,26 +87,26 @@ def _write(study: Study, root: Path) -> None:
         for task in study.tasks:
             record = {"model": model, **_score(study, task, ability + 0.1 * chance(regime, model, task))}
             path = Path(layout.score(regime, model, task))
-            earlier = read_json(path)["scores"] if path.exists() else []
-            write_json(path, {"scores": [*earlier, record]})
+            earlier = read_record(path)["scores"] if path.exists() else []
+            write_record(path, {"scores": [*earlier, record]})
         for task_id in study.tasks:
-            write_json(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
+            write_record(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
     for task_id in study.tasks if study.distillation else ():
         losses = {model: 0.3 + chance(model, task_id) for model in teacher_candidates(study, task_id)}
         teacher = min(losses, key=lambda model: losses[model])
-        write_json(
+        write_record(
             layout.teacher(task_id),
             {"task": task_id, "teacher": teacher, "rule": "validation", "losses": losses},
         )
         cost = {"teacher": teacher, "seconds": 36.0, "device": "cpu", "threads": 1}
-        write_json(layout.logits_cost(task_id), {"task": task_id, "runs": [cost]})
+        write_record(layout.logits_cost(task_id), {"task": task_id, "runs": [cost]})
     for regime, model in plan.systems(study):
         for number, shard in enumerate(plan.shards_of(study, regime, model)):
             trials = [
                 {"trial": t.model_dump(mode="json"), "seconds": 18.0, "device": "cpu", "threads": 2}
                 for t in shard
             ]
-            write_json(layout.shard(regime, model, number), {"trials": trials})
+            write_record(layout.shard(regime, model, number), {"trials": trials})
     for model in plan.pretrained_models(study):
         _pretraining(study, layout, model)
 
@@ -234,7 +235,7 @@ def _pretraining(study: Study, layout: Layout, model: str) -> None:
         lines.append({"event": "rollback", "step": restart, "to_step": 100, "learning_rate_scale": 0.8})
     lines += _logged(model, range(101 if restart else 1, steps + 1), 0.0)
     write_text(layout.pretraining_metrics(model), "".join(json.dumps(line) + "\n" for line in lines))
-    write_json(
+    write_record(
         layout.pretraining_summary(model),
         {
             "model": model,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ligero.common.errors import ConfigurationError, MismatchError
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
 from ligero.settings import jobs
@@ -137,13 +137,13 @@ def results(tmp_path: Path) -> Results:
         units[: right[method][seed - 1], 0] = 1
         record = {"units": units.tolist(), "steps": 12, "trial": {"epochs": 2, "batch_size": 16}}
         record["trial"]["learning_rate"] = "1e-3"  # type: ignore[index]
-        write_json(layout.ablation_run(task, method, seed), record)
+        write_record(layout.ablation_run(task, method, seed), record)
     score = {"task": "xnli", "score": 91.239, "intervals": {"accuracy": [88.0, 94.0]}}
-    write_json(
+    write_record(
         layout.score("fine-tuning", "beto-cased", "xnli"), {"scores": [{"model": "beto-cased", **score}]}
     )
     chosen = {"teacher": "beto-cased", "rule": "list", "losses": {}, "weights": {"beto-cased": 1.0}}
-    write_json(layout.teacher("xnli"), chosen)
+    write_record(layout.teacher("xnli"), chosen)
     return Results(study, tmp_path)
 
 

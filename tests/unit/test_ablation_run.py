@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ligero.common.files import read_json
+from ligero.common.records import read_record
 from ligero.distillation.ablation import run_method
 from ligero.settings.jobs import AblationJob, ShardJob
 from ligero.settings.models import Model
@@ -40,7 +40,7 @@ def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:
         )
 
     record = run()
-    assert read_json(tmp_path / "seed-42.json") == record
+    assert read_record(tmp_path / "seed-42.json") == record
     assert record["settings"]["options"]["seed"] == 42
     assert [path.name for path in (tmp_path / "state" / "t" / TRIALS[0].id).iterdir()] == ["result.json"]
     again = run()  # trained once more, with the same outcome

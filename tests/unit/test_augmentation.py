@@ -11,7 +11,7 @@ import yaml
 import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.files import read_json, write_json
+from ligero.common.records import digests_of, read_record, write_record
 from ligero.settings.jobs import AugmentationJob, ablation_job, augmentation_job, digest
 from ligero.settings.load import load_study
 from ligero.settings.plan import ablation_runs, why_not_applicable, why_not_augmented
@@ -48,6 +48,12 @@ def write_corpus(path: Path, lines: list[str]) -> Path:
     return path
 
 
+def write_info(folder: Path, counts: dict[str, int]) -> None:
+    files = digests_of(folder, (f"{split}.parquet" for split in counts))
+    record = {"counts": counts, "digests": dict.fromkeys(counts, "0" * 16), "files": files}
+    write_record(folder / "info.json", record)
+
+
 def write_task(folder: Path, kind: str, texts: dict[str, list[str]], second: str | None = None) -> Path:
     folder.mkdir()
     for split in ("train", "validation", "test"):
@@ -60,7 +66,7 @@ def write_task(folder: Path, kind: str, texts: dict[str, list[str]], second: str
                 found.append(ClassificationExample(str(number), str(number), text, second, "O"))
         write_examples(folder / f"{split}.parquet", kind, ["O"], found)  # type: ignore[arg-type]
     counts = {"train": 1, "validation": 1, "test": 1}
-    write_json(folder / "info.json", {"counts": counts, "digests": dict.fromkeys(counts, "0" * 16)})
+    write_info(folder, counts)
     return folder
 
 
@@ -82,7 +88,7 @@ def test_sentences_follow_the_training_examples_and_carry_no_label(tmp_path: Pat
     assert len(rows) == 21 and rows[0]["words"][0] == "Nada"
     assert all(set(row["labels"]) == {UNLABELLED} for row in rows[1:])
     assert all(len(row["labels"]) == len(row["words"]) and row["words"][-1] == "." for row in rows[1:])
-    assert info["counts"]["train"] == 21 and info == read_json(tmp_path / "out/info.json")
+    assert info["counts"]["train"] == 21 and info == read_record(tmp_path / "out/info.json")
     assert info["digests"]["train"] != "0" * 16 and info["digests"]["test"] == "0" * 16
     for split in ("validation", "test"):
         assert pq.read_table(tmp_path / f"out/{split}.parquet").equals(
@@ -97,7 +103,9 @@ def test_the_sample_depends_on_its_seed_alone(tmp_path: Path) -> None:
         augment_task(job(seed=seed), corpus, task, tmp_path / name)
     first, again, other = (added(tmp_path / name) for name in "abc")
     assert first == again != other
-    assert read_json(tmp_path / "a/info.json")["digests"] != read_json(tmp_path / "c/info.json")["digests"]
+    assert (
+        read_record(tmp_path / "a/info.json")["digests"] != read_record(tmp_path / "c/info.json")["digests"]
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -138,9 +146,7 @@ def write_pairs(folder: Path, pairs: list[tuple[str, str]], test: tuple[str, str
     for split, found in splits.items():
         examples = [ClassificationExample(str(n), str(n), *pair, "O") for n, pair in enumerate(found)]
         write_examples(folder / f"{split}.parquet", "sequence_classification", ["O"], examples)
-    write_json(
-        folder / "info.json", {"counts": {"train": len(pairs)}, "digests": dict.fromkeys(splits, "0" * 16)}
-    )
+    write_info(folder, {name: len(found) for name, found in splits.items()})
     return folder
 
 

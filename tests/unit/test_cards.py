@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError
-from ligero.common.files import read_json, write_json
+from ligero.common.files import write_json
+from ligero.common.records import read_record, write_record
 from ligero.reporting.cards import options_rows, write_cards
 from ligero.reporting.registry import card_inputs
 from ligero.reporting.results import Results
@@ -37,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
     for regime, model in plan.systems(study):
         for task in study.tasks:
             path = Path(results.layout.selection(regime, model, task))
-            write_json(path, {**read_json(path), "device": "cpu", "seconds": 12.0})
+            write_record(path, {**read_record(path), "device": "cpu", "seconds": 12.0})
             folder = Path(results.layout.selected_model(regime, model, task))
             names = dict(enumerate(study.tasks[task].labels))
             write_json(folder / "config.json", {"model_type": "albert", "id2label": names})
@@ -167,7 +168,7 @@ def test_a_checkpoint_of_the_hub_is_named_with_commit_licence_and_language(
     assert "| starts from | somebody/bertin at a revision that was not recorded |" in before
     assert "None" not in before
     source = {"hub": "older/bertin", "revision": "0123abc", "licence": "Apache 2.0"}
-    write_json(results.layout.weights_source("bertin"), source)
+    write_record(results.layout.weights_source("bertin"), source)
     write_cards(Results(results.study, root), tmp_path / "cards")
     after = (tmp_path / "cards/fine-tuning/bertin/mlqa.md").read_text(encoding="utf-8")
     assert "| starts from | older/bertin at revision 0123abc |" in after

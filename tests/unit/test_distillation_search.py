@@ -1,14 +1,15 @@
-"""The hyper-parameter study: its space, its pruning, and that a kill changes nothing."""
+"""The hyper-parameter search: its space, its pruning, and that a kill costs one trial at most."""
 
 from __future__ import annotations
 
-import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from optuna.storages.journal import JournalFileBackend
 
 from ligero.common.errors import MismatchError
 from ligero.distillation.search import (
@@ -17,13 +18,13 @@ from ligero.distillation.search import (
     DivergedTrialError,
     Point,
     best_per_loss,
-    open_study,
-    run_study,
-    study_summary,
-    suggest,
-    table_of,
+    open_search,
+    rows_of,
+    run_search,
+    summarise,
 )
-from ligero.distillation.search_figures import draw_importances, draw_slices
+from ligero.reporting.figures.search import draw_importances, draw_slices
+from ligero.settings.load import load_study
 
 
 def loss_at(point: Point, epoch: int) -> float:
@@ -47,19 +48,19 @@ class Trainer:
         return loss_at(point, 9)
 
 
-def opened(folder: Path, identity: str = "x") -> Any:
-    return open_study(folder / "search.journal", "toy", identity, max_epochs=9, seed=7)
+def opened(folder: Path, digest: str = "x") -> Any:
+    return open_search(folder / "search.journal", "toy", digest, max_epochs=9, seed=7)
 
 
-def outcomes(study: optuna.Study) -> list[dict[str, Any]]:
+def outcomes(search: optuna.Study) -> list[dict[str, Any]]:
     """Every trial's row without what differs from run to run: its seconds."""
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in table_of(study)]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows_of(search)]
 
 
 def test_points_come_from_the_thesis_space_and_bad_ones_are_pruned(tmp_path: Path) -> None:
-    study = opened(tmp_path)
-    run_study(study, 25, Trainer(), tmp_path)
-    rows = table_of(study)
+    search = opened(tmp_path)
+    run_search(search, 25, Trainer(), tmp_path)
+    rows = rows_of(search)
     assert len(rows) == 25
     for row in rows:
         assert row["loss"] in LOSSES and row["temperature"] in TEMPERATURES
@@ -72,46 +73,26 @@ def test_points_come_from_the_thesis_space_and_bad_ones_are_pruned(tmp_path: Pat
     assert not list(tmp_path.glob("trial-*"))
 
 
-def test_a_killed_study_finds_what_an_unharmed_one_finds(tmp_path: Path) -> None:
-    whole = opened(tmp_path / "whole")
-    run_study(whole, 12, Trainer(), tmp_path / "whole")
+def test_a_search_with_one_worker_finds_the_same_again(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run_search(opened(tmp_path / name), 12, Trainer(), tmp_path / name)
+    assert outcomes(opened(tmp_path / "one")) == outcomes(opened(tmp_path / "two"))
+    assert {"pruned", "complete"} == {row["state"] for row in rows_of(opened(tmp_path / "one"))}
+
+
+def test_a_killed_worker_loses_its_trial_and_not_the_search(tmp_path: Path) -> None:
     trainer = Trainer(dies_at={3, 20, 31})
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
-    run_study(opened(tmp_path / "killed"), 12, trainer, tmp_path / "killed")
-    assert outcomes(opened(tmp_path / "killed")) == outcomes(whole)
+            run_search(opened(tmp_path), 12, trainer, tmp_path)
+    run_search(opened(tmp_path), 12, trainer, tmp_path)
+    search = opened(tmp_path)
+    assert len(rows_of(search)) == 12
+    assert len(search.get_trials()) == 15, "three were lost, and none of them is counted"
 
 
-def test_a_worker_killed_after_any_record_of_its_journal_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some kills fall between two records that belong together, as those of a trial's rung and of its end."""
-    append, left = JournalFileBackend.append_logs, math.inf
-
-    def append_and_die(journal: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
-        nonlocal left
-        append(journal, logs)
-        left -= 1
-        if left == 0:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(JournalFileBackend, "append_logs", append_and_die)
-    whole = opened(tmp_path / "whole")
-    run_study(whole, 6, Trainer(), tmp_path / "whole")
-    records = len((tmp_path / "whole" / "search.journal").read_text().splitlines())
-    assert {"pruned", "complete"} == {row["state"] for row in table_of(whole)}
-    for kill in range(1, records):
-        folder, left = tmp_path / str(kill), kill
-        with pytest.raises(KeyboardInterrupt):
-            run_study(opened(folder), 6, Trainer(), folder)
-        left = math.inf
-        run_study(opened(folder), 6, Trainer(), folder)
-        assert outcomes(opened(folder)) == outcomes(whole), f"killed after record {kill}"
-
-
-def test_workers_share_no_trial_and_only_dead_ones_are_taken_over(tmp_path: Path) -> None:
-    """A second worker starts while the first holds trial 0, and again after the first one died there."""
+def test_workers_share_no_trial(tmp_path: Path) -> None:
+    """A second worker starts while the first trains trial 0."""
     seen: list[tuple[str, int]] = []
 
     def second(point: Point, folder: Path, report: Any) -> float:
@@ -120,90 +101,68 @@ def test_workers_share_no_trial_and_only_dead_ones_are_taken_over(tmp_path: Path
 
     def first(point: Point, folder: Path, report: Any) -> float:
         seen.append(("first", int(folder.name.rpartition("-")[2])))
-        run_study(opened(tmp_path), 1, second, tmp_path)
-        raise KeyboardInterrupt
+        run_search(opened(tmp_path), 1, second, tmp_path)
+        return 0.4
 
-    with pytest.raises(KeyboardInterrupt):
-        run_study(opened(tmp_path), 1, first, tmp_path)
+    run_search(opened(tmp_path), 1, first, tmp_path)
     assert seen == [("first", 0), ("second", 1)]
-    run_study(opened(tmp_path), 2, second, tmp_path)
-    assert seen[2:] == [("second", 0)]
 
 
-def test_a_trial_killed_before_its_point_was_drawn_gets_the_same_point(tmp_path: Path) -> None:
-    whole, killed = opened(tmp_path / "whole"), opened(tmp_path / "killed")
-    run_study(whole, 3, Trainer(), tmp_path / "whole")
-    killed.ask()
-    run_study(killed, 3, Trainer(), tmp_path / "killed")
-    assert outcomes(killed) == outcomes(whole)
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from optuna.storages.journal import JournalFileBackend
+from tests.unit.test_distillation_search import Trainer, opened, run_search
+folder, append, left = Path({folder!r}), JournalFileBackend.append_logs, [{kill}]
+def append_and_die(journal, logs):
+    left[0] -= 1
+    if left[0] == 0:
+        with open(journal._file_path, "ab") as file:
+            file.write(b'{{"op_code":4,"worker_id":"x","tri')
+        os.kill(os.getpid(), signal.SIGKILL)
+    append(journal, logs)
+JournalFileBackend.append_logs = append_and_die
+run_search(opened(folder), 4, Trainer(), folder)
+"""
 
 
-@pytest.mark.parametrize("drawn", [1, 2, 3])
-def test_a_trial_killed_while_its_point_was_drawn_gets_the_same_point(tmp_path: Path, drawn: int) -> None:
-    points: list[Point] = []
-
-    def evaluate(point: Point, folder: Path, report: Any) -> float:
-        points.append(point)
-        return 0.5
-
-    run_study(opened(tmp_path / "whole"), 1, evaluate, tmp_path / "whole")
-    killed = opened(tmp_path / "killed")
-    suggest(DiesAfter(killed.ask(), drawn))  # type: ignore[arg-type]
-    run_study(killed, 1, evaluate, tmp_path / "killed")
-    assert points[0] == points[1]
+@pytest.mark.parametrize("kill", [1, 2, 5, 9, 20])
+def test_kill_minus_nine_in_the_middle_of_a_record(tmp_path: Path, project: Path, kill: int) -> None:
+    code = KILLED.format(paths=[str(project), str(project / "workflow")], folder=str(tmp_path), kill=kill)
+    assert subprocess.run([sys.executable, "-c", code], cwd=project).returncode == -signal.SIGKILL
+    run_search(opened(tmp_path), 4, Trainer(), tmp_path)
+    assert len(rows_of(opened(tmp_path))) == 4
 
 
-class DiesAfter:
-    """A trial whose worker draws some values and then no more."""
-
-    def __init__(self, trial: Any, draws: int) -> None:
-        self.trial, self.left, self.study, self.number = trial, draws, trial.study, trial.number
-
-    def suggest_float(self, *arguments: Any) -> Any:
-        self.left -= 1
-        return self.trial.suggest_float(*arguments) if self.left >= 0 else 0.0
-
-    def suggest_categorical(self, *arguments: Any) -> Any:
-        self.left -= 1
-        return self.trial.suggest_categorical(*arguments) if self.left >= 0 else None
-
-
-def test_a_record_that_a_kill_left_half_written_is_cut_off(tmp_path: Path) -> None:
-    run_study(opened(tmp_path / "whole"), 4, Trainer(), tmp_path / "whole")
-    run_study(opened(tmp_path / "harmed"), 2, Trainer(), tmp_path / "harmed")
-    with (tmp_path / "harmed" / "search.journal").open("ab") as journal:
-        journal.write(b'{"op_code":4,"worker_id":"x","tri')
-    run_study(opened(tmp_path / "harmed"), 4, Trainer(), tmp_path / "harmed")
-    assert outcomes(opened(tmp_path / "harmed")) == outcomes(opened(tmp_path / "whole"))
-
-
-def test_a_diverged_trial_fails_and_the_study_goes_on(tmp_path: Path) -> None:
+def test_a_diverged_trial_fails_and_the_search_goes_on(tmp_path: Path) -> None:
     def evaluate(point: Point, folder: Path, report: Any) -> float:
         report(1, float("inf"))
         if folder.name == "trial-00001":
             raise DivergedTrialError("never finite")
         return 0.5
 
-    study = opened(tmp_path)
-    run_study(study, 3, evaluate, tmp_path)
-    assert [row["state"] for row in table_of(study)] == ["complete", "fail", "complete"]
-    assert table_of(study)[1]["validation_loss"] is None and study_summary(study)["failed"] == 1
+    search = opened(tmp_path)
+    run_search(search, 3, evaluate, tmp_path)
+    assert [row["state"] for row in rows_of(search)] == ["complete", "fail", "complete"]
+    assert rows_of(search)[1]["validation_loss"] is None and summarise(search)["failed"] == 1
 
 
-def test_a_study_of_other_data_is_refused(tmp_path: Path) -> None:
+def test_a_search_of_other_data_is_refused(tmp_path: Path) -> None:
     opened(tmp_path)
     with pytest.raises(MismatchError, match="other data, weights"):
         opened(tmp_path, "y")
 
 
-def test_summary_and_figures(tmp_path: Path) -> None:
-    study = opened(tmp_path)
-    run_study(study, 15, Trainer(), tmp_path)
-    summary = study_summary(study)
+def test_summary_and_figures(tmp_path: Path, default_config: dict[str, Any], project: Path) -> None:
+    study = load_study(default_config, project)
+    few, search = opened(tmp_path / "few"), opened(tmp_path)
+    run_search(search, 15, Trainer(), tmp_path)
+    summary = summarise(search)
     assert summary["trials"] == 15 and sum(summary["importances"].values()) == pytest.approx(1)
     for number in (1, 2):
-        draw_importances(summary["importances"], tmp_path / f"importances-{number}.svg")
-        draw_slices(table_of(study), tmp_path / f"slices-{number}.svg")
+        draw_importances(search, study, tmp_path / f"importances-{number}.svg")
+        draw_slices(search, tmp_path / f"slices-{number}.svg")
     for name in ("importances", "slices"):
         assert (tmp_path / f"{name}-1.svg").read_bytes() == (tmp_path / f"{name}-2.svg").read_bytes()
-    draw_importances({}, tmp_path / "empty.svg")
+    draw_importances(few, study, tmp_path / "empty.svg")

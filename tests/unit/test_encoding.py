@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ligero.common.errors import DataError
-from ligero.common.files import write_json
+from ligero.common.records import digests_of, read_record, write_record
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.encoding import encode_split, encode_task
 from ligero.tasks.examples import (
@@ -83,14 +83,15 @@ def _tagging(tmp_path: Path, max_length: int, **options: Any) -> tuple[EncodedSp
     ]
     for split in ("train", "validation", "test"):
         write_examples(folder / f"{split}.parquet", "token_classification", ["O", "B-X", "I-X"], examples)
-    write_json(folder / "info.json", {"digests": {"train": "1", "validation": "2", "test": "3"}})
+    digests = {"train": "1", "validation": "2", "test": "3"}
+    files = digests_of(folder, (f"{split}.parquet" for split in digests))
+    write_record(folder / "info.json", {"digests": digests, "files": files})
     backend = encoder()
     backend.backend.save(str(tmp_path / "fast_tokenizer.json"))
     backend.info.write(tmp_path)
     encode_task(job("token_classification", max_length), "v", tmp_path, folder, tmp_path / "out")
-    from ligero.common.files import read_json
 
-    info = read_json(tmp_path / "out" / "info.json")
+    info = read_record(tmp_path / "out" / "info.json")
     loaded = EncodedSplit.load(
         tmp_path / "out" / "train.parquet", "token_classification", TrainingOptions(**options)
     )
@@ -164,8 +165,11 @@ def test_a_question_that_fills_the_window_is_an_error_that_names_it(tmp_path: Pa
 
 def test_an_empty_or_foreign_file_is_refused(tmp_path: Path) -> None:
     write_examples(tmp_path / "e.parquet", "question_answering", [], [])
+    (tmp_path / "x.parquet").write_text("not parquet")
+    with pytest.raises(DataError, match=r"info\.json: no such file"):
+        EncodedSplit.load(tmp_path / "e.parquet", "question_answering", TrainingOptions())
+    write_record(tmp_path / "info.json", {"files": digests_of(tmp_path, ["e.parquet", "x.parquet"])})
     with pytest.raises(DataError, match="no column"):
         EncodedSplit.load(tmp_path / "e.parquet", "question_answering", TrainingOptions())
-    (tmp_path / "x.parquet").write_text("not parquet")
     with pytest.raises(DataError, match="not a readable Parquet"):
         EncodedSplit.load(tmp_path / "x.parquet", "question_answering", TrainingOptions())

@@ -68,9 +68,9 @@ def test_the_choice_is_part_of_a_trial_only_where_it_is_made() -> None:
 
 
 def test_trials_of_other_layers_are_another_family(tmp_path: Path) -> None:
-    from ligero.common.files import write_json
+    from ligero.common.records import write_record
 
-    write_json(tmp_path / "info.json", {"digests": {"train": "a", "validation": "b"}})
+    write_record(tmp_path / "info.json", {"digests": {"train": "a", "validation": "b"}})
     families = {
         family_of(
             jobs.shard_job(study_with("beto-cased", initial_layers=which), "distillation", "small", 0),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ligero.common.errors import DataError, MismatchError
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.distillation import caching
 from ligero.distillation.cache import LogitCache, fingerprint_of, seconds_of, write_logits
 from ligero.distillation.digests import check_cache, teacher_fingerprints, tokens_digest
@@ -144,7 +144,7 @@ def test_meta_and_logits_of_different_runs_are_refused(tmp_path: Path) -> None:
     meta_path = tmp_path / "cache" / "meta.json"
     meta = json.loads(meta_path.read_text())
     meta["fingerprints"]["weights"] = "retrained"
-    write_json(meta_path, meta)
+    write_record(meta_path, meta)
     with pytest.raises(MismatchError, match="another teacher"):
         LogitCache.open(tmp_path / "cache")
     (tmp_path / "cache" / "logits.arrow").write_bytes(b"damaged")
@@ -161,7 +161,7 @@ def teacher(tmp_path: Path) -> dict[str, Any]:
     model.config.label2id = {label: index for index, label in enumerate(LABELS)}
     model.save_pretrained(folder)
     (folder / "fast_tokenizer.json").write_text("{}")
-    write_json(encoded / "info.json", {"examples_digests": {"train": "data"}})
+    write_record(encoded / "info.json", {"examples_digests": {"train": "data"}})
     split = toy_split("sequence_classification", 2)
     fingerprints = teacher_fingerprints(folder, "sequence_classification", LABELS, split, encoded)
     meta = {
@@ -203,7 +203,7 @@ def test_logits_of_another_task_or_label_order_are_refused(
 
 
 def test_logits_of_other_data_are_refused(teacher: dict[str, Any]) -> None:
-    write_json(teacher["encoded"] / "info.json", {"examples_digests": {"train": "grown"}})
+    write_record(teacher["encoded"] / "info.json", {"examples_digests": {"train": "grown"}})
     with pytest.raises(MismatchError, match="another training examples"):
         check(teacher)
 

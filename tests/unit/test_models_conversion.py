@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.models.conversion import convert_old_weights, prepare_weights
+from ligero.models.digests import write_weights_digest
 from ligero.models.heads import load_for_task, load_selected, save_for_task
 from ligero.models.hub import HubError
 from ligero.models.weights import read_weights
@@ -137,6 +138,7 @@ def test_weights_are_trained_in_fp32_whatever_they_were_stored_in(
     (tmp_path / "saved" / "config.json").write_text(
         (tmp_path / "saved" / "config.json").read_text().replace("float32", "float16")
     )
+    write_weights_digest(tmp_path / "saved")
     teacher = load_selected(tmp_path / "saved", "token_classification")
     assert {parameter.dtype for parameter in teacher.parameters()} == {torch.float32}
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from ligero.common.locks import Claim
-from ligero.pretraining import run_lock
+from ligero.common import locks
+from ligero.common.locks import file_lock
 from ligero.training import checkpoints
 from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import STEPS, Folders, lines, prepared, same, train
@@ -138,9 +139,9 @@ def test_two_runs_do_not_share_a_state_folder(
     folders: Folders, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second waits for the first, then gives up and changes nothing."""
-    monkeypatch.setattr(run_lock, "PATIENCE", 0.05)
-    with Claim(tmp_path / "state" / "run.lock").take():
-        with pytest.raises(run_lock.StateInUseError, match=r"another run trains in .*state"):
+    monkeypatch.setattr(locks, "PATIENCE", 0.05)
+    with file_lock(tmp_path / "state" / "run.lock"):
+        with pytest.raises(locks.InUseError, match=r"another process works in .*state"):
             train(folders, tmp_path, total_steps=STEPS)
         assert [path.name for path in (tmp_path / "state").iterdir()] == ["run.lock"]
     assert train(folders, tmp_path, total_steps=STEPS)
@@ -154,10 +155,10 @@ def test_a_state_folder_that_knows_no_locks_is_used(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def unknown(self: Claim) -> bool:
+    def unknown(lock: FileLock, **_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(Claim, "try_take", unknown)
+    monkeypatch.setattr(FileLock, "acquire", unknown)
     assert train(folders, tmp_path, total_steps=STEPS)
     assert "cannot be locked" in capsys.readouterr().err
     assert same(whole, tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.records import read_record
 from ligero.settings.jobs import TaskJob
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Reader, Task
@@ -140,7 +140,7 @@ def prepare(tmp_path: Path, wanted: Task, sources: dict[str, Path], name: str = 
 def test_prepare_writes_the_same_bits_twice_and_all_or_nothing(tmp_path: Path, sixty: Path) -> None:
     info = prepare(tmp_path, thirds(), {"a": sixty})
     again = prepare(tmp_path, thirds(), {"a": sixty}, "again")
-    assert info == again == json.loads((tmp_path / "out" / "info.json").read_text())
+    assert info == again == read_record(tmp_path / "out" / "info.json")
     for split, count in info["counts"].items():
         path = tmp_path / "out" / f"{split}.parquet"
         assert path.read_bytes() == (tmp_path / "again" / f"{split}.parquet").read_bytes()

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.files import read_json, write_json
+from ligero.common.files import write_json
 from ligero.common.published import THESIS_TABLES
+from ligero.common.records import read_record, write_record
 from ligero.efficiency.arithmetic import truncate
 from ligero.reporting.names import stem
 from ligero.reporting.published import corrected, printed_figures, read_table
@@ -180,8 +181,8 @@ def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, stu
     path = Path(
         Layout(study.model_copy(update={"results_dir": str(tmp_path)})).score("fine-tuning", "bertin", "pos")
     )
-    kept = [record for record in read_json(path)["scores"] if record["model"] != "bertin"]
-    write_json(path, {"scores": kept})
+    kept = [record for record in read_record(path)["scores"] if record["model"] != "bertin"]
+    write_record(path, {"scores": kept})
     with pytest.raises(DataError, match=r"shard-\d+\.json: it has no score of 'bertin' on 'pos'"):
         make_table("sequence_tagging", Results(study, tmp_path))
 
@@ -189,8 +190,8 @@ def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, stu
 def test_measurements_of_another_configuration_are_refused(study: Study, tmp_path: Path) -> None:
     write_artefacts(study, tmp_path)
     found = Results(study, tmp_path)
-    measured = read_json(found.layout.efficiency)
-    write_json(found.layout.efficiency, {**measured, "rows": measured["rows"][1:]})
+    measured = read_record(found.layout.efficiency)
+    write_record(found.layout.efficiency, {**measured, "rows": measured["rows"][1:]})
     with pytest.raises(DataError, match=r"efficiency\.json: it has no row for fine-tuning of 'beto-uncased'"):
         make_table("summary", found)
 
@@ -208,7 +209,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("thesis")
     write_artefacts(thesis, root)
     found = Results(thesis, root)
-    write_json(found.layout.efficiency, measure(efficiency_job(thesis), {}))
+    write_record(found.layout.efficiency, measure(efficiency_job(thesis), {}))
     figures = printed_figures()
     names = {system: plan.system_name(thesis, *system) for system in plan.systems(thesis)}
     right = {
@@ -217,7 +218,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
     }
     for regime in REGIMES:
         for path in (root / "scores" / regime).iterdir():
-            records = read_json(path)["scores"]
+            records = read_record(path)["scores"]
             for record in records:
                 prefix = stem(record["task"], thesis.tasks[record["task"]])
                 metrics = {
@@ -226,7 +227,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
                     if column.startswith(f"{prefix}_")
                 }
                 record.update(metrics=metrics, score=metrics.get("accuracy", metrics.get("f1")))
-            write_json(path, {"scores": records})
+            write_record(path, {"scores": records})
     return found
 
 

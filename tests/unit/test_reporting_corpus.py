@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.reporting.registry import figures, make_table
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study, read_yaml
@@ -26,7 +26,7 @@ def study() -> Study:
 @pytest.fixture
 def results(study: Study, tmp_path: Path) -> Results:
     results = Results(study, tmp_path)
-    write_json(results.layout.corpus_statistics, corpus_statistics(study))
+    write_record(results.layout.corpus_statistics, corpus_statistics(study))
     return results
 
 

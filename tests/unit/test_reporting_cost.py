@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ligero.common.errors import DataError
-from ligero.common.files import write_json, write_text
+from ligero.common.records import DamagedError, write_record
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
@@ -28,10 +27,10 @@ def results(tmp_path: Path) -> Results:
     found = Results(study, tmp_path)
     for task in augmented_tasks(study):
         run = {"teacher": "beto-cased", "seconds": 72.0, "device": "cpu", "threads": 1}
-        write_json(found.layout.augmented_logits_cost(task), {"task": task, "runs": [run]})
+        write_record(found.layout.augmented_logits_cost(task), {"task": task, "runs": [run]})
     for place in ablation_runs(study):
         record = {"training_seconds": 30.0, "seconds": 6.0, "device": "cpu", "threads": 1}
-        write_json(found.layout.ablation_run(*place), record)
+        write_record(found.layout.ablation_run(*place), record)
     return found
 
 
@@ -39,16 +38,13 @@ def stages(results: Results) -> dict[str, dict[str, Any]]:
     return {str(row["stage"]): dict(row) for _, row in make_table("cost", results).iterrows()}
 
 
-def search(results: Results, *, seconds: list[str] | None) -> Path:
-    """Records of a search by two workers of three trials; `seconds` are the column's cells, None leaves it out."""
+def search(results: Results, *, seconds: list[float | None]) -> Path:
+    """Records of a search by two workers of three trials."""
     folder = Path(results.layout.searches) / "albeto-tiny" / "ner"
     for number, took in enumerate((100.0, 60.0)):
         record = {"trials": 2 - number, "seconds": took, "device": "cpu", "threads": 1}
-        write_json(folder / f"worker-{number}.json", record)
-    lines = ["number,state,validation_loss" + (",seconds" if seconds else "")]
-    for number in range(3):
-        lines.append(f"{number},complete,0.5" + (f",{seconds[number]}" if seconds else ""))
-    write_text(folder / "trials.csv", "\n".join(lines) + "\n")
+        write_record(folder / f"worker-{number}.json", record)
+    write_record(folder / "summary.json", {"rows": [{"seconds": took} for took in seconds]})
     return folder
 
 
@@ -70,20 +66,21 @@ def test_what_the_comparison_recorded_is_the_tables_input(results: Results) -> N
 
 def test_a_search_is_counted_by_its_trials(results: Results) -> None:
     assert "hyper-parameter search" not in stages(results)
-    search(results, seconds=["60.0", "90.0", "30.0"])
+    search(results, seconds=[60.0, 90.0, 30.0])
     cost = stages(results)["hyper-parameter search"]
     assert (cost["runs"], cost["device_hours"], cost["seconds_a_run"]) == (3, "0.0500", "60.000")
 
 
 def test_a_search_whose_trials_recorded_no_time_is_counted_by_its_workers(results: Results) -> None:
-    search(results, seconds=None)
+    search(results, seconds=[None] * 3)
     cost = stages(results)["hyper-parameter search"]
     assert (cost["runs"], cost["device_hours"]) == (2, "0.0444")
 
 
-def test_a_damaged_time_is_named(results: Results) -> None:
-    search(results, seconds=["60.0", "soon", "1.0"])
-    with pytest.raises(DataError, match=r"ner/trials\.csv: column seconds: .*'soon'"):
+def test_an_edited_time_is_refused(results: Results) -> None:
+    path = search(results, seconds=[60.0, 90.0, 30.0]) / "summary.json"
+    path.write_text(path.read_text().replace("90.0", "9.0"))
+    with pytest.raises(DamagedError, match=r"ner/summary\.json: it was changed after it was written"):
         make_table("cost", results)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.efficiency.macs import measure
 from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
@@ -33,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("thesis")
     write_artefacts(study, root)
     found = Results(study, root)
-    write_json(found.layout.efficiency, measure(efficiency_job(study), {}))
+    write_record(found.layout.efficiency, measure(efficiency_job(study), {}))
     return found
 
 
@@ -104,7 +104,7 @@ def test_weights_without_a_commit_say_so(results: Results) -> None:
 
 def test_weights_that_were_fetched_name_their_commit(results: Results, tmp_path: Path) -> None:
     fetched = Results(results.study, tmp_path)
-    write_json(fetched.layout.efficiency, measure(efficiency_job(results.study), {}))
-    write_json(fetched.layout.weights_source("bertin"), {"hub": HUB["bertin"], "revision": "0123abc"})
+    write_record(fetched.layout.efficiency, measure(efficiency_job(results.study), {}))
+    write_record(fetched.layout.weights_source("bertin"), {"hub": HUB["bertin"], "revision": "0123abc"})
     row = rows(make_table("pretrained_models", fetched))["BERTIN"]
     assert row["weights"] == f"{HUB['bertin']}@0123abc" and row["notes"] is None

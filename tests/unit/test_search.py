@@ -1,4 +1,4 @@
-"""The section `search`: which studies it names, and what each depends on."""
+"""The section `search`: which searches it names, and what each depends on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.distillation.search import open_study, read_study
+from ligero.distillation.search import open_search, read_search
 from ligero.reporting.searches import best_table
 from ligero.settings import jobs
 from ligero.settings.jobs import search_job
@@ -62,11 +62,11 @@ def test_the_search_re_makes_no_table_and_no_trial(default_config: dict[str, Any
 def test_a_journal_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "search.journal"
     with pytest.raises(DataError, match="no such journal"):
-        read_study(path, "a-b")
-    open_study(path, "a-b", "x", max_epochs=3)
-    assert read_study(path, "a-b").study_name == "a-b"
-    with pytest.raises(DataError, match="holds no study 'other'"):
-        read_study(path, "other")
+        read_search(path, "a-b")
+    open_search(path, "a-b", "x", max_epochs=3)
+    assert read_search(path, "a-b").study_name == "a-b"
+    with pytest.raises(DataError, match="holds no search 'other'"):
+        read_search(path, "other")
 
 
 def test_the_best_of_each_loss_is_printed_for_readers() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.files import read_json, write_json
+from ligero.common.records import read_record, write_record
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
 from ligero.settings.sources import Source
@@ -75,7 +75,7 @@ def test_diverged_trials_are_not_chosen(tmp_path: Path) -> None:
 def test_trials_of_other_data_are_not_compared(tmp_path: Path) -> None:
     work = job(["1e-5", "2e-5"])
     made = results(work, tmp_path / "state", [(0.5, 1.0), (0.4, 1.0)])
-    write_json(tmp_path / "0.json", {"trials": [{**made[0], "family": "a"}, {**made[1], "family": "b"}]})
+    write_record(tmp_path / "0.json", {"trials": [{**made[0], "family": "a"}, {**made[1], "family": "b"}]})
     with pytest.raises(MismatchError, match="cannot be compared"):
         select(work, [tmp_path / "0.json"], tmp_path / "selection.json", tmp_path / "model")
 
@@ -84,8 +84,8 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
     work = job(["1e-5", "2e-5", "3e-5"])
     made = results(work, tmp_path / "state", [(0.5, 1.0), (0.4, 1.0), (0.6, 1.0)])
     # In two shards and another order: the grid's order decides, not that of the files.
-    write_json(tmp_path / "0.json", {"trials": [made[2]]})
-    write_json(
+    write_record(tmp_path / "0.json", {"trials": [made[2]]})
+    write_record(
         tmp_path / "1.json", {"trials": [made[1], made[0], {**made[0], "trial": {"task": "u", "model": "m"}}]}
     )
     out = tmp_path / "models" / "t"
@@ -97,7 +97,7 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
         selection = select(
             work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", out, sources
         )
-    assert selection == read_json(tmp_path / "s.json")
+    assert selection == read_record(tmp_path / "s.json")
     assert selection["id"] == work.trials[1].id
     assert [candidate["id"] for candidate in selection["candidates"]] == [trial.id for trial in work.trials]
     assert (out / "model.safetensors").read_bytes() == weights_file(work.trials[1].id)
@@ -115,10 +115,10 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     work = job(["1e-5", "2e-5"])
     made = results(work, tmp_path, [(0.5, 1.0), (0.4, 1.0)])
-    write_json(tmp_path / "0.json", {"trials": made[:1]})
+    write_record(tmp_path / "0.json", {"trials": made[:1]})
     with pytest.raises(MismatchError, match="no result of 1 trials, the first is batch8-epochs2-rate2e-5"):
         select(work, [tmp_path / "0.json"], tmp_path / "s.json", tmp_path / "out")
-    write_json(tmp_path / "1.json", {"trials": made})
+    write_record(tmp_path / "1.json", {"trials": made})
     with pytest.raises(MismatchError, match="two shard files"):
         select(work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
     (Path(made[1]["folder"]) / "model.safetensors").unlink()

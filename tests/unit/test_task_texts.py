@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ligero.common.records import digests_of, write_record
 from ligero.settings.tasks import TaskType
 from ligero.tasks.examples import (
     Answer,
@@ -40,4 +41,5 @@ def test_texts_of_a_split(
     task_type: TaskType, examples: list[Example], texts: list[str], tmp_path: Path
 ) -> None:
     write_examples(tmp_path / "test.parquet", task_type, ["X"], examples)
+    write_record(tmp_path / "info.json", {"files": digests_of(tmp_path, ["test.parquet"])})
     assert list(split_texts(tmp_path / "test.parquet")) == texts

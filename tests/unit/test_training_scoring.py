@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ligero.common.errors import MismatchError
-from ligero.common.files import read_json
+from ligero.common.records import read_record
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
 from ligero.settings.models import Architecture, Model
 from ligero.settings.plan import Trial
@@ -174,8 +174,10 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         max_position_embeddings=32,
     )
     from ligero.models.build import build_for_pretraining, make_config
+    from ligero.models.digests import write_weights_digest
 
     build_for_pretraining(make_config(architecture, encoder().vocabulary_size, 2)).save_pretrained(weights)
+    write_weights_digest(weights)
     trials = [
         Trial(model="m", task="t", batch_size=2, epochs=8, learning_rate=rate, seed=42)
         for rate in ("1e-5", "2e-2")
@@ -207,9 +209,9 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         True,
     ]  # the loser's weights are gone
     write_shard(tmp_path / "shard-0.json", results)
-    recorded = read_json(tmp_path / "shard-0.json")
+    recorded = read_record(tmp_path / "shard-0.json")
     told = recorded["settings"]["t"]
-    assert told == read_json(Path(results[0]["folder"]).parent / "result.json")["settings"]
+    assert told == read_record(Path(results[0]["folder"]).parent / "result.json")["settings"]
     assert (told["options"]["weight_decay"], told["options"]["evaluate_every_steps"]) == (0.0, None)
     assert (told["num_hidden_layers"], told["distillation"]) == (1, None)
     assert all("settings" not in result for result in recorded["trials"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import read_json, write_json
+from ligero.common.records import read_record, write_record
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
@@ -34,7 +34,7 @@ def main() -> None:
 
     job = jobs.logits_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
-    chosen = read_json(args.teacher)
+    chosen = read_record(args.teacher)
     state = args.state_dir or args.out.parent.parent / "state" / "logits" / args.task
 
     import torch
@@ -61,7 +61,7 @@ def main() -> None:
             runs.append(cost)
             print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
     if args.shard is None:
-        write_json(args.out / "cost.json", {"task": args.task, "runs": runs})
+        write_record(args.out / "cost.json", {"task": args.task, "runs": runs})
         shutil.rmtree(state, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.corpus.reading import read_documents
 from ligero.settings.jobs import vocabularies_job
 from ligero.settings.layout import Layout
@@ -44,7 +44,7 @@ def main() -> None:
         of_vocabulary = {"vocabulary": vocabulary, "kind": encoder.info.kind, "size": encoder.vocabulary_size}
         for name, counts in texts.items():
             rows.append({**of_vocabulary, "task": name, **vocabulary_quality(encoder, counts)})
-    write_json(args.out, {"most_lines": MOST_LINES, "rows": rows})
+    write_record(args.out, {"most_lines": MOST_LINES, "rows": rows})
 
 
 if __name__ == "__main__":

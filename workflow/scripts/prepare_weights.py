@@ -8,10 +8,10 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.models.conversion import prepare_weights
+from ligero.models.digests import write_weights_digest
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.sources.checksums import SourcesLock
-from ligero.training.digests import write_weights_digest
 
 
 def main() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import write_json, write_text
-from ligero.distillation.search import read_study, study_summary, table_of
-from ligero.distillation.search_figures import draw_importances, draw_slices
+from ligero.common.files import write_text
+from ligero.common.records import write_record
+from ligero.distillation.search import read_search, summarise
+from ligero.reporting.figures.search import draw_importances, draw_slices
 from ligero.reporting.searches import best_table, trials_table
 from ligero.reporting.writing import to_csv, write_table
 from ligero.settings.jobs import search_job
@@ -27,9 +28,9 @@ def main() -> None:
     settings = load_resolved(args.config)
     job = search_job(settings, args.student, args.task)
     check_digest(job, args.expect)
-    study = read_study(args.state_dir / "search.journal", job.name)
-    rows, summary = table_of(study), study_summary(study)
-    write_text(args.out / "trials.csv", to_csv(trials_table(rows, settings.scale)))
+    search = read_search(args.state_dir / "search.journal", job.name)
+    summary = summarise(search)
+    write_text(args.out / "trials.csv", to_csv(trials_table(summary["rows"], settings.scale)))
     best = args.out / "best_per_loss.csv"
     write_table(
         best_table(summary["best_per_loss"], settings.scale),
@@ -37,9 +38,9 @@ def main() -> None:
         best.with_suffix(".md"),
         best.with_suffix(".tex"),
     )
-    draw_importances(summary["importances"], args.out / "importances.svg")
-    draw_slices(rows, args.out / "slices.svg")
-    write_json(args.out / "summary.json", summary)
+    draw_importances(search, settings, args.out / "importances.svg")
+    draw_slices(search, args.out / "slices.svg")
+    write_record(args.out / "summary.json", summary)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.settings.study import REGIMES
@@ -40,7 +40,7 @@ def main() -> None:
         examples_dir=args.examples_dir,
         predictions_dir=args.predictions_dir,
     )
-    write_json(args.out, {"regime": args.regime, "scores": records})
+    write_record(args.out, {"regime": args.regime, "scores": records})
 
 
 if __name__ == "__main__":

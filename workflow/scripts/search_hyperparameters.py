@@ -1,6 +1,6 @@
 """Work on the search over distillation's loss, alpha, temperature and learning rate for one student and task (Optuna).
 
-Start it again after a kill, or several times at once with one --state-dir: workers share the study.
+Start it again after a kill, or several times at once with one --state-dir: workers share the search.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.settings.jobs import search_job
 from ligero.settings.program import check_digest, load_resolved, training_arguments
 
@@ -28,7 +28,7 @@ def main() -> None:
 
     import torch
 
-    from ligero.distillation.search import finished_trials, open_study, run_study
+    from ligero.distillation.search import finished_trials, open_search, run_search
     from ligero.distillation.search_task import StudiedTask
     from ligero.training.steps import device_name, training_device
 
@@ -41,7 +41,7 @@ def main() -> None:
         examples_dir=args.examples_dir,
         logits_dir=args.logits_dir,
     )
-    study = open_study(
+    search = open_search(
         args.state_dir / "search.journal",
         job.name,
         task.identity,
@@ -49,16 +49,16 @@ def main() -> None:
         seed=job.trial.seed,
     )
     started = time.perf_counter()
-    mine = run_study(study, job.trials, task.evaluate, args.state_dir)
+    mine = run_search(search, job.trials, task.evaluate, args.state_dir)
     record = {
-        "study": job.name,
+        "search": job.name,
         "trials": mine,
-        "finished_by_all": finished_trials(study),
+        "finished_by_all": finished_trials(search),
         "seconds": round(time.perf_counter() - started, 3),
         "device": device_name(training_device()),
         "threads": args.threads,
     }
-    write_json(args.out, record)
+    write_record(args.out, record)
 
 
 if __name__ == "__main__":

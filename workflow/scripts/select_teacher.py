@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
 from ligero.settings import jobs, plan
 from ligero.settings.program import check_digest, job_arguments, load_resolved
@@ -31,7 +31,7 @@ def main() -> None:
     chosen = choose_teacher(job, args.selections, args.published)
     chosen["vocabulary"] = plan.tokenizer_of(study, chosen["teacher"])
     chosen["vocabularies"] = {model: plan.tokenizer_of(study, model) for model in chosen["weights"]}
-    write_json(args.out, chosen)
+    write_record(args.out, chosen)
     print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
 
 

@@ -7,15 +7,30 @@ import json
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from ligero.common.files import files_below
 
 CHUNK = 1 << 20
 
 
+def canonical_json(value: Any) -> str:
+    """JSON of which equal values have equal texts."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
 def digest_value(value: Any) -> str:
     """16 hexadecimal digits of the SHA-256 of `value` as canonical JSON."""
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def digest_file(path: Path | str) -> str:
+    """The XXH3 of a file's content, as 32 hexadecimal digits: finds damage, at the speed of memory."""
+    digest = xxhash.xxh3_128()
+    with Path(path).open("rb") as handle:
+        while chunk := handle.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def sha256_file(path: Path | str) -> str:
@@ -39,7 +54,7 @@ def digest_files(root: Path | str, names: list[str] | None = None) -> str:
             if path.is_file() and not path.name.startswith(".")
         )
     )
-    return digest_value([[name, sha256_file(root / name)] for name in chosen])
+    return digest_value([[name, digest_file(root / name)] for name in chosen])
 
 
 def fingerprint_files(root: Path | str, suffix: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import DataError
-from ligero.common.files import atomic_path, write_json
+from ligero.common.files import atomic_path
 from ligero.common.memory import keep_freed_memory
 from ligero.common.prefetch import ReadAhead
 from ligero.common.progress import progress
+from ligero.common.records import write_record
 from ligero.corpus.block_cleaning import PreparedBlock, Steps, prepare_block
 from ligero.corpus.deduplication import SeenLines, drop_repeated
 from ligero.corpus.fast_cleaning import count_clean
@@ -186,7 +187,7 @@ def clean_corpus(
     }
     if near_duplicates:
         written["near_duplicate_hashes_forgotten"] = repetitions.forgotten
-    write_json(paths.statistics, written)
+    write_record(paths.statistics, written)
     return written
 
 

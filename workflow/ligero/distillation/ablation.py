@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import LigeroError
-from ligero.common.files import write_json
+from ligero.common.records import write_record
 from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.settings.jobs import AblationJob
 from ligero.training.scoring import score_model
@@ -78,6 +78,6 @@ def run_method(
         **record,
         "units": answered.scored.units.tolist(),
     }
-    write_json(out, whole)
+    write_record(out, whole)
     shutil.rmtree(result["folder"], ignore_errors=True)
     return whole

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from ligero.common.errors import DataError, MismatchError
-from ligero.common.files import atomic_directory, atomic_path, read_json, write_json
+from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value
+from ligero.common.records import read_record, write_record
 from ligero.distillation.token_layout import TokenLayout, classification_layout
 
 Logits = NDArray[np.floating[Any]]
@@ -64,7 +65,7 @@ class LogitCache:
             MismatchError: meta.json and logits.arrow come from different runs.
         """
         folder = Path(folder)
-        meta = read_json(folder / "meta.json")
+        meta = read_record(folder / "meta.json")
         try:
             task_type, fingerprint = meta["task_type"], fingerprint_of(meta["fingerprints"])
             features, entries = meta["features"], meta["entries"]
@@ -94,7 +95,7 @@ class LogitCache:
         }
         with atomic_directory(folder) as staging:
             write_logits(staging / FILE_NAME, task_type, layout, logits, fingerprint)
-            write_json(staging / "meta.json", {**meta, "task_type": task_type, **sizes})
+            write_record(staging / "meta.json", {**meta, "task_type": task_type, **sizes})
 
 
 def fingerprint_of(parts: dict[str, Any]) -> str:

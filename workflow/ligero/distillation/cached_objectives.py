@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ligero.common.errors import MismatchError
-from ligero.common.files import read_json
+from ligero.common.records import read_record
 from ligero.distillation.alignment import align
 from ligero.distillation.cache import LogitCache, fingerprint_of
 from ligero.distillation.digests import check_cache, tokens_digest
@@ -45,7 +45,7 @@ class CachedObjectives:
         for task_id, task in job.tasks.items():
             made_of = {}
             for teacher, (folder, weight) in teacher_folders(logits_dir / task_id).items():
-                meta = read_json(folder / "meta.json")
+                meta = read_record(folder / "meta.json")
                 check_cache(
                     meta,
                     folder,
@@ -106,7 +106,7 @@ def with_relations(
 
 def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:
     """Folder and weight of every teacher whose logits a task's cache holds; the first one's are in `folder` itself."""
-    meta = read_json(folder / "meta.json")
+    meta = read_record(folder / "meta.json")
     together: dict[str, float] = meta.get("together") or {meta.get("teacher", ""): 1.0}
     return {
         teacher: (folder if teacher == meta.get("teacher") else folder / "also" / teacher, weight)

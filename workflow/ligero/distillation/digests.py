@@ -11,7 +11,9 @@ import numpy as np
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json
-from ligero.common.hashing import digest_files, sha256_file
+from ligero.common.hashing import sha256_file
+from ligero.common.records import read_record
+from ligero.models.digests import digest_weights
 
 if TYPE_CHECKING:  # its module imports torch
     from ligero.training.data import EncodedSplit
@@ -41,22 +43,12 @@ def teacher_fingerprints(
                 "Logits are matched by label id; fine-tune the teacher again with the task's list."
             )
     return {
-        "weights": weights_digest(folder),
+        "weights": digest_weights(folder),
         "encoder": encoder_digest(folder),
         "labels": list(labels),
         "examples": examples_digest(encoded),
         "tokens": tokens_digest(split),
     }
-
-
-def weights_digest(folder: Path) -> str:
-    """16 hexadecimal digits over a model's configuration and weights."""
-    weights = sorted(path.name for path in Path(folder).glob("model*.safetensors"))
-    if not weights:
-        raise DataError(
-            folder, None, "no model.safetensors.", "Select the teacher's trial first (rule select_trial)."
-        )
-    return digest_files(folder, ["config.json", *weights])
 
 
 def encoder_digest(folder: Path) -> str:
@@ -69,7 +61,7 @@ def encoder_digest(folder: Path) -> str:
 
 def examples_digest(encoded: Path) -> str:
     """Digest of the training examples that an encoded task was made of, as its info.json records it."""
-    info = read_json(Path(encoded) / "info.json")
+    info = read_record(Path(encoded) / "info.json")
     try:
         return str(info["examples_digests"]["train"])
     except (KeyError, TypeError) as error:
@@ -107,7 +99,7 @@ def check_cache(
     }
     teacher = Path(meta.get("folder", ""))
     if (teacher / "config.json").is_file():
-        expected["teacher's weights"] = (fingerprints["weights"], weights_digest(teacher))
+        expected["teacher's weights"] = (fingerprints["weights"], digest_weights(teacher))
         expected["teacher's encoder"] = (fingerprints["encoder"], encoder_digest(teacher))
     for what, (found, wanted) in expected.items():
         if found != wanted:

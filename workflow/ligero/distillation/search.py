@@ -3,32 +3,29 @@
 FACTS of the search space: rate U(1e-5, 1e-4), alpha U(0, 1), temperature in {1, 2, 5}, loss in {kl, ce, mse}. TPE: Bergstra et al.
 (NIPS 2011); Hyperband: Li et al. (JMLR 2018).
 
-The storage is an append-only journal file, so a kill at any moment loses nothing and several workers may share it. A worker
-holds a lock on its trial while it lives. A trial whose worker on this machine died is continued under its own number, from its last
-checkpoint, and the sampler is seeded by that number: one worker that was killed and started again finds what it would have found
-otherwise.
+Optuna's storage is an append-only journal that several workers share. A worker that is killed loses the trial that it was training,
+which stays unfinished and is not counted; the others, and the worker when it is started again, go on.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TypedDict, get_args
 
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.locks import Claim
-from ligero.distillation.journal import open_journal
+from ligero.common.locks import file_lock
 from ligero.settings.distillation import Distillation
 
 LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
@@ -37,19 +34,46 @@ ALPHA = (0.0, 1.0)
 RATE = (1e-5, 1e-4)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 """A failed trial is one that diverged; a worker that is killed leaves its trial running."""
-_WORKER = "worker"
 _SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a trial of the study tries."""
+    """What a trial of the search tries."""
 
     loss: str
     alpha: float
     temperature: float
     learning_rate: str
     """As a string with six significant digits, as everywhere."""
+
+
+class SearchRow(TypedDict):
+    """A finished trial of a search."""
+
+    number: int
+    state: str
+    """complete, pruned or fail."""
+    validation_loss: float | None
+    """Of the trial; of one that did not complete, the lowest that it reported."""
+    epochs: int
+    loss: str | None
+    alpha: float | None
+    temperature: float | None
+    learning_rate: float | None
+    seconds: float | None
+
+
+class SearchSummary(TypedDict):
+    """What a search found; `rows` are its finished trials in the order of their numbers."""
+
+    search: str
+    trials: int
+    pruned: int
+    failed: int
+    best_per_loss: list[SearchRow]
+    importances: dict[str, float]
+    rows: list[SearchRow]
 
 
 class DivergedTrialError(LigeroError):
@@ -60,223 +84,195 @@ Report = Callable[[int, float], None]
 """Takes epoch (1-based) and validation loss; raises optuna.TrialPruned when the trial shall end."""
 
 
-def open_study(
-    path: Path, name: str, identity: str, *, max_epochs: int, min_epochs: int = 1, seed: int = 42
+def open_search(
+    path: Path, name: str, digest: str, *, max_epochs: int, min_epochs: int = 1, seed: int = 42
 ) -> optuna.Study:
-    """Open or create the study in a journal file.
+    """Open or create the search in a journal file.
 
     Args:
-        identity: digest of everything that its trials have in common.
+        digest: of everything that its trials have in common.
         max_epochs: Hyperband's largest resource; min_epochs its smallest.
 
     Raises:
-        MismatchError: the file holds a study of other data, weights or settings.
+        MismatchError: the file holds a search with other data, weights or settings.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
+    search = optuna.create_study(
         study_name=name,
-        storage=open_journal(path),
+        storage=_open_journal(path),
         direction="minimize",
         pruner=optuna.pruners.HyperbandPruner(min_resource=min_epochs, max_resource=max_epochs),
         load_if_exists=True,
     )
-    known = study.user_attrs.get("identity")
+    known = search.user_attrs.get("digest")
     if known is None:
-        study.set_user_attr("seed", seed)
-        study.set_user_attr("max_epochs", max_epochs)
-        study.set_user_attr("identity", identity)  # last: where it stands, all stands
-    elif known != identity:
+        search.set_user_attr("seed", seed)
+        search.set_user_attr("max_epochs", max_epochs)
+        search.set_user_attr("digest", digest)  # last: where it is recorded, all is
+    elif known != digest:
         raise MismatchError(
-            f"{path}: holds a study of other data, weights, logits or settings ({known}, now {identity}). Move it away, or choose "
+            f"{path}: holds a search with other data, weights, logits or settings ({known}, now {digest}). Move it away, or choose "
             "another --state-dir."
         )
-    return study
+    return search
 
 
-def read_study(path: Path, name: str) -> optuna.Study:
-    """Open a study to read what it found.
+def read_search(path: Path, name: str) -> optuna.Study:
+    """Open a search to read what it found.
 
     Raises:
-        DataError: there is no journal, or it holds no such study.
+        DataError: there is no journal, or it holds no such search.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not path.is_file():
         raise DataError(path, None, "no such journal.", "Run search_hyperparameters.py.")
     try:
-        return optuna.load_study(study_name=name, storage=open_journal(path))
+        return optuna.load_study(study_name=name, storage=_open_journal(path))
     except KeyError as error:
-        raise DataError(path, None, f"it holds no study '{name}'.", "Choose another --state-dir.") from error
+        raise DataError(path, None, f"it holds no search '{name}'.", "Choose another --state-dir.") from error
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_JournalLock(path)))
+
+
+class _JournalLock(JournalFileOpenLock):
+    """A lock that ends with its process; Optuna's would keep all other workers waiting for half a minute.
+
+    A record that a full disk or a power cut left half written is cut off before the next is appended: Optuna refuses a journal with
+    one in its middle.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._journal, self._held = path, file_lock(path.with_name(f"{path.name}.flock"))
+
+    def acquire(self) -> bool:
+        self._held.acquire()
+        with self._journal.open("rb+") as file:
+            content = file.read() if _ends_within_a_line(file.fileno()) else b""
+            if content:
+                file.truncate(content.rfind(b"\n") + 1)
+        return True
+
+    def release(self) -> None:
+        self._held.release()
+
+
+def _ends_within_a_line(handle: int) -> bool:
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
 
 
 def suggest(trial: optuna.Trial) -> Point:
-    """A point of the thesis' search space; a trial that is continued gets its own again.
-
-    The sampler is seeded for each value: a trial that was killed between two of them draws the second as it would have.
-    """
-    draws: dict[str, Callable[[], Any]] = {
-        "loss": lambda: trial.suggest_categorical("loss", list(LOSSES)),
-        "alpha": lambda: trial.suggest_float("alpha", *ALPHA),
-        "temperature": lambda: trial.suggest_categorical("temperature", list(TEMPERATURES)),
-        "learning_rate": lambda: f"{trial.suggest_float('learning_rate', *RATE):.6g}",
-    }
-    drawn = {}
-    for place, (name, draw) in enumerate(draws.items()):
-        _seed_sampler(trial.study, trial.number, place)
-        drawn[name] = draw()
-    return Point(**drawn)
+    """A point of the thesis' search space."""
+    return Point(
+        loss=trial.suggest_categorical("loss", list(LOSSES)),
+        alpha=trial.suggest_float("alpha", *ALPHA),
+        temperature=trial.suggest_categorical("temperature", list(TEMPERATURES)),
+        learning_rate=f"{trial.suggest_float('learning_rate', *RATE):.6g}",
+    )
 
 
-def run_study(
-    study: optuna.Study, trials: int, evaluate: Callable[[Point, Path, Report], float], folder: Path
+def run_search(
+    search: optuna.Study, trials: int, evaluate: Callable[[Point, Path, Report], float], folder: Path
 ) -> int:
-    """Work on a study until it has this many finished trials (completed, pruned or diverged); returns how many ended here.
+    """Work on a search until it has this many finished trials (completed, pruned or diverged); returns how many ended here.
 
     Args:
         evaluate: trains one point, keeps its state in the folder it is given, reports each epoch, and returns the lowest loss;
             may raise DivergedTrialError.
-        folder: of the trials' states and locks, shared by all workers; a trial's own is removed when it has ended.
+        folder: of the trials' states; a trial's own is removed when it has ended.
     """
     mine = 0
-    while finished_trials(study) < trials:
-        trial, claim = _claimed_trial(study, folder)
-        with claim:
-            state = folder / f"trial-{trial.number:05d}"
-            began = time.monotonic()
-            value, ended = None, TrialState.COMPLETE
-            try:
-                value = evaluate(suggest(trial), state, _reporter(trial))
-            except optuna.TrialPruned:
-                ended = TrialState.PRUNED
-            except DivergedTrialError as error:
-                print(f"trial {trial.number}: {error}", file=sys.stderr)
-                ended = TrialState.FAIL
-            # What a killed worker spent on the trial before this one took it over is not known.
-            trial.set_user_attr(_SECONDS, round(time.monotonic() - began, 2))
-            study.tell(trial, value, state=ended)
-            mine += 1
-            shutil.rmtree(state, ignore_errors=True)
-            claim.path.unlink(missing_ok=True)
+    while finished_trials(search) < trials:
+        # What is drawn depends on the search's seed, the trial's number and the trials before it.
+        number = len(search.get_trials(deepcopy=False))
+        seed = (int(search.user_attrs["seed"]) * 1_000_003 + number * 101) % 2**32
+        search.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
+        trial = search.ask()
+        state = folder / f"trial-{trial.number:05d}"
+        began = time.monotonic()
+        value, ended = None, TrialState.COMPLETE
+        try:
+            value = evaluate(suggest(trial), state, _reporter(trial))
+        except optuna.TrialPruned:
+            ended = TrialState.PRUNED
+        except DivergedTrialError as error:
+            print(f"trial {trial.number}: {error}", file=sys.stderr)
+            ended = TrialState.FAIL
+        trial.set_user_attr(_SECONDS, round(time.monotonic() - began, 2))
+        search.tell(trial, value, state=ended)
+        mine += 1
+        shutil.rmtree(state, ignore_errors=True)
     return mine
 
 
-def finished_trials(study: optuna.Study) -> int:
+def finished_trials(search: optuna.Study) -> int:
     """How many trials have ended, whoever ran them."""
-    return sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
-
-
-def _claimed_trial(study: optuna.Study, folder: Path) -> tuple[optuna.Trial, Claim]:
-    """A trial whose worker died, or a new one, with its lock. One worker chooses at a time: a trial that no worker has signed yet
-    is one whose worker died, not one that is about to sign."""
-    with Claim(folder / "choosing.lock").take():
-        for frozen in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            host = str(frozen.user_attrs.get(_WORKER, "")).rpartition(":")[0]
-            if host not in ("", socket.gethostname()):
-                continue
-            claim = Claim(_claim_path(folder, frozen.number))
-            if not claim.try_take():
-                continue
-            if study.get_trials(deepcopy=False)[frozen.number].state != TrialState.RUNNING:
-                claim.path.unlink(missing_ok=True)
-                claim.__exit__()  # its worker ended it just now
-                continue
-            _seed_sampler(study, frozen.number)
-            trial = optuna.Trial(study, frozen._trial_id)
-            break
-        else:
-            _seed_sampler(study, len(study.get_trials(deepcopy=False)))
-            trial = study.ask()
-            claim = Claim(_claim_path(folder, trial.number)).take()
-        trial.set_user_attr(_WORKER, _this_worker())
-        return trial, claim
-
-
-def _claim_path(folder: Path, number: int) -> Path:
-    return folder / f"claim-{number:05d}.lock"
-
-
-def _seed_sampler(study: optuna.Study, number: int, place: int = 0) -> None:
-    """What is drawn for a trial depends on the study's seed, the trial's number and the trials before it; `place` tells its
-    values apart."""
-    seed = (int(study.user_attrs["seed"]) * 1_000_003 + number * 101 + place) % 2**32
-    study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
+    return sum(trial.state in FINISHED for trial in search.get_trials(deepcopy=False))
 
 
 def _reporter(trial: optuna.Trial) -> Report:
-    """What a worker that died reported is not reported again; whether the trial shall end after its last report is asked again."""
-    last = max(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values, default=0)
     longest = trial.study.user_attrs["max_epochs"]
 
     def report(epoch: int, loss: float) -> None:
-        if epoch < last:
-            return
-        if epoch > last:
-            trial.report(loss, epoch)
-        if epoch < longest and ((epoch == last and _would_have_ended(trial)) or trial.should_prune()):
+        trial.report(loss, epoch)
+        if epoch < longest and trial.should_prune():
             raise optuna.TrialPruned
 
     return report
 
 
-def _would_have_ended(trial: optuna.Trial) -> bool:
-    """The pruner's answer to the last report of a worker that died, which may have got it and died before it ended the trial.
-
-    The pruner writes that a trial has reached a rung before it answers, and lets pass whoever has reached it. So it is asked in a
-    copy of the study, where the trial reports all its epochs once more.
-    """
-    study = trial.study
-    replay = optuna.create_study(study_name=study.study_name, direction=study.direction, pruner=study.pruner)
-    trials = study.get_trials()
-    values = dict(trials[trial.number].intermediate_values)
-    trials[trial.number].intermediate_values = {}
-    trials[trial.number].system_attrs = {}
-    replay.add_trials(trials)
-    again = optuna.Trial(replay, replay.get_trials(deepcopy=False)[trial.number]._trial_id)
-    ends = False
-    for epoch, loss in sorted(values.items()):
-        again.report(loss, epoch)
-        ends = again.should_prune()
-    return ends
-
-
-def _this_worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def table_of(study: optuna.Study) -> list[dict[str, Any]]:
-    """One row a finished trial, in the order of their numbers."""
+def rows_of(search: optuna.Study) -> list[SearchRow]:
+    """The finished trials, in the order of their numbers."""
     return [
-        {
-            "number": trial.number,
-            "state": trial.state.name.lower(),
-            "validation_loss": _last_value(trial),
-            "epochs": max(trial.intermediate_values, default=0),
-            **{name: trial.params.get(name) for name in ("loss", "alpha", "temperature", "learning_rate")},
-            "seconds": trial.user_attrs.get(_SECONDS),
-        }
-        for trial in study.get_trials(deepcopy=False, states=FINISHED)
+        SearchRow(
+            number=trial.number,
+            state=trial.state.name.lower(),
+            validation_loss=_last_value(trial),
+            epochs=max(trial.intermediate_values, default=0),
+            loss=trial.params.get("loss"),
+            alpha=trial.params.get("alpha"),
+            temperature=trial.params.get("temperature"),
+            learning_rate=trial.params.get("learning_rate"),
+            seconds=trial.user_attrs.get(_SECONDS),
+        )
+        for trial in search.get_trials(deepcopy=False, states=FINISHED)
     ]
 
 
-def best_per_loss(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def best_per_loss(rows: list[SearchRow]) -> list[SearchRow]:
     """The completed trial of lowest validation loss for each loss function, best first."""
-    best: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row["state"] != "complete":
-            continue
-        known = best.get(row["loss"])
-        if known is None or row["validation_loss"] < known["validation_loss"]:
-            best[row["loss"]] = row
-    return sorted(best.values(), key=lambda row: row["validation_loss"])
+    best: dict[str | None, SearchRow] = {}
+    for row in sorted((row for row in rows if row["state"] == "complete"), key=_loss_of):
+        best.setdefault(row["loss"], row)
+    return list(best.values())
 
 
-def importances(study: optuna.Study) -> dict[str, float]:
+def importances(search: optuna.Study) -> dict[str, float]:
     """Share of each hyper-parameter in good trials being good (PED-ANOVA, Watanabe et al. 2023); empty below four trials."""
-    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    completed = search.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(completed) < 4 or len({trial.value for trial in completed}) < 2:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+    found = optuna.importance.get_param_importances(search, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}
+
+
+def summarise(search: optuna.Study) -> SearchSummary:
+    """What a search found."""
+    rows = rows_of(search)
+    return SearchSummary(
+        search=search.study_name,
+        trials=len(rows),
+        pruned=sum(row["state"] == "pruned" for row in rows),
+        failed=sum(row["state"] == "fail" for row in rows),
+        best_per_loss=best_per_loss(rows),
+        importances=importances(search),
+        rows=rows,
+    )
 
 
 def _last_value(trial: FrozenTrial) -> float | None:
@@ -285,14 +281,5 @@ def _last_value(trial: FrozenTrial) -> float | None:
     return min((value for value in trial.intermediate_values.values() if math.isfinite(value)), default=None)
 
 
-def study_summary(study: optuna.Study) -> dict[str, Any]:
-    """What a study found, as a JSON value."""
-    rows = table_of(study)
-    return {
-        "study": study.study_name,
-        "trials": len(rows),
-        "pruned": sum(row["state"] == "pruned" for row in rows),
-        "failed": sum(row["state"] == "fail" for row in rows),
-        "best_per_loss": best_per_loss(rows),
-        "importances": json.loads(json.dumps(importances(study))),
-    }
+def _loss_of(row: SearchRow) -> float:
+    return math.inf if row["validation_loss"] is None else row["validation_loss"]

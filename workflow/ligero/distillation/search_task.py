@@ -15,11 +15,12 @@ from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.search import DivergedTrialError, Point, Report
 from ligero.distillation.targets import Targets
+from ligero.models.digests import check_weights
 from ligero.models.heads import load_for_task
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.training.data import EncodedSplit
-from ligero.training.digests import digest_weights, family_of, identity_of
+from ligero.training.digests import family_of, identity_of
 from ligero.training.evaluate import Predictions
 from ligero.training.scoring import Examples, score_predictions
 from ligero.training.trial import TrialSpec, Validation, run_trial
@@ -53,7 +54,7 @@ class StudiedTask:
         only = job.model_copy(update={"tasks": {trial.task: self.task}})
         objectives = CachedObjectives(only, logits_dir, encoded_dir)
         family = family_of(
-            only, trial.task, digest_weights(weights), encoded, objectives.fingerprint(trial.task)
+            only, trial.task, check_weights(weights), encoded, objectives.fingerprint(trial.task)
         )
         self.identity = identity_of(trial, family)
         self.train = EncodedSplit.load(encoded / "train.parquet", self.task.type, job.options)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import ConfigurationError
-from ligero.common.files import read_json
+from ligero.common.records import read_record
 from ligero.settings.jobs import TeacherJob
 from ligero.settings.teachers import PUBLISHED, published_teacher
 
@@ -37,7 +37,7 @@ def choose_teacher(
     """
     found = {
         selection["trial"]["model"]: selection
-        for selection in map(read_json, selections)
+        for selection in map(read_record, selections)
         if selection["trial"]["task"] == job.task_id
     }
     losses = {model: _finite(found[model]["best"].get("loss")) for model in job.candidates if model in found}

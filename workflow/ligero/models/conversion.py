@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from ligero.common.errors import ConfigurationError, DataError, MismatchError, naming
-from ligero.common.files import atomic_directory, read_json, write_json
+from ligero.common.files import atomic_directory, read_json
+from ligero.common.records import write_record
 from ligero.common.text import LFS_POINTER, refuse_lfs_pointer
 from ligero.models.architectures import read_config
 from ligero.models.build import make_config
@@ -82,7 +83,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         _compare_vocabulary(job, staging)
         if info.mended:
             source = {**source, "mended": info.mended}
-        write_json(staging / "source.json", source)
+        write_record(staging / "source.json", source)
     return source
 
 

@@ -14,6 +14,7 @@ from ligero.common.errors import MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
+from ligero.models.digests import check_weights, write_weights_digest
 from ligero.models.fast import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import TASK_HEADS, listed, read_weights, without_task_head
@@ -90,9 +91,11 @@ def load_selected(folder: Path, task_type: TaskType) -> nn.Module:
     """A model saved by `save_for_task`, every key matched, in evaluation mode.
 
     Raises:
+        DamagedError: its weights are not what was written.
         MismatchError: a weight is missing, superfluous or of another shape.
     """
     folder = Path(folder)
+    check_weights(folder)
     config, tensors = read_config(folder), read_weights(folder)
     model, missing, unexpected = _load(folder, config, task_type, tensors, 0)
     if missing or unexpected:
@@ -106,7 +109,7 @@ def load_selected(folder: Path, task_type: TaskType) -> nn.Module:
 def save_for_task(
     model: nn.Module, folder: Path, labels: Sequence[str], encoder_source: Path | None = None
 ) -> None:
-    """Write a folder that AutoModelFor....from_pretrained opens, with label names and tokenizer, atomically.
+    """Write a folder that AutoModelFor....from_pretrained opens, with label names, tokenizer and weights.digest, atomically.
 
     Args:
         labels: label names in the order of their ids; empty for question answering.
@@ -120,6 +123,7 @@ def save_for_task(
         if encoder_source is not None:
             copy_tokenizer(encoder_source, staging)
             _fit_tokenizer(staging, model.config)
+        write_weights_digest(staging)
 
 
 def longest_input(config: Any) -> int:

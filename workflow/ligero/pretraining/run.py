@@ -13,19 +13,20 @@ import torch
 from torch import nn
 
 from ligero.common.errors import MismatchError
-from ligero.common.files import atomic_directory, atomic_path, write_json
+from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value
+from ligero.common.locks import only_process
+from ligero.common.records import write_record
 from ligero.models.build import build_for_pretraining, count_parameters, make_config
+from ligero.models.digests import write_weights_digest
 from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.run_lock import sole_run
 from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
-from ligero.training.digests import write_weights_digest
 
 VALIDATION_ROWS = 256
 
@@ -87,13 +88,13 @@ def pretrain(
     `state`/FINGERPRINT; states of other settings are removed only when this run has ended.
 
     Raises:
-        StateInUseError: another run trains in `state`.
+        InUseError: another run trains in `state`.
     """
     job, state = prepared.job, Path(state)
     folder = state / prepared.fingerprint
     with ExitStack() as held:
         if placement.is_first:
-            held.enter_context(sole_run(state, job.model_id))
+            held.enter_context(only_process(state, job.model_id))
             _mention_other_states(prepared, state)
         trainer = Pretrainer(
             prepared.model, job.recipe, prepared.source, prepared.held_out, folder, placement, job.model_id
@@ -133,7 +134,7 @@ def _write_logs(prepared: Prepared, trainer: Pretrainer, folder: Path, log_folde
         shutil.rmtree(log_folder / "tensorboard", ignore_errors=True)
         shutil.copytree(folder / "tensorboard", log_folder / "tensorboard")
     summary = _summary(prepared, trainer)
-    write_json(log_folder / "summary.json", summary)
+    write_record(log_folder / "summary.json", summary)
     print(
         f"{prepared.job.model_id}: {summary['tokens_per_second']:,.0f} tokens/s, {summary['share_of_peak']:.0%} of the "
         f"measured peak of {summary['measured_peak_gflops']:,.0f} GFLOP/s"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import DataError
-from ligero.common.files import read_json
+from ligero.common.records import read_record
 from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
@@ -44,22 +43,11 @@ class Search:
 
     @classmethod
     def read(cls, folder: Path) -> Search:
-        """Read a search's folder, R/searches/STUDENT/TASK.
-
-        Raises:
-            DataError: a cell of trials.csv is no number.
-        """
-        workers = [read_json(path) for path in sorted(folder.glob("worker-*.json"))]
-        trials = folder / "trials.csv"
-        if not trials.is_file():
-            return cls(workers, [])
-        with trials.open(encoding="utf-8", newline="") as handle:
-            cells = [row.get("seconds") for row in csv.DictReader(handle)]
-        try:
-            return cls(workers, [float(cell) for cell in cells if cell])
-        except ValueError as error:
-            mend = "Make it again: snakemake --forcerun report_search -- searches."
-            raise DataError(trials, None, f"column seconds: {error}.", mend) from error
+        """Read a search's folder, R/searches/STUDENT/TASK."""
+        workers = [read_record(path) for path in sorted(folder.glob("worker-*.json"))]
+        summary = folder / "summary.json"
+        rows = read_record(summary)["rows"] if summary.is_file() else []
+        return cls(workers, [float(row["seconds"]) for row in rows if row["seconds"] is not None])
 
 
 class Results:
@@ -185,5 +173,5 @@ class Results:
 
     def _read(self, path: str) -> Record:
         if path not in self._cache:
-            self._cache[path] = read_json(path)
+            self._cache[path] = read_record(path)
         return self._cache[path]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
+from ligero.distillation.search import SearchRow
 from ligero.reporting.frames import table
 
 COLUMNS = (
@@ -22,12 +22,12 @@ COLUMNS = (
 )
 
 
-def trials_table(rows: Sequence[dict[str, Any]], scale: str) -> pd.DataFrame:
+def trials_table(rows: Sequence[SearchRow], scale: str) -> pd.DataFrame:
     """One row a finished trial; numbers as they were tried, seconds empty where a trial recorded none."""
     return table(COLUMNS, rows, scale)
 
 
-def best_table(rows: Sequence[dict[str, Any]], scale: str) -> pd.DataFrame:
+def best_table(rows: Sequence[SearchRow], scale: str) -> pd.DataFrame:
     """The best completed trial of each loss function, best first; numbers as a reader can compare them."""
     printed = [
         {

@@ -10,7 +10,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
-from ligero.common.locks import Claim
+from ligero.common.locks import file_lock
 from ligero.settings.sources import Source
 from ligero.sources.errors import ChecksumError
 
@@ -91,7 +91,7 @@ class SourcesLock:
         Raises:
             ChecksumError: two jobs fetched different contents.
         """
-        with Claim(self.path.with_name(f".{self.path.name}.guard")).take():
+        with file_lock(self.path.with_name(f".{self.path.name}.guard")):
             entries = self._entries()
             if source_id in entries:
                 Expectation(str(entries[source_id]["sha256"]), None, f"recorded in {self.path}").check(
@@ -111,7 +111,7 @@ class SourcesLock:
         Raises:
             ChecksumError: two jobs fetched different contents.
         """
-        with Claim(self.path.with_name(f".{self.path.name}.guard")).take():
+        with file_lock(self.path.with_name(f".{self.path.name}.guard")):
             entries = self._entries()
             if entries.setdefault(key, entry) != entry:
                 raise ChecksumError(

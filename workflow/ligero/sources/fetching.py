@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ligero.common.errors import ConfigurationError
 from ligero.common.files import atomic_path
 from ligero.common.hashing import CHUNK, sha256_file
-from ligero.common.locks import Claim
+from ligero.common.locks import file_lock
 from ligero.common.progress import progress
 from ligero.settings.sources import Source
 from ligero.sources.archives import MemberStream, open_member
@@ -58,7 +58,7 @@ class Fetcher:
         if source is None:
             raise ConfigurationError(f"sources: no source '{source_id}' (known: {', '.join(self.sources)})")
         guard = destination.with_name(f".{destination.name}.guard")
-        with Claim(guard).take():
+        with file_lock(guard):
             if source.generated:
                 return self._copy_generated(source_id, source, destination)
             expected = self.lock.expectation(source_id, source)

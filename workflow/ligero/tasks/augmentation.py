@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ligero.common.errors import DataError
-from ligero.common.files import atomic_directory, read_json, write_json
+from ligero.common.files import atomic_directory
 from ligero.common.hashing import digest_value
+from ligero.common.records import check_file, digests_of, read_record, write_record
 from ligero.corpus.sampling import sample_lines
 from ligero.settings.jobs import AugmentationJob
 from ligero.settings.tasks import SPLITS
+from ligero.tasks.examples import EXAMPLES_REMEDY
 from ligero.tasks.recombination import Pair, pair_key, recombined_pairs
 from ligero.tasks.texts import plain_key
 
@@ -56,6 +58,9 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    info = read_record(examples_dir / "info.json", EXAMPLES_REMEDY)
+    for name in SPLITS:
+        check_file(examples_dir / f"{name}.parquet", info["files"][f"{name}.parquet"], EXAMPLES_REMEDY)
     splits = {name: pq.ParquetFile(examples_dir / f"{name}.parquet").read() for name in SPLITS}
     wanted = max(1, round(job.ratio * splits["train"].num_rows))
     chosen: list[str] | list[Pair]
@@ -66,7 +71,6 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
         assert corpus is not None
         chosen, counts = _sentences(job, splits, wanted, corpus)
     added = pa.Table.from_pydict(_rows(job, chosen), schema=splits["train"].schema)
-    info = read_json(examples_dir / "info.json")
     info["counts"]["train"] += len(chosen)
     info["digests"]["train"] = digest_value([info["digests"]["train"], chosen])
     info["augmentation"] = {"examples": len(chosen), **counts}
@@ -74,7 +78,8 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
         for name, table in splits.items():
             whole = pa.concat_tables([table, added]) if name == "train" else table
             pq.write_table(whole, staging / f"{name}.parquet", compression="zstd")
-        write_json(staging / "info.json", info)
+        info["files"] = digests_of(staging, (f"{name}.parquet" for name in SPLITS))
+        write_record(staging / "info.json", info)
     return dict(info)
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ligero.common.errors import DataError
-from ligero.common.files import atomic_directory, atomic_path, read_json, write_json
+from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value, sha256_file
 from ligero.common.progress import progress
+from ligero.common.records import check_file, digests_of, read_record, write_record
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
+from ligero.tasks.examples import EXAMPLES_REMEDY
 from ligero.tasks.inputs import ContextTokens, Template, windows
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
@@ -80,18 +82,20 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
         DataError: an example that cannot be encoded, named by its id.
     """
     encoder = FastTokenizer.load(encoder_dir)
-    examples_info = read_json(examples_dir / "info.json")
+    examples_info = read_record(examples_dir / "info.json", EXAMPLES_REMEDY)
     counts: dict[str, dict[str, int]] = {}
     digests: dict[str, str] = {}
     with atomic_directory(out) as staging:
         for split in SPLITS:
             path = examples_dir / f"{split}.parquet"
+            check_file(path, examples_info["files"][path.name], EXAMPLES_REMEDY)
             features, counted = encode_split(job, encoder, path)
             _write(features, staging / f"{split}.parquet")
             counts[split] = {"features": len(features), **counted}
             digests[split] = digest_value([features.digest(), examples_info["digests"][split]])
         info = {
             "vocabulary": vocabulary,
+            "files": digests_of(staging, (f"{split}.parquet" for split in SPLITS)),
             "encoder": sha256_file(encoder_dir / "fast_tokenizer.json"),
             "job": job.model_dump(mode="json"),
             "counts": counts,
@@ -99,7 +103,7 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
             # Shared by all vocabularies: says whether a teacher's logits and a student's features are of the same examples.
             "examples_digests": {split: examples_info["digests"][split] for split in SPLITS},
         }
-        write_json(staging / "info.json", info)
+        write_record(staging / "info.json", info)
 
 
 def encode_split(job: EncodingJob, encoder: FastTokenizer, path: Path) -> tuple[FeatureTable, Counter[str]]:

@@ -56,6 +56,8 @@ class QuestionExample:
     answers: tuple[Answer, ...]
 
 
+EXAMPLES_REMEDY = "Make the task anew: snakemake --forcerun prepare_task."
+
 Example = ClassificationExample | TaggingExample | QuestionExample
 
 

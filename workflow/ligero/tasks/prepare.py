@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import DataError
-from ligero.common.files import atomic_directory, write_json
+from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
+from ligero.common.records import digests_of, write_record
 from ligero.settings.jobs import TaskJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.examples import digest_examples, write_examples
@@ -19,7 +20,7 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
 
     Returns:
         What `info.json` holds: counts, read (examples in the files, before shares and limits), labels, leaks, notes, sources (id -> sha256), licences and citations
-        (id -> text, where the configuration knows one), digests (split -> 16 digits).
+        (id -> text, where the configuration knows one), digests (split -> 16 digits), files (name -> digest).
 
     Raises:
         DataError: a source that was not fetched, malformed input, or an empty split.
@@ -55,7 +56,8 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
     with atomic_directory(out) as staging:
         for name, split in splits.items():
             write_examples(staging / f"{name}.parquet", task.type, task.labels, split.examples)
-        write_json(staging / "info.json", info)
+        info["files"] = digests_of(staging, (f"{name}.parquet" for name in SPLITS))
+        write_record(staging / "info.json", info)
     return info
 
 

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ligero.common.records import check_listed
+from ligero.tasks.examples import EXAMPLES_REMEDY
+
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -18,7 +21,7 @@ def split_texts(path: Path) -> Iterator[str]:
     """Every text of a split: both of a pair, the words of a tagged sentence, each question, and each context once."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    table = pq.read_table(check_listed(path.with_name("info.json"), path.name, EXAMPLES_REMEDY))
     if "words" in table.schema.names:
         yield from (" ".join(words) for words in table["words"].to_pylist())
     elif "question" in table.schema.names:

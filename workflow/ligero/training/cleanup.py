@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ligero.common.files import read_json
+from ligero.common.records import read_record
 from ligero.settings.plan import Trial
 from ligero.training.selection import best_trial
 
@@ -27,7 +27,7 @@ def finished_of(task_dir: Path, grid: Sequence[Trial], family: str) -> list[dict
         path = task_dir / trial.id / "result.json"
         if not path.is_file():
             continue
-        result = read_json(path)
+        result = read_record(path)
         if result.get("family") == family and result["best"]["loss"] is not None:
             finished.append(result)
     return finished

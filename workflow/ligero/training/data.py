@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ligero.common.errors import DataError
+from ligero.common.records import check_listed
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 
@@ -24,6 +25,7 @@ Ints = NDArray[np.integer[Any]]
 
 IGNORED = -100
 """Target of a position that no loss counts."""
+ENCODED_REMEDY = "Encode the task anew: snakemake --forcerun encode_task."
 
 _TOKEN_COLUMNS = {
     "sequence_classification": (),
@@ -111,6 +113,7 @@ class EncodedSplit:
             options: `label_subwords` and `max_words` decide tagging's targets.
 
         Raises:
+            DamagedError: the file is not what was written beside its info.json.
             DataError: the file is missing, unreadable, lacks a column or is empty.
         """
         columns, offsets = _read_columns(Path(path), task_type)
@@ -207,6 +210,7 @@ def _read_columns(path: Path, task_type: TaskType) -> tuple[dict[str, Ints], Int
 
     token_columns = ("input_ids", "token_type_ids", *_TOKEN_COLUMNS[task_type])
     feature_columns = ("example", *_FEATURE_COLUMNS[task_type])
+    check_listed(path.with_name("info.json"), path.name, ENCODED_REMEDY)
     try:
         with pq.ParquetFile(path) as file:  # read_table would import pandas
             table = file.read()

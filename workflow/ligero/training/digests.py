@@ -7,9 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import DataError
-from ligero.common.files import atomic_path, read_json, write_json
-from ligero.common.hashing import digest_files, digest_value
+from ligero.common.hashing import digest_value
+from ligero.common.records import read_record, write_record
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 
@@ -22,7 +21,7 @@ def write_shard(path: Path, results: list[dict[str, Any]]) -> None:
         if "settings" in result  # trials of earlier versions have none
     }
     trials = [{key: value for key, value in result.items() if key != "settings"} for result in results]
-    write_json(path, {"settings": settings, "trials": trials})
+    write_record(path, {"settings": settings, "trials": trials})
 
 
 def settings_of(job: ShardJob, task_id: str) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def family_of(job: ShardJob, task_id: str, weights_digest: str, encoded: Path, o
 
     Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
     """
-    info = read_json(encoded / "info.json")
+    info = read_record(encoded / "info.json")
     task = job.tasks[task_id]
     depends_on = {
         "task": task_id,
@@ -72,28 +71,10 @@ def identity_of(trial: Trial, family: str) -> str:
     return digest_value([family, trial.model_dump(mode="json")])
 
 
-def digest_weights(folder: Path) -> str:
-    """Digest of the files that make a model: its configuration and its tensors.
-
-    Raises:
-        DataError: the folder holds no model.
-    """
-    names = sorted(path.name for path in folder.glob("model*.safetensors"))
-    if not names or not (folder / "config.json").is_file():
-        raise DataError(folder, None, "no config.json and model*.safetensors: not the folder of a model.")
-    return digest_files(folder, ["config.json", *names])
-
-
-def write_weights_digest(folder: Path) -> None:
-    """Write `weights.digest` into a model's folder: the input that tells jobs of other weights of the same shape."""
-    with atomic_path(folder / "weights.digest") as staging:
-        staging.write_text(f"{digest_weights(folder)}\n", encoding="ascii")
-
-
 def finished_result(folder: Path, determined_by: str) -> dict[str, Any] | None:
     """The result of a trial that is done and still valid, or None."""
     path = folder / "result.json"
     if not path.is_file():
         return None
-    result: dict[str, Any] = read_json(path)
+    result: dict[str, Any] = read_record(path)
     return result if result.get("determined_by") == determined_by else None

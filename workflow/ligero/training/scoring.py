@@ -12,11 +12,13 @@ import numpy as np
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
+from ligero.common.records import check_listed
 from ligero.settings.jobs import ScoringJob
 from ligero.settings.tasks import Task, TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.answers import Window, predict_answers
 from ligero.tasks.columns import write_columns
+from ligero.tasks.examples import EXAMPLES_REMEDY
 from ligero.tasks.metrics import HEADLINE, Scored, score_answers, score_classification, score_tagging
 
 if TYPE_CHECKING:  # their modules import torch, and baselines are scored without
@@ -39,10 +41,11 @@ class Examples:
         """Read `R/tasks/TASK/SPLIT.parquet`.
 
         Raises:
-            DataError: missing or unreadable.
+            DataError: missing, damaged or unreadable.
         """
         import pyarrow.parquet as pq
 
+        check_listed(path.with_name("info.json"), path.name, EXAMPLES_REMEDY)
         try:
             with pq.ParquetFile(path) as file:  # read_table would import pandas
                 return cls(path, file.read().to_pydict())

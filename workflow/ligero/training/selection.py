@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import LigeroError, MismatchError
-from ligero.common.files import atomic_directory, read_json, write_json
+from ligero.common.files import atomic_directory
+from ligero.common.records import read_record, write_record
+from ligero.models.digests import digest_weights
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
-from ligero.training.digests import digest_weights
 from ligero.training.model_card import Evidence, model_card
 
 
@@ -27,7 +28,7 @@ def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[dict[str, Any
     """
     found: dict[str, dict[str, Any]] = {}
     for shard in shards:
-        for result in read_json(shard)["trials"]:
+        for result in read_record(shard)["trials"]:
             if result["trial"]["task"] != job.task_id or result["trial"]["model"] != job.model_id:
                 continue
             if result["id"] in found:
@@ -130,7 +131,7 @@ def select(
         (staging / "README.md").unlink(missing_ok=True)
         card = model_card(job, selection, staging, Evidence(sources=sources or {}))
         (staging / "README.md").write_text(card, encoding="utf-8")
-    write_json(out_selection, selection)
+    write_record(out_selection, selection)
     for result in results:
         if result is not best:
             shutil.rmtree(result["folder"], ignore_errors=True)
@@ -138,7 +139,7 @@ def select(
 
 
 def _holds(shard: Path, wanted: dict[str, Any]) -> bool:
-    return any(result["trial"] == wanted["trial"] for result in read_json(shard)["trials"])
+    return any(result["trial"] == wanted["trial"] for result in read_record(shard)["trials"])
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.tasks import Task
 from ligero.training.cleanup import finished_of, prune
 from ligero.training.data import EncodedSplit
 from ligero.training.digests import (
-    digest_weights,
     family_of,
     finished_result,
     identity_of,
@@ -103,7 +103,7 @@ class _Shard:
     ) -> None:
         self.job, self.weights, self.grid, self.objectives = job, weights, grid, objectives
         self.encoded_dir, self.examples_dir, self.state_dir = encoded_dir, examples_dir, state_dir
-        self._weights_digest = digest_weights(weights)
+        self._weights_digest = check_weights(weights)
         self._left = Counter(trial.task for trial in job.trials)
         self._families: dict[str, str] = {}
         self._current: _TaskData | None = None

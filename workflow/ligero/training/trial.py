@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ligero.common.files import write_json
 from ligero.common.progress import progress
+from ligero.common.records import write_record
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training.batches import (
@@ -115,7 +115,7 @@ def run_trial(
     run.resume()
     stopped = run.train(seconds_between_checkpoints, after_epoch)
     result = run.finish(stopped, save_model)
-    write_json(spec.folder / "result.json", result)
+    write_record(spec.folder / "result.json", result)
     shutil.rmtree(spec.folder / "checkpoints", ignore_errors=True)
     return result
 
