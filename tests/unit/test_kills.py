@@ -18,6 +18,8 @@ import pytest
 from ligero.common.files import read_json
 from tests.builders import kill_programs
 
+pytestmark = pytest.mark.slow
+
 KILLS = 5
 Program = Callable[[Path, Path], None]
 

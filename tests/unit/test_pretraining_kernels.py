@@ -81,6 +81,7 @@ def test_bf16_with_and_without_fused_kernels() -> None:
     assert_equal(outcome(model, half=True), plain, 2e-3, 0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled() -> None:
     model = small_model(layers=1)

@@ -20,6 +20,8 @@ from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import STEPS, Folders, lines, prepared, same, train
 from tests.builders.processes import run_child, signal_at
 
+pytestmark = pytest.mark.slow
+
 KILLS = 10
 PASSES = 2 * STEPS
 """Of a run: each step accumulates two micro batches."""

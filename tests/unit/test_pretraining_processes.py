@@ -21,6 +21,8 @@ from ligero.settings.models import Architecture
 from tests.builders.pretraining import Folders, lines, spoiled, train
 from tests.builders.processes import SHARED, together
 
+pytestmark = pytest.mark.slow
+
 SMALL_BERT: dict[str, Any] = {
     "type": "bert",
     "hidden_size": 16,

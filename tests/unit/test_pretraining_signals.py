@@ -17,6 +17,8 @@ from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import STEPS, Folders, same, train
 from tests.builders.processes import SHARED, run_child, together
 
+pytestmark = pytest.mark.slow
+
 
 def signals_in(owner: Any, name: str, call: int, *numbers: int, pause: float = 0.01) -> Callable[[], None]:
     """A trap: at its call number `call` the function sends its process these signals, a few milliseconds apart."""

@@ -61,6 +61,7 @@ def check(place: Path, thrown_away: set[int]) -> None:
         assert value == pytest.approx(wanted[tag, step], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_killed_run_has_each_step_once(folders: Folders, tmp_path: Path) -> None:
     values: dict[str, Any] = {"tensorboard": True, "total_steps": 10}
     assert run_child(folders, tmp_path, signal_at(11), **values) == -signal.SIGKILL

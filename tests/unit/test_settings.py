@@ -227,6 +227,7 @@ def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
     assert (project / "docs/configuration.md").read_text(encoding="utf-8") == reference_page(), "make schema"
 
 
+@pytest.mark.slow
 def test_parsing_the_workflow_loads_nothing_heavy(project: Path) -> None:
     """Every cluster job parses the Snakefile: settings must not pull in torch and its like."""
     code = (

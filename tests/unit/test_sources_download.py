@@ -154,6 +154,7 @@ def test_a_server_that_falls_silent_counts_as_cut(server: Server, tmp_path: Path
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+@pytest.mark.slow
 def test_killed_ten_times_it_ends_with_the_right_file(server: Server, tmp_path: Path) -> None:
     """kill -9 at ten moments of one download: every start goes on from where the last one was."""
     config = tmp_path / "fetch.py"

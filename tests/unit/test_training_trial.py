@@ -206,6 +206,7 @@ trial(Path({folder!r}), epochs=50, after_epoch=slow, patience=49)
 """
 
 
+@pytest.mark.slow
 def test_kill_minus_nine_loses_no_finished_epoch(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     folder = tmp_path / "killed"

@@ -1,8 +1,7 @@
-"""The target `fetch` and studies without network: kills at any moment, mirrors, corrupted files."""
+"""The target `fetch`: kills at any moment, and files of a mirror that are not the published ones."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -33,9 +32,6 @@ def pocket_config() -> dict[str, Any]:
 def write_config(config: dict[str, Any], path: Path) -> Path:
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path
-
-
-# --- kill -9 ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -99,86 +95,16 @@ def test_fetch_killed_ten_times_fetches_nothing_twice(project: Path, server: Ser
     assert len(starts) > 3 and starts == sorted(starts)
 
 
-# --- no network ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mirror(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of a small study, as a user would copy them to a machine without network."""
-    folder = tmp_path_factory.mktemp("mirror")
-    program = project / "workflow" / "scripts" / "generate_study.py"
-    command: list[Any] = [
-        sys.executable,
-        program,
-        "--out",
-        folder / "embedded",
-        "--seed",
-        "1",
-        "--scale",
-        "0.05",
-    ]
-    subprocess.run(
-        command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(project / "workflow")}
-    )
-    return folder
-
-
-def mirrored_study(project: Path, mirror: Path, files: Path | None = None) -> dict[str, Any]:
-    """The pocket study cut to one model and one task, its sources published at a place that nobody can reach."""
-    registry = yaml.safe_load((project / "resources/sources.yaml").read_text(encoding="utf-8"))["sources"]
-    config = pocket_config()
-    for section in ("distillation", "ablation"):
-        config.pop(section, None)
-    config["teachers"] = {"rule": "validation"}
-    config["models"] = {"albeto-tiny": config["models"]["albeto-tiny"]}
-    config["tokenizers"] = {"albeto": config["tokenizers"]["albeto"]}
-    config["tokenizers"]["albeto"]["vocabulary_size"] = 300
-    config["tasks"] = {"xnli": config["tasks"]["xnli"]}
-    config["fine_tuning"]["grid"]["learning_rate"] = ["1e-3"]
-    config["efficiency"]["reference"] = "albeto-tiny"
-    config["mirror"] = str(files or mirror)
-    splits = config["tasks"]["xnli"]["splits"].values()
-    config["sources"] = {}
-    for source in [*config["corpus"]["parts"], *(name for split in splits for name in split["sources"])]:
-        path = registry[source]["path"]
-        config["sources"][source] = {
-            "path": path,
-            "url": f"https://127.0.0.1:9/{path}",
-            "sha256": hashlib.sha256((mirror / path).read_bytes()).hexdigest(),
-            "bytes": (mirror / path).stat().st_size,
-        }
-    return config
-
-
-def test_a_whole_study_from_a_mirror_without_network(project: Path, mirror: Path, tmp_path: Path) -> None:
-    """In a network namespace of its own, which has no interface that is up: no address can be reached, not even this machine."""
-    isolated = ["unshare", "--map-root-user", "--net"]
-    if subprocess.run([*isolated, "true"], capture_output=True).returncode != 0:
-        pytest.skip("this machine does not allow network namespaces (unshare --net)")
-    config = write_config(mirrored_study(project, mirror), tmp_path / "study.yaml")
-    command = [*isolated, *snakemake_command(project, config, tmp_path), "--", "fetch", "all"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=project)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
-    assert not (tmp_path / "results/generated").exists()
-    assert not (tmp_path / "results/sources.lock.json").exists(), "every checksum was known"
-    with (tmp_path / "results/summary.csv").open(encoding="utf-8", newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if row["regime"] == "fine-tuning"]
-    assert [row["model"] for row in rows] == ["ALBETO tiny"] and rows[0]["score"]
-
-
-def test_a_corrupted_mirror_file_is_refused_by_its_sum(
-    snakemake: Snakemake, project: Path, mirror: Path, tmp_path: Path
-) -> None:
-    config = mirrored_study(project, mirror, files=tmp_path / "copy")
-    source = config["sources"]["embedded-xnli-test"]
-    right = (mirror / source["path"]).read_bytes()
+def test_a_corrupted_mirror_file_is_refused_by_its_sum(snakemake: Snakemake, tmp_path: Path) -> None:
+    right = random.Random(2).randbytes(1000)
     wrong = right[:100] + bytes([right[100] ^ 1]) + right[101:]
-    (tmp_path / "copy" / source["path"]).parent.mkdir(parents=True)
-    (tmp_path / "copy" / source["path"]).write_bytes(wrong)
-    goal = f"results/sources/{source['path']}"
-    path = write_config(config, tmp_path / "study.yaml")
-    done = snakemake("--", goal, configfile=path, folder=tmp_path)
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "published.bin").write_bytes(wrong)
+    config = only_source("https://127.0.0.1:9/published.bin") | {"mirror": str(tmp_path / "mirror")}
+    config["sources"]["published"] |= {"sha256": hashlib.sha256(right).hexdigest(), "bytes": len(right)}
+    goal = "results/sources/published.bin"
+    done = snakemake("--", goal, configfile=write_config(config, tmp_path / "study.yaml"), folder=tmp_path)
     said = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in said
-    assert source["sha256"] in said and hashlib.sha256(wrong).hexdigest() in said
+    assert hashlib.sha256(right).hexdigest() in said and hashlib.sha256(wrong).hexdigest() in said
     assert not (tmp_path / goal).exists()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ligero.reporting.registry import TABLES
-from tests.builders.workflow import Snakemake, planned_jobs
+from tests.builders.workflow import POCKET, Snakemake, planned_jobs, snakemake_command
 
 pytestmark = pytest.mark.slow
 
@@ -34,19 +38,49 @@ def test_summary_has_a_row_a_system_and_says_its_scale(pocket: Path) -> None:
     assert all(row["score"] for row in summary)
 
 
-def test_two_runs_from_scratch_give_the_same_scores(
-    pocket: Path, snakemake: Snakemake, tmp_path: Path
+def mirrored(pocket: Path, project: Path, folder: Path) -> Path:
+    """The pocket study with its sources in a mirror folder, published at addresses that nobody can reach."""
+    registry = yaml.safe_load((project / "resources/sources.yaml").read_text(encoding="utf-8"))["sources"]
+    config = yaml.safe_load(POCKET.read_text(encoding="utf-8"))
+    splits = [split for task in config["tasks"].values() for split in task["splits"].values()]
+    config |= {"mirror": str(folder / "mirror"), "sources": {}}
+    for source in {*config["corpus"]["parts"], *(name for split in splits for name in split["sources"])}:
+        path = registry[source]["path"]
+        (folder / "mirror" / path).parent.mkdir(parents=True, exist_ok=True)
+        content = (pocket / "sources" / path).read_bytes()
+        (folder / "mirror" / path).write_bytes(content)
+        config["sources"][source] = {
+            "path": path,
+            "url": f"https://127.0.0.1:9/{path}",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+        }
+    (folder / "study.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    return folder / "study.yaml"
+
+
+def test_a_second_run_from_a_mirror_without_network_gives_the_same_scores(
+    pocket: Path, project: Path, tmp_path: Path
 ) -> None:
-    done = snakemake("--", "results/summary.csv", folder=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    """From scratch, in a network namespace without an interface that is up: not even this machine can be reached."""
+    isolated = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*isolated, "true"], capture_output=True).returncode != 0:
+        isolated = []  # this machine has no network namespaces; nothing answers at the sources' addresses either
+    command = snakemake_command(project, mirrored(pocket, project, tmp_path), tmp_path)
+    command = [*isolated, *command, "--", "fetch", "results/summary.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    assert not (tmp_path / "results/generated").exists()
+    assert not (tmp_path / "results/sources.lock.json").exists(), "every checksum was known"
     assert (tmp_path / "results/summary.csv").read_bytes() == (pocket / "summary.csv").read_bytes()
-    scores = [
-        [entry["metrics"] for entry in json.loads(path.read_text(encoding="utf-8"))["scores"]]
+    first, second = (
+        [
+            [entry["metrics"] for entry in json.loads(path.read_text(encoding="utf-8"))["scores"]]
+            for path in sorted((folder / "scores").rglob("*.json"))
+        ]
         for folder in (pocket, tmp_path / "results")
-        for path in sorted((folder / "scores").rglob("*.json"))
-    ]
-    half = len(scores) // 2
-    assert half and scores[:half] == scores[half:]
+    )
+    assert first and first == second
 
 
 def test_every_table_is_there_in_three_formats(pocket: Path) -> None:
@@ -98,9 +132,6 @@ def test_what_the_study_cost_is_told_a_stage(pocket: Path) -> None:
 
 
 def test_predictions_can_be_scored_again(pocket: Path, project: Path) -> None:
-    import subprocess
-    import sys
-
     score = next(
         score
         for shard in (pocket / "scores/fine-tuning").iterdir()
