@@ -1,4 +1,6 @@
-# Size, multiply-accumulate operations and latency of every system: from architectures, so that no training is needed.
+# Size, multiply-accumulate operations and latency of every system: from architectures, so that no training is needed. And what
+# a system's score is worth at its cost.
+from ligero.reporting.registry import tradeoff_inputs
 
 
 rule measure_efficiency:
@@ -46,3 +48,25 @@ rule measure_speed:
     shell:
         "python $PROGRAMS/measure_speed.py --config $CONFIG --results {params.results} --out {output}"
         " --threads {threads} --expect {params.settings} &> {log}"
+
+
+rule measure_tradeoff:
+    input:
+        tradeoff_inputs(LAYOUT),
+    output:
+        LAYOUT.tradeoff,
+    log:
+        "<results>/logs/measure_tradeoff.log",
+    conda:
+        "../envs/training.yaml"
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("light"),
+    params:
+        results=folder(""),
+        settings=digest_of(jobs.reporting_job),
+    message:
+        "Weighing scores against costs"
+    shell:
+        "python $PROGRAMS/measure_tradeoff.py --config $CONFIG --results {params.results} --out {output}"
+        " --expect {params.settings} &> {log}"

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
+
 from ligero.common.files import write_text
 from ligero.common.hashing import digest_value
 from ligero.common.records import read_record, write_record
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
+from ligero.reporting.results import Results
+from ligero.reporting.tradeoff import Scores, measure_scores
 from ligero.settings import plan
 from ligero.settings.jobs import measured_systems
 from ligero.settings.layout import Layout
@@ -100,6 +104,7 @@ def _write(study: Study, root: Path) -> None:
         )
         cost = {"teacher": teacher, "seconds": 36.0, "device": "cpu", "threads": 1}
         write_record(layout.logits_cost(task_id), {"task": task_id, "runs": [cost]})
+    _tradeoff(study, root)
     for regime, model in plan.systems(study):
         for number, shard in enumerate(plan.shards_of(study, regime, model)):
             trials = [
@@ -109,6 +114,20 @@ def _write(study: Study, root: Path) -> None:
             write_record(layout.shard(regime, model, number), {"trials": trials})
     for model in plan.pretrained_models(study):
         _pretraining(study, layout, model)
+
+
+def _tradeoff(study: Study, root: Path) -> None:
+    """Resamples are the recorded scores with noise, where a run would read predictions."""
+    results = Results(study, root)
+    rows = tuple(row for row in results.rows() if not row.left_out)
+    noise = np.random.default_rng(0).normal(0, 1.5, (len(rows), 50))
+    scores = {}
+    for task_id in study.tasks:
+        points = np.array([results.score(row.regime, row.model, task_id)["score"] for row in rows])
+        taught = results.teacher(task_id)["teacher"] if study.distillation else None
+        places = tuple(n for n, row in enumerate(rows) if (row.regime, row.model) == ("fine-tuning", taught))
+        scores[task_id] = Scores.whole(rows, points, points[:, None] + noise, 40.0, places)
+    write_record(results.layout.tradeoff, {"measured": measure_scores(results, scores)})
 
 
 def _macs(a: Any) -> int:

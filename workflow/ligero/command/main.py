@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_train(commands)
     _add_check(commands)
+    _add_export(commands)
+    _add_predict(commands)
     _add_recommend(commands)
     _add_list(commands)
     return parser
@@ -124,6 +126,52 @@ def _add_check(commands: Commands) -> None:
         help="checkpoint with tokenizer.json: lengths are then counted in its tokens",
     )
     parser.add_argument("--json", action="store_true", help="findings as JSON on standard output")
+
+
+def _add_export(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "export",
+        "export",
+        "write systems of a study as folders that answer without torch (ONNX, fp32 and int8)",
+    )
+    parser.add_argument("study", metavar="STUDY", help="folder that `train` wrote")
+    parser.add_argument("--system", metavar="ID", help="a model or student (default: all)")
+    parser.add_argument("--task", help="id of the task; may be left out where the study has one")
+    parser.add_argument("--cores", default="all", help="how many jobs at once (default: all cores)")
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help="print the snakemake line, export nothing"
+    )
+
+
+def _add_predict(commands: Commands) -> None:
+    parser = _command(
+        commands, "predict", "predict", "answer texts with an exported model, one JSON object for each",
+        "An item is a text, or a JSON object with the keys text (and second_text); text or words (tagging); question and\n"
+        "context. Its id, if it has one, is repeated in the answer.",
+    )  # fmt: skip
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="exported model: STUDY/model, or a folder below results/exports"
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        help=".csv, .tsv, .jsonl, .conll, SQuAD .json, text lines, or - (default)",
+    )
+    for column in ("text", "second-text", "question", "context", "id"):
+        parser.add_argument(
+            f"--{column}", metavar="COLUMN", help=f"column of the {column.replace('-', ' ')} (.csv, .tsv)"
+        )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "int8"),
+        default="auto",
+        help="auto: int8 where its gate accepted it",
+    )
+    parser.add_argument(
+        "--threads", type=int, help="of a forward pass (default: all cores that this process may use)"
+    )
 
 
 def _add_recommend(commands: Commands) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,8 @@ def run_workflow(line: Sequence[str], log: Path) -> None:
             env=environment(log.parent),
         )  # fmt: skip
         assert process.stdout
+        # Asked to stop, the workflow ends its jobs; on Ctrl-C the terminal tells it the same.
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             for text in process.stdout:
                 kept.write(text)
@@ -50,8 +53,10 @@ def run_workflow(line: Sequence[str], log: Path) -> None:
                 if shown := _told(text.strip()):
                     print(shown, file=sys.stderr)
         except KeyboardInterrupt:
-            process.wait()  # the terminal sent it the same signal; it ends its jobs first
+            process.wait()
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
     if process.wait():
         raise LigeroError(
             f"the workflow failed; everything that it said is in {log}. Its end:\n{''.join(last)}"

@@ -19,7 +19,7 @@ from ligero.command.project import run_workflow, shown_line, snakemake_line
 from ligero.command.recommend import Limits, ranked
 from ligero.command.systems import System, below_twin, measured_systems, open_results, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
-from ligero.common.files import atomic_path, write_text
+from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.settings.shorthand import checkpoint_architecture
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 
@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     write_study(plan, folder, shown_line(["ligero", *sys.argv[1:]]), warning, args.overwrite)
     folder = folder.resolve()
-    line = snakemake_line(folder, args.cores, ["results/summary.csv", "results/tables/inference_speed.csv"])
+    exports = [f"results/exports/distillation/{student}/{name}" for student in plan.students()]
+    line = snakemake_line(
+        folder, args.cores, ["results/summary.csv", "results/tables/inference_speed.csv", *exports]
+    )
     print(f"{shown_line(line)}", file=sys.stderr)
     if args.dry_run:
         return 0
@@ -149,23 +152,40 @@ def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Bud
     limits = _limits(budgets, systems)
     kept = ranked([system for system in systems if system.regime == "distillation"], limits)
     chosen = kept[0] if kept else None
-    model = str(folder / "results" / "models" / chosen.regime / chosen.model / task) if chosen else None
+    model = _put_in_place(folder, chosen, task) if chosen else None
     if args.json:
         answer = {
             "study": str(folder / "study.yaml"), "results": str(folder / "results"), "systems": [asdict(s) for s in systems],
-            "chosen": asdict(chosen) if chosen else None, "model": model,
+            "chosen": asdict(chosen) if chosen else None, "model": str(model) if model else None,
         }  # fmt: skip
         print(json.dumps(answer, ensure_ascii=False))
     else:
         print(printed_systems(systems))
         for student, twin in below_twin(systems):
             print(below(student, twin))
-        print(
-            f"model: {model}"
-            if model
-            else f"No student keeps {', '.join(map(str, budgets))}; the table says what each takes."
-        )
+        if model is None:
+            print(f"No student keeps {', '.join(map(str, budgets))}; the table says what each takes.")
+        else:
+            print(
+                f"model: {model}\n{shown_line(['ligero', 'predict', str(model), args.data, *_columns(args)])}"
+            )
     return 0 if chosen else 1
+
+
+def _columns(args: argparse.Namespace) -> list[str]:
+    """The options of `predict` that read the training file's columns."""
+    given = {"--text": args.text, "--second-text": args.second_text}
+    return [word for option, column in given.items() if column for word in (option, column)]
+
+
+def _put_in_place(folder: Path, chosen: System, task: str) -> Path:
+    """Copy the chosen student's export to FOLDER/model, which holds all that answering needs."""
+    model = folder / "model"
+    with atomic_directory(model) as staging:
+        shutil.copytree(
+            folder / "results" / "exports" / chosen.regime / chosen.model / task, staging, dirs_exist_ok=True
+        )
+    return model
 
 
 def below(student: System, twin: System) -> str:

@@ -64,6 +64,8 @@ def figures(study: Study) -> dict[str, Entry]:
         SCORE_VS_MACS,
         *map(_score_vs_macs_of, study.tasks),
         SCORE_VS_LATENCY,
+        *([TRADEOFF_OF_ALL] if len(study.tasks) > 1 else []),
+        *map(_tradeoff_of, study.tasks),
     ]
     return {entry.name: entry for entry in drawn}
 
@@ -106,6 +108,12 @@ def card_inputs(layout: Layout) -> list[str]:
         layout.efficiency,
         layout.inference_speed,
     ]
+
+
+def tradeoff_inputs(layout: Layout) -> list[str]:
+    """What scores are weighed against costs from; the predictions lie beside the scores."""
+    tests = [f"{layout.root}/tasks/{task}/test.parquet" for task in layout.study.tasks]
+    return [*_everything(layout), layout.inference_speed, *_teachers(layout), *tests]
 
 
 # --- inputs -------------------------------------------------------------------------------------------------------------
@@ -258,6 +266,25 @@ TABLES = (
         "latency does not depend on them.",
     ),
     Entry(
+        "tradeoff",
+        "tables.tradeoff:tradeoff",
+        lambda layout: [layout.tradeoff],
+        "What each system's score is worth at its cost: MACs of one input, measured milliseconds on the CPU, bytes of the weights. "
+        "**Gain** is the score minus that of the *reference front* at the same cost, in points (ELUE's score, Liu et al. 2022): the "
+        "front joins the fine-tuned systems that no other fine-tuned one beats, linearly in the logarithm of cost, and is undefined "
+        "outside of its range. **Hypervolume** is what the system adds to the area under all of them, in points times doublings of "
+        "cost, up to 64 times the cost of the reference model and down to the score without a model. ``efficient``: no other system "
+        "is as cheap and as good. **Retention** is the share of the teacher's score. Intervals (95 %) and "
+        "``efficient_probability`` come from 1,000 resamples of the test examples, the same for all systems.",
+    ),
+    Entry(
+        "retention",
+        "tables.tradeoff:retention",
+        lambda layout: [layout.tradeoff],
+        "The cheapest system that keeps 99, 97 and 95 % of the teacher's score, by each cost: how many times cheaper than the "
+        "teacher it is, and in which share of 1,000 resamples of the test examples it keeps that much.",
+    ),
+    Entry(
         "teachers",
         "tables.selection:teachers",
         _teachers,
@@ -359,5 +386,25 @@ def _score_vs_macs_of(task: str) -> Entry:
         lambda layout: [*layout.scores([task]), layout.efficiency],
         "One task's metric against multiply-accumulate operations of one input, on a logarithmic axis. "
         "Students of one model are joined.",
+        argument=task,
+    )
+
+
+_FRONT = (
+    "Score against each cost, on logarithmic axes, with 95 % intervals. The line is the reference front of fine-tuned systems; a "
+    "filled mark is a system that no other beats."
+)
+
+TRADEOFF_OF_ALL = Entry(
+    "tradeoff_all", "figures.reference_front:tradeoff", lambda layout: [layout.tradeoff], _FRONT
+)
+
+
+def _tradeoff_of(task: str) -> Entry:
+    return Entry(
+        f"tradeoff_{task}",
+        "figures.reference_front:tradeoff",
+        lambda layout: [layout.tradeoff],
+        _FRONT,
         argument=task,
     )

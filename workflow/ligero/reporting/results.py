@@ -113,6 +113,12 @@ class Results:
         return found
 
     @property
+    def tradeoff(self) -> list[Record]:
+        """Score against cost for each task and each cost, in the shape of `ligero.reporting.tradeoff.Measured`."""
+        found: list[Record] = self._read(self.layout.tradeoff)["measured"]
+        return found
+
+    @property
     def speed_conditions(self) -> Record:
         conditions: Record = self._read(self.layout.inference_speed)["conditions"]
         return conditions

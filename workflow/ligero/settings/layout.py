@@ -150,6 +150,11 @@ class Layout:
         return f"{self.root}/benchmarks/efficiency.json"
 
     @property
+    def tradeoff(self) -> str:
+        """Score against cost, with intervals."""
+        return f"{self.root}/benchmarks/tradeoff.json"
+
+    @property
     def inference_speed(self) -> str:
         return f"{self.root}/benchmarks/inference_speed.json"
 

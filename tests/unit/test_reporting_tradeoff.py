@@ -1,0 +1,199 @@
+"""What scores are worth at their costs, from stored predictions to tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ligero.common.errors import MismatchError
+from ligero.common.files import read_json, write_json
+from ligero.common.records import digests_of, read_record, write_record
+from ligero.reporting.registry import draw_figure, figures, make_table, tradeoff_inputs
+from ligero.reporting.results import Results, Row
+from ligero.reporting.tradeoff import AXES, Measured, Scores, measure, predictions_path, stored_answers
+from ligero.settings.load import load_study, read_yaml
+from ligero.settings.study import Study
+from ligero.settings.tasks import Task
+from ligero.tasks.examples import (
+    Answer,
+    ClassificationExample,
+    QuestionExample,
+    TaggingExample,
+    write_examples,
+)
+from ligero.training.scoring import Examples, score_answered, write_answers
+from tests.builders.results import write_artefacts
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = ("pawsx", "ner", "sqac")
+EXAMPLES = 40
+
+
+def examples_of(task: Task) -> list[Any]:
+    if task.type == "sequence_classification":
+        return [
+            ClassificationExample(str(n), str(n), f"Uno {n}.", f"Dos {n}.", str(n % 2))
+            for n in range(EXAMPLES)
+        ]
+    if task.type == "token_classification":
+        return [TaggingExample(str(n), str(n), ("Ana", "vive"), ("B-PER", "O")) for n in range(EXAMPLES)]
+    return [
+        QuestionExample(str(n), str(n), "Ana vive en Lima.", "¿Dónde?", (Answer("Lima", 12),))
+        for n in range(EXAMPLES)
+    ]
+
+
+def answers_of(task: Task, right: int) -> list[Any]:
+    """Right answers to the first `right` examples, wrong ones to the others."""
+    if task.type == "sequence_classification":
+        return [str(n % 2 if n < right else 1 - n % 2) for n in range(EXAMPLES)]
+    if task.type == "token_classification":
+        return [["B-PER", "O"] if n < right else ["O", "O"] for n in range(EXAMPLES)]
+    return ["Lima" if n < right else "Ana" for n in range(EXAMPLES)]
+
+
+def right_of(row: Row, place: int) -> int:
+    """More of the test set for the systems that stand later."""
+    return 10 + 2 * place if row.regime == "fine-tuning" else 20 + place
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Three tasks of the default study, one of each type, with predictions and the scores that they give."""
+    config = read_yaml(ROOT / "config.yaml")
+    config["tasks"] = {task: config["tasks"][task] for task in TASKS}
+    study: Study = load_study(config, ROOT)
+    root = tmp_path_factory.mktemp("results")
+    write_artefacts(study, root)
+    found = Results(study, root)
+    for task_id, task in study.tasks.items():
+        path = root / "tasks" / task_id / "test.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_examples(path, task.type, task.labels, examples_of(task))
+        info = read_record(path.with_name("info.json"))
+        write_record(path.with_name("info.json"), {**info, "files": digests_of(path.parent, [path.name])})
+        examples = Examples.load(path, task.type)
+        for place, row in enumerate(found.rows()):
+            answers = answers_of(task, right_of(row, place))
+            write_answers(predictions_path(found, row, task_id).parent, task_id, task, answers, examples)
+            scores_path = Path(found.layout.score(row.regime, row.model, task_id))
+            records = read_record(scores_path)
+            for record in records["scores"]:
+                if (record["model"], record["task"]) == (row.model, task_id):
+                    record["score"] = score_answered(task, answers, examples).score
+            write_record(scores_path, records)
+    return Results(study, root)
+
+
+@pytest.fixture(scope="module")
+def measured(results: Results) -> list[Measured]:
+    return measure(results)
+
+
+def system(measured: Measured, regime: str, model: str) -> Any:
+    return next(
+        found for found in measured["systems"] if (found["regime"], found["model"]) == (regime, model)
+    )
+
+
+def test_answers_are_read_as_they_were_written(results: Results) -> None:
+    for task_id, task in results.study.tasks.items():
+        examples = Examples.load(Path(results.layout.root, "tasks", task_id, "test.parquet"), task.type)
+        row = results.rows()[3]
+        assert stored_answers(results, row, task_id, examples) == answers_of(task, right_of(row, 3))
+
+
+def test_every_task_and_their_mean_are_weighed_against_every_cost(measured: list[Measured]) -> None:
+    assert [(found["task"], found["axis"]) for found in measured] == [
+        (t, a) for t in (*TASKS, None) for a in AXES
+    ]
+
+
+def test_scores_and_intervals(measured: list[Measured]) -> None:
+    found = system(measured[0], "fine-tuning", "albeto-tiny")
+    value, low, high = found["score"]
+    assert value == pytest.approx(100 * 16 / EXAMPLES)
+    # Binomial: 1.96 * sqrt(0.4 * 0.6 / 40) = 15.2 points.
+    assert value - low == pytest.approx(15.2, abs=3) and high - value == pytest.approx(15.2, abs=3)
+
+
+def test_a_member_of_the_reference_front_gains_nothing_in_any_resample(measured: list[Measured]) -> None:
+    for found in measured:
+        members = [s for s in found["systems"] if s["in_reference"]]
+        assert members and all(s["gain"] == (0.0, 0.0, 0.0) and s["regime"] == "fine-tuning" for s in members)
+        low, high = min(s["cost"] for s in members), max(s["cost"] for s in members)
+        assert all((s["gain"] is None) == (not low <= s["cost"] <= high) for s in found["systems"])
+
+
+def test_gains_are_paired(measured: list[Measured], results: Results) -> None:
+    """A student at the cost of its twin, right on more of the same examples: its gain has a narrower interval than its score."""
+    found = system(measured[0], "distillation", "albeto-tiny")
+    gain, low, high = found["gain"]
+    assert gain == pytest.approx(100 * (31 - 16) / EXAMPLES)
+    assert 0 < low < gain < high
+
+
+def test_the_teacher_keeps_all_of_its_score(measured: list[Measured], results: Results) -> None:
+    teacher = results.teacher("pawsx")["teacher"]
+    assert system(measured[0], "fine-tuning", teacher)["retention"] == (100.0, 100.0, 100.0)
+    kept = measured[0]["retaining"]
+    assert [found["share"] for found in kept] == [0.99, 0.97, 0.95]
+    assert all(found["saving"] is None or found["saving"] > 0 for found in kept)
+
+
+def test_the_mean_is_over_tasks(measured: list[Measured]) -> None:
+    parts = [
+        system(found, "distillation", "albeto-base-4")["score"][0]
+        for found in measured
+        if found["axis"] == "macs"
+    ]
+    assert parts[-1] == pytest.approx(np.mean(parts[:-1]))
+
+
+def test_predictions_of_another_run_are_refused(results: Results, tmp_path: Path) -> None:
+    row = results.rows()[0]
+    path = predictions_path(results, row, "pawsx")
+    before = path.read_bytes()
+    try:
+        write_json(path, {**read_json(path), "0": "1"})
+        with pytest.raises(MismatchError, match=r"its answers give .* but the recorded score is"):
+            Scores.of_task(results, "pawsx")
+        write_json(path, {"0": "1"})
+        with pytest.raises(MismatchError, match="no answer to '1'"):
+            Scores.of_task(results, "pawsx")
+    finally:
+        path.write_bytes(before)
+
+
+def test_everything_that_is_read_is_an_input_or_lies_beside_a_score(results: Results) -> None:
+    for path in tradeoff_inputs(results.layout):
+        assert Path(path).is_file(), path
+
+
+def test_the_tables(results: Results, measured: list[Measured]) -> None:
+    write_record(results.layout.tradeoff, {"measured": measured})
+    frame = make_table("tradeoff", Results(results.study, results.layout.root))
+    assert len(frame) == len(results.rows()) * len(AXES) * 4
+    row = frame[(frame.task == "PAWS-X") & (frame.cost == "MACs") & (frame.regime == "distillation")].iloc[0]
+    assert (row["model"], row["gain"], row["efficient"], row["notes"]) == (
+        "ALBETO tiny",
+        "37.50",
+        "yes",
+        None,
+    )
+    kept = make_table("retention", Results(results.study, results.layout.root))
+    assert set(kept["task"]) == {"PAWS-X", "NER", "SQAC", "all"} and len(kept) == 4 * 3 * 3
+
+
+def test_the_figures(results: Results, measured: list[Measured]) -> None:
+    write_record(results.layout.tradeoff, {"measured": measured})
+    found = Results(results.study, results.layout.root)
+    assert {name for name in figures(results.study) if name.startswith("tradeoff")} == {
+        "tradeoff_all", "tradeoff_pawsx", "tradeoff_ner", "tradeoff_sqac",
+    }  # fmt: skip
+    figure = draw_figure("tradeoff_ner", found)
+    assert [axes.get_xscale() for axes in figure.axes] == ["log"] * 3
+    assert "NER: score at equal cost" in figure.axes[0].get_title(loc="left")

@@ -1,0 +1,299 @@
+"""The trade-off of a study: each system's score against its cost, with paired bootstrap intervals from stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypedDict
+
+import numpy as np
+
+from ligero.common.errors import MismatchError
+from ligero.common.files import read_json
+from ligero.efficiency.tradeoff import (
+    REFERENCE_FACTOR,
+    RETENTIONS,
+    Floats,
+    ReferenceFront,
+    cheapest_retaining,
+    hypervolume_contributions,
+    interval,
+    non_dominated,
+)
+from ligero.reporting.results import Results, Row
+from ligero.settings.study import Regime
+from ligero.settings.tasks import Task
+from ligero.tasks.bootstrap import resampled
+from ligero.tasks.columns import read_columns
+from ligero.tasks.metrics import HEADLINE
+from ligero.training.scoring import Examples, score_answered
+
+Axis = Literal["macs", "milliseconds", "bytes"]
+AXES: tuple[Axis, ...] = ("macs", "milliseconds", "bytes")
+SEED = 42
+
+
+class Figure(NamedTuple):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Outcome(TypedDict):
+    """One system against one cost."""
+
+    regime: Regime
+    model: str
+    cost: float
+    score: Figure
+    gain: Figure | None
+    """Points above the reference front at the same cost; None outside of its range."""
+    contribution: Figure
+    """To the hypervolume, in points times doublings of cost."""
+    efficient: bool
+    """No other system is as cheap and as good, and better in one of them."""
+    probability: float
+    """In which share of the resamples that holds."""
+    retention: Figure | None
+    """Share of the teacher's score, in percent; None where nobody teaches."""
+    in_reference: bool
+    """A member of the reference front."""
+
+
+class Retaining(TypedDict):
+    """The cheapest system that keeps a share of the teacher's score."""
+
+    share: float
+    regime: Regime | None
+    model: str | None
+    saving: float | None
+    """How many times cheaper than the teacher it is; teachers of several tasks count with their mean cost."""
+    probability: float | None
+    """In which share of the resamples it keeps the share."""
+
+
+class Measured(TypedDict):
+    """What is known of one task, or of all of them (task None), against one cost."""
+
+    task: str | None
+    axis: Axis
+    reference_cost: float
+    """Of the reference point, from which on the hypervolume counts nothing."""
+    reference_score: float
+    """Of the reference point: what needs no model reaches."""
+    systems: list[Outcome]
+    retaining: list[Retaining]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of all systems on one task, or their means over several.
+
+    Attributes:
+        rows: the systems that were run.
+        points: on the whole test sets, [systems].
+        samples: on resampled ones, the same for all systems, [systems, samples].
+        baseline: score without a model.
+        teachers: places of the tasks' teachers among the rows; none where nobody teaches.
+        taught: the teachers' score, first on the whole test sets, then on each resample, [1 + samples]; None where nobody teaches.
+    """
+
+    rows: tuple[Row, ...]
+    points: Floats
+    samples: Floats
+    baseline: float
+    teachers: tuple[int, ...]
+    taught: Floats | None
+
+    @classmethod
+    def of_task(cls, results: Results, task_id: str) -> Scores:
+        """Read the stored predictions of every system on a task.
+
+        Raises:
+            DataError: predictions or examples are missing or malformed.
+            MismatchError: they do not give the score that was recorded.
+        """
+        study, task = results.study, results.study.tasks[task_id]
+        rows = tuple(row for row in results.rows() if not row.left_out)
+        examples = Examples.load(Path(results.layout.root, "tasks", task_id, "test.parquet"), task.type)
+        metric = HEADLINE[task.metric]
+        units, points = [], []
+        for row in rows:
+            scored = score_answered(task, stored_answers(results, row, task_id, examples), examples).scored
+            recorded = results.score(row.regime, row.model, task_id)["score"]
+            if abs(scored.metrics[metric] - recorded) > 1e-6:
+                raise MismatchError(
+                    f"{predictions_path(results, row, task_id)}: its answers give {scored.metrics[metric]:.4f}, but the recorded score is "
+                    f"{recorded:.4f}. One of them is not of this run: score the systems again (snakemake --forcerun score_systems)."
+                )
+            units.append(scored.units)
+            points.append(scored.metrics[metric])
+        samples = resampled(units, scored.statistics[metric], seed=SEED)
+        places: tuple[int, ...] = ()
+        if study.distillation:
+            teacher = results.teacher(task_id)["teacher"]
+            places = tuple(
+                n for n, row in enumerate(rows) if (row.regime, row.model) == ("fine-tuning", teacher)
+            )
+        return cls.whole(
+            rows, np.array(points), samples, results.baselines([task_id])[task_id]["score"], places
+        )
+
+    @classmethod
+    def whole(
+        cls,
+        rows: tuple[Row, ...],
+        points: Floats,
+        samples: Floats,
+        baseline: float,
+        teachers: tuple[int, ...],
+    ) -> Scores:
+        """Scores on one task; `teachers` has its teacher's place, if there is one."""
+        taught = np.concatenate([points[[teachers[0]]], samples[teachers[0]]]) if teachers else None
+        return cls(rows, points, samples, baseline, teachers, taught)
+
+    @classmethod
+    def mean(cls, parts: Sequence[Scores]) -> Scores:
+        """Means over tasks; each task's examples are resampled on their own."""
+        taught = [part.taught for part in parts if part.taught is not None]
+        return cls(
+            parts[0].rows,
+            np.mean([part.points for part in parts], axis=0),
+            np.mean([part.samples for part in parts], axis=0),
+            float(np.mean([part.baseline for part in parts])),
+            tuple(place for part in parts for place in part.teachers),
+            np.mean(taught, axis=0) if len(taught) == len(parts) else None,
+        )
+
+
+def predictions_path(results: Results, row: Row, task_id: str) -> Path:
+    """The file of a system's stored test predictions."""
+    ending = "conll" if results.study.tasks[task_id].type == "token_classification" else "json"
+    return Path(results.layout.root, "predictions", row.regime, row.model, f"{task_id}.{ending}")
+
+
+def stored_answers(results: Results, row: Row, task_id: str, examples: Examples) -> list[Any]:
+    """A system's answers on the test split, one an example, as they were stored when it was scored.
+
+    Raises:
+        MismatchError: they are of other examples.
+    """
+    task: Task = results.study.tasks[task_id]
+    path = predictions_path(results, row, task_id)
+    if task.type == "token_classification":
+        answers: list[Any] = [[tag for *_, tag in sentence] for sentence in read_columns(path)]
+        if list(map(len, answers)) != list(map(len, examples.columns["words"])):
+            raise MismatchError(
+                f"{path}: holds other sentences than {examples.path}; score the systems again."
+            )
+        return answers
+    found = read_json(path)
+    if missing := [identity for identity in examples.columns["id"] if identity not in found]:
+        raise MismatchError(
+            f"{path}: no answer to '{missing[0]}' of {examples.path}; score the systems again."
+        )
+    return [found[identity] for identity in examples.columns["id"]]
+
+
+def costs(results: Results, rows: Sequence[Row], axis: Axis) -> Floats:
+    """Costs of systems: thop's MACs, median milliseconds of one input on the CPU, or bytes of the weights."""
+    if axis == "milliseconds":
+        return np.array(
+            [1000 * results.speed[row.regime, row.model]["cpu"]["median_seconds"] for row in rows]
+        )
+    return np.array([float(results.efficiency[row.regime, row.model][axis]) for row in rows])
+
+
+def measure(results: Results) -> list[Measured]:
+    """Each task of the study, and where there are several all of them, against each cost.
+
+    Raises:
+        DataError, MismatchError: as `Scores.of_task`.
+    """
+    scores = {task_id: Scores.of_task(results, task_id) for task_id in results.study.tasks}
+    return measure_scores(results, scores)
+
+
+def measure_scores(results: Results, scores: Mapping[str, Scores]) -> list[Measured]:
+    """The same from scores by task."""
+    scopes: list[tuple[str | None, Scores]] = list(scores.items())
+    if len(scopes) > 1:
+        scopes.append((None, Scores.mean(list(scores.values()))))
+    return [_measured(results, task_id, found, axis) for task_id, found in scopes for axis in AXES]
+
+
+def _measured(results: Results, task_id: str | None, scores: Scores, axis: Axis) -> Measured:
+    spent = costs(results, scores.rows, axis)
+    reference = next(
+        number
+        for number, row in enumerate(scores.rows)
+        if (row.regime, row.model) == ("fine-tuning", results.study.efficiency.reference)
+    )
+    reference_cost = REFERENCE_FACTOR * float(spent[reference])
+    return {
+        "task": task_id,
+        "axis": axis,
+        "reference_cost": reference_cost,
+        "reference_score": scores.baseline,
+        "systems": _outcomes(scores, spent, reference_cost),
+        "retaining": [] if scores.taught is None else _retaining(scores, spent, scores.taught),
+    }
+
+
+def _outcomes(scores: Scores, spent: Floats, reference_cost: float) -> list[Outcome]:
+    fine_tuned = [number for number, row in enumerate(scores.rows) if row.regime == "fine-tuning"]
+    front = ReferenceFront.of(spent, scores.points, fine_tuned)
+    # The whole test set is the first column, the resamples are the others.
+    all_scores = np.concatenate([scores.points[:, None], scores.samples], axis=1)
+    gains = front.gains(spent, all_scores)
+    added = hypervolume_contributions(spent, all_scores, reference_cost, scores.baseline)
+    efficient = non_dominated(spent, all_scores)
+    kept = None
+    if scores.taught is not None and (scores.taught > 0).all():
+        kept = 100 * all_scores / scores.taught
+    return [
+        {
+            "regime": row.regime,
+            "model": row.model,
+            "cost": float(spent[number]),
+            "score": _figure(all_scores[number]),
+            "gain": None if np.isnan(gains[number, 0]) else _figure(gains[number]),
+            "contribution": _figure(added[number]),
+            "efficient": bool(efficient[number, 0]),
+            "probability": float(efficient[number, 1:].mean()),
+            "retention": None if kept is None else _figure(kept[number]),
+            "in_reference": number in front.members,
+        }
+        for number, row in enumerate(scores.rows)
+    ]
+
+
+def _figure(values: Floats) -> Figure:
+    """A figure, [1 + samples], with the interval of its resamples."""
+    return Figure(float(values[0]), *interval(values[1:]))
+
+
+def _retaining(scores: Scores, spent: Floats, taught: Floats) -> list[Retaining]:
+    found: list[Retaining] = []
+    teacher_cost = float(spent[list(scores.teachers)].mean())
+    for share in RETENTIONS:
+        best = cheapest_retaining(spent, scores.points, float(taught[0]), share)
+        if best is None:
+            found.append({"share": share, "regime": None, "model": None, "saving": None, "probability": None})
+            continue
+        row = scores.rows[best]
+        probability = float((scores.samples[best] >= share * taught[1:]).mean())
+        saving = teacher_cost / float(spent[best])
+        found.append(
+            {
+                "share": share,
+                "regime": row.regime,
+                "model": row.model,
+                "saving": saving,
+                "probability": probability,
+            }
+        )
+    return found

@@ -1,0 +1,29 @@
+"""Weigh each system's score against its cost, with intervals from the stored predictions."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import _library  # noqa: F401
+from ligero.common.errors import run_program
+from ligero.common.records import write_record
+from ligero.reporting.results import Results
+from ligero.reporting.tradeoff import measure
+from ligero.settings.jobs import reporting_job
+from ligero.settings.program import check_digest, job_arguments, load_resolved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    job_arguments(parser)
+    parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    args = parser.parse_args()
+    study = load_resolved(args.config)
+    check_digest(reporting_job(study), args.expect)
+    write_record(args.out, {"measured": measure(Results(study, args.results))})
+
+
+if __name__ == "__main__":
+    run_program(main)
