@@ -21,9 +21,7 @@ rule export_model:
         runtime=runtime("training"),
     params:
         model=folder("models/{regime}/{system}/{task}"),
-        encoded=lambda wc: (
-            f"{LAYOUT.encoded(plan.initial_model(STUDY, wc.regime, wc.system))}/{wc.task}"
-        ),
+        encoded=lambda wc: (f"{LAYOUT.encoded(plan.initial_model(STUDY, wc.regime, wc.system))}/{wc.task}"),
         examples=folder("tasks/{task}"),
         settings=digest_of(jobs.export_job, wildcards=["regime", "system", "task"]),
     message:

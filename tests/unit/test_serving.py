@@ -1,0 +1,211 @@
+"""Answers of exported models: what items may hold, offsets, windows, batches, threads, and what is not imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.common.errors import DataError, LigeroError
+from ligero.common.files import read_json, write_json
+from ligero.serving.predictor import GraphRunner, Predictor, differing
+from ligero.serving.readers import InputError
+from ligero.serving.session import available_cores
+from tests.builders.exports import Selected, selected_model
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Selected, Path]]:
+    """A toy model of each type of task, exported."""
+    made = {}
+    kinds = ("sequence_classification", "token_classification", "question_answering")
+    for kind in kinds:
+        folder = tmp_path_factory.mktemp(kind)
+        selected = selected_model(folder / "study", "albert", kind)  # type: ignore[arg-type]
+        selected.export(folder / "out")
+        made[kind] = (selected, folder / "out")
+    return made
+
+
+def predictor(exported: dict[str, tuple[Selected, Path]], kind: str) -> Predictor:
+    return Predictor(exported[kind][1], precision="fp32", threads=1)
+
+
+def test_serving_imports_neither_torch_nor_transformers_nor_pandas(project: Path) -> None:
+    code = (
+        "import sys, ligero.serving.app\n"
+        "heavy = {'torch', 'transformers', 'pandas', 'pyarrow', 'onnx', 'pydantic', 'sklearn', 'tqdm', 'datasets'}\n"
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project / "workflow", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_text_may_be_a_string_or_an_object_whose_id_is_repeated(exported: Any) -> None:
+    first, second = predictor(exported, "sequence_classification").predict(
+        ["abc de", {"id": 7, "text": "abc de"}]
+    )
+    assert second == {"id": 7, **first}
+    assert first["label"] in ("no", "sí", "quizá")
+    assert sum(first["scores"].values()) == pytest.approx(1.0)
+    assert first["score"] == max(first["scores"].values()) == first["scores"][first["label"]]
+    assert (first["tokens"], first["truncated"]) == (7, False)
+
+
+def test_what_was_cut_off_is_said(exported: Any) -> None:
+    short, long = predictor(exported, "sequence_classification").predict(["a" * 22, "a" * 23])
+    assert (short["tokens"], short["truncated"]) == (24, False)
+    assert (long["tokens"], long["truncated"]) == (24, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "item", "message"),
+    [
+        ("sequence_classification", {"txt": "a"}, "item 2: 'text' is missing; expected 'text'"),
+        ("sequence_classification", {"text": 3}, "item 2: 'text' must be a string, found int"),
+        ("sequence_classification", {"text": "a", "label": "no"}, "item 2: unknown key 'label'"),
+        ("sequence_classification", ["a"], "item 2: expected an object with 'text', found list"),
+        (
+            "sequence_classification",
+            "a\ud800",
+            "item 2: 'text' holds half of a surrogate pair at character 1",
+        ),
+        ("token_classification", {"words": "a"}, "item 2: 'words' must be a list of strings, found str"),
+        (
+            "token_classification",
+            {"words": ["a", None]},
+            r"item 2: 'words\[1\]' must be a string, found NoneType",
+        ),
+        ("token_classification", {}, "'text' is missing; expected 'text' .or 'words'."),
+        ("question_answering", "a", "expected an object with 'question' and 'context', found str"),
+        ("question_answering", {"question": "a"}, "'context' is missing"),
+        (
+            "question_answering",
+            {"question": "a" * 30, "context": "b"},
+            "question has 30 tokens and leaves no room",
+        ),
+    ],
+)
+def test_items_that_cannot_be_answered_are_refused(exported: Any, kind: str, item: Any, message: str) -> None:
+    good = {"question": "a", "context": "b"} if kind == "question_answering" else "a"
+    with pytest.raises(InputError, match=message):
+        list(predictor(exported, kind).predict([good, item]))
+
+
+def test_words_and_entities_have_the_offsets_of_the_text(exported: Any) -> None:
+    text = "  año,\n ca  bé 😀 fin"
+    (answer,) = predictor(exported, "token_classification").predict([text])
+    assert [word["word"] for word in answer["words"]] == ["año", ",", "ca", "bé", "😀", "fin"]
+    assert all(text[word["start"] : word["end"]] == word["word"] for word in answer["words"])
+    assert all(text[entity["start"] : entity["end"]] == entity["text"] for entity in answer["entities"])
+    assert not answer["truncated"]
+
+
+def test_entities_are_runs_of_labels(exported: Any) -> None:
+    found = predictor(exported, "token_classification")._reader
+    labels = ["B-X", "I-X", "O", "I-X", "B-X", None]
+    words = [
+        {"word": "ab", "start": 3 * n, "end": 3 * n + 2, "label": label, "score": 0.5 if label else None}
+        for n, label in enumerate(labels)
+    ]
+    entities = found._entities("ab cd ef gh ij kl", words)  # type: ignore[attr-defined]
+    assert [(entity["text"], entity["start"], entity["end"]) for entity in entities] == [
+        ("ab cd", 0, 5),
+        ("gh", 9, 11),
+        ("ij", 12, 14),
+    ]
+    assert {entity["type"] for entity in entities} == {"X"}
+
+
+def test_words_that_were_not_read_have_no_label(exported: Any) -> None:
+    words = ["a" * 20, "bb", "c", "d"]
+    (answer,) = predictor(exported, "token_classification").predict([{"words": words}])
+    assert answer["truncated"]
+    assert [word["label"] is None for word in answer["words"]] == [False, False, True, True]
+    assert [word["start"] for word in answer["words"]] == [0, 21, 24, 26]
+
+
+def test_a_long_context_is_read_in_windows(exported: Any) -> None:
+    context = " ".join("abcdefghij"[n % 10] for n in range(60))
+    (answer,) = predictor(exported, "question_answering").predict([{"question": "a", "context": context}])
+    assert answer["windows"] == 4
+    assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
+    assert not answer["truncated"]
+    (empty,) = predictor(exported, "question_answering").predict([{"question": "a", "context": ""}])
+    assert (empty["answer"], empty["score"]) == ("", 0.0)
+
+
+def test_answers_do_not_depend_on_their_neighbours(exported: Any) -> None:
+    selected, folder = exported["sequence_classification"]
+    texts = [row["text"] for row in selected.rows()]
+    for precision in ("fp32", "int8"):
+        found = Predictor(folder, precision=precision, threads=1)  # type: ignore[arg-type]
+        together = list(found.predict(texts))
+        for text, answer in zip(texts, together, strict=True):
+            (alone,) = found.predict([text])
+            assert differing(alone, answer) == ""
+
+
+def test_batches_hold_similar_lengths(exported: Any) -> None:
+    runner = predictor(exported, "sequence_classification")._runner
+    lengths = [5, 100, 6, 90, 5, 7]
+    assert list(runner._plan(lengths)) == [[1, 3], [5, 2, 0, 4]]
+    assert [len(batch) for batch in runner._plan([10] * 70)] == [32, 32, 6]
+    assert [len(batch) for batch in runner._plan([500] * 9)] == [4, 4, 1]
+    _, folder = exported["sequence_classification"]
+    alone = GraphRunner(folder / "model.onnx", 0, batches=False, threads=1)
+    assert list(alone._plan([3, 2])) == [[0], [1]]
+
+
+def test_a_stored_answer_that_changes_is_noticed(exported: Any, tmp_path: Path) -> None:
+    import shutil
+
+    _, folder = exported["sequence_classification"]
+    shutil.copytree(folder, tmp_path / "copy")
+    manifest = read_json(folder / "manifest.json")
+    manifest["graphs"]["fp32"]["check"]["answer"]["tokens"] += 1
+    write_json(tmp_path / "copy" / "manifest.json", manifest)
+    with pytest.raises(
+        LigeroError, match=r"model\.onnx: the answer to its stored question has changed: answer\.tokens"
+    ):
+        Predictor(tmp_path / "copy", precision="fp32").check()
+
+
+def test_answers_are_compared_to_the_last_detail() -> None:
+    assert differing({"a": [1.0, "x"]}, {"a": [1.015, "x"]}) == ""
+    assert differing({"a": [1.0, "x"]}, {"a": [1.03, "x"]}) == "answer.a[0] is 1.0000, expected 1.0300"
+    assert differing({"a": [1.0, "x"]}, {"a": [1.0, "y"]}) == "answer.a[1] is 'x', expected 'y'"
+    assert differing({"a": [1.0]}, {"a": []}) == "answer.a has 1 entries, expected 0"
+    assert "has the keys ['a'], expected ['b']" in differing({"a": 1}, {"b": 1})
+
+
+def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no manifest\.json; a folder that the export wrote is expected"):
+        Predictor(tmp_path)
+    write_json(tmp_path / "manifest.json", {"format": 99})
+    with pytest.raises(DataError, match="format is 99, expected 1"):
+        Predictor(tmp_path)
+    write_json(tmp_path / "manifest.json", {"format": 1, "colour": "red"})
+    with pytest.raises(DataError, match="keys missing or unknown: .*colour"):
+        Predictor(tmp_path)
+
+
+def test_threads_follow_the_quota_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert available_cores(tmp_path) == 8
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert available_cores(tmp_path) == 2
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert available_cores(tmp_path) == 8
+    (tmp_path / "cpu.max").unlink()
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("50000")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert available_cores(tmp_path) == 1
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
+    assert available_cores(tmp_path) == 8
