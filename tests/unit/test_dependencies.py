@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.imports import needed_by
 from tests.pins import TOOLS, environments, imported, imported_in, pins, stages, unused
 
 
@@ -43,3 +44,13 @@ def test_environments_hold_what_their_rules_import(project: Path) -> None:
 def test_environments_carry_the_pins_of_the_lock_file(project: Path, locked: dict[str, str]) -> None:
     for name, held in environments(project).items():
         assert {pin: locked.get(pin) for pin in held} == held, f"envs/{name}.yaml"
+
+
+def test_serving_holds_what_it_imports_at_the_versions_of_the_lock(
+    project: Path, locked: dict[str, str]
+) -> None:
+    held = pins((project / "envs/serving.txt").read_text(encoding="utf-8"))
+    assert {pin: locked.get(pin) for pin in held} == held
+    direct = needed_by([project / "workflow/ligero/serving/app.py"])
+    brought = {"anyio", "idna", "typing-extensions", "click", "h11"}  # by starlette and uvicorn
+    assert held.keys() == direct | brought

@@ -191,7 +191,7 @@ def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="format is 99, expected 1"):
         Predictor(tmp_path)
     write_json(tmp_path / "manifest.json", {"format": 1, "colour": "red"})
-    with pytest.raises(DataError, match="keys missing or unknown: .*colour"):
+    with pytest.raises(DataError, match=r"keys missing or unknown: .*colour"):
         Predictor(tmp_path)
 
 

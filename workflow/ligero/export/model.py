@@ -151,12 +151,12 @@ def export_model(
             processor=processor(),
             files=files,
         )
-        manifest = _with_checks(manifest, staging)
+        manifest = with_checks(manifest, staging)
         manifest.write(staging)
     return manifest
 
 
-def _with_checks(manifest: Manifest, folder: Path) -> Manifest:
+def with_checks(manifest: Manifest, folder: Path) -> Manifest:
     """The manifest with the answer that each graph gives to the stored question."""
     kind = "question" if manifest.task_type == "question_answering" else "pair" if manifest.pairs else "text"
     manifest.write(folder)

@@ -84,7 +84,6 @@ class Server:
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            await self.batcher.in_worker(self.predictor.check)
             yield
             self.batcher.close()
 
@@ -218,34 +217,46 @@ def serve(
         precision, threads: see `Predictor`.
 
     Raises:
-        LigeroError: the folder is not in order, or the address is taken.
+        LigeroError: the folder is not in order, its graph gives another answer than it did when it was exported, or the address
+            is taken.
     """
     chosen = limits or Limits()
-    server = Server(Predictor(folder, precision=precision, threads=threads), chosen)
-    try:
-        listening = socket.create_server((host, port), backlog=2048)
-    except OSError as error:
-        raise LigeroError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from error
+    predictor = Predictor(folder, precision=precision, threads=threads)
+    predictor.check()
+    server = Server(predictor, chosen)
+    listening = _listen(host, port)
     config = uvicorn.Config(
         server.app(),
         log_config=None,
         access_log=False,
         server_header=False,
+        http="h11",
         timeout_graceful_shutdown=chosen.drain_seconds,
     )
     address = listening.getsockname()
-    manifest = server.predictor.manifest
+    manifest = predictor.manifest
     _log(
         event="listening", url=f"http://{address[0]}:{address[1]}", model=manifest.model, task=manifest.task,
-        precision=server.predictor.precision,
+        precision=predictor.precision,
     )  # fmt: skip
     # uvicorn raises the signal that stopped it once more when all is done; by then it means nothing.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
     _log(event="stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; its connections inherit that small packets are sent at once, or each answer would wait 40 ms for the
+    client's acknowledgement of its head."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LigeroError(f"cannot listen on {host}:{port}: {reason}; choose another host or port") from error
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _items(body: bytes, limit: int) -> tuple[bool, list[Any]]:
