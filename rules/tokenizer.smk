@@ -76,7 +76,7 @@ rule measure_tokenizers:
         runtime=runtime("light"),
     params:
         results=folder(""),
-        settings=digest_of(jobs.vocabularies_job),
+        settings=digest_of(jobs.tokenizers_job),
     message:
         "Measuring how well the vocabularies fit the texts"
     shell:

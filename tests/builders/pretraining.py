@@ -17,7 +17,7 @@ from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
 from ligero.settings.jobs import PretrainingJob
-from ligero.settings.models import Architecture, Model
+from ligero.settings.models import Architecture
 from ligero.settings.pretraining import Pretraining
 from ligero.settings.tokenizers import Tokenizer
 
@@ -89,8 +89,8 @@ def job(kind: str = "albert", dropout: float = 0.1, **values: Any) -> Pretrainin
         type_vocab_size=1 if kind == "roberta" else 2,
         dropout=dropout,
     )
-    model = Model(name="", architecture=architecture, weights="pretrain", tokenizer="t", pretraining=chosen)
-    return PretrainingJob(model_id="toy", model=model, recipe=chosen, tokenizer=Tokenizer(kind="wordpiece"))
+    tokenizer = Tokenizer(kind="wordpiece")
+    return PretrainingJob(model_id="toy", architecture=architecture, recipe=chosen, tokenizer=tokenizer)
 
 
 def prepared(folders: tuple[Path, Path], kind: str = "albert", **values: Any) -> Prepared:

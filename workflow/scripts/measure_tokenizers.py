@@ -10,7 +10,7 @@ import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.records import write_record
 from ligero.corpus.reading import read_documents
-from ligero.settings.jobs import vocabularies_job
+from ligero.settings.jobs import tokenizers_job
 from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 from ligero.tasks.texts import split_texts
@@ -26,7 +26,7 @@ def main() -> None:
     measuring_arguments(parser)
     args = parser.parse_args()
     study = load_resolved(args.config)
-    job = vocabularies_job(study)
+    job = tokenizers_job(study)
     check_digest(job, args.expect)
     root = args.results or Path(study.results_dir)
     layout = Layout(study.model_copy(update={"results_dir": str(root)}))

@@ -52,7 +52,7 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
     recipe = job.recipe
     vocabulary = Vocabulary.load(tokenizer_folder, words=recipe.whole_word)
     store = TokenStore.open(tokens)
-    config = make_config(job.model.architecture, vocabulary.size, vocabulary.pad)
+    config = make_config(job.architecture, vocabulary.size, vocabulary.pad)
     if vocabulary.size > config.vocab_size:
         raise MismatchError(
             f"models.{job.model_id}.architecture.vocab_size: {config.vocab_size} rows for a vocabulary of "

@@ -26,7 +26,7 @@ from ligero.settings.jobs.pretraining import (
     pretraining_job,
     weights_job,
 )
-from ligero.settings.jobs.reporting import ReportingJob, cards_job, reporting_job
+from ligero.settings.jobs.reporting import CardsJob, Credit, ReportingJob, cards_job, reporting_job
 from ligero.settings.jobs.search import SearchJob, search_job
 from ligero.settings.jobs.tasks import (
     AugmentationJob,
@@ -40,7 +40,7 @@ from ligero.settings.jobs.tasks import (
     task_job,
     training_view,
 )
-from ligero.settings.jobs.tokenizers import VocabulariesJob, vocabularies_job
+from ligero.settings.jobs.tokenizers import TokenizersJob, tokenizers_job
 from ligero.settings.jobs.training import (
     ScoringJob,
     SelectionJob,
@@ -57,7 +57,9 @@ __all__ = [
     "AblationJob",
     "AugmentationJob",
     "BaselineJob",
+    "CardsJob",
     "CleaningJob",
+    "Credit",
     "EfficiencyJob",
     "EncodingJob",
     "ExportJob",
@@ -75,7 +77,7 @@ __all__ = [
     "StudentLearning",
     "TaskJob",
     "TeacherJob",
-    "VocabulariesJob",
+    "TokenizersJob",
     "WeightsJob",
     "ablation_job",
     "augmentation_job",
@@ -100,7 +102,7 @@ __all__ = [
     "speed_job",
     "task_job",
     "teacher_job",
+    "tokenizers_job",
     "training_view",
-    "vocabularies_job",
     "weights_job",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ligero.settings.base import Identifier
+from ligero.settings.base import Identifier, Settings
 from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.jobs.base import Job
 from ligero.settings.models import Architecture
@@ -10,7 +10,7 @@ from ligero.settings.plan import initial_model, system_name, systems, tokenizer_
 from ligero.settings.study import Regime, Study
 
 
-class MeasuredSystem(Job):
+class MeasuredSystem(Settings):
     """One system whose size and speed are measured."""
 
     regime: Regime

@@ -6,22 +6,23 @@ from pathlib import Path
 
 from ligero.settings.base import Identifier
 from ligero.settings.jobs.base import Job
-from ligero.settings.models import Architecture, HubModel, Model
+from ligero.settings.models import Architecture, HubModel
 from ligero.settings.pretraining import Pretraining
 from ligero.settings.study import Study
 from ligero.settings.tokenizers import Tokenizer
 
 
 class PretrainingJob(Job):
+    """Pretrain one model."""
+
     model_id: Identifier
-    model: Model
+    architecture: Architecture
     recipe: Pretraining
     tokenizer: Tokenizer
 
     def determining(self) -> PretrainingJob:
         """The part of the job on which the weights of a run that does not diverge depend."""
-        parts = {"model": self.model.determining_weights(), "recipe": self.recipe.determining_weights()}
-        return self.model_copy(update=parts)
+        return self.model_copy(update={"recipe": self.recipe.determining_weights()})
 
 
 def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
@@ -29,7 +30,7 @@ def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
     assert model.pretraining and model.tokenizer
     return PretrainingJob(
         model_id=model_id,
-        model=model.determining_weights().model_copy(update={"head_learning_rate_factor": None}),
+        architecture=model.architecture,
         recipe=model.pretraining,
         tokenizer=study.tokenizers[model.tokenizer],
     )

@@ -4,34 +4,63 @@ from __future__ import annotations
 
 from typing import Any
 
+from ligero.settings.base import Identifier, Settings
+from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.jobs.base import Job
 from ligero.settings.plan import task_sources
 from ligero.settings.study import Study
 
+NOT_REPORTED: dict[str, Any] = {
+    "hardware": HardwareOfStages(),
+    "search": None,
+    "mirror": None,
+    "sources": {},
+    "source_registry": None,
+    "results_dir": "results",
+}
+"""Sections and keys that no table, figure or card shows, with the value that takes their place in the job."""
+
 
 class ReportingJob(Job):
-    """What tables and figures read of the configuration."""
+    """What tables and figures show of the configuration."""
 
-    study: dict[str, Any]
+    study: Study
+    """Without NOT_REPORTED, and without what only decides how fast models are pretrained."""
+
+
+class Credit(Settings):
+    """To whom a file is owed."""
+
+    licence: str
+    citation: str
+
+
+class CardsJob(Job):
+    """What model cards show of the configuration."""
+
+    study: Study
+    """As in ReportingJob."""
+    sources: dict[Identifier, Credit]
+    """Of the tasks' files and of the corpus."""
 
 
 def reporting_job(study: Study) -> ReportingJob:
-    irrelevant = {"export", "hardware", "search", "mirror", "sources", "source_registry", "results_dir"}
+    """The job of every table and figure: hardware, searches, and where files come from change none of them."""
     models = {
         name: model.model_copy(update={"pretraining": model.pretraining.determining_weights()})
         if model.pretraining
         else model
         for name, model in study.models.items()
     }
-    shown = study.model_copy(update={"models": models})
-    return ReportingJob(study=shown.model_dump(mode="json", exclude=irrelevant))
+    return ReportingJob(study=study.model_copy(update={"models": models, **NOT_REPORTED}))
 
 
-def cards_job(study: Study) -> ReportingJob:
-    """What model cards tell: beside the study the licences and citations of the tasks' files and of the corpus."""
+def cards_job(study: Study) -> CardsJob:
+    """The job of the model cards: beside the study the licences and citations of the files that models learned from."""
     corpus = study.corpus.parts if study.corpus else ()
-    sources = {
-        name: study.sources[name].model_dump(mode="json", include={"licence", "citation"})
-        for name in (*corpus, *(name for task in study.tasks for name in task_sources(study, task)))
+    names = (*corpus, *(name for task in study.tasks for name in task_sources(study, task)))
+    credits = {
+        name: Credit(licence=study.sources[name].licence, citation=study.sources[name].citation)
+        for name in names
     }
-    return ReportingJob(study={**reporting_job(study).study, "sources": sources})
+    return CardsJob(study=reporting_job(study).study, sources=credits)

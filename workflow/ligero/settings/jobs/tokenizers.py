@@ -8,7 +8,7 @@ from ligero.settings.plan import tokenizers_in_use
 from ligero.settings.study import Study
 
 
-class VocabulariesJob(Job):
+class TokenizersJob(Job):
     """Vocabularies, and the texts that they are tried on."""
 
     vocabularies: tuple[Identifier, ...]
@@ -18,7 +18,7 @@ class VocabulariesJob(Job):
     """Whether there is a corpus, whose held-out documents come first."""
 
 
-def vocabularies_job(study: Study) -> VocabulariesJob:
-    return VocabulariesJob(
+def tokenizers_job(study: Study) -> TokenizersJob:
+    return TokenizersJob(
         vocabularies=tuple(tokenizers_in_use(study)), tasks=tuple(study.tasks), held_out=study.reads_corpus
     )

@@ -1,0 +1,57 @@
+"""The contract of digests: a changed setting re-runs the jobs of a checked-in table, and every field of a job takes part in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import digest_table
+from tests.builders.digest_table import Change
+
+NEVER_ALONE = {
+    # Ids and regimes: no setting changes them, a job with another one is another job.
+    *("AblationJob.method", "Trial.model", "Trial.task", "ScoringJob.regime"),
+    *(
+        f"{kind}.task_id"
+        for kind in ("TaskJob", "EncodingJob", "BaselineJob", "AugmentationJob", "TeacherJob", "LogitsJob")
+    ),
+    *(
+        f"{kind}.model_id"
+        for kind in (
+            "PretrainingJob",
+            "WeightsJob",
+            "ShardJob",
+            "SelectionJob",
+            "MeasuredSystem",
+            "ExportJob",
+        )
+    ),
+    *(f"{kind}.regime" for kind in ("ShardJob", "SelectionJob", "MeasuredSystem", "ExportJob")),
+    *("SelectionJob.task_id", "ExportJob.task_id"),
+    # What changes together with another field of the same job.
+    *("WeightsJob.weights", "ExportJob.pairs", "ExportJob.encoding"),
+    # A study without a corpus pretrains nothing: it differs from one with a corpus in more than one setting.
+    "TokenizersJob.held_out",
+}
+"""Fields of jobs that no setting changes by themselves."""
+
+
+@pytest.fixture(scope="module")
+def changes() -> list[Change]:
+    return digest_table.changes(digest_table.study())
+
+
+def test_a_changed_setting_runs_the_jobs_of_the_table_again(changes: list[Change]) -> None:
+    """Where this fails on purpose: `PYTHONPATH=workflow python -m tests.builders.digest_table`; then review the table's diff."""
+    assert digest_table.as_csv(changes, digest_table.study()) == digest_table.TABLE.read_text(
+        encoding="utf-8"
+    )
+
+
+def test_no_field_of_a_job_can_be_dropped_unseen(changes: list[Change]) -> None:
+    """For each field some setting re-runs a job by that field alone, so that without it the table would be another one."""
+    alone: set[str] = set()
+    for change in changes:
+        for job, _, differing in change.jobs:
+            alone |= digest_table.decisive(type(job), differing or ())
+    fields = {f"{kind.__name__}.{name}" for kind in digest_table.job_kinds() for name in kind.model_fields}
+    assert fields - alone == NEVER_ALONE
