@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from ligero.models import precision
 from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
@@ -65,12 +66,26 @@ def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: P
     model = AlbertForMaskedLM.from_pretrained(tmp_path / "out")
     assert model.config.vocab_size == 50
     summary = json.loads((tmp_path / "log" / "summary.json").read_text())
-    assert summary["steps"] == 250 and summary["parameters"] > 0
+    assert summary["steps"] == 250 and summary["parameters"] > 0 and summary["precision"] == "fp32"
     assert summary["validation"]["mlm_loss"] < summary["unigram_loss"]
     digest = (tmp_path / "out" / "weights.digest").read_text()
     assert digest == f"{digest_weights(tmp_path / 'out')}\n"
     assert (tmp_path / "out" / "fast_tokenizer.json").is_file() and not (tmp_path / "state").exists()
     assert {"start", "validation"} == {line["event"] for line in lines(tmp_path) if "event" in line}
+
+
+def test_auto_takes_what_the_device_computes_in(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a run that is resumed elsewhere goes on in it."""
+    recipe = prepared(folders, precision="auto").job.recipe
+    for slower, expected in ((False, "bf16"), (True, "bf16")):
+        monkeypatch.setattr(precision, "bf16_is_slower", lambda device, slower=slower: slower)
+        run = prepared(folders, precision="auto")
+        trainer = Pretrainer(run.model, recipe, run.source, run.held_out, tmp_path / "state", CPU)
+        assert trainer.precision == expected
+    run = prepared(folders, precision="auto")
+    assert Pretrainer(run.model, recipe, run.source, run.held_out, tmp_path / "new", CPU).precision == "fp32"
 
 
 def test_two_runs_are_equal_to_the_bit(folders: Folders, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.builders.processes import free_port, process_environment
 
 def test_speed_is_that_of_the_steps_since_the_last_line(folders: Folders) -> None:
     run = prepared(folders)
-    speed = Speed(run.model.config, run.job.recipe, CPU)
+    speed = Speed(run.model.config, run.job.recipe, CPU, "fp32")
     speed.add(100, 4.0)
     speed.add(100, 1.0)
     first = speed.read()

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+from ligero.models import precision as precision_module
 from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
@@ -375,6 +376,18 @@ def test_parameter_groups_follow_the_options() -> None:
 def test_low_precision_trains(tmp_path: Path, precision: str) -> None:
     result = trial(tmp_path, precision=precision)
     assert result["curve"][-1]["train_loss"] < result["curve"][0]["train_loss"]
+
+
+def test_a_trial_that_is_resumed_elsewhere_keeps_its_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision_module, "bf16_is_slower", lambda device: False)
+    _cut(tmp_path, precision="auto")
+    monkeypatch.setattr(precision_module, "bf16_is_slower", lambda device: True)
+    assert trial(tmp_path, precision="auto")["precision"] == "bf16"
+    assert trial(tmp_path, precision="auto")["precision"] == "bf16", "nor is it repeated once it is finished"
+    assert trial(tmp_path, precision="auto", determined_by="other")["precision"] == "fp32"
+    assert list(tmp_path.glob("precision-*")) == []
 
 
 def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path) -> None:

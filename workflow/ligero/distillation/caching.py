@@ -25,6 +25,7 @@ from ligero.distillation.cache import (
 )
 from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
 from ligero.settings.jobs import LogitsJob
+from ligero.settings.precision import ResolvedPrecision
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict
@@ -71,7 +72,7 @@ def compute_parts(
     fingerprint: str,
     *,
     dtype: Dtype,
-    precision: str = "fp32",
+    precision: ResolvedPrecision = "fp32",
     max_features: int | None = None,
     shard: tuple[int, int] = (0, 1),
     part_tokens: int = PART_TOKENS,
@@ -149,8 +150,8 @@ def build_cache(
     """Run one teacher over a task's training split and write its cache; finished parts in `state` are kept and used.
 
     Returns:
-        The cache and what it cost: teacher, seconds over all its parts whoever computed them, device, threads, and the
-        halvings of batches where memory ran out.
+        The cache and what it cost: teacher, seconds over all its parts whoever computed them, device, threads, precision, and
+        the halvings of batches where memory ran out.
 
     Args:
         models_dir: `R/models/fine-tuning`.
@@ -160,6 +161,7 @@ def build_cache(
     """
     from ligero.distillation.digests import teacher_fingerprints
     from ligero.models.heads import load_selected
+    from ligero.models.precision import resolve_once
     from ligero.training.steps import device_name, training_device
 
     folder = models_dir / teacher / job.task_id
@@ -168,13 +170,15 @@ def build_cache(
     fingerprints = teacher_fingerprints(folder, job.task_type, job.labels, split, encoded)
     fingerprints |= {"dtype": job.dtype, "precision": job.precision}
     device = training_device()
+    # What it resolves to is no part of the fingerprint: caches and students that are finished stay valid on another device.
+    precision = resolve_once(job.precision, device, state / f"precision-{fingerprint_of(fingerprints)}.json")
     parts = compute_parts(
         load_selected(folder, job.task_type).to(device),
         split,
         state,
         fingerprint_of(fingerprints),
         dtype=job.dtype,
-        precision=job.precision,
+        precision=precision,
         max_features=job.micro_batch_size,
         shard=shard or (0, 1),
     )
@@ -192,6 +196,7 @@ def build_cache(
         "seconds": round(sum(map(seconds_of, parts)), 3),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "precision": precision,
         "halvings": halvings_of(state, fingerprint_of(fingerprints)),
     }
     return assemble(parts, out, split, meta), cost

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from torch import nn
 
 from ligero.models.build import count_parameters
+from ligero.models.precision import resolve
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
@@ -25,7 +26,8 @@ def plan(model: nn.Module, recipe: Pretraining, source: BatchSource, placement: 
 
     Evaluations and checkpoints are not counted. In several processes all must call it; the table is the same in each.
     """
-    speed = Speed(model.config, recipe, placement)
+    precision = resolve(recipe.precision, placement.device, loss_scaling=False)
+    speed = Speed(model.config, recipe, placement, precision)
     measured = _tokens_per_second(model, recipe, source, placement)
     short = recipe.short_sequence_probability
     total = recipe.total_steps * recipe.batch_size * recipe.sequence_length * (1 - short / 2)

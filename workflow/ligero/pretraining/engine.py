@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from ligero.common.counter_rng import seed_of
 from ligero.common.progress import progress
+from ligero.models.precision import autocast, resolve_once
 from ligero.pretraining.batches import BatchSource, PretrainingBatch, batches_of
 from ligero.pretraining.compiled import compiled_for
 from ligero.pretraining.distributed import Placement
@@ -85,10 +85,13 @@ class Pretrainer:
     ) -> None:
         self.recipe, self.source, self.held_out, self.placement = recipe, source, held_out, placement
         self.label = label
+        self.precision = resolve_once(
+            recipe.precision, placement.device, state_folder / "precision.json", loss_scaling=False
+        )
         self.objective = make_objective(model, recipe).to(placement.device)
         self.model = self.objective.model
         compiled = compiled_for(recipe, self.objective) if recipe.compile else self.objective
-        self.parallel = placement.wrapped(compiled, recipe.sharding, recipe.precision)
+        self.parallel = placement.wrapped(compiled, recipe.sharding, self.precision)
         self.sharded = recipe.sharding == "fsdp" and placement.world > 1
         self.rate = float(recipe.learning_rate)
         self.optimizer = make_optimizer(
@@ -103,7 +106,7 @@ class Pretrainer:
         self.watch = DivergenceWatch(recipe.divergence)
         self.done = Progress()
         self.interruption = Interruption()
-        self.speed = Speed(self.model.config, recipe, placement)
+        self.speed = Speed(self.model.config, recipe, placement, self.precision)
         self._stopping = False
         self._saved_step = -1
         self._initial: dict[str, Any] = {}
@@ -201,7 +204,7 @@ class Pretrainer:
         return result
 
     def _forward(self, piece: PretrainingBatch) -> tuple[Tensor, ...]:
-        with self._precision():
+        with autocast(self.precision, self.placement.device):
             return self.parallel(
                 piece.input_ids, piece.token_type_ids, piece.positions, piece.labels, piece.swapped
             )
@@ -228,7 +231,7 @@ class Pretrainer:
             )
             self.metrics.write(step=done.step, **result, tokens=done.tokens, **speed)
         if self.held_out is not None and (done.step % recipe.validate_every == 0 or last):
-            with self._precision():
+            with autocast(self.precision, self.placement.device):
                 done.validation = validate(
                     self.objective, self.held_out, recipe.micro_batch_size, self.placement.device
                 )
@@ -376,11 +379,6 @@ class Pretrainer:
         if self.placement.world == 1 or not self.recipe.whole_word:
             return count * self.placement.world
         return int(self.placement.summed(torch.tensor(float(count), device=self.placement.device)).item())
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.recipe.precision == "bf16":
-            return torch.autocast(self.placement.device.type, dtype=torch.bfloat16)
-        return nullcontext()
 
     def _agree_to_stop(self) -> None:
         """Hear of an interruption that came while a step was evaluated or saved, before another one begins."""

@@ -159,6 +159,7 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
         "measured_peak_gflops": round(trainer.speed.peak / 1e9, 1),
         "share_of_peak": round(trainer.speed.share(speed), 4),
         "device": name,
+        "precision": trainer.precision,
         "processes": trainer.placement.world,
         "threads": torch.get_num_threads(),
         "final": done.last,

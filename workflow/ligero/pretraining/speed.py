@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ligero.pretraining.distributed import Placement
+from ligero.settings.precision import ResolvedPrecision
 from ligero.settings.pretraining import Pretraining
 
 
@@ -19,8 +20,10 @@ class Speed:
         config: the transformers configuration of the model.
     """
 
-    def __init__(self, config: Any, recipe: Pretraining, placement: Placement) -> None:
-        dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    def __init__(
+        self, config: Any, recipe: Pretraining, placement: Placement, precision: ResolvedPrecision
+    ) -> None:
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.peak = measured_peak(placement.device, dtype) * placement.world
         self.work = flops_per_token(config, recipe.sequence_length, recipe.masked_share)
         self.tokens, self.seconds = 0, 0.0

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ligero.settings.base import Identifier, PerJob, Settings
+from ligero.settings.precision import Precision
 from ligero.settings.training import Grid, GridOverride, Training
 
 InitialLayers = Literal["spread", "first", "last"]
@@ -82,7 +83,7 @@ class Distillation(Training, Learning):
     """Student id to student."""
     patience: int = Field(10, ge=0)
     """Stop after more than this many epochs without a strictly lower validation loss."""
-    logits_precision: Literal["fp32", "bf16", "fp16"] | None = None
+    logits_precision: Precision | None = None
     """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
     augmentation: Augmentation | None = None
     """Beyond the thesis: unlabelled text for the methods of `ablation` that are `augmented`; null has none."""

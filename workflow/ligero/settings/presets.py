@@ -39,6 +39,7 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
                 "shuffle": True,
                 "bucket_by_length": True,
                 "label_subwords": "first",
+                "precision": "auto",
             },
         }
         for stage in ("fine_tuning", "distillation")

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ligero.settings.base import LearningRate, Settings
+from ligero.settings.precision import UnscaledPrecision
 
 
 class Divergence(Settings):
@@ -70,7 +71,9 @@ class Pretraining(Settings):
     embedding_initializer_range: float | None = Field(None, gt=0.0)
     """Standard deviation of the word embeddings at the start; null is transformers' 0.02, with which narrow models stay
     long where only token frequencies are learned (0.1 helps at widths up to 200)."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: UnscaledPrecision = "fp32"
+    """Of the forward and backward passes; `auto` takes bf16 where the device really computes in it. A run that is resumed
+    keeps what it began with."""
     fused_kernels: bool = True
     """Queries, keys and values in one product, on a CPU in bf16 attention row by row, and the vocabulary loss with its
     gradient in one pass; false leaves them to transformers and torch. Results differ by rounding only."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from ligero.settings.base import Counts, Identifier, LearningRates, PerJob, Settings
+from ligero.settings.precision import Precision
 
 
 class TrainingOptions(Settings):
@@ -24,8 +25,9 @@ class TrainingOptions(Settings):
     """Gradient norm is clipped to this; null does not clip."""
     shuffle: bool = True
     """Draw the training examples in another order in every epoch."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the forward and backward passes; weights and moments stay in fp32."""
+    precision: Precision = "fp32"
+    """Of the forward and backward passes; weights and moments stay in fp32. `auto` takes the fastest that the device really
+    computes in, and results say which that was; another device that would take another one repeats nothing."""
     micro_batch_size: int | None = Field(None, ge=1)
     """Largest micro batch; null tries the effective batch first and halves it when memory runs out."""
     gradient_checkpointing: bool = False

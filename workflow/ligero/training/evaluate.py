@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ligero.models.precision import autocast
+from ligero.settings.precision import ResolvedPrecision
 from ligero.training.batches import length_sorted_batches
 from ligero.training.data import IGNORED, EncodedSplit, Ints
-from ligero.training.steps import autocast, is_out_of_memory, model_inputs
+from ligero.training.steps import is_out_of_memory, model_inputs
 
 Floats = NDArray[np.floating[Any]]
 
@@ -39,7 +41,7 @@ def predict(
     model: nn.Module,
     split: EncodedSplit,
     *,
-    precision: str = "fp32",
+    precision: ResolvedPrecision = "fp32",
     device: torch.device | None = None,
     max_features: int | None = None,
     halvings: list[dict[str, int]] | None = None,
@@ -47,7 +49,7 @@ def predict(
     """Run a model over a split in length-sorted batches, without gradients; the model's mode is restored afterwards.
 
     Args:
-        precision: "fp32", "bf16" or "fp16" (autocast).
+        precision: of the forward passes (autocast).
         max_features: features in a batch; None starts with 64 (fewer where they are long) and halves when memory runs out.
         halvings: gets an entry, from and to, for each halving; what stands in it already holds from the start, so that
             calls that share a list run out of memory once.
@@ -76,7 +78,11 @@ def predict(
 
 
 def _predict(
-    model: nn.Module, split: EncodedSplit, precision: str, device: torch.device, batches: list[Ints]
+    model: nn.Module,
+    split: EncodedSplit,
+    precision: ResolvedPrecision,
+    device: torch.device,
+    batches: list[Ints],
 ) -> Predictions:
     pad_id = int(model.config.pad_token_id or 0)  # type: ignore[union-attr,arg-type]
     columns: list[list[Floats]] = [[], []]

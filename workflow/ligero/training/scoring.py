@@ -188,6 +188,7 @@ def score_model(
     import torch
 
     from ligero.models.heads import load_selected
+    from ligero.models.precision import resolve
     from ligero.training.data import EncodedSplit
     from ligero.training.evaluate import predict
     from ligero.training.steps import device_name, training_device
@@ -198,7 +199,8 @@ def score_model(
     examples = Examples.load(examples_dir / "test.parquet", task.type)
     model = load_selected(model_dir, task.type).to(device)
     halvings: list[dict[str, int]] = []
-    predictions = predict(model, split, precision=options.precision, device=device, halvings=halvings)
+    precision = resolve(options.precision, device)
+    predictions = predict(model, split, precision=precision, device=device, halvings=halvings)
     answered = score_predictions(task, options, predictions, split, examples)
     path = write_answers(predictions_dir, task_id, task, answered.answers, examples)
     record = score_record(task_id, task, answered, options.seed)
@@ -209,6 +211,7 @@ def score_model(
         "halvings": halvings,
         "seconds": round(time.perf_counter() - started, 3),
         "device": device_name(device),
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "predictions": str(path),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import Any
 
@@ -13,12 +12,13 @@ from torch.utils.checkpoint import checkpoint
 
 from ligero.common.counter_rng import splitmix64
 from ligero.common.errors import LigeroError
+from ligero.models.precision import autocast, resolve
+from ligero.settings.precision import ResolvedPrecision
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import Batch, EncodedSplit, Ints
 from ligero.training.objective import Objective
 from ligero.training.schedules import linear_warmup_decay
 
-AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 NOT_DECAYED_DIMENSIONS = 1
 """Biases and the weights of layer norms are vectors."""
 _64_BITS = (1 << 64) - 1
@@ -39,12 +39,6 @@ def device_name(device: torch.device) -> str:
 def training_device() -> torch.device:
     """The GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """The context in which forward passes run."""
-    dtype = AUTOCAST[precision]
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -98,6 +92,7 @@ class StepRunner:
     """Runs optimiser steps of one trial.
 
     Attributes:
+        precision: of the forward passes; the options', resolved for the device, where the caller gives none.
         micro_batch_size: features in a forward pass; halved when memory runs out.
         halvings: what was halved, for the record: [{"step", "from", "to"}].
         loss_sum: sum over steps of their mean loss since it was last taken, on the device.
@@ -114,6 +109,7 @@ class StepRunner:
         total_steps: int,
         device: torch.device,
         micro_batch_size: int | None = None,
+        precision: ResolvedPrecision | None = None,
     ) -> None:
         self.model, self.objective, self.options, self.device = model, objective, options, device
         self.total_steps = total_steps
@@ -121,7 +117,8 @@ class StepRunner:
         self.micro_batch_size = min(micro_batch_size or options.micro_batch_size or batch_size, batch_size)
         self.halvings: list[dict[str, int]] = []
         self.optimizer = torch.optim.AdamW(parameter_groups(model, options, rate), lr=rate, fused=True)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
+        self.precision: ResolvedPrecision = precision or resolve(options.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.pad_id = int(model.config.pad_token_id or 0)  # type: ignore[union-attr,arg-type]
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.loss_sum = torch.zeros((), device=device)
@@ -177,7 +174,7 @@ class StepRunner:
         """Accumulate the gradients of the whole effective batch's mean loss, and return that loss."""
         total = torch.zeros((), device=self.device)
         for batch, share in self._micro_batches(split, rows):
-            with autocast(self.options.precision, self.device):
+            with autocast(self.precision, self.device):
                 outputs = self.model(**model_inputs(self.model, batch), **self.objective.forward_options)
                 loss = self.objective(outputs, batch)
             loss = loss * share if share != 1.0 else loss

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ligero.common.progress import progress
 from ligero.common.records import write_record
+from ligero.models.precision import resolve_once
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training.batches import (
@@ -117,6 +118,7 @@ def run_trial(
     result = run.finish(stopped, save_model)
     write_record(spec.folder / "result.json", result)
     shutil.rmtree(spec.folder / "checkpoints", ignore_errors=True)
+    run.precision_note.unlink(missing_ok=True)
     return result
 
 
@@ -148,6 +150,7 @@ class _Run:
             batch_size=self.trial.batch_size,
             total_steps=self.steps * self.trial.epochs,
             device=device,
+            precision=resolve_once(self.options.precision, device, self.precision_note),
         )
         self.course = _Course()
         self.checkpoints = Checkpoints(spec.folder / "checkpoints", keep=1)
@@ -215,7 +218,7 @@ class _Run:
         predictions = predict(
             self.model,
             self.validation.split,
-            precision=self.options.precision,
+            precision=self.runner.precision,
             device=self.device,
             halvings=halvings,
         )
@@ -275,6 +278,7 @@ class _Run:
             "seconds": round(course.seconds, 3),
             "device": device_name(self.device),
             "threads": torch.get_num_threads(),
+            "precision": self.runner.precision,
             "determined_by": self.spec.determined_by,
             "family": self.spec.family,
             "settings": self.spec.settings,
@@ -284,6 +288,10 @@ class _Run:
             "stopped": stopped,
             "folder": str(best_folder),
         }
+
+    @property
+    def precision_note(self) -> Path:
+        return self.spec.folder / f"precision-{self.spec.determined_by}.json"
 
     def _name(self) -> str:
         return f"{self.trial.model} {self.trial.task} {self.trial.id}"

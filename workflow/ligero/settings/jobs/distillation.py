@@ -8,6 +8,7 @@ from ligero.common.errors import ConfigurationError
 from ligero.settings.base import Identifier
 from ligero.settings.jobs.base import Job
 from ligero.settings.plan import teacher_candidates
+from ligero.settings.precision import Precision
 from ligero.settings.study import Study
 from ligero.settings.tasks import TaskType
 
@@ -41,7 +42,7 @@ class LogitsJob(Job):
     labels: tuple[str, ...]
     dtype: Literal["float16", "float32"]
     micro_batch_size: int | None
-    precision: str
+    precision: Precision
     max_words: int | None
     """The student's word limit, so that the teacher reads the same words."""
 
