@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 TORCH_INDEX ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: setup demo demo-check sample efficiency check test lint schema check-lock count bench-data bench-pretraining bench-distillation
+.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock count bench-data bench-pretraining bench-distillation
 
 setup: .venv/.installed $(BIN)/ligero
 
@@ -63,6 +63,14 @@ check: lint
 
 test: check
 	$(PYTEST) -m slow
+
+# Fast tests that need no torch, under another Python: make check-light LIGHT=python3.13
+LIGHT ?= $(PYTHON)
+check-light:
+	test -x .venv-light/$(LIGHT)/bin/python || $(LIGHT) -m venv .venv-light/$(LIGHT)
+	.venv-light/$(LIGHT)/bin/pip install --quiet --no-deps $$(grep '==' requirements.lock | grep -vE '^(torch|thop|accelerate)==')
+	OMP_NUM_THREADS=1 .venv-light/$(LIGHT)/bin/python -m pytest -q -n $(WORKERS) -p tests.without_torch -m "not slow"
+	.venv-light/$(LIGHT)/bin/snakemake -n -q all
 
 # Wheels for every supported Python; downloads about 1 GB, installs nothing.
 check-lock: setup

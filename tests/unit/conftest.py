@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from tests.builders.pretraining import STEPS, Folders, train, write_store
+if TYPE_CHECKING:
+    from tests.builders.pretraining import Folders
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A tiny token store and its vocabulary."""
+    import torch
+
+    from tests.builders.pretraining import write_store
+
     torch.set_num_threads(1)
     return write_store(tmp_path_factory.mktemp("store"))
 
@@ -20,6 +25,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 @pytest.fixture(scope="module")
 def whole(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An uninterrupted run on one process."""
+    from tests.builders.pretraining import STEPS, train
+
     place = tmp_path_factory.mktemp("whole")
     assert train(folders, place, total_steps=STEPS)
     return place
