@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 TORCH_INDEX ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock count bench-data bench-pretraining bench-distillation
+.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock mutate count bench-data bench-pretraining bench-distillation
 
 setup: .venv/.installed $(BIN)/ligero
 
@@ -75,6 +75,10 @@ check-light:
 # Wheels for every supported Python; downloads about 1 GB, installs nothing.
 check-lock: setup
 	$(BIN)/python tests/check_lock.py
+
+# Faults put into the library one at a time, which the tests must find; FAULTS="1-8 20" takes some of them.
+mutate: setup
+	$(BIN)/python -m tests.mutation $(FAULTS)
 
 # Lines, untyped records, import cycles, unused pins and dialect; WHERE=--where lists them.
 count: setup

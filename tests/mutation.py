@@ -1,0 +1,147 @@
+"""Put faults into the library, one at a time, and see whether the tests that own the code find them.
+
+`make mutate`, or `python -m tests.mutation [FIRST[-LAST] ...]`: each fault replaces one piece of text in a copy of the
+working tree and runs the test files beside it, which should then fail. Ends with an error if a fault survives, if its text is not
+found exactly once, or if its tests fail without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.imports import PROJECT
+
+
+class Fault(NamedTuple):
+    """A piece of a file below workflow/ligero, what is put in its place, and the files of tests/unit that should notice."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+FAULTS = (
+    # corpus, tokenizers
+    Fault("corpus/deduplication.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_filters",)),
+    Fault("corpus/language.py", "len(line) < wanted.minimum", "len(line) > wanted.minimum", ("test_corpus_filters",)),
+    Fault("corpus/splitting.py", "(validation if rank", "(training if rank", ("test_corpus_pipeline",)),
+    Fault("tokenizers/quality.py", "(pieces == 1) & (unknowns == 0)", "(pieces == 1)", ("test_tokenizers",)),
+    Fault("tokenizers/training.py", "do_lower_case=settings.lower_case", "do_lower_case=True", ("test_tokenizers",)),
+    # tasks
+    Fault("tasks/answers.py", "(length <= max_answer_length)", "(length < max_answer_length)", ("test_metrics_answers", "test_training_scoring")),
+    Fault("tasks/bootstrap.py", "min(1.0, 2 * one_sided", "min(1.0, one_sided", ("test_metrics",)),
+    Fault("tasks/encoding.py", "set(word_ids[room:]) - set(word_ids[:room])", "set(word_ids[room:])", ("test_encoding",)),
+    Fault("tasks/encoding.py", "if word >= 0 else IGNORED", "if word >= 0 else 0", ("test_encoding",)),
+    # training
+    Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_training_steps",)),
+    Fault("training/trial.py", "course.without_lower_loss > patience", "course.without_lower_loss >= patience", ("test_training_trial",)),
+    Fault("training/cleanup.py", "if result is not best:", "if result is None:", ("test_training_scoring",)),
+    Fault("training/selection.py", "if result is not best:", "if result is None:", ("test_selection",)),
+    Fault("training/selection.py", 'return min(results, key=lambda result: result["best"]["loss"])', 'return results[0]', ("test_selection",)),
+    Fault("training/optimizers.py", "parameter.ndim > 1 and", "parameter.ndim > 0 and", ("test_optimizers", "test_training_steps")),
+    Fault("training/batches.py", "default_rng([options.seed, epoch])", "default_rng([options.seed, 0])", ("test_training_batches",)),
+    Fault("training/checkpoints.py", "self.steps()[: -self.keep]", "self.steps()[: -self.keep - 1]", ("test_checkpoints",)),
+    # distillation
+    Fault("distillation/losses.py", "/ student.shape[0] * temperature**2", "/ student.shape[0]", ("test_distillation_losses",)),
+    Fault("distillation/losses.py", "return alpha * gold + (1.0 - alpha) * distilled", "return (1.0 - alpha) * gold + alpha * distilled", ("test_distillation_losses", "test_distillation")),
+    Fault("distillation/alignment.py", 'step = -1 if number == 1 and answers == "boundary" else 1', "step = 1", ("test_alignment",)),
+    Fault("distillation/ensemble.py", "share[entries] += weight", "share[entries] += 1.0", ("test_distillation",)),
+    Fault("models/students.py", "index * teacher_layers // student_layers for", "(index + 1) * teacher_layers // student_layers - 1 for", ("test_initial_layers",)),
+    # pretraining
+    Fault("pretraining/masking.py", "fate < 0.8, vocabulary.mask", "fate < 0.9, vocabulary.mask", ("test_pretraining_batches",)),
+    Fault("pretraining/batches.py", "copies, keys = epochs, samples", "copies, keys = epochs, windows", ("test_pretraining_batches",)),
+    Fault("pretraining/store.py", "types = {2 * count: np.uint16", "types = {2 * count: np.int16", ("test_pretraining_batches",)),
+    Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches",)),
+    # efficiency, reporting
+    Fault("efficiency/arithmetic.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency", "test_thesis_numbers")),
+    Fault("efficiency/macs.py", "return 2 * architecture.num_hidden_layers", "return architecture.num_hidden_layers", ("test_efficiency",)),
+    Fault("efficiency/outliers.py", "abs(score) <= threshold", "score <= threshold", ("test_efficiency",)),
+    Fault("reporting/published.py", "metric: erratum.corrected for", "metric: figures[metric] for", ("test_thesis_numbers", "test_reporting")),
+    Fault("reporting/tables/ablation.py", '"yes" if test.difference > 0 else "no"', '"yes"', ("test_ablation",)),
+    # settings
+    Fault("settings/jobs/training.py", "model.determining_weights(),", "study.models[model_id],", ("test_digests",)),
+)  # fmt: skip
+
+
+def working_tree(folder: Path) -> None:
+    """Copy the files that git knows, as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, folder / name)
+
+
+def passes(folder: Path, tests: Iterable[str]) -> bool:
+    """Whether these test files pass in the copy.
+
+    Raises:
+        SystemExit: pytest could not run them.
+    """
+    files = [f"tests/unit/{name}.py" for name in tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *files]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode not in (0, 1, 2):  # passed, failed, or could not be imported
+        sys.exit(done.stdout + done.stderr)
+    return done.returncode == 0
+
+
+def chosen(texts: list[str]) -> list[int]:
+    """Numbers from 1,, of arguments such as 3 and 5-9; all of them without arguments."""
+    numbers: list[int] = []
+    for text in texts or [f"1-{len(FAULTS)}"]:
+        first, _, last = text.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("faults", nargs="*", metavar="FIRST[-LAST]", help="numbers of faults; all by default")
+    wanted = chosen(parser.parse_args().faults)
+    bad = 0
+    sound: dict[tuple[str, ...], bool] = {}
+    with tempfile.TemporaryDirectory(prefix="mutation-") as name:
+        folder = Path(name)
+        working_tree(folder)
+        for number in wanted:
+            fault, begun = FAULTS[number - 1], time.monotonic()
+            path = folder / "workflow" / "ligero" / fault.file
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            if (count := text.count(fault.old)) != 1:
+                outcome = f"NOT APPLIED: found {count} times, expected once"
+            elif not sound.setdefault(
+                fault.tests, passes(folder, fault.tests) if fault.tests not in sound else True
+            ):
+                outcome = "NOT APPLIED: the tests fail without it"
+            else:
+                path.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+                outcome = "SURVIVED" if passes(folder, fault.tests) else "killed"
+                path.write_text(text, encoding="utf-8")
+            bad += outcome != "killed"
+            seconds = time.monotonic() - begun
+            print(
+                f"{number:2} {outcome}: {fault.file}: {fault.old} -> {fault.new} ({seconds:.0f} s)",
+                flush=True,
+            )
+    print(f"{len(wanted) - bad} of {len(wanted)} faults were found")
+    sys.exit(bad > 0)
+
+
+if __name__ == "__main__":
+    main()
