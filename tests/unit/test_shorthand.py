@@ -10,10 +10,14 @@ import pytest
 import yaml
 
 from ligero.common.errors import ConfigurationError
+from ligero.common.records import read_record, write_record
+from ligero.reporting.registry import make_table, tables
+from ligero.reporting.results import Results
 from ligero.settings import plan
 from ligero.settings.describe import json_schema
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, read_yaml
+from tests.builders.results import write_artefacts
 
 
 @pytest.fixture
@@ -123,3 +127,49 @@ def test_malformed_parts_are_left_for_the_checks(project: Path, own: dict[str, A
     ):
         with pytest.raises(ConfigurationError, match=key):
             load_study(yaml.safe_load(yaml.safe_dump({**own, key: value})), project)
+
+
+# --- its tables -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_results(own: dict[str, Any], project: Path, tmp_path: Path) -> Results:
+    study = load_study(own, project)
+    write_artefacts(study, tmp_path)
+    return Results(study, tmp_path)
+
+
+def test_its_tables_are_those_that_have_something_to_show(own_results: Results) -> None:
+    assert list(tables(own_results.study)) == [
+        "tokenizers", "datasets", "pretrained_models", "text_classification", "efficiency", "inference_speed", "tradeoff",
+        "retention", "teachers", "best_hyperparameters", "cost", "summary",
+    ]  # fmt: skip
+
+
+def test_its_tables_know_nothing_of_the_thesis(own_results: Results) -> None:
+    for name in tables(own_results.study):
+        frame = make_table(name, own_results)
+        said = " ".join(str(cell) for column in frame for cell in [column, *frame[column]])
+        assert len(frame) and not any(
+            word in said for word in ("thesis", "published", "mldoc", "tpu", "scale")
+        ), name
+        assert not [column for column in frame if column != "notes" and frame[column].isna().all()], name
+
+
+def test_its_summary(own_results: Results) -> None:
+    frame = make_table("summary", own_results)
+    assert list(frame.columns) == ["regime", "model", "parameters", "speedup", "score", "macs", "notes"]
+    assert list(frame["model"]) == ["beto", "albeto-tiny", "albeto-tiny", "majority class"]
+
+
+def test_a_student_below_its_twin_is_told_what_to_do(own_results: Results) -> None:
+    layout = own_results.layout
+    path = layout.score("distillation", "albeto-tiny", "complaints")
+    twin = own_results.score("fine-tuning", "albeto-tiny", "complaints")["score"]
+    for score, said in ((twin - 1.5, True), (twin, False)):
+        (record,) = read_record(path)["scores"]
+        write_record(path, {"scores": [{**record, "score": score}]})
+        notes = make_table("summary", Results(own_results.study, layout.root))["notes"]
+        found = [str(note) for note in notes if "twin" in str(note)]
+        assert bool(found) == said
+        assert not found or ("1.50 points below" in found[0] and "distillation.grid.epochs" in found[0])

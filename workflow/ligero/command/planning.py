@@ -204,21 +204,24 @@ class Plan:
         """Id of the teacher, and the models that are fine-tuned: the teacher and, where it has weights of its own, the student."""
         if self.from_scratch:
             recipe = {
-                "objective": "mlm", "optimizer": "adamw", "learning_rate": "2e-3", "batch_size": 32, "warmup_steps": 40,
-                "total_steps": 400, "sequence_length": 64, "max_ngram": 1, "masked_share": 0.2, "embedding_initializer_range": 0.1,
-                "checkpoint_every": 200, "validate_every": 200,
+                "objective": "mlm", "optimizer": "adamw", "learning_rate": "3e-3", "batch_size": 16, "warmup_steps": 30,
+                "total_steps": 200, "sequence_length": 64, "max_ngram": 1, "masked_share": 0.2, "embedding_initializer_range": 0.1,
+                "micro_batch_size": 16, "checkpoint_every": 100, "validate_every": 100,
             }  # fmt: skip
-            shape = {"max_position_embeddings": self.length, "dropout": 0.0, "num_attention_heads": 4}
-            teacher = {
-                "type": "bert",
-                "hidden_size": 128,
-                "num_hidden_layers": 4,
-                "intermediate_size": 512,
+            shape = {
+                "max_position_embeddings": self.length,
+                "dropout": 0.0,
+                "num_attention_heads": 4,
+                "num_hidden_layers": 2,
+            }
+            teacher = {"type": "bert", "hidden_size": 128, "intermediate_size": 256, **shape}
+            student = {
+                "type": "albert",
+                "hidden_size": 64,
+                "intermediate_size": 128,
+                "embedding_size": 64,
                 **shape,
             }
-            student = {
-                "type": "albert", "hidden_size": 96, "num_hidden_layers": 2, "intermediate_size": 192, "embedding_size": 64, **shape,
-            }  # fmt: skip
             made = {"tokenizer": "words", "pretraining": recipe}
             return "teacher", {
                 "teacher": {"architecture": teacher, **made},

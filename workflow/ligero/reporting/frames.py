@@ -31,8 +31,13 @@ def joined(notes: Iterable[str | None]) -> str | None:
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], scale: str) -> pd.DataFrame:
     """A table with the given columns, then `scale` and `notes`; what a row leaves out is an empty cell.
 
-    The scale stands in the table itself, so that a miniature's figures cannot be taken for the thesis'.
+    The scale stands in the table itself, so that a miniature's figures cannot be taken for the thesis'. A study of the user's own
+    needs no such column, and no column that is the thesis' alone: what no row fills is left out.
     """
-    names = [*columns, "scale", "notes"]
-    filled = [[{"scale": scale, **row}.get(name) for name in names] for row in rows]
-    return pd.DataFrame(filled, columns=names, dtype=object)
+    cells = [{"scale": scale, **row} for row in rows]
+    if scale == "own":
+        used = {name for row in cells for name, cell in row.items() if cell not in (None, "")}
+        names = [*(name for name in columns if name in used), "notes"]
+    else:
+        names = [*columns, "scale", "notes"]
+    return pd.DataFrame([[row.get(name) for name in names] for row in cells], columns=names, dtype=object)

@@ -63,6 +63,11 @@ def stem(task_id: str, task: Task) -> str:
     return THESIS_STEMS.get(plain(task.name), task_id.replace("-", "_"))
 
 
+def beside_the_thesis(study: Study) -> bool:
+    """Whether tables show the thesis' figures, tasks and arithmetic beside the study's: not in a study of the user's own."""
+    return study.scale != "own"
+
+
 def has_the_thesis_tasks(study: Study) -> bool:
     """Whether the study has exactly the eight tasks over which the thesis takes its score."""
     return sorted(stem(task_id, task) for task_id, task in study.tasks.items()) == sorted(

@@ -51,9 +51,29 @@ class Entry:
 
 def tables(study: Study) -> dict[str, Entry]:
     """The study's tables by name, the summary among them."""
+    ablation = [ABLATION] if plan.ablation_runs(study) else []
     return {
-        entry.name: entry for entry in (*TABLES, *([ABLATION] if plan.ablation_runs(study) else []), SUMMARY)
+        entry.name: entry for entry in (*TABLES, *ablation, SUMMARY) if _says_something(entry.name, study)
     }
+
+
+def _says_something(table: str, study: Study) -> bool:
+    """Whether a table has anything to show. Beside the thesis all are made, with its rows and columns."""
+    if study.scale != "own":
+        return True
+    types = {task.type for task in study.tasks.values()}
+    conditions = {
+        "corpus": study.reads_corpus,
+        "albeto_configurations": False,
+        "comparison": False,
+        "pretraining_details": bool(plan.pretrained_models(study)),
+        "text_classification": "sequence_classification" in types,
+        "sequence_tagging": "token_classification" in types,
+        "question_answering": "question_answering" in types,
+        "teachers": study.distillation is not None,
+        "retention": study.distillation is not None,
+    }
+    return conditions.get(table, True)
 
 
 def figures(study: Study) -> dict[str, Entry]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ligero.reporting.frames import joined, table
+from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 
@@ -19,10 +20,13 @@ def corpus(results: Results) -> pd.DataFrame:
     """Counts of every source (of every file, where one is an archive) and their total, beside the thesis' total."""
     statistics = results.corpus
     rows = [_row(name, counts) for name, counts in _sources(statistics)] if statistics else []
-    (published,) = read_table("corpus_totals")
     total: dict[str, Any] = _row("total", statistics["total"]) if statistics else {"source": "total"}
-    total |= {f"published_{name}": int(published[name]) for name in PUBLISHED}
-    total["notes"] = joined([*_notes_on_total(statistics), f"published: {published['citation']}"])
+    notes = _notes_on_total(statistics)
+    if beside_the_thesis(results.study):
+        (published,) = read_table("corpus_totals")
+        total |= {f"published_{name}": int(published[name]) for name in PUBLISHED}
+        notes.append(f"published: {published['citation']}")
+    total["notes"] = joined(notes)
     columns = [
         "source",
         *COUNTS,

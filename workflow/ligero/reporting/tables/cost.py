@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ligero.reporting.frames import joined, table
+from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Record, Results, Search
 from ligero.settings import plan
@@ -47,7 +48,8 @@ def cost(results: Results) -> pd.DataFrame:
     A device hour is an hour of one device: of one GPU, or of the CPU threads that the row names.
     """
     runs = list(_runs(results))
-    published = {row["stage"]: row for row in read_table("device_hours")}
+    shown = beside_the_thesis(results.study)
+    published = {row["stage"]: row for row in read_table("device_hours")} if shown else {}
     rows = []
     for stage in STAGES:
         devices = list(dict.fromkeys(run.device for run in runs if run.stage == stage))

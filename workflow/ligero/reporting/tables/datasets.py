@@ -9,7 +9,7 @@ import pandas as pd
 
 from ligero.common.names import plain
 from ligero.reporting.frames import joined, table
-from ligero.reporting.names import TASK_TYPES
+from ligero.reporting.names import TASK_TYPES, beside_the_thesis
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.settings.tasks import SPLITS, Task
@@ -17,7 +17,8 @@ from ligero.settings.tasks import SPLITS, Task
 
 def datasets(results: Results) -> pd.DataFrame:
     """Counts of every task and of its files beside those of the thesis, leaks from train to test, and what was left out."""
-    published = {plain(row["dataset"]): row for row in read_table("datasets")}
+    shown = beside_the_thesis(results.study)
+    published = {plain(row["dataset"]): row for row in read_table("datasets")} if shown else {}
     rows = [
         _row(task, results.task_info(task_id), published.get(plain(task.name)))
         for task_id, task in results.study.tasks.items()

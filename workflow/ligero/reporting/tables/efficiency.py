@@ -8,6 +8,7 @@ import pandas as pd
 
 from ligero.efficiency.arithmetic import thesis_arithmetic_applies
 from ligero.reporting.frames import joined, printed, table
+from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.results import Results
 
 DEVICES = ("cpu", "gpu")
@@ -18,8 +19,11 @@ def efficiency(results: Results) -> pd.DataFrame:
     reference = results.efficiency["fine-tuning", results.study.efficiency.reference]
     whole = reference["macs"] + reference["attention_macs"]
     printable = thesis_arithmetic_applies(cost["macs"] for cost in results.efficiency.values())
+    shown = beside_the_thesis(results.study)
     too_small = (
-        None if printable else "thesis_speedup: models below 1 GMAC have no digits left in its arithmetic"
+        None
+        if printable or not shown
+        else "thesis_speedup: models below 1 GMAC have no digits left in its arithmetic"
     )
     rows = []
     for row in results.rows():
@@ -30,7 +34,7 @@ def efficiency(results: Results) -> pd.DataFrame:
             cells = {
                 name: cost[name] for name in ("parameters", "macs", "speedup", "bytes", "vocabulary_size")
             }
-            cells["thesis_speedup"] = cost["thesis_speedup"] if printable else None
+            cells["thesis_speedup"] = cost["thesis_speedup"] if printable and shown else None
             cells |= {"macs_with_attention": full, "speedup_with_attention": whole / full}
         rows.append(
             {"regime": row.regime, "model": row.name, **cells, "notes": joined([row.left_out, too_small])}

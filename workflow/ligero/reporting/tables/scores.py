@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ligero.reporting.frames import interval, joined, printed, table
-from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, THESIS_STEMS, stem
+from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, THESIS_STEMS, beside_the_thesis, stem
 from ligero.reporting.results import Record, Results
 from ligero.settings.study import Study
 from ligero.settings.tasks import TaskType
@@ -44,7 +44,7 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
     absent = [
         f"task {name} is not in this configuration"
         for name in STEMS_OF_TYPE[task_type]
-        if name not in tasks.values()
+        if name not in tasks.values() and beside_the_thesis(study)
     ]
     rows: list[dict[str, Any]] = []
     for row in results.rows():

@@ -16,8 +16,9 @@ from ligero.efficiency.arithmetic import (
     truncate,
 )
 from ligero.reporting.frames import joined, printed, table
-from ligero.reporting.names import has_the_thesis_tasks
+from ligero.reporting.names import beside_the_thesis, has_the_thesis_tasks
 from ligero.reporting.results import Record, Results
+from ligero.settings import plan
 from ligero.settings.study import Regime, Study
 
 Scores = Mapping[tuple[Regime, str, str], Record]
@@ -38,9 +39,10 @@ def summary(results: Results) -> pd.DataFrame:
                 "speedup": f"{speedups[row.regime, row.model]}x",
                 "score": printed(mean_score(study, scores, row.regime, row.model)),
                 "macs": cost["macs"],
-                "speedup_arithmetic": arithmetic,
+                "speedup_arithmetic": arithmetic if beside_the_thesis(study) else None,
             }
-        notes = joined([row.left_out, score_note(study)])
+        below = None if row.left_out else twin_note(study, scores, row.regime, row.model)
+        notes = joined([row.left_out, below, score_note(study)])
         rows.append({"regime": row.regime, "model": row.name, **cells, "notes": notes})
     rows.append(
         {
@@ -59,9 +61,22 @@ def mean_score(study: Study, scores: Scores, regime: Regime, model: str) -> floa
     return fmean(scores[regime, model, task]["score"] for task in study.tasks)
 
 
+def twin_note(study: Study, scores: Scores, regime: Regime, model: str) -> str | None:
+    """What to do where a student scores below its fine-tuned twin: the same model, which learned from the labels alone."""
+    if regime != "distillation" or plan.initial_model(study, regime, model) != model:
+        return None
+    behind = mean_score(study, scores, "fine-tuning", model) - mean_score(study, scores, regime, model)
+    if behind <= 0:
+        return None
+    return (
+        f"{printed(behind)} points below its fine-tuned twin: raise distillation.grid.epochs or learning_rate, or distillation.patience, "
+        "and see that its teacher is better than the twin"
+    )
+
+
 def score_note(study: Study) -> str | None:
     """What the score is a mean of, where it is not of the thesis' eight tasks."""
-    if has_the_thesis_tasks(study):
+    if has_the_thesis_tasks(study) or not beside_the_thesis(study):
         return None
     names = ", ".join(task.name for task in study.tasks.values())
     return f"score: mean of {len(study.tasks)} tasks ({names}), not of the thesis' eight"
