@@ -51,7 +51,7 @@ localrules:
     write_cards,
     report_search,
     exports,
-    studies,
+    searches,
     make_report,
 
 
@@ -68,7 +68,7 @@ rule all:
 rule fetch:
     input:
         # Lists: Snakemake would exhaust an iterator before it reads it, and fetch nothing.
-        [LAYOUT.source(source) for source in wanted_sources()],
-        [weights_digest(model) for model in models_of_others()],
+        [LAYOUT.source(source) for source in plan.wanted_sources(STUDY)],
+        [LAYOUT.weights_digest(model) for model in plan.models_of_others(STUDY)],
     message:
         "Every source that this study needs is fetched and verified"

@@ -1,16 +1,12 @@
 # One student, several ways to train it, several seeds: does distillation help? Only where the study has a section ablation.
 
+METHODS = STUDY.ablation.methods if STUDY.ablation else {}
+COMPARED = plan.initial_model(STUDY, "distillation", STUDY.ablation.student) if STUDY.ablation else None
+
 
 rule train_method:
     input:
-        weights=lambda wc: weights_digest(plan.initial_model(STUDY, "distillation", COMPARED)),
-        encoded=lambda wc: [f"{compared_encoding(wc)}/{wc.task}/{split}.parquet" for split in SPLITS],
-        examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=["validation", "test"]),
-        logits=lambda wc: (
-            []
-            if STUDY.ablation.methods[wc.method].objective == "gold"
-            else f"{training_root(wc)}/logits/{wc.task}/meta.json"
-        ),
+        unpack(lambda wc: LAYOUT.method_inputs(wc.task, wc.method)),
     output:
         "<results>/ablation/{task}/{method}/seed-{seed}.json",
     log:
@@ -18,7 +14,7 @@ rule train_method:
     benchmark:
         "<results>/benchmarks/jobs/train_method/{task}/{method}/seed-{seed}.tsv"
     wildcard_constraints:
-        method="|".join([*(STUDY.ablation.methods if STUDY.ablation else ()), "(?!)"]),
+        method="|".join([*METHODS, "(?!)"]),
         seed=r"\d+",
     conda:
         "../envs/training.yaml"
@@ -28,10 +24,10 @@ rule train_method:
         runtime=runtime("training"),
         gpu=STUDY.hardware.training.gpus,
     params:
-        weights=lambda wc: LAYOUT.weights(plan.initial_model(STUDY, "distillation", COMPARED)),
-        encoded=compared_encoding,
+        weights=lambda wc: LAYOUT.weights(COMPARED),
+        encoded=lambda wc: LAYOUT.encoded(COMPARED, METHODS[wc.method].augmented),
         examples=folder("tasks"),
-        logits=lambda wc: f"{training_root(wc)}/logits",
+        logits=lambda wc: f"{LAYOUT.training_root(METHODS[wc.method].augmented)}/logits",
         state=folder("state/ablation/{method}"),
         predictions=folder("predictions/ablation/{method}/seed-{seed}"),
         settings=digest_of(jobs.ablation_job, wildcards=["task", "method", "seed"]),

@@ -49,11 +49,7 @@ use rule encode_task as encode_augmented_task with:
 
 use rule cache_logits as cache_augmented_logits with:
     input:
-        teacher="<results>/teachers/{task}.json",
-        encoded=lambda wc: [
-            f"{R}/augmented/encoded/{vocabulary}/{wc.task}/train.parquet"
-            for vocabulary in candidate_tokenizers(wc.task)
-        ],
+        unpack(lambda wc: LAYOUT.logits_inputs(wc.task, augmented=True)),
     output:
         logits="<results>/augmented/logits/{task}/logits.arrow",
         meta="<results>/augmented/logits/{task}/meta.json",

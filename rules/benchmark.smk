@@ -5,7 +5,7 @@ from ligero.reporting.registry import tradeoff_inputs
 
 rule measure_efficiency:
     input:
-        tokenizer_infos(),
+        LAYOUT.tokenizer_infos(),
     output:
         LAYOUT.efficiency,
     log:
@@ -27,7 +27,7 @@ rule measure_efficiency:
 
 rule measure_speed:
     input:
-        tokenizer_infos(),
+        LAYOUT.tokenizer_infos(),
     output:
         LAYOUT.inference_speed,
     log:

@@ -27,7 +27,7 @@ rule generate_study:
 
 rule fetch_source:
     input:
-        published_file,
+        checked(lambda wc: origin_of(LAYOUT, plan.source_at(STUDY, wc.path)) or []),
     output:
         # Not removed before the job: a file that is there and has the right checksum is never fetched again.
         update("<results>/sources/{path}"),
@@ -42,10 +42,10 @@ rule fetch_source:
         runtime=runtime("light"),
         downloads=1,
     params:
-        source=lambda wc: next(i for i, s in STUDY.sources.items() if s.path == wc.path),
+        source=lambda wc: plan.source_at(STUDY, wc.path),
         lock=folder("sources.lock.json"),
         generated=folder("generated"),
-        settings=lambda wc: jobs.digest(next(s for s in STUDY.sources.values() if s.path == wc.path)),
+        settings=lambda wc: jobs.digest(STUDY.sources[plan.source_at(STUDY, wc.path)]),
     message:
         "Fetching and verifying {wildcards.path}"
     shell:

@@ -1,7 +1,5 @@
 # Published files of the tasks -> examples -> token ids; and the baselines that need no model.
 
-VOCABULARIES = list(dict.fromkeys(plan.tokenizer_of(STUDY, model) for model in STUDY.models))
-
 
 rule prepare_task:
     input:
@@ -38,7 +36,7 @@ rule encode_task:
     log:
         "<results>/logs/encode_task/{vocabulary}/{task}.log",
     wildcard_constraints:
-        vocabulary="|".join(VOCABULARIES),
+        vocabulary="|".join(plan.tokenizers_in_use(STUDY)),
     conda:
         "../envs/tokenizer.yaml"
     resources:

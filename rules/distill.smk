@@ -3,12 +3,7 @@
 
 rule distill_student:
     input:
-        weights=initial_weights("distillation"),
-        encoded=encoded_splits("distillation", ["train", "validation"], tasks_in_shard("distillation")),
-        validation=lambda wc: [
-            f"{R}/tasks/{task}/validation.parquet" for task in tasks_in_shard("distillation")(wc)
-        ],
-        logits=lambda wc: [f"{R}/logits/{task}/meta.json" for task in tasks_in_shard("distillation")(wc)],
+        unpack(lambda wc: LAYOUT.shard_inputs("distillation", wc.student, int(wc.shard))),
     output:
         "<results>/trials/distillation/{student}/shard-{shard}.json",
     log:

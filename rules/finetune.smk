@@ -4,11 +4,7 @@
 
 rule finetune_model:
     input:
-        weights=initial_weights("fine-tuning"),
-        encoded=encoded_splits("fine-tuning", ["train", "validation"], tasks_in_shard("fine-tuning")),
-        validation=lambda wc: [
-            f"{R}/tasks/{task}/validation.parquet" for task in tasks_in_shard("fine-tuning")(wc)
-        ],
+        unpack(lambda wc: LAYOUT.shard_inputs("fine-tuning", wc.model, int(wc.shard))),
     output:
         "<results>/trials/fine-tuning/{model}/shard-{shard}.json",
     log:
@@ -86,19 +82,7 @@ use rule select_trial as select_trials with:
 
 rule score_systems:
     input:
-        selections=lambda wc: [
-            LAYOUT.selection(wc.regime, system, task)
-            for system in scoring_shard(wc).systems
-            for task in scoring_shard(wc).tasks
-        ],
-        encoded=lambda wc: [
-            f"{R}/encoded/{vocabulary}/{task}/test.parquet"
-            for vocabulary in dict.fromkeys(
-                jobs.scoring_job(STUDY, wc.regime, int(wc.shard)).systems.values()
-            )
-            for task in scoring_shard(wc).tasks
-        ],
-        examples=lambda wc: [f"{R}/tasks/{task}/test.parquet" for task in scoring_shard(wc).tasks],
+        unpack(lambda wc: LAYOUT.scoring_inputs(wc.regime, int(wc.shard))),
     output:
         "<results>/scores/{regime}/shard-{shard}.json",
     log:

@@ -3,11 +3,7 @@
 
 rule cache_logits:
     input:
-        teacher="<results>/teachers/{task}.json",
-        encoded=lambda wc: [
-            f"{R}/encoded/{vocabulary}/{wc.task}/train.parquet"
-            for vocabulary in candidate_tokenizers(wc.task)
-        ],
+        unpack(lambda wc: LAYOUT.logits_inputs(wc.task)),
     output:
         logits="<results>/logits/{task}/logits.arrow",
         meta="<results>/logits/{task}/meta.json",

@@ -3,10 +3,7 @@
 
 rule search_hyperparameters:
     input:
-        weights=initial_weights("distillation"),
-        encoded=encoded_splits("distillation", ["train", "validation"], lambda wc: [wc.task]),
-        validation="<results>/tasks/{task}/validation.parquet",
-        logits="<results>/logits/{task}/meta.json",
+        unpack(lambda wc: LAYOUT.training_inputs("distillation", wc.student, [wc.task])),
     output:
         "<results>/searches/{student}/{task}/worker-{worker}.json",
     log:
@@ -72,6 +69,6 @@ rule report_search:
 
 rule searches:
     input:
-        wanted_searches,
+        checked(lambda _: LAYOUT.search_summaries()),
     message:
         "Every configured search is complete"

@@ -20,7 +20,7 @@ rule train_tokenizer:
         runtime=runtime("data"),
     params:
         folder=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
-        settings=tokenizer_digest,
+        settings=lambda wc: jobs.digest(STUDY.tokenizers[wc.tokenizer]),
     message:
         "Training the vocabulary {wildcards.tokenizer}"
     shell:
@@ -51,7 +51,7 @@ rule encode_corpus:
         corpus=folder("corpus/clean"),
         tokenizer=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
         folder=folder("tokens/{tokenizer}"),
-        settings=tokenizer_digest,
+        settings=lambda wc: jobs.digest(STUDY.tokenizers[wc.tokenizer]),
     message:
         "Turning the corpus into token ids of the vocabulary {wildcards.tokenizer}"
     shell:

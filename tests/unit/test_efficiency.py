@@ -20,7 +20,7 @@ from ligero.efficiency.arithmetic import (
     truncated_gmacs,
 )
 from ligero.efficiency.outliers import modified_z_scores, without_outliers
-from ligero.efficiency.systems import check_length, open_vocabularies, vocabulary_sizes, with_vocabulary
+from ligero.efficiency.systems import check_length, vocabulary_sizes, with_vocabulary
 from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.jobs import EfficiencyJob, MeasuredSystem, SpeedJob
 from ligero.settings.models import Architecture
@@ -190,7 +190,6 @@ def test_a_reference_that_is_left_out_is_refused() -> None:
 
 def test_vocabulary_sizes_are_read_from_the_encoders(tmp_path: Path) -> None:
     write_json(tmp_path / "tokenizer_info.json", {"vocabulary_size": 123})
-    assert open_vocabularies([system(), system("b", vocabulary=None)]) == ["v"]
     sizes = vocabulary_sizes({"v": tmp_path})
     assert with_vocabulary(system(vocabulary=None), sizes).vocab_size == 123
     assert with_vocabulary(system(vocabulary=50), sizes).vocab_size == 50

@@ -24,7 +24,7 @@ def main() -> None:
     study = load_resolved(args.config)
     job = efficiency_job(study)
     check_digest(job, args.expect)
-    sizes = sizes_for(study, job.systems, args.results)
+    sizes = sizes_for(study, args.results)
 
     import torch
 

@@ -8,20 +8,14 @@ from typing import Any
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json
+from ligero.settings import plan
 from ligero.settings.jobs import MeasuredSystem
 from ligero.settings.layout import Layout
 from ligero.settings.models import Architecture
 from ligero.settings.study import Study
 
 
-def open_vocabularies(systems: Iterable[MeasuredSystem]) -> list[str]:
-    """Ids of the vocabularies whose size the configuration leaves open, so that their folders must be read."""
-    return list(
-        dict.fromkeys(system.vocabulary for system in systems if system.architecture.vocab_size is None)
-    )
-
-
-def sizes_for(study: Study, systems: Iterable[MeasuredSystem], results: Path | None) -> dict[str, int]:
+def sizes_for(study: Study, results: Path | None) -> dict[str, int]:
     """Sizes of the vocabularies that a study's configuration leaves open.
 
     Args:
@@ -31,7 +25,7 @@ def sizes_for(study: Study, systems: Iterable[MeasuredSystem], results: Path | N
         DataError: a vocabulary is not there.
     """
     layout = Layout(study.model_copy(update={"results_dir": str(results)}) if results else study)
-    return vocabulary_sizes({name: layout.tokenizer(name) for name in open_vocabularies(systems)})
+    return vocabulary_sizes({name: layout.tokenizer(name) for name in plan.tokenizers_of_open_size(study)})
 
 
 def vocabulary_sizes(folders: Mapping[str, Path | str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import Identifier, PerJob, Settings
+from ligero.settings.base import Identifier, Settings
 from ligero.settings.precision import Precision
 from ligero.settings.training import Grid, GridOverride, Training
 
@@ -87,7 +87,3 @@ class Distillation(Training, Learning):
     """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
     augmentation: Augmentation | None = None
     """Beyond the thesis: unlabelled text for the methods of `ablation` that are `augmented`; null has none."""
-    tasks_per_scoring_job: PerJob = 1
-    """Test sets that share a process."""
-    systems_per_scoring_job: PerJob = 1
-    """Students that share such a process."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ligero.common.errors import ConfigurationError
 from ligero.settings import plan
-from ligero.settings.plan import tokenizers_in_use
 from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import SPLITS
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Layout:
         kind = "pretrained" if self.study.models[model_id].weights == "pretrain" else "weights"
         return f"{self.root}/{kind}/{model_id}"
 
+    def weights_digest(self, model_id: str) -> str:
+        """The digest beside a model's weights, which jobs have as an input in their place: it is small, and other weights change it."""
+        return f"{self.weights(model_id)}/weights.digest"
+
     def weights_source(self, model_id: str) -> str:
         """Where the weights of others came from: their commit, licence, citation. Written together with the weights."""
         return f"{self.root}/weights/{model_id}/source.json"
@@ -36,9 +42,75 @@ class Layout:
         kind = "tokenizers" if tokenizer in self.study.tokenizers else "weights"
         return f"{self.root}/{kind}/{tokenizer}"
 
-    def encoded(self, model_id: str) -> str:
-        """Folder of a model's encoded tasks."""
-        return f"{self.root}/encoded/{plan.tokenizer_of(self.study, model_id)}"
+    def examples(self, task_id: str, split: str) -> str:
+        return f"{self.root}/tasks/{task_id}/{split}.parquet"
+
+    def encoded(self, model_id: str, augmented: bool = False) -> str:
+        """Folder of a model's encoded tasks, without or with unlabelled examples."""
+        return f"{self.training_root(augmented)}/encoded/{plan.tokenizer_of(self.study, model_id)}"
+
+    def training_root(self, augmented: bool) -> str:
+        """Folder of encoded tasks and logits, without or with unlabelled examples."""
+        return f"{self.root}/augmented" if augmented else self.root
+
+    def training_inputs(self, regime: Regime, model_id: str, task_ids: Iterable[str]) -> dict[str, list[str]]:
+        """What training a system on some tasks reads."""
+        tasks, initial = list(task_ids), plan.initial_model(self.study, regime, model_id)
+        distilled = regime == "distillation"
+        return {
+            "weights": [self.weights_digest(initial)],
+            "encoded": [
+                f"{self.encoded(initial)}/{task}/{split}.parquet"
+                for task in tasks
+                for split in ("train", "validation")
+            ],
+            "validation": [self.examples(task, "validation") for task in tasks],
+            "logits": [f"{self.root}/logits/{task}/meta.json" for task in tasks if distilled],
+        }
+
+    def shard_inputs(self, regime: Regime, model_id: str, number: int) -> dict[str, list[str]]:
+        """What one shard of a system's trials reads."""
+        return self.training_inputs(
+            regime, model_id, plan.tasks_of_shard(self.study, regime, model_id, number)
+        )
+
+    def method_inputs(self, task_id: str, method_id: str) -> dict[str, list[str]]:
+        """What the runs of one method of the ablation on a task read."""
+        ablation, distillation = plan.ablation_sections(self.study)
+        method = ablation.methods[method_id]
+        initial = distillation.students[ablation.student].initial
+        folder = f"{self.encoded(initial, method.augmented)}/{task_id}"
+        logits = f"{self.training_root(method.augmented)}/logits/{task_id}/meta.json"
+        return {
+            "weights": [self.weights_digest(initial)],
+            "encoded": [f"{folder}/{split}.parquet" for split in SPLITS],
+            "examples": [self.examples(task_id, split) for split in ("validation", "test")],
+            "logits": [logits] if method.objective == "distilled" else [],
+        }
+
+    def logits_inputs(self, task_id: str, augmented: bool = False) -> dict[str, list[str]]:
+        """What caching the logits of a task's teacher reads: its tokenizer is one of the candidates'."""
+        return {
+            "teacher": [self.teacher(task_id)],
+            "encoded": [
+                f"{self.training_root(augmented)}/encoded/{tokenizer}/{task_id}/train.parquet"
+                for tokenizer in plan.candidate_tokenizers(self.study, task_id)
+            ],
+        }
+
+    def scoring_inputs(self, regime: Regime, number: int) -> dict[str, list[str]]:
+        """What one process that scores systems on test sets reads."""
+        shard = plan.scoring_shards_of(self.study, regime)[number]
+        folders = dict.fromkeys(
+            self.encoded(plan.initial_model(self.study, regime, system)) for system in shard.systems
+        )
+        return {
+            "selections": [
+                self.selection(regime, system, task) for system in shard.systems for task in shard.tasks
+            ],
+            "encoded": [f"{folder}/{task}/test.parquet" for folder in folders for task in shard.tasks],
+            "examples": [self.examples(task, "test") for task in shard.tasks],
+        }
 
     def shard(self, regime: Regime, model_id: str, number: int) -> str:
         """The file with the results of one shard of a system's trials."""
@@ -114,6 +186,21 @@ class Layout:
         """Folder of the searches over hyper-parameters, STUDENT/TASK/; not part of `all`."""
         return f"{self.root}/searches"
 
+    def search_summaries(self) -> list[str]:
+        """What the target `searches` makes.
+
+        Raises:
+            ConfigurationError: the study has no section `search`.
+        """
+        if self.study.search is None:
+            raise ConfigurationError(
+                "search: the target 'searches' needs this section, e.g. search: {students: [albeto-tiny], tasks: [ner], "
+                "trials: 50}; see docs/search-hyperparameters.md"
+            )
+        return [
+            f"{self.searches}/{student}/{task}/summary.json" for student, task in plan.searches(self.study)
+        ]
+
     @property
     def corpus_statistics(self) -> str:
         return f"{self.root}/corpus/statistics.json"
@@ -128,12 +215,19 @@ class Layout:
         held_out = [f"{self.root}/corpus/clean/validation.txt.zst"] if self.study.reads_corpus else []
         encoders = [
             f"{self.tokenizer(vocabulary)}/fast_tokenizer.json"
-            for vocabulary in tokenizers_in_use(self.study)
+            for vocabulary in plan.tokenizers_in_use(self.study)
         ]
         return [
             *encoders,
             *held_out,
-            *(f"{self.root}/tasks/{task}/test.parquet" for task in self.study.tasks),
+            *(self.examples(task, "test") for task in self.study.tasks),
+        ]
+
+    def tokenizer_infos(self) -> list[str]:
+        """The tokenizers that must be there before models are measured, since the configuration leaves their size open."""
+        return [
+            f"{self.tokenizer(tokenizer)}/tokenizer_info.json"
+            for tokenizer in plan.tokenizers_of_open_size(self.study)
         ]
 
     def teacher(self, task_id: str) -> str:

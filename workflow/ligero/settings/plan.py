@@ -13,7 +13,7 @@ from ligero.settings.distillation import Distillation
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.teachers import published_teacher
-from ligero.settings.training import Grid, Training, TrainingOptions
+from ligero.settings.training import Grid, Training
 
 
 class Trial(Settings):
@@ -71,6 +71,28 @@ def pretrained_models(study: Study) -> list[str]:
     return [model for model, spec in study.models.items() if spec.weights == "pretrain"]
 
 
+def models_of_others(study: Study) -> list[str]:
+    """Ids of the models whose weights are fetched, or copied from a local folder."""
+    return [
+        model
+        for model, spec in study.models.items()
+        if spec.weights != "pretrain" and model not in study.left_out
+    ]
+
+
+def wanted_sources(study: Study) -> list[str]:
+    """Ids of the sources that the corpus, where it is read, and the tasks are made of, each once."""
+    corpus = study.corpus.parts if study.corpus and study.reads_corpus else ()
+    return list(
+        dict.fromkeys([*corpus, *(source for task in study.tasks for source in task_sources(study, task))])
+    )
+
+
+def source_at(study: Study, path: str) -> str:
+    """Id of the source with that path."""
+    return next(source_id for source_id, source in study.sources.items() if source.path == path)
+
+
 def task_sources(study: Study, task_id: str) -> list[str]:
     """Ids of all sources that a task reads, each once, in a stable order."""
     task = study.tasks[task_id]
@@ -78,27 +100,29 @@ def task_sources(study: Study, task_id: str) -> list[str]:
     return list(dict.fromkeys([*wanted, *task.documents]))
 
 
-def stage_options(study: Study, regime: Regime) -> TrainingOptions:
-    """The training options of a regime."""
+def stage_of(study: Study, regime: Regime) -> Training:
+    """The section of a regime.
+
+    Raises:
+        ConfigurationError: the study has no distillation.
+    """
     if regime == "fine-tuning":
-        return study.fine_tuning.options
+        return study.fine_tuning
     if study.distillation is None:
         raise ConfigurationError("distillation: this study has none; add the section to distil students")
-    return study.distillation.options
+    return study.distillation
 
 
 def selection_metric_of(study: Study, regime: Regime, task_id: str) -> str:
     """What picks the best epoch and trial of a task: "loss" or "score"."""
-    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
-    selection = stage.selection if stage else {}
-    return with_selection(stage_options(study, regime), selection, task_id).selection_metric
+    stage = stage_of(study, regime)
+    return stage.selection.get(task_id, stage.options.selection_metric)
 
 
 @cache
 def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
     """All trials of a model over its tasks, in a stable order."""
-    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
-    assert stage is not None
+    stage = stage_of(study, regime)
     return [
         Trial(
             model=model_id,
@@ -127,18 +151,18 @@ def _points(grid: Grid) -> list[tuple[int, int, str]]:
 @cache
 def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
     """A model's trials cut into shards of `trials_per_job`."""
-    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
-    assert stage is not None
-    return _chunks(trials_of(study, regime, model_id), stage.trials_per_job)
+    return _chunks(trials_of(study, regime, model_id), stage_of(study, regime).trials_per_job)
+
+
+def tasks_of_shard(study: Study, regime: Regime, model_id: str, number: int) -> list[str]:
+    """Ids of the tasks of a shard's trials, each once."""
+    return list(dict.fromkeys(trial.task for trial in shards_of(study, regime, model_id)[number]))
 
 
 def one_shard_regimes(study: Study) -> list[Regime]:
     """The regimes in which one job runs all trials of a system."""
-    stages: dict[Regime, Training | None] = {
-        "fine-tuning": study.fine_tuning,
-        "distillation": study.distillation,
-    }
-    return [regime for regime, stage in stages.items() if stage and stage.trials_per_job == "all"]
+    found = dict.fromkeys(regime for regime, _ in systems(study))
+    return [regime for regime in found if stage_of(study, regime).trials_per_job == "all"]
 
 
 class ScoringShard(NamedTuple):
@@ -150,8 +174,7 @@ class ScoringShard(NamedTuple):
 
 def scoring_shards_of(study: Study, regime: Regime) -> list[ScoringShard]:
     """A regime's systems and tasks cut into groups that one process scores."""
-    stage = study.fine_tuning if regime == "fine-tuning" else study.distillation
-    assert stage is not None
+    stage = stage_of(study, regime)
     members = [system for found, system in systems(study) if found == regime]
     return [
         ScoringShard(some, tasks)
@@ -163,10 +186,6 @@ def scoring_shards_of(study: Study, regime: Regime) -> list[ScoringShard]:
 def _chunks(items: list[Any], size: int | str) -> list[list[Any]]:
     step = len(items) if size == "all" else int(size)
     return [items[start : start + step] for start in range(0, len(items), max(step, 1))]
-
-
-def with_selection(options: TrainingOptions, selection: dict[str, Any], task_id: str) -> TrainingOptions:
-    return options.model_copy(update={"selection_metric": selection.get(task_id, options.selection_metric)})
 
 
 def teacher_candidates(study: Study, task_id: str) -> list[str]:
@@ -184,9 +203,24 @@ def teacher_candidates(study: Study, task_id: str) -> list[str]:
     return [model for model in teachers.candidates or study.models if model in present]
 
 
+def candidate_tokenizers(study: Study, task_id: str) -> list[str]:
+    """Ids of the tokenizers with which a task's teacher may read, each once."""
+    return list(dict.fromkeys(tokenizer_of(study, model) for model in teacher_candidates(study, task_id)))
+
+
 def tokenizers_in_use(study: Study) -> list[str]:
-    """Ids of the vocabularies of all models that are run, each once."""
+    """Ids of the tokenizers of all models that are run, each once."""
     models = [model for model in study.models if model not in study.left_out]
+    return list(dict.fromkeys(tokenizer_of(study, model) for model in models))
+
+
+def tokenizers_of_open_size(study: Study) -> list[str]:
+    """Ids of the tokenizers whose size the models' architectures leave open, each once: it is read from their folders."""
+    models = [
+        model
+        for model, spec in study.models.items()
+        if spec.architecture.vocab_size is None and model not in study.left_out
+    ]
     return list(dict.fromkeys(tokenizer_of(study, model) for model in models))
 
 

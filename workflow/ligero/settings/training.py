@@ -97,6 +97,10 @@ class Training(Settings):
     """Task id to its own options.evaluate_every_steps (LW: from 100 for NER to 2000 for XNLI)."""
     trials_per_job: PerJob = 1
     """Trials of one model that share a process; 'all' is cheapest on a laptop, 1 spreads best over a cluster."""
+    tasks_per_scoring_job: PerJob = 1
+    """Test sets that share a process."""
+    systems_per_scoring_job: PerJob = 1
+    """Systems that share such a process; on a laptop starting processes takes longer than scoring a small model."""
 
 
 class FineTuning(Training):
@@ -104,8 +108,3 @@ class FineTuning(Training):
 
     grid: Grid = Grid(batch_size=(16,), epochs=(4,), learning_rate=("5e-5",))
     """The trials of each system and task."""
-
-    tasks_per_scoring_job: PerJob = 1
-    """Test sets that share a process."""
-    systems_per_scoring_job: PerJob = 1
-    """Systems that share such a process; on a laptop starting processes takes longer than scoring a small model."""

@@ -6,7 +6,7 @@ from ligero.settings.base import Identifier
 from ligero.settings.export import Export
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.tasks import EncodingJob, encoding_job, training_view
-from ligero.settings.plan import initial_model, stage_options, system_name, task_sources, tokenizer_of
+from ligero.settings.plan import initial_model, stage_of, system_name, task_sources, tokenizer_of
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
@@ -47,7 +47,7 @@ def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> Exp
         task=training_view(task),
         pairs=task.has_pairs,
         encoding=encoding_job(study, task_id),
-        options=stage_options(study, regime),
+        options=stage_of(study, regime).options,
         export=study.export,
         sources={
             source: Provenance(licence=study.sources[source].licence, citation=study.sources[source].citation)

@@ -18,15 +18,14 @@ from ligero.settings.plan import (
     scoring_shards_of,
     selection_metric_of,
     shards_of,
-    stage_options,
+    stage_of,
     system_name,
     tokenizer_of,
     trials_of,
-    with_selection,
 )
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
-from ligero.settings.training import Training, TrainingOptions
+from ligero.settings.training import TrainingOptions
 
 
 class StudentLearning(Learning):
@@ -62,22 +61,24 @@ class ShardJob(Job):
 
     def options_of(self, task_id: str) -> TrainingOptions:
         """The options with which a task's trials run."""
-        options = with_selection(self.options, self.selection, task_id)
-        every = self.evaluate_every_steps.get(task_id, options.evaluate_every_steps)
-        return options.model_copy(update={"evaluate_every_steps": every})
+        chosen = {
+            "selection_metric": self.selection.get(task_id, self.options.selection_metric),
+            "evaluate_every_steps": self.evaluate_every_steps.get(task_id, self.options.evaluate_every_steps),
+        }
+        return self.options.model_copy(update=chosen)
 
 
 def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJob:
     trials = shards_of(study, regime, model_id)[shard]
     model = study.models[initial_model(study, regime, model_id)]
-    options = stage_options(study, regime)
+    stage = stage_of(study, regime)
+    options = stage.options
     if model.head_learning_rate_factor is not None:
         options = options.model_copy(update={"head_learning_rate_factor": model.head_learning_rate_factor})
     student = (
         study.distillation.students[model_id] if regime == "distillation" and study.distillation else None
     )
     distillation = study.distillation
-    stage: Training = distillation if student and distillation else study.fine_tuning
     task_ids = dict.fromkeys(trial.task for trial in trials)
     return ShardJob(
         regime=regime,
@@ -154,5 +155,5 @@ def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
         regime=regime,
         systems={system: tokenizer_of(study, initial_model(study, regime, system)) for system in members},
         tasks={task: training_view(study.tasks[task]) for task in tasks},
-        options=stage_options(study, regime),
+        options=stage_of(study, regime).options,
     )
