@@ -11,11 +11,13 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
+from ligero.common.run_end import say_at_exit
 from ligero.reporting import registry
 from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
 from ligero.settings.study import REGIMES
+from ligero.settings.targets import tasks_of_targets
 from ligero.settings.tasks import SPLITS
 from ligero.sources.origins import origin_of
 
@@ -25,6 +27,8 @@ try:
 except LigeroError as error:
     raise WorkflowError(str(error))
 
+# After a job that wrote all it had to say into its log: the warnings are shown on the screen too.
+SHOW_WARNINGS = " && {{ grep '^warning: ' {log} >&2 || true; }}"
 LAYOUT = Layout(STUDY)
 TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)
 # The report's captions (workflow/report/caption.rst) see the configuration, and nothing else whose change re-runs no job.
@@ -61,6 +65,10 @@ onstart:
     write_json(CONFIG, STUDY.model_dump(mode="json"))
     for what, reason in reasons_left_out(STUDY).items():
         print(f"{what} is left out: {reason}", file=sys.stderr)
+
+
+onerror:
+    say_at_exit(log)
 
 
 def folder(pattern):

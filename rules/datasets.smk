@@ -17,13 +17,25 @@ rule prepare_task:
     params:
         sources=folder("sources"),
         folder=folder("tasks/{task}"),
+        lock=folder("sources.lock.json"),
         settings=digest_of(jobs.task_job, wildcards=["task"]),
         documents=lambda wc: jobs.documents_fingerprint(STUDY, wc.task),
     message:
         "Reading {wildcards.task}"
     shell:
         "python $PROGRAMS/prepare_task.py --config $CONFIG --task {wildcards.task} --sources-dir {params.sources}"
-        " --out {params.folder} --expect {params.settings} &> {log}"
+        " --out {params.folder} --lock {params.lock} --expect {params.settings} &> {log}" + SHOW_WARNINGS
+
+
+# Small, and written once every task is read: what trains asks for it, so that no training starts on data that another task's
+# errors will stop.
+rule validate_tasks:
+    input:
+        lambda wc: [LAYOUT.task_info(task) for task in tasks_of_targets(STUDY, workflow.dag_settings.targets)],
+    output:
+        touch("<results>/tasks/validated"),
+    message:
+        "The data of every task that is asked for are sound"
 
 
 rule encode_task:

@@ -5,6 +5,7 @@ rule pretrain_model:
     input:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}/store.json",
         encoder=lambda wc: f"{LAYOUT.tokenizer(STUDY.models[wc.model].tokenizer)}/fast_tokenizer.json",
+        validated=ancient("<results>/tasks/validated"),
     output:
         weights="<results>/pretrained/{model}/model.safetensors",
         architecture="<results>/pretrained/{model}/config.json",
@@ -66,4 +67,4 @@ rule prepare_weights:
         "Fetching or copying the weights of {wildcards.model} and checking its vocabulary"
     shell:
         "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
-        " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}"
+        " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}" + SHOW_WARNINGS

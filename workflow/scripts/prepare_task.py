@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import _library  # noqa: F401
-from ligero.common.errors import run_program
+from ligero.common.errors import LigeroError, run_program
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.sources.checksums import SourcesLock
 from ligero.tasks.prepare import prepare_task
 
 
@@ -19,11 +20,27 @@ def main() -> None:
     parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument("--sources-dir", required=True, type=Path, help="folder of fetched sources")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument("--lock", type=Path, help="file of checksums recorded at first download")
     args = parser.parse_args()
 
-    job = jobs.task_job(load_resolved(args.config), args.task)
+    study = load_resolved(args.config)
+    job = jobs.task_job(study, args.task)
     check_digest(job, args.expect)
-    info = prepare_task(job, args.sources_dir, args.out)
+    mirror = Path(study.mirror) if study.mirror else None
+    try:
+        info = prepare_task(job, args.sources_dir, args.out, mirror)
+    except LigeroError as error:
+        # The user corrects them in the mirror; their first version must not be insisted on.
+        if args.lock:
+            named = [
+                key
+                for key, source in job.sources.items()
+                if mirror and str(mirror / source.path) in str(error)
+            ]
+            SourcesLock(args.lock).forget(named)
+        raise
+    for warning in info["warnings"]:
+        print(f"warning: {args.task}: {warning}", file=sys.stderr)
     for note in info["notes"]:
         print(f"{args.task}: {note}", file=sys.stderr)
     print(f"{args.task}: {info['counts']}", file=sys.stderr)

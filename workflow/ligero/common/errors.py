@@ -72,6 +72,9 @@ def run_program(main: Callable[[], int | None]) -> None:
     except LigeroError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,14 @@ class SourcesLock:
                 return
             entries[source_id] = {"path": source.path, "sha256": sha256, "bytes": size}
             write_json(self.path, dict(sorted(entries.items())))
+
+    def forget(self, source_ids: Iterable[str]) -> None:
+        """Drop what was recorded of files that turned out to be wrong, so that corrected ones are taken."""
+        with Claim(self.path.with_name(f".{self.path.name}.guard")).take():
+            entries = self._entries()
+            kept = {key: entry for key, entry in entries.items() if key not in set(source_ids)}
+            if kept != entries:
+                write_json(self.path, kept)
 
     def entry(self, key: str) -> dict[str, Any] | None:
         """What was recorded under a key, if anything."""

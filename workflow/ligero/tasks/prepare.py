@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import DataError
+from ligero.common.errors import DataError, LigeroError, naming, raise_together
 from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
 from ligero.common.records import digests_of, write_record
 from ligero.settings.jobs import TaskJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.examples import digest_examples, write_examples
+from ligero.tasks.soundness import warnings_of
 from ligero.tasks.splits import LoadedSplit, leaks, load_split
 
 
-def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
+def prepare_task(job: TaskJob, sources_dir: Path, out: Path, mirror: Path | None = None) -> dict[str, Any]:
     """Read a task, check it, and write `out/{train,validation,test}.parquet` and `out/info.json`, all or nothing.
 
+    Args:
+        sources_dir: where the sources were fetched to.
+        mirror: the user's folder that they were copied from; errors name its files.
+
     Returns:
-        What `info.json` holds: counts, read (examples in the files, before shares and limits), labels, leaks, notes, sources (id -> sha256), licences and citations
-        (id -> text, where the configuration knows one), digests (split -> 16 digits), files (name -> digest).
+        What `info.json` holds: counts, read (examples in the files, before shares and limits), left_out (examples that the
+        reader left out, such as questions without an answer), labels, leaks, notes, warnings, sources (id -> sha256), licences
+        and citations (id -> text, where the configuration knows one), digests (split -> 16 digits),
+        files (name -> digest).
 
     Raises:
         DataError: a source that was not fetched, malformed input, or an empty split.
+        CombinedError: everything that is wrong with the files of all splits.
     """
+    with ExitStack() as stack:
+        for source in job.sources.values():
+            if mirror is not None and (mirror / source.path).is_file():
+                stack.enter_context(naming(sources_dir / source.path, mirror / source.path))
+        return _prepare(job, sources_dir, out)
+
+
+def _prepare(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
     task = job.task
 
     def path_of(source: str) -> Path:
@@ -36,18 +53,25 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
         return path
 
     archives = [path_of(source) for source in task.documents]
-    splits: dict[str, LoadedSplit] = {name: load_split(task, name, path_of, archives) for name in SPLITS}
+    splits: dict[str, LoadedSplit] = {}
+    errors: list[LigeroError] = []
+    for name in SPLITS:
+        try:
+            splits[name] = load_split(task, name, path_of, archives)
+        except LigeroError as error:
+            errors.append(error)
+    raise_together(errors)
     leaked = leaks(splits)
     info: dict[str, Any] = {
         "task": job.task_id,
         "type": task.type,
         "counts": {name: len(split.examples) for name, split in splits.items()},
         "read": {name: split.read for name, split in splits.items()},
+        "left_out": {name: split.left_out for name, split in splits.items()},
         "labels": list(task.labels),
         "leaks": leaked,
-        "notes": [task.note] * bool(task.note)
-        + [note for split in splits.values() for note in split.notes]
-        + _leak_notes(leaked),
+        "notes": [task.note] * bool(task.note) + [note for split in splits.values() for note in split.notes],
+        "warnings": warnings_of(task, splits, leaked),
         "sources": {source: sha256_file(path_of(source)) for source in job.sources},
         "licences": {name: source.licence for name, source in job.sources.items() if source.licence},
         "citations": {name: source.citation for name, source in job.sources.items() if source.citation},
@@ -59,12 +83,3 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
         info["files"] = digests_of(staging, (f"{name}.parquet" for name in SPLITS))
         write_record(staging / "info.json", info)
     return info
-
-
-def _leak_notes(leaked: dict[str, dict[str, int]]) -> list[str]:
-    return [
-        f"leak: {count:,} examples of {pair.split('_')[1]} have the {kind.replace('_', ' ')} as one of {pair.split('_')[0]}"
-        for pair, counts in leaked.items()
-        for kind, count in counts.items()
-        if count
-    ]

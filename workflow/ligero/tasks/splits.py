@@ -11,7 +11,7 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError, rai
 from ligero.settings.tasks import Reader, Split, Task
 from ligero.tasks.examples import Example, QuestionExample, content_key
 from ligero.tasks.readers import READERS, ReaderContext, is_global, read
-from ligero.tasks.readers.context import folded, is_numbered
+from ligero.tasks.readers.context import DOUBTFUL, folded, is_numbered
 
 
 @dataclass
@@ -26,6 +26,8 @@ class LoadedSplit:
     left_out: int = 0
     """Examples that the reader left out, such as questions without an answer."""
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What the reader found that may be a mistake of the files."""
 
 
 def group_position(group: str) -> float:
@@ -65,7 +67,9 @@ def load_split(
     loaded.left_out = context.left_out
     loaded.read = len(loaded.examples) + context.left_out
     _check_count(first_file, name, split, loaded.read)
-    loaded.notes += [f"{name}: {files}: {count:,} {what}" for what, count in sorted(context.notes.items())]
+    for what, count in sorted(context.notes.items()):
+        kept = loaded.warnings if what in DOUBTFUL else loaded.notes
+        kept.append(f"{name}: {files}: {count:,} {what}")
     _drop_ids(task, name, split, path_of, loaded)
     _take_share(task.reader, name, split, loaded)
     _take_limit(name, split, loaded)

@@ -48,5 +48,5 @@ def _row(task: Task, info: Mapping[str, Any], published: Mapping[str, str] | Non
         "published_counts": " / ".join(published[split] for split in SPLITS) if published else None,
         "test_ids_seen_in_training": seen.get("same_id"),
         "test_texts_seen_in_training": seen.get("same_text"),
-        "notes": joined(info.get("notes", ())),
+        "notes": joined([*info.get("notes", ()), *info.get("warnings", ())]),
     }

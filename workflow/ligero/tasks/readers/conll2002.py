@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import TaggingExample
-from ligero.tasks.readers.context import ReaderContext, content_group
+from ligero.tasks.readers.context import UNENDED_SENTENCE, ReaderContext, content_group
 from ligero.tasks.readers.lines import Notes, read_lines
 
 DOCUMENT_START = "-DOCSTART-"
-UNENDED = "files whose last sentence has no blank line after it (complete, or cut off there?)"
 
 _COMMENT = re.compile(r"# (id|sent_id|text|newdoc|newpar|global\.columns)\b")
 _SPACES = re.compile(" +")
@@ -75,7 +74,7 @@ def read_sentences(path: Path, notes: Notes, problems: list[DataError]) -> Itera
         else:
             current.rows.append((line, cells))
     if current.rows:
-        notes[UNENDED] += 1
+        notes[UNENDED_SENTENCE] += 1
         yield current
 
 

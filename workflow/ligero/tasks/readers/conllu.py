@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import TaggingExample
-from ligero.tasks.readers.conll2002 import UNENDED
-from ligero.tasks.readers.context import ReaderContext, content_group
+from ligero.tasks.readers.context import UNENDED_SENTENCE, ReaderContext, content_group
 from ligero.tasks.readers.lines import Notes, read_lines
 
 COLUMNS = 10
@@ -79,7 +78,7 @@ def read_treebank(
                 document, document_id = document + 1, comment["value"].strip()
                 current.document, current.document_id = document, document_id
     if current is not None and current.rows:
-        notes[UNENDED] += 1
+        notes[UNENDED_SENTENCE] += 1
         yield current
     elif current is not None and current.identity and not current.word_lines:
         problems.append(

@@ -12,11 +12,21 @@ from pathlib import Path
 from ligero.common.errors import DataError, raise_together
 from ligero.common.hashing import digest_value
 from ligero.settings.tasks import Columns
+from ligero.tasks.readers.lines import NO_LINE_END, REPLACED
 
 SHOWN_LINES = 50
 """Line numbers that one kind of problem is listed with."""
 SHOWN_PROBLEMS = 25
 """Kinds of problems that are listed for one file."""
+
+EMPTY_TEXTS = "empty texts kept as they are"
+NULL_TEXTS = "texts that are only 'null', 'nan' or the like, kept as they are"
+QUOTED_CELLS = (
+    "rows of a .tsv with cells in double quotes, kept with them (if they are CSV's, name the file .csv)"
+)
+UNENDED_SENTENCE = "files whose last sentence has no blank line after it (complete, or cut off there?)"
+DOUBTFUL = frozenset({EMPTY_TEXTS, NULL_TEXTS, QUOTED_CELLS, UNENDED_SENTENCE, NO_LINE_END, REPLACED})
+"""Notes that a user should see: they may be mistakes of the file."""
 
 _NO_TEXT = frozenset({"null", "nan", "none", "<na>", "#n/a"})
 _NUMBERED = re.compile(
@@ -72,9 +82,9 @@ class ReaderContext:
     def check_text(self, text: str) -> str:
         """The text itself; empty ones occur in published machine translations and are counted, not dropped."""
         if not text.strip():
-            self.notes["empty texts kept as they are"] += 1
+            self.notes[EMPTY_TEXTS] += 1
         elif text.strip().lower() in _NO_TEXT:
-            self.notes["texts that are only 'null', 'nan' or the like, kept as they are"] += 1
+            self.notes[NULL_TEXTS] += 1
         return text
 
     def raise_problems(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.settings.tasks import DELIMITERS, Columns
 from ligero.tasks.examples import ClassificationExample
-from ligero.tasks.readers.context import ReaderContext, content_group
+from ligero.tasks.readers.context import QUOTED_CELLS, ReaderContext, content_group
 from ligero.tasks.readers.lines import BLANK_LINES, filled_lines, parse_json, read_whole
 
 KINDS = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -131,9 +131,7 @@ def _rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, Row]]:
                 )
             )
     if quoted:
-        context.notes[
-            "rows of a .tsv with cells in double quotes, kept with them (if they are CSV's, name the file .csv)"
-        ] += quoted
+        context.notes[QUOTED_CELLS] += quoted
 
 
 def _wanted(columns: Columns) -> list[str]:
