@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
@@ -21,7 +22,7 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".ta
 
 def is_archive(path: Path | str) -> bool:
     """Whether the name is that of an archive we can read."""
-    return str(path).endswith(ARCHIVE_SUFFIXES)
+    return str(path).lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def safe_member(name: str) -> bool:
@@ -78,7 +79,7 @@ def members(archive: Path) -> Iterator[tuple[str, int, MemberStream]]:
     Raises:
         DataError: not a readable archive, an encrypted or damaged one, or an unsafe name.
     """
-    kind = _members_of_zip if archive.name.endswith(".zip") else _members_of_tar
+    kind = _members_of_zip if archive.name.lower().endswith(".zip") else _members_of_tar
     if not is_archive(archive):
         expected = ", ".join(ARCHIVE_SUFFIXES)
         raise DataError(archive, None, f"unknown kind of archive; expected one of {expected}.")
@@ -93,9 +94,10 @@ def members(archive: Path) -> Iterator[tuple[str, int, MemberStream]]:
 def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     with zipfile.ZipFile(archive) as opened:
         for entry in opened.infolist():
-            if not entry.is_dir():
+            if not entry.is_dir() and not entry.filename.endswith("\\"):
+                # Some programs of Windows write backslashes, against the format's specification (APPNOTE 4.4.17).
                 with opened.open(entry) as stream:
-                    yield entry.filename, entry.file_size, stream
+                    yield entry.filename.replace("\\", "/"), entry.file_size, stream
 
 
 def _members_of_tar(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -109,7 +111,7 @@ def _members_of_tar(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
 @contextmanager
 def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
     with ExitStack() as stack:
-        name = archive.name
+        name = archive.name.lower()
         if name.endswith((".gz", ".tgz")):
             yield cast(IO[bytes], stack.enter_context(gzip.open(archive)))
         elif name.endswith((".bz2", ".tbz2")):
@@ -135,6 +137,7 @@ def open_member(archive: Path, member: str) -> Iterator[tuple[int, MemberStream]
     Raises:
         DataError: the archive has no such member, or cannot be read.
     """
+    member = member.replace("\\", "/")
     if not safe_member(member):
         raise DataError(archive, None, f"unsafe member name {member!r} (absolute, or with '..').")
     seen: list[str] = []
@@ -142,11 +145,15 @@ def open_member(archive: Path, member: str) -> Iterator[tuple[int, MemberStream]
         if name == member:
             yield size, stream
             return
-        if len(seen) < 10:
-            seen.append(name)
+        seen.append(name)
     raise DataError(
         archive,
         None,
-        f"has no file '{member}'; it begins with: {', '.join(seen) or 'nothing'}.",
-        "Mend 'archive.member'.",
+        f"has no file '{member}'; "
+        + (
+            f"nearest: {', '.join(near)}."
+            if (near := get_close_matches(member, seen))
+            else f"it begins with: {', '.join(seen[:10]) or 'nothing'}."
+        ),
+        "Correct 'archive.member'.",
     )

@@ -21,6 +21,7 @@ from ligero.common.records import check_file, digests_of, read_record, write_rec
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.examples import EXAMPLES_REMEDY
+from ligero.tasks.features import with_features
 from ligero.tasks.inputs import ContextTokens, Template, windows
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
@@ -90,7 +91,7 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
             path = examples_dir / f"{split}.parquet"
             check_file(path, examples_info["files"][path.name], EXAMPLES_REMEDY)
             features, counted = encode_split(job, encoder, path)
-            _write(features, staging / f"{split}.parquet")
+            _write(features, staging / f"{split}.parquet", examples_info["labels"])
             counts[split] = {"features": len(features), **counted}
             digests[split] = digest_value([features.digest(), examples_info["digests"][split]])
         info = {
@@ -249,8 +250,10 @@ def _chunks(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
             bar.update(chunk.num_rows)
 
 
-def _write(features: FeatureTable, path: Path) -> None:
+def _write(features: FeatureTable, path: Path, labels: Sequence[str]) -> None:
     import pyarrow.parquet as pq
 
+    table = features.table()
+    table = table.cast(with_features(table.schema, {"label": labels, "word_labels": labels}))
     with atomic_path(path) as temporary:
-        pq.write_table(features.table(), temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ligero.common.files import atomic_path
 from ligero.settings.tasks import TaskType
+from ligero.tasks.features import with_features
 
 if TYPE_CHECKING:
     import pyarrow
@@ -116,14 +117,14 @@ def _schema(task_type: TaskType) -> pyarrow.Schema:
 def write_examples(
     path: Path, task_type: TaskType, labels: Sequence[str], examples: Sequence[Example]
 ) -> None:
-    """Write one split as Parquet (columns: `_schema`), atomically; labels become indices into `labels`."""
+    """Write one split as Parquet (columns: `_schema`), atomically; labels become indices into `labels`, whose names the schema keeps."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     index = {label: number for number, label in enumerate(labels)}
     rows = list(_rows(examples, index))
     columns = list(zip(*rows, strict=True)) if rows else None
-    schema = _schema(task_type)
+    schema = with_features(_schema(task_type), {"label": labels, "labels": labels})
     arrays = [
         pa.array(columns[number] if columns else [], type=field.type) for number, field in enumerate(schema)
     ]
