@@ -200,5 +200,5 @@ def _write(folder: Path, task_type: TaskType, labels: tuple[str, ...], examples:
     for split in digests:
         write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, examples)
     files = digests_of(folder / "tasks", (f"{split}.parquet" for split in digests))
-    write_record(folder / "tasks" / "info.json", {"digests": digests, "files": files})
+    write_record(folder / "tasks" / "info.json", {"labels": list(labels), "digests": digests, "files": files})
     encode_task(job(task_type, MAX_LENGTH), "v", folder / "tokenizer", folder / "tasks", folder / "encoded")

@@ -85,6 +85,12 @@ def test_equal_to_seqeval(tags: list[str]) -> None:
             for name in ("f1", "precision", "recall", "accuracy"):
                 theirs = getattr(seqeval, f"{name}_score")(gold, predicted)
                 assert ours[name] == pytest.approx(100 * theirs, abs=1e-9)
+        scored = score_tagging(gold, predicted)
+        sums = scored.units.sum(axis=0)
+        for name, statistic in scored.statistics.items():
+            assert statistic(sums) == pytest.approx(ours[name], abs=1e-9), (
+                "the bootstrap's statistics say the same"
+            )
 
 
 def test_tags_that_do_not_fit_are_refused() -> None:

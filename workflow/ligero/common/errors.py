@@ -41,14 +41,19 @@ class CombinedError(LigeroError):
 
     def __init__(self, errors: Sequence[LigeroError]) -> None:
         super().__init__("\nerror: ".join(str(error) for error in errors))
+        self.errors = tuple(errors)
 
 
 def raise_together(errors: Sequence[LigeroError]) -> None:
-    """Raise what was collected: nothing, the one error, or all of them as one."""
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise CombinedError(errors)
+    """Raise what was collected, each message once: nothing, the one error, or all of them as one."""
+    single: dict[str, LigeroError] = {}
+    for error in errors:
+        for part in error.errors if isinstance(error, CombinedError) else (error,):
+            single.setdefault(str(part), part)
+    if len(single) == 1:
+        raise next(iter(single.values()))
+    if single:
+        raise CombinedError(list(single.values()))
 
 
 @contextmanager
