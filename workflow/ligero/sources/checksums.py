@@ -103,7 +103,7 @@ class SourcesLock:
 
     def forget(self, source_ids: Iterable[str]) -> None:
         """Drop what was recorded of files that turned out to be wrong, so that corrected ones are taken."""
-        with Claim(self.path.with_name(f".{self.path.name}.guard")).take():
+        with file_lock(self.path.with_name(f".{self.path.name}.guard")):
             entries = self._entries()
             kept = {key: entry for key, entry in entries.items() if key not in set(source_ids)}
             if kept != entries:

@@ -99,11 +99,11 @@ def _schema(task_type: TaskType) -> pyarrow.Schema:
         "sequence_classification": [
             pa.field("text", pa.string(), nullable=False),
             pa.field("second_text", pa.string()),
-            pa.field("label", pa.int32(), nullable=False),
+            pa.field("label", pa.int64()),
         ],
         "token_classification": [
             pa.field("words", pa.list_(pa.string())),
-            pa.field("labels", pa.list_(pa.int32())),
+            pa.field("labels", pa.list_(pa.int64())),
         ],
         "question_answering": [
             pa.field("context", pa.string(), nullable=False),

@@ -17,11 +17,17 @@ _KEY = b"huggingface"
 
 
 def with_features(schema: pyarrow.Schema, labels: Mapping[str, Sequence[str]]) -> pyarrow.Schema:
-    """The schema with the features of its columns as metadata.
+    """The schema with the features of its columns as metadata; labels are 64-bit integers, as `ClassLabel` wants them.
 
     Args:
         labels: column -> names of its labels, in the order of their numbers.
     """
+    import pyarrow as pa
+
+    for name in labels.keys() & set(schema.names):
+        place = schema.get_field_index(name)
+        kind = pa.list_(pa.int64()) if pa.types.is_list(schema.field(place).type) else pa.int64()
+        schema = schema.set(place, pa.field(name, kind))
     features = {field.name: _feature(field.type, labels.get(field.name)) for field in schema}
     described = json.dumps({"info": {"features": features}}, ensure_ascii=False)
     return schema.with_metadata({**(schema.metadata or {}), _KEY: described.encode()})

@@ -54,7 +54,8 @@ def read_sentences(path: Path, notes: Notes, problems: list[DataError]) -> Itera
             notes["comment lines passed over"] += 1
             continue
         cells = text.rstrip("\t ").split("\t") if "\t" in text.rstrip() else _SPACES.split(text.rstrip())
-        columns, first = columns or len(cells), first or line
+        if not columns and len(cells) > 1:
+            columns, first = len(cells), line
         if len(cells) < 2 or not all(cells):
             problems.append(
                 DataError(

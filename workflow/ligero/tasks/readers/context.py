@@ -114,13 +114,12 @@ def _further(lines: list[int | None]) -> str:
     """The other lines with the same problem."""
     if not lines:
         return ""
-    numbers = ", ".join(str(line) for line in lines[:SHOWN_LINES] if line is not None)
+    times = f" ({len(lines) + 1:,} times"
+    numbers = [str(line) for line in lines[:SHOWN_LINES] if line is not None]
+    if not numbers:
+        return f"{times})"
     more = f" and {len(lines) - SHOWN_LINES:,} more" if len(lines) > SHOWN_LINES else ""
-    return (
-        f" ({len(lines) + 1:,} times, also on lines {numbers}{more})"
-        if numbers
-        else f" ({len(lines) + 1:,} times)"
-    )
+    return f"{times}, also on line{'s' * (len(lines) > 1)} {', '.join(numbers)}{more})"
 
 
 def is_numbered(name: str) -> bool:
