@@ -67,4 +67,5 @@ rule prepare_weights:
         "Fetching or copying the weights of {wildcards.model} and checking its vocabulary"
     shell:
         "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
-        " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}" + SHOW_WARNINGS
+        " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}"
+        + SHOW_WARNINGS
