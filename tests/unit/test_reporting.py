@@ -31,6 +31,7 @@ from ligero.reporting.registry import (
     tables,
 )
 from ligero.reporting.results import Results
+from ligero.reporting.tables.scores import not_learned_note
 from ligero.reporting.writing import to_csv, to_latex, to_markdown
 from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
@@ -155,6 +156,34 @@ def test_a_task_of_the_thesis_that_a_study_lacks_keeps_its_column_and_gets_a_not
     assert summary["score"] is not None
     compared = cells(make_table("comparison", few), regime="fine-tuning", model="BETO cased", metric="score")
     assert compared["measured"] is None and compared["notes"] == "the score needs all eight tasks"
+
+
+def test_what_a_system_has_not_learned_is_marked(study: Study) -> None:
+    """Where the interval of its score holds the baseline's score or lies below it; a point above is not enough."""
+
+    def record(score: float, low: float, high: float) -> dict[str, Any]:
+        return {"score": score, "intervals": {"accuracy": [low, high], "f1": [low, high]}}
+
+    baselines = {
+        "mldoc": {"score": 25.0},
+        "pawsx": {"score": 50.0},
+        "xnli": {"score": 33.3},
+        "ner": {"score": 48.0},
+    }
+    found = {
+        "mldoc": record(90.0, 86.0, 94.0),
+        "pawsx": record(53.0, 49.0, 57.0),
+        "xnli": record(36.0, 33.3, 39.0),
+        "ner": record(20.0, 15.0, 25.0),
+        "pos": record(20.0, 15.0, 25.0),
+    }
+    assert not_learned_note(study, found, baselines) == (
+        "not learned, no better than the baseline: PAWS-X, XNLI, NER"
+    )
+    assert not_learned_note(study, {"mldoc": found["mldoc"]}, baselines) is None
+    assert not_learned_note(study, {"pawsx": {"score": 53.0}}, baselines) is None, (
+        "nothing is known of its spread"
+    )
 
 
 def test_a_task_of_ones_own_gets_columns_by_its_id(study: Study, tmp_path: Path) -> None:

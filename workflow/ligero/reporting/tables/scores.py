@@ -12,6 +12,7 @@ from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, THESIS_STEMS, 
 from ligero.reporting.results import Record, Results
 from ligero.settings.study import Study
 from ligero.settings.tasks import TaskType
+from ligero.tasks.metrics import HEADLINE
 
 STEMS_OF_TYPE: dict[TaskType, tuple[str, ...]] = {
     "sequence_classification": ("mldoc", "pawsx", "xnli"),
@@ -50,14 +51,29 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
     for row in results.rows():
         found = {task: scores[row.regime, row.model, task] for task in tasks} if not row.left_out else {}
         cells = _cells(tasks, task_type, found)
-        rows.append(
-            {"regime": row.regime, "model": row.name, **cells, "notes": joined([row.left_out, *absent])}
-        )
+        notes = joined([row.left_out, not_learned_note(study, found, baselines), *absent])
+        rows.append({"regime": row.regime, "model": row.name, **cells, "notes": notes})
     if baselines:
         name = " / ".join(dict.fromkeys(record["name"] for record in baselines.values()))
         cells = _cells(tasks, task_type, baselines)
         rows.append({"regime": "baseline", "model": name, **cells, "notes": joined(absent)})
     return table(["regime", "model", *score_columns(tasks, task_type)], rows, study.scale)
+
+
+def not_learned_note(
+    study: Study, found: Mapping[str, Record], baselines: Mapping[str, Record]
+) -> str | None:
+    """The tasks that a system has not learned: the 95 % interval of its score holds the baseline's, or lies below it.
+
+    Args:
+        found: task id to the system's record; baselines: task id to the baseline's.
+    """
+    names = []
+    for task_id, record in found.items():
+        ends = record.get("intervals", {}).get(HEADLINE[study.tasks[task_id].metric])
+        if ends is not None and task_id in baselines and ends[0] <= baselines[task_id]["score"]:
+            names.append(study.tasks[task_id].name)
+    return f"not learned, no better than the baseline: {', '.join(names)}" if names else None
 
 
 def tasks_of_type(study: Study, task_type: TaskType) -> dict[str, str]:

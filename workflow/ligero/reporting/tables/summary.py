@@ -18,6 +18,7 @@ from ligero.efficiency.arithmetic import (
 from ligero.reporting.frames import joined, printed, table
 from ligero.reporting.names import beside_the_thesis, has_the_thesis_tasks
 from ligero.reporting.results import Record, Results
+from ligero.reporting.tables.scores import not_learned_note
 from ligero.settings import plan
 from ligero.settings.study import Regime, Study
 
@@ -42,7 +43,9 @@ def summary(results: Results) -> pd.DataFrame:
                 "speedup_arithmetic": arithmetic if beside_the_thesis(study) else None,
             }
         below = None if row.left_out else twin_note(study, scores, row.regime, row.model)
-        notes = joined([row.left_out, below, score_note(study)])
+        found = {} if row.left_out else {task: scores[row.regime, row.model, task] for task in study.tasks}
+        unlearned = not_learned_note(study, found, baselines)
+        notes = joined([row.left_out, below, unlearned, score_note(study)])
         rows.append({"regime": row.regime, "model": row.name, **cells, "notes": notes})
     rows.append(
         {
