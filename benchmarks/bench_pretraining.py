@@ -142,7 +142,7 @@ def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]
 
 def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any, ...]]:
     """Rows of the CSV for one size: tokens a second of each step, the median of its turns, and peak memory."""
-    from ligero.pretraining.store import TokenStore
+    from ligero.corpus.token_store import TokenStore
     from ligero.pretraining.vocabulary import Vocabulary
     from pretraining_contenders import PRECISIONS, SIZES, STEPS
     from pretraining_peer import share_of_padding

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from ligero.common.memory import keep_freed_memory
+from ligero.corpus.token_store import TokenStore
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource
@@ -28,7 +29,6 @@ from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.speed import wait
-from ligero.pretraining.store import TokenStore
 from ligero.pretraining.validation import unigram_loss, validate
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.models import Architecture

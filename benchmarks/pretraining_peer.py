@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
 from transformers.models.bert.tokenization_bert import BertTokenizer
 
-from ligero.pretraining.store import TokenStore
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from pretraining_text import padded_rows
 

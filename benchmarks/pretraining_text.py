@@ -11,7 +11,7 @@ import numpy as np
 
 from corpus_contenders import take_blocks
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
-from ligero.pretraining.store import TokenStore
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.corpus import Cleaning
 from ligero.settings.tokenizers import Tokenizer

@@ -45,7 +45,9 @@ def bench_store(store: TokenStore, folder: Path, rounds: int, reads: int = 20_00
         return sum(int(peer[place]["ids"].sum(dtype=np.int64)) for place in places)
 
     def in_order_ours() -> int:
-        return sum(int(store.document(place).sum(dtype=np.int64)) for place in range(len(store)))
+        return sum(
+            int(store.document(place).sum(dtype=np.int64)) for place in range(len(store.documents) - 1)
+        )
 
     def in_order_peer() -> int:
         batches = peer.iter(batch_size=LINES_AT_ONCE)

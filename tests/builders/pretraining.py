@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 import torch
 
+from ligero.common.hashing import digest_file
+from ligero.corpus.token_store import SplitInfo, write_info
 from ligero.models.weights import read_weights
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.metrics import read_metrics
+from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
 from ligero.settings.jobs import PretrainingJob
 from ligero.settings.models import Architecture
 from ligero.settings.pretraining import Pretraining
 from ligero.settings.tokenizers import Tokenizer
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 VOCABULARY = 50
 STEPS = 10
@@ -47,15 +50,23 @@ def write_store(folder: Path, seed: int = 0, documents: int = 40) -> tuple[Path,
         np.array(tokens, dtype=np.uint16).tofile(store / f"{split}.bin")
         np.save(store / f"{split}.documents.npy", np.array([*starts, len(tokens)], dtype=np.uint64))
         np.save(store / f"{split}.segments.npy", np.array([*lines, len(tokens)], dtype=np.uint64))
-    (store / "store.json").write_text(json.dumps({"seed": seed}))
-    special = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
-    info = {"kind": "test", "vocabulary_size": VOCABULARY, "special": special, "uses_token_types": True}
-    (tokenizer / "tokenizer_info.json").write_text(json.dumps(info))
     pieces = {f"{'##' if index % 3 == 0 else ''}w{index}": index for index in range(VOCABULARY)}
     (tokenizer / "fast_tokenizer.json").write_text(
         json.dumps({"model": {"type": "WordPiece", "vocab": pieces}})
     )
+    special = {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
+    TokenizerInfo("test", False, VOCABULARY, special, True, 0).write(tokenizer)
+    record_store(store, tokenizer)
     return store, tokenizer
+
+
+def record_store(store: Path, tokenizer: Path) -> None:
+    """Write the store.json of the files that are in `store` now."""
+    splits = {}
+    for split in ("train", "validation"):
+        documents, segments = (np.load(store / f"{split}.{name}.npy") for name in ("documents", "segments"))
+        splits[split] = SplitInfo(int(documents[-1]), len(documents) - 1, len(segments) - 1)
+    write_info(store, "<u2", digest_file(tokenizer / "tokenizer_info.json"), splits)
 
 
 def recipe(**values: Any) -> Pretraining:

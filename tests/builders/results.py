@@ -14,6 +14,7 @@ from ligero.common.files import write_text
 from ligero.common.hashing import digest_value
 from ligero.common.records import read_record, write_record
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
+from ligero.pretraining.records import PretrainingSummary
 from ligero.reporting.results import Results
 from ligero.reporting.tradeoff import Scores, measure_scores
 from ligero.settings import plan
@@ -254,20 +255,29 @@ def _pretraining(study: Study, layout: Layout, model: str) -> None:
         lines.append({"event": "rollback", "step": restart, "to_step": 100, "learning_rate_scale": 0.8})
     lines += _logged(model, range(101 if restart else 1, steps + 1), 0.0)
     write_text(layout.pretraining_metrics(model), "".join(json.dumps(line) + "\n" for line in lines))
-    write_record(
-        layout.pretraining_summary(model),
-        {
-            "model": model,
-            "steps": steps,
-            "tokens": steps * 2048,
-            "seconds": 20.0,
-            "device": "cpu",
-            "final": {"loss": 2.6},
-            "validation": {"mlm_loss": 2.4, "sop_accuracy": 0.71},
-            "unigram_loss": 6.1,
-            "rollbacks": [{"to_step": 100}] if restart else [],
-        },
-    )
+    PretrainingSummary(
+        model=model,
+        parameters=1000,
+        steps=steps,
+        tokens=steps * 2048,
+        corpus_tokens=10**6,
+        epochs=1.0,
+        seconds=20.0,
+        tokens_per_second=1000.0,
+        measured_peak_gflops=50.0,
+        share_of_peak=0.5,
+        device="cpu",
+        precision="fp32",
+        processes=1,
+        threads=1,
+        final={"loss": 2.6},
+        validation={"mlm_loss": 2.4, "sop_accuracy": 0.71},
+        unigram_loss=6.1,
+        rollbacks=[{"to_step": 100}] if restart else [],
+        determined_by="",
+        fingerprint="",
+        torch="",
+    ).write(Path(layout.pretraining_summary(model)).parent)
 
 
 def _logged(model: str, steps: range, excess: float) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.files import write_json
 from ligero.efficiency.arithmetic import (
     exact_speedup,
     short_count,
@@ -24,6 +23,7 @@ from ligero.efficiency.systems import check_length, vocabulary_sizes, with_vocab
 from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.jobs import EfficiencyJob, MeasuredSystem, SpeedJob
 from ligero.settings.models import Architecture
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 SMALL = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 40}
 TYPES = ("albert", "bert", "roberta", "distilbert")
@@ -189,14 +189,15 @@ def test_a_reference_that_is_left_out_is_refused() -> None:
 
 
 def test_vocabulary_sizes_are_read_from_the_encoders(tmp_path: Path) -> None:
-    write_json(tmp_path / "tokenizer_info.json", {"vocabulary_size": 123})
+    TokenizerInfo("wordpiece", True, 123, {}, True, 0).write(tmp_path)
     sizes = vocabulary_sizes({"v": tmp_path})
     assert with_vocabulary(system(vocabulary=None), sizes).vocab_size == 123
     assert with_vocabulary(system(vocabulary=50), sizes).vocab_size == 50
     with pytest.raises(ConfigurationError, match=r"models\.a\.architecture\.vocab_size.*'v'"):
         with_vocabulary(system(vocabulary=None), {})
-    write_json(tmp_path / "tokenizer_info.json", {"kind": "wordpiece"})
-    with pytest.raises(DataError, match="vocabulary_size"):
+    info = tmp_path / "tokenizer_info.json"
+    info.write_text(info.read_text().replace("123", "124"))
+    with pytest.raises(DataError, match=r"tokenizer_info\.json: it was changed.*Make the tokenizer again"):
         vocabulary_sizes({"v": tmp_path})
 
 

@@ -13,7 +13,8 @@ import torch
 from ligero.common.errors import DataError, MismatchError
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.pretraining.fill_mask import MaskFiller
-from tests.builders.pretraining import VOCABULARY, job, write_store
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
+from tests.builders.pretraining import VOCABULARY, job, record_store, write_store
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,8 @@ def folder(store: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
     with torch.no_grad():
         model.predictions.bias[7], model.predictions.bias[9] = 100.0, 99.0
     model.save_pretrained(place)
-    (place / "tokenizer_info.json").write_bytes((store[1] / "tokenizer_info.json").read_bytes())
+    TokenizerInfo.read(store[1]).write(place)
+    record_store(store[0], place)
     return place
 
 
@@ -65,6 +67,7 @@ def test_accuracy_and_its_baselines(folder: Path, tmp_path: Path) -> None:
             ids[ids == 7] = 8
             ids[::2] = token
             ids.tofile(tokens / f"{split}.bin")
+        record_store(tokens, folder)
         accuracy = MaskFiller(folder).held_out_accuracy(tokens)
         assert accuracy.tokens >= 15 and accuracy.chance == 1 / VOCABULARY
         assert accuracy.model == pytest.approx(right, abs=0.3 * (right > 0)) and accuracy.unigram > 0.2
@@ -80,8 +83,7 @@ def test_what_cannot_be_filled_is_refused(folder: Path, store: tuple[Path, Path]
     with pytest.raises(DataError, match=r"no config\.json"):
         MaskFiller(tmp_path)
     tokens, _ = write_store(tmp_path / "other")
-    np.full(len(np.fromfile(tokens / "train.bin", np.uint16)), 60, np.uint16).tofile(tokens / "train.bin")
-    with pytest.raises(MismatchError, match="beyond the vocabulary"):
+    with pytest.raises(MismatchError, match="made by another tokenizer"):
         filler.held_out_accuracy(tokens)
 
 

@@ -15,8 +15,8 @@ from ligero.models import precision
 from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.metrics import read_metrics
 from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.records import read_metrics
 from ligero.settings.pretraining import Divergence
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.digests import digest_weights

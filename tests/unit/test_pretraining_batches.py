@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ligero.common.counter_rng import splitmix64, uniform
-from ligero.common.errors import DataError
-from ligero.common.files import read_json, write_json
+from ligero.common.errors import DataError, MismatchError
+from ligero.common.files import write_json
+from ligero.common.records import DamagedError
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.batches import BatchSource, batches_of
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
-from ligero.pretraining.store import TokenStore
+from ligero.pretraining.run import prepare
 from ligero.pretraining.vocabulary import Vocabulary
-from tests.builders.pretraining import recipe, write_store
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
+from tests.builders.pretraining import Folders, job, recipe, record_store, write_store
 
 
 def source(folders: tuple[Path, Path], **values: object) -> BatchSource:
@@ -73,6 +77,7 @@ def marked_store(folder: Path) -> tuple[Path, Path]:
     lines = np.concatenate([[0], ends]).astype(np.uint64)
     np.save(store / "train.segments.npy", lines)
     np.save(store / "train.documents.npy", lines[::100])
+    record_store(store, tokenizer)
     return store, tokenizer
 
 
@@ -100,6 +105,7 @@ def test_a_window_without_a_line_start_is_split_in_its_middle(tmp_path: Path) ->
     count = len(np.fromfile(store / "train.bin", dtype=np.uint16))
     for name in ("documents", "segments"):
         np.save(store / f"train.{name}.npy", np.array([0, count], dtype=np.uint64))
+    record_store(store, tokenizer)
     values = {"batch_size": 200, "sequence_length": 67, "short_sequence_probability": 0.0}
     batch = source((store, tokenizer), **values).batch(0)
     lengths = np.array([len(segments_of(row)[0]) for row in originals(batch)])
@@ -262,13 +268,12 @@ def test_whole_words_are_masked_whole() -> None:
     ],
     ids=["WordPiece", "SentencePiece", "byte-level BPE"],
 )  # fmt: skip
-def test_which_pieces_continue_a_word(
+def test_which_subwords_continue_a_word(
     model: dict[str, object], continuing: list[bool], tmp_path: Path
 ) -> None:
     _, tokenizer = write_store(tmp_path)
     write_json(tokenizer / "fast_tokenizer.json", {"model": model})
-    info = read_json(tokenizer / "tokenizer_info.json") | {"vocabulary_size": len(continuing)}
-    write_json(tokenizer / "tokenizer_info.json", info)
+    replace(TokenizerInfo.read(tokenizer), vocabulary_size=len(continuing)).write(tokenizer)
     continues = Vocabulary.load(tokenizer, words=True).continues
     assert continues is not None and continues.tolist() == continuing
 
@@ -282,5 +287,14 @@ def test_a_truncated_store_is_refused(tmp_path: Path) -> None:
     store, _ = write_store(tmp_path)
     data = (store / "train.bin").read_bytes()
     (store / "train.bin").write_bytes(data[:-3])
-    with pytest.raises(DataError, match="2 or 4 a token"):
+    with pytest.raises(
+        DamagedError, match=r"train\.bin: has \d+ bytes, expected \d+\. Encode the corpus again"
+    ):
         TokenStore.open(store)
+
+
+def test_a_store_of_another_tokenizer_is_refused(folders: Folders, tmp_path: Path) -> None:
+    _, tokenizer = write_store(tmp_path)
+    replace(TokenizerInfo.read(tokenizer), lower_case=True).write(tokenizer)
+    with pytest.raises(MismatchError, match="made by another tokenizer"):
+        prepare(job(), folders[0], tokenizer)

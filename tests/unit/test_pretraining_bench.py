@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ligero.pretraining.store import TokenStore
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from pretraining_text import padded_rows
 from tests.builders.pretraining import write_store

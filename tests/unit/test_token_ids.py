@@ -93,7 +93,7 @@ def _compare(kind: str, lines: list[str], folder: Path) -> None:
     settings = KINDS[kind].model_copy(update={"vocabulary_size": size})
     train_tokenizer(settings, folder / "clean" / "train.txt.zst", folder / "tokenizer")
     encode_corpus(folder / "tokenizer", folder / "clean", folder / "tokens")
-    store = TokenStore.open(folder / "tokens", "train", verify=True)
+    store = TokenStore.open(folder / "tokens", "train")
     tokenizer = AutoTokenizer.from_pretrained(str(folder / "tokenizer"))
     expected = [ids for ids in map(_reference(tokenizer, kind), lines) if ids]
     assert len(store.segments) - 1 == len(expected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from ligero.common.errors import DataError
-from ligero.corpus.token_store import SplitWriter, TokenStore, write_meta
+from ligero.common.hashing import digest_file
+from ligero.corpus.token_store import SplitWriter, StoreInfo, TokenStore, check_tokens, write_info
 from ligero.corpus.writing import TextWriter
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer, TokenizerInfo
@@ -47,41 +47,43 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_documents_and_lines(folder: Path) -> None:
     encoder = FastTokenizer.load(folder / "tokenizer")
-    store = TokenStore.open(folder / "tokens", "train", verify=True)
-    assert len(store) == len(DOCUMENTS)
+    store = TokenStore.open(folder / "tokens", "train")
+    check_tokens(folder / "tokens")
+    assert len(store.documents) - 1 == len(DOCUMENTS)
     assert store.tokens.dtype == np.uint16
-    for index, lines in enumerate(DOCUMENTS):
-        ids = [encoder.encode(line) for line in lines]
+    lines: list[list[int]] = []
+    for index, document in enumerate(DOCUMENTS):
+        ids = [encoder.encode(line) for line in document]
         assert store.document(index).tolist() == [token for line in ids for token in line]
-        assert [store.segment(segment).tolist() for segment in store.segments_of(index)] == ids
-    assert len(store.segments) - 1 == sum(map(len, DOCUMENTS))
-    assert len(TokenStore.open(folder / "tokens", "validation")) == 2
+        lines += ids
+    assert [store.segment(index).tolist() for index in range(len(store.segments) - 1)] == lines
+    assert len(store) == sum(map(len, lines)) == store.segments[-1]
+    assert TokenStore.open(folder / "tokens", "validation").info.splits["validation"].documents == 2
 
 
 def test_wide_ids_and_empty_lines(tmp_path: Path) -> None:
     assert (id_dtype(65_535), id_dtype(65_536)) == ("<u2", "<u4")
     ids = np.array([70_000, 1, 2], dtype="<u4")
-    with SplitWriter(tmp_path, "train", "<u4") as writer:
+    with SplitWriter(tmp_path, "train") as writer:
         # The first line and the whole second document have no tokens.
         writer.write(ids[:2].tobytes(), np.array([0, 2, 0]), np.array([0, 2]))
         writer.write(ids[2:].tobytes(), np.array([0, 1]), np.array([0]))
-        description = writer.finish()
-    write_meta(tmp_path, "<u4", {}, {"train": description})
+        info = writer.finish()
+    write_info(tmp_path, "<u4", "", {"train": info})
     store = TokenStore.open(tmp_path, "train")
-    assert [store.document(index).tolist() for index in range(len(store))] == [[70_000, 1], [2]]
-    assert [list(store.segments_of(index)) for index in range(len(store))] == [[0], [1]]
+    assert [store.document(index).tolist() for index in range(2)] == [[70_000, 1], [2]]
+    assert (store.documents.tolist(), store.segments.tolist()) == ([0, 2, 3], [0, 2, 3])
 
 
 def test_an_empty_split(tmp_path: Path) -> None:
-    with SplitWriter(tmp_path, "validation", "<u2") as writer:
-        description = writer.finish()
-    write_meta(tmp_path, "<u2", {}, {"validation": description})
+    with SplitWriter(tmp_path, "validation") as writer:
+        info = writer.finish()
+    write_info(tmp_path, "<u2", "", {"validation": info})
     store = TokenStore.open(tmp_path, "validation")
     assert len(store) == 0
-    assert len(store.tokens) == 0
 
 
-@pytest.mark.parametrize("name", ["train.bin", "train.documents.npy", "train.segments.npy"])
+@pytest.mark.parametrize("name", ["train.bin", "train.documents.npy", "train.segments.npy", "store.json"])
 @pytest.mark.parametrize("damage", ["cut", "missing", "changed"])
 def test_damage_is_refused(folder: Path, tmp_path: Path, name: str, damage: str) -> None:
     for file in (folder / "tokens").iterdir():
@@ -90,10 +92,12 @@ def test_damage_is_refused(folder: Path, tmp_path: Path, name: str, damage: str)
     if damage == "missing":
         (tmp_path / name).unlink()
     else:
-        changed = data[:-3] if damage == "cut" else data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
-        (tmp_path / name).write_bytes(changed)
-    with pytest.raises(DataError, match=rf"{name}.*Encode the corpus again"):
-        TokenStore.open(tmp_path, "train", verify=damage == "changed")
+        place = data.index(b"<u2") + 2 if name == "store.json" else len(data) - 9
+        changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        (tmp_path / name).write_bytes(data[:-3] if damage == "cut" else changed)
+    with pytest.raises(DataError, match=rf"{name}.*(Encode the corpus again|no such file)"):
+        TokenStore.open(tmp_path, "train")
+        check_tokens(tmp_path)
 
 
 def test_unknown_split_and_missing_store(folder: Path, tmp_path: Path) -> None:
@@ -103,10 +107,10 @@ def test_unknown_split_and_missing_store(folder: Path, tmp_path: Path) -> None:
         TokenStore.open(tmp_path, "train")
 
 
-def test_store_names_its_vocabulary(folder: Path) -> None:
-    meta = json.loads((folder / "tokens" / "store.json").read_text())
-    assert meta["vocabulary"]["special"]["mask"] == 4
-    assert meta["splits"]["train"]["documents"] == len(DOCUMENTS)
+def test_store_names_its_tokenizer(folder: Path) -> None:
+    info = StoreInfo.read(folder / "tokens")
+    assert info.tokenizer == digest_file(folder / "tokenizer" / "tokenizer_info.json")
+    assert info.splits["train"].documents == len(DOCUMENTS)
 
 
 def test_processes_do_not_change_the_store(

@@ -23,6 +23,7 @@ LONGEST_LINE_BYTES = 256 << 20
 TAR_BYTES = 1 << 20
 """Read from an archive at a time."""
 
+_AGAIN = "Fetch it again; a text that the workflow made is made again when it is deleted."
 _BLANK_LINE = re.compile(rb"\n[ \t\r\x0b\x0c]*\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16LE", b"\xfe\xff": "UTF-16BE"}
@@ -172,7 +173,7 @@ def read_named_blocks(
             for block in _blocks_of(name, stream, block_bytes):
                 yield member, block
     except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, _zstd_error()) as error:
-        raise DataError(path, None, f"cannot be decompressed: {error}.", "Fetch it again.") from error
+        raise DataError(path, None, f"cannot be decompressed: {error}.", _AGAIN) from error
 
 
 def _zstd_error() -> type[Exception]:

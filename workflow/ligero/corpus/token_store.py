@@ -2,78 +2,114 @@
 
 A split is `NAME.bin` (ids, little-endian uint16 or uint32, no special tokens), `NAME.documents.npy` and
 `NAME.segments.npy` (uint64: where each document and each line starts, and at last where the ids end). `store.json` says
-what belongs together.
+what belongs together and records the digest of every file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ligero.common.errors import DataError
-from ligero.common.files import read_json, write_json
-from ligero.common.hashing import sha256_file
+from ligero.common.records import DamagedError, check_file, digests_of, read_record, write_record
 
-META_FILE = "store.json"
+STORE_FILE = "store.json"
 Ids = NDArray[np.uint16] | NDArray[np.uint32]
 Offsets = NDArray[np.uint64]
-_REMEDY = "Encode the corpus again (delete the folder and run the workflow)."
+REMEDY = "Encode the corpus again: delete the folder and start snakemake again."
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """How much a split holds."""
+
+    tokens: int
+    documents: int
+    segments: int
+    """Lines."""
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What store.json holds."""
+
+    dtype: str
+    """Of the ids, as numpy writes it: <u2 or <u4."""
+    tokenizer: str
+    """Checksum of the tokenizer_info.json of the tokenizer that made the ids."""
+    splits: dict[str, SplitInfo]
+    files: dict[str, str]
+    """Digest of each file."""
+
+    @classmethod
+    def read(cls, folder: Path) -> StoreInfo:
+        """Read the store.json of `folder`.
+
+        Raises:
+            DataError: it is missing.
+            DamagedError: it is not what was written.
+        """
+        path = folder / STORE_FILE
+        values = read_record(path, REMEDY)
+        try:
+            values["splits"] = {name: SplitInfo(**split) for name, split in values["splits"].items()}
+            return cls(**values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise DamagedError(path, None, f"does not describe a token store: {error}.", REMEDY) from error
+
+    def write(self, folder: Path) -> None:
+        write_record(folder / STORE_FILE, asdict(self))
 
 
 @dataclass(frozen=True)
 class TokenStore:
-    """One split of an encoded corpus, opened for reading.
+    """One split of an encoded corpus, opened for reading; its length is the number of tokens.
 
     Attributes:
         tokens: all ids, memory-mapped, shape [tokens].
         documents: start of each document in `tokens`, then the end; shape [documents + 1].
         segments: start of each line, then the end; shape [segments + 1]. Every document starts at a segment.
-        meta: the vocabulary's and the split's description.
+        info: what store.json says of all splits.
     """
 
     tokens: Ids
     documents: Offsets
     segments: Offsets
-    meta: dict[str, Any]
+    info: StoreInfo
 
     @classmethod
-    def open(cls, folder: Path | str, split: str, *, verify: bool = False) -> TokenStore:
-        """Open a split; sizes and offsets are checked always, the digests of all bytes where `verify` asks for it.
+    def open(cls, folder: Path | str, split: str = "train") -> TokenStore:
+        """Open a split. Sizes and offsets are checked, and the digests of the offsets; `check_tokens` checks that of the ids.
 
         Raises:
-            DataError: files are missing, cut short, or do not belong together.
+            DataError: there is no store, or it has no such split.
+            DamagedError: files are missing, cut short, or not what was written.
         """
         folder = Path(folder)
-        meta = read_json(folder / META_FILE)
-        if split not in meta.get("splits", {}):
-            raise DataError(folder / META_FILE, None, f"has no split '{split}'.", _REMEDY)
-        described = meta["splits"][split]
+        info = StoreInfo.read(folder)
+        if split not in info.splits:
+            raise DamagedError(folder / STORE_FILE, None, f"has no split '{split}'.", REMEDY)
+        counts = info.splits[split]
         ids = folder / f"{split}.bin"
-        dtype = np.dtype(meta["dtype"])
-        expected = described["tokens"] * dtype.itemsize
+        dtype = np.dtype(info.dtype)
+        expected = counts.tokens * dtype.itemsize
         found = ids.stat().st_size if ids.exists() else -1
         if found != expected:
             problem = "is missing." if found < 0 else f"has {found} bytes, expected {expected}."
-            raise DataError(ids, None, problem, _REMEDY)
+            raise DamagedError(ids, None, problem, REMEDY)
         tokens = np.memmap(ids, dtype=dtype, mode="r") if expected else np.empty(0, dtype=dtype)
-        documents = _offsets(folder / f"{split}.documents.npy", described["documents"], described["tokens"])
-        segments = _offsets(folder / f"{split}.segments.npy", described["segments"], described["tokens"])
-        if verify:
-            for name, digest in described["sha256"].items():
-                if sha256_file(folder / name) != digest:
-                    raise DataError(
-                        folder / name, None, "is not what was written (its checksum differs).", _REMEDY
-                    )
-        return cls(tokens, documents, segments, {**meta, **described})
+        offsets = {}
+        for name, count in (("documents", counts.documents), ("segments", counts.segments)):
+            path = folder / f"{split}.{name}.npy"
+            check_file(path, info.files[path.name], REMEDY)
+            offsets[name] = _offsets(path, count, counts.tokens)
+        return cls(tokens, offsets["documents"], offsets["segments"], info)
 
     def __len__(self) -> int:
-        """Number of documents."""
-        return len(self.documents) - 1
+        return len(self.tokens)
 
     def document(self, index: int) -> Ids:
         """Ids of a document; a view, nothing is copied."""
@@ -85,33 +121,34 @@ class TokenStore:
         start, end = self.segments[index : index + 2]
         return self.tokens[int(start) : int(end)]
 
-    def segments_of(self, document: int) -> range:
-        """Indices of the lines of a document."""
-        start, end = self.documents[document : document + 2]
-        first, last = np.searchsorted(self.segments[:-1], np.asarray([start, end], dtype=np.uint64))
-        return range(int(first), int(last))
+
+def check_tokens(folder: Path) -> None:
+    """Read the ids of all splits once and compare their digests, at the speed of the disk (about 10 GB/s from memory).
+
+    Raises:
+        DamagedError: a file is not what was written.
+    """
+    for name, digest in StoreInfo.read(folder).files.items():
+        if name.endswith(".bin"):
+            check_file(folder / name, digest, REMEDY)
 
 
 def _offsets(path: Path, count: int, tokens: int) -> Offsets:
     try:
         offsets: Offsets = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(path, None, f"cannot be read: {error}.", _REMEDY) from error
-    if (
-        offsets.dtype != np.uint64
-        or offsets.shape != (count + 1,)
-        or offsets[0] != 0
-        or offsets[-1] != tokens
-    ):
-        raise DataError(path, None, f"does not hold {count} offsets into {tokens} tokens.", _REMEDY)
+        raise DamagedError(path, None, f"cannot be read: {error}.", REMEDY) from error
+    ends = (int(offsets[0]), int(offsets[-1])) if offsets.shape == (count + 1,) else None
+    if offsets.dtype != np.uint64 or ends != (0, tokens):
+        raise DamagedError(path, None, f"does not hold {count} offsets into {tokens} tokens.", REMEDY)
     return offsets
 
 
 class SplitWriter:
     """Write one split, block by block. Lines without tokens are left out, and documents without lines."""
 
-    def __init__(self, folder: Path, split: str, dtype: str) -> None:
-        self._folder, self._split, self._dtype = folder, split, dtype
+    def __init__(self, folder: Path, split: str) -> None:
+        self._folder, self._split = folder, split
         self._file = (folder / f"{split}.bin").open("wb")
         self._documents: list[Offsets] = []
         self._segments: list[Offsets] = []
@@ -137,20 +174,20 @@ class SplitWriter:
         self._file.write(ids)
         self._tokens = int(end)
 
-    def finish(self) -> dict[str, Any]:
-        """Write the offsets and return the split's description for `store.json`."""
+    def finish(self) -> SplitInfo:
+        """Write the offsets; what the split holds."""
         self._file.close()
-        description: dict[str, Any] = {"tokens": self._tokens}
         last = np.asarray([self._tokens], dtype=np.uint64)
+        counts = []
         for name, parts in (("documents", self._documents), ("segments", self._segments)):
             offsets = np.concatenate([*parts, last]).astype(np.uint64)
             np.save(self._folder / f"{self._split}.{name}.npy", offsets)
-            description[name] = len(offsets) - 1
-        names = [f"{self._split}.{kind}" for kind in ("bin", "documents.npy", "segments.npy")]
-        description["sha256"] = {name: sha256_file(self._folder / name) for name in names}
-        return description
+            counts.append(len(offsets) - 1)
+        return SplitInfo(self._tokens, *counts)
 
 
-def write_meta(folder: Path, dtype: str, vocabulary: dict[str, Any], splits: dict[str, Any]) -> None:
-    """Write `store.json`."""
-    write_json(folder / META_FILE, {"format": 1, "dtype": dtype, "vocabulary": vocabulary, "splits": splits})
+def write_info(folder: Path, dtype: str, tokenizer: str, splits: dict[str, SplitInfo]) -> None:
+    """Write the store.json of a folder whose splits are finished."""
+    kinds = ("bin", "documents.npy", "segments.npy")
+    files = digests_of(folder, [f"{split}.{kind}" for split in splits for kind in kinds])
+    StoreInfo(dtype, tokenizer, splits, files).write(folder)

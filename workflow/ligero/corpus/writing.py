@@ -1,4 +1,4 @@
-"""Write clean text: one paragraph a line, a blank line between documents, zstd."""
+"""Write clean text: one paragraph per line, a blank line between documents, zstd."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ LEVEL = 3
 
 
 class TextWriter:
-    """Documents into one zstd file; the bytes depend on the documents only."""
+    """Documents into one zstd file with a checksum, which every reader compares; the bytes depend on the documents only."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
-        self._stream = zstandard.ZstdCompressor(level=LEVEL).stream_writer(self._file)
+        self._stream = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).stream_writer(self._file)
         self._first = True
 
     def __enter__(self) -> TextWriter:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.files import read_json
+from ligero.common.errors import ConfigurationError
 from ligero.settings import plan
 from ligero.settings.jobs import MeasuredSystem
 from ligero.settings.layout import Layout
 from ligero.settings.models import Architecture
 from ligero.settings.study import Study
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 
 def sizes_for(study: Study, results: Path | None) -> dict[str, int]:
@@ -32,18 +31,11 @@ def vocabulary_sizes(folders: Mapping[str, Path | str]) -> dict[str, int]:
     """Sizes of vocabularies, with special tokens, from the `tokenizer_info.json` in each folder.
 
     Raises:
-        DataError: a folder has no such file, or the file no size.
+        DataError: a folder has no such file, or the file was changed.
     """
-    sizes = {}
-    for vocabulary, folder in folders.items():
-        path = Path(folder) / "tokenizer_info.json"
-        info: dict[str, Any] = read_json(path)
-        if not isinstance(info.get("vocabulary_size"), int):
-            raise DataError(
-                path, None, "expected a whole number 'vocabulary_size'.", "Export the encoder again."
-            )
-        sizes[vocabulary] = info["vocabulary_size"]
-    return sizes
+    return {
+        tokenizer: TokenizerInfo.read(Path(folder)).vocabulary_size for tokenizer, folder in folders.items()
+    }
 
 
 def with_vocabulary(system: MeasuredSystem, sizes: Mapping[str, int]) -> Architecture:

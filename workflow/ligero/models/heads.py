@@ -21,23 +21,10 @@ from ligero.models.weights import TASK_HEADS, listed, read_weights, without_task
 from ligero.settings.distillation import InitialLayers
 from ligero.settings.models import usable_positions
 from ligero.settings.tasks import TaskType
+from ligero.tokenizers.fast_tokenizer import INFO_FILE, TOKENIZER_FILES, TokenizerInfo
 
 # Weights of pretraining heads, which a task head replaces; a pooler is dropped where the task's class has none.
 _PRETRAINING_HEADS = ("predictions.", "sop_classifier.", "cls.", "lm_head.", "vocab_")
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "fast_tokenizer.json",
-    "tokenizer_info.json",
-    "NOTICE",
-)
 
 
 def load_for_task(
@@ -144,13 +131,19 @@ def _fit_tokenizer(folder: Path, config: Any) -> None:
     segments = ["token_type_ids"] if getattr(config, "type_vocab_size", 0) > 1 else []
     values["model_input_names"] = ["input_ids", *segments, "attention_mask"]
     write_json(path, values)
+    TokenizerInfo.read(folder).write(folder)
 
 
 def copy_tokenizer(source: Path, target: Path) -> list[str]:
-    """Copy the tokenizer files and fast_tokenizer.json of one folder into another; returns their names."""
-    names = [name for name in _TOKENIZER_FILES if (Path(source) / name).is_file()]
+    """Copy the tokenizer's files of one folder into another; returns their names.
+
+    Raises:
+        DamagedError: a file is not what was written.
+    """
+    TokenizerInfo.read(source).check(source)
+    names = [name for name in (*TOKENIZER_FILES, INFO_FILE, "NOTICE") if (source / name).is_file()]
     for name in names:
-        shutil.copyfile(Path(source) / name, Path(target) / name)
+        shutil.copyfile(source / name, target / name)
     return names
 
 

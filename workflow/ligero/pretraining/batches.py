@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ligero.common.counter_rng import seed_of, uniform
 from ligero.common.prefetch import ReadAhead
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
 from ligero.pretraining.sequences import Windows, paired_sequences, plain_sequences
-from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.pretraining import Pretraining
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ from ligero.pretraining.divergence import (
     remember,
 )
 from ligero.pretraining.interruption import Interruption
-from ligero.pretraining.metrics import MetricsFile
+from ligero.pretraining.metrics import MetricsFile, Position
 from ligero.pretraining.objective import make_objective
+from ligero.pretraining.records import METRICS_FILE, MetricsLine
 from ligero.pretraining.speed import Speed
 from ligero.pretraining.validation import validate
 from ligero.settings.pretraining import Pretraining
@@ -57,7 +59,7 @@ class Progress:
     first_saved: int | None = None
     """Step of the first checkpoint."""
     rate_scale: float = 1.0
-    rollbacks: list[dict[str, Any]] = field(default_factory=list)
+    rollbacks: list[MetricsLine] = field(default_factory=list)
     last: dict[str, float] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
 
@@ -71,6 +73,8 @@ class Pretrainer:
         held_out: one batch of held-out text, or None.
         state_folder: checkpoints and the metrics file of the running training.
         placement: device and process.
+        label: who trains, at the start of messages.
+        data_check: of the training text, running in the background; where it fails, training ends with its error.
     """
 
     def __init__(
@@ -82,9 +86,10 @@ class Pretrainer:
         state_folder: Path,
         placement: Placement,
         label: str = "pretraining",
+        data_check: Future[None] | None = None,
     ) -> None:
         self.recipe, self.source, self.held_out, self.placement = recipe, source, held_out, placement
-        self.label = label
+        self.label, self.data_check = label, data_check
         self.precision = resolve_once(
             recipe.precision, placement.device, state_folder / "precision.json", loss_scaling=False
         )
@@ -101,7 +106,7 @@ class Pretrainer:
         self.state_folder = state_folder
         self.checkpoints = Checkpoints(state_folder / "checkpoints", recipe.keep_checkpoints)
         self.metrics = MetricsFile(
-            state_folder / "metrics.jsonl" if placement.is_first else None, recipe.tensorboard
+            state_folder / METRICS_FILE if placement.is_first else None, recipe.tensorboard
         )
         self.watch = DivergenceWatch(recipe.divergence)
         self.done = Progress()
@@ -115,6 +120,7 @@ class Pretrainer:
         """Train to the end of the recipe; False when an interruption stopped it after a checkpoint.
 
         Raises:
+            DamagedError: the check of the training text failed.
             DivergenceError: the run diverged and may not roll back (any more).
             CheckpointError: a checkpoint could not be written.
         """
@@ -141,8 +147,12 @@ class Pretrainer:
                     batches = self._batches()
                     bar.n = self.done.tokens
                     continue
+                if self.data_check is not None and self.data_check.done():
+                    self.data_check.result()
                 self._finish_step(step, batch, result, bar)
             completed = self.done.step >= recipe.total_steps
+        if completed and self.data_check is not None:
+            self.data_check.result()
         if not completed and self._saved_step != self.done.step:
             self._save()
         self.metrics.close()
@@ -254,7 +264,7 @@ class Pretrainer:
             **whole_state(self.model, self.optimizer),
             "watch": self.watch.state(),
             "progress": dict(vars(self.done)),
-            "metrics_position": self.metrics.position,
+            "metrics": tuple(self.metrics.position()),
         }
 
     def weights(self) -> dict[str, Tensor]:
@@ -296,14 +306,14 @@ class Pretrainer:
         """Continue from the latest intact checkpoint, or start."""
         found = self._agreed(None)
         if found is None:
-            self.metrics.rewind(0)
+            self.metrics.rewind(Position(0, ""))
             self.metrics.write(
                 step=0, event="start", parameters=sum(p.numel() for p in self.model.parameters())
             )
             return
         self._restore(found[1])
         self._saved_step = found[0]
-        self.metrics.rewind(found[1]["metrics_position"])
+        self.metrics.rewind(Position(*found[1]["metrics"]))
 
     def _agreed(self, passed_over: int | None) -> tuple[int, dict[str, Any]] | None:
         """The latest intact checkpoint, the same in all processes: the first one chooses.
@@ -346,7 +356,12 @@ class Pretrainer:
         found = self._rollback_target()
         target = found[0] if found else 0
         self._restore(found[1] if found else self._initial)
-        rolled = {"step": step + 1, "to_step": target, "learning_rate_scale": scale, "problem": problem}
+        rolled: MetricsLine = {
+            "step": step + 1,
+            "to_step": target,
+            "learning_rate_scale": scale,
+            "problem": problem,
+        }
         self.done.rollbacks = [*rollbacks, rolled]
         self.done.rate_scale, self.done.seconds = scale, done.seconds
         self.done.computed_tokens, self.done.computing_seconds = done.computed_tokens, done.computing_seconds

@@ -1,4 +1,4 @@
-"""What a pretrained model puts in the place of a mask, and how often it is right on held-out text.
+"""What a pretrained model predicts for a mask, and how often it is right on held-out text.
 
 Both go through transformers' plain path (AutoTokenizer, AutoModelForMaskedLM): they show what users of the folder get.
 """
@@ -12,27 +12,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from ligero.common.errors import DataError, MismatchError
+from ligero.common.errors import DataError
+from ligero.corpus.token_store import TokenStore, check_tokens
 from ligero.models.heads import longest_input
 from ligero.pretraining.batches import BatchSource
-from ligero.pretraining.store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.pretraining import Pretraining
+from ligero.tokenizers.fast_tokenizer import INFO_FILE, TokenizerInfo
 
 MASK = "[MASK]"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A piece of the vocabulary for one mask."""
+    """A subword for one mask."""
 
     mask: int
     """Number of the mask in the text, from 1 on."""
     token: str
-    """As the vocabulary writes it: a mark tells whether it begins or continues a word."""
+    """As the vocabulary writes it: a mark shows whether it begins or continues a word."""
     probability: float
     text: str
-    """The text with the piece in this mask's place."""
+    """The text with the subword in this mask's place."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class HeldOutAccuracy:
     """Number of masked tokens."""
     model: float
     unigram: float
-    """Of one who always says the most frequent token of the training text."""
+    """Accuracy of always predicting the most frequent training token."""
     chance: float
-    """Of one who draws a token of the vocabulary."""
+    """Accuracy of drawing a token at random."""
 
 
 class MaskFiller:
@@ -59,11 +60,13 @@ class MaskFiller:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
         from transformers.utils import logging
 
-        logging.set_verbosity_error()  # the heads of pretraining that filling needs not are no news
+        logging.set_verbosity_error()  # it would warn of pretraining heads that filling does not use
         logging.disable_progress_bar()
         self.folder = Path(folder)
         if not (self.folder / "config.json").is_file():
             raise DataError(self.folder, None, "no config.json: not a model folder.")
+        if (self.folder / INFO_FILE).is_file():
+            TokenizerInfo.read(self.folder).check(self.folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(self.folder)
         if self.tokenizer.mask_token_id is None:
             raise DataError(self.folder, None, "its vocabulary has no mask token.")
@@ -73,7 +76,7 @@ class MaskFiller:
 
     @torch.no_grad()
     def fill(self, text: str, top: int = 5) -> list[Candidate]:
-        """The `top` most probable pieces for each [MASK] in `text`, masks in order.
+        """The `top` most probable subwords for each [MASK] in `text`, masks in order.
 
         Raises:
             DataError: the text has no mask, or is longer than the model reads.
@@ -92,11 +95,11 @@ class MaskFiller:
         parts = text.split(mask)
         for number, row in enumerate(probabilities):
             best = row.topk(min(top, len(row)))
-            for probability, identity in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-                piece = self.tokenizer.convert_ids_to_tokens(identity)
-                word = self.tokenizer.decode([identity]).strip()
+            for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+                token = self.tokenizer.convert_ids_to_tokens(index)
+                word = self.tokenizer.decode([index]).strip()
                 before, after = MASK.join(parts[: number + 1]), MASK.join(parts[number + 1 :])
-                candidates.append(Candidate(number + 1, piece, probability, f"{before}{word}{after}"))
+                candidates.append(Candidate(number + 1, token, probability, f"{before}{word}{after}"))
         return candidates
 
     @torch.no_grad()
@@ -105,24 +108,24 @@ class MaskFiller:
 
         Raises:
             DataError: the store has no held-out text.
-            MismatchError: the store is of another vocabulary.
+            MismatchError: the store is of another tokenizer.
         """
         train, held_out = TokenStore.open(tokens), TokenStore.open(tokens, "validation")
         vocabulary = Vocabulary.load(self.folder)
-        if max(int(store.tokens.max()) for store in (train, held_out) if len(store)) >= vocabulary.size:
-            raise MismatchError(f"{tokens}: holds ids beyond the vocabulary of {self.folder}")
+        vocabulary.check_made(train, tokens)
+        check_tokens(tokens)
         length = min(512, longest_input(self.model.config), len(train))
         recipe = Pretraining(objective="mlm", total_steps=1, sequence_length=length, seed=seed)
         batch = BatchSource(train, vocabulary, recipe).validation(held_out, rows)
         if batch is None:
             raise DataError(tokens, None, "no held-out text.", "Raise corpus.validation_share.")
         right = 0
-        for piece in batch.micro_batches(8):
+        for part in batch.micro_batches(8):
             logits = self.model(
-                input_ids=piece.input_ids, attention_mask=torch.ones_like(piece.input_ids)
+                input_ids=part.input_ids, attention_mask=torch.ones_like(part.input_ids)
             ).logits
-            guessed = logits.reshape(-1, logits.shape[-1])[piece.positions].argmax(-1)
-            right += int((guessed == piece.labels).sum())
+            guessed = logits.reshape(-1, logits.shape[-1])[part.positions].argmax(-1)
+            right += int((guessed == part.labels).sum())
         most_frequent = int(np.bincount(train.tokens, minlength=vocabulary.size).argmax())
         count = len(batch.labels)
         return HeldOutAccuracy(

@@ -5,17 +5,28 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+from ligero.common.hashing import digest_file
+from ligero.common.records import DamagedError
+from ligero.pretraining.records import MetricsLine, read_metrics
 from ligero.pretraining.tensorboard import TensorBoard
 from ligero.training.checkpoints import CheckpointError
 
 
+class Position(NamedTuple):
+    """A place in the metrics file, and the digest of everything before it."""
+
+    bytes: int
+    digest: str
+
+
 class MetricsFile:
-    """Appends one JSON object a line. `position` goes into checkpoints, `rewind` returns to it.
+    """Appends one JSON object per line. `position` goes into checkpoints, `rewind` returns to it.
 
     Raises:
         CheckpointError: by every method, when the file cannot be written.
@@ -36,6 +47,7 @@ class MetricsFile:
                     self.events = TensorBoard(path.parent / "tensorboard")
 
     def write(self, **values: Any) -> None:
+        """Append a line; its keys are those of MetricsLine."""
         if self.path is not None:
             line = json.dumps(values).encode() + b"\n"
             with self._readable():
@@ -44,25 +56,36 @@ class MetricsFile:
                 if self.events is not None and values.get("event") == "rollback":
                     self.events.rewrite(read_metrics(self.path))
                 elif self.events is not None:
-                    self.events.write(values)
+                    self.events.write(cast(MetricsLine, values))
 
-    @property
-    def position(self) -> int:
-        """Bytes written, all of them on disk."""
+    def position(self) -> Position:
+        """How much was written, all of it on disk."""
         if self.path is None:
-            return 0
+            return Position(0, "")
         with self._readable():
             os.fsync(self._handle.fileno())
-            return self._handle.seek(0, os.SEEK_END)
+            return Position(self._handle.seek(0, os.SEEK_END), digest_file(self.path))
 
-    def rewind(self, position: int) -> None:
-        """Forget what was written after `position`."""
-        if self.path is not None:
-            with self._readable():
-                self._handle.truncate(position)
-                self._handle.seek(0, os.SEEK_END)
-                if self.events is not None:
-                    self.events.rewrite(read_metrics(self.path))
+    def rewind(self, position: Position) -> None:
+        """Forget what was written after `position`.
+
+        Raises:
+            DamagedError: what was written before it has changed. A file that was deleted starts anew.
+        """
+        if self.path is None:
+            return
+        with self._readable():
+            size = self._handle.seek(0, os.SEEK_END)
+            if size == 0 < position.bytes:
+                print(f"{self.path}: deleted since the last checkpoint; metrics start anew", file=sys.stderr)
+                return
+            self._handle.truncate(min(position.bytes, size))
+            self._handle.seek(0, os.SEEK_END)
+            if position.bytes and digest_file(self.path) != position.digest:
+                problem = "it was changed after the last checkpoint was written."
+                raise DamagedError(self.path, None, problem, "Delete it to go on without the history.")
+            if self.events is not None:
+                self.events.rewrite(read_metrics(self.path))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -80,8 +103,3 @@ class MetricsFile:
                 self._handle.close()
                 if self.events is not None:
                     self.events.close()
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All lines of a metrics file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

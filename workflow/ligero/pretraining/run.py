@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,14 +18,14 @@ from ligero.common.errors import MismatchError
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value
 from ligero.common.locks import only_process
-from ligero.common.records import write_record
+from ligero.corpus.token_store import TokenStore, check_tokens
 from ligero.models.build import build_for_pretraining, count_parameters, make_config
 from ligero.models.digests import write_weights_digest
 from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.distributed import Placement
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.store import TokenStore
+from ligero.pretraining.records import METRICS_FILE, PretrainingSummary
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
@@ -36,6 +38,8 @@ class Prepared:
     """Everything a run needs, before a device is touched."""
 
     job: PretrainingJob
+    tokens: Path
+    """Folder of the token store."""
     model: nn.Module
     source: BatchSource
     held_out: PretrainingBatch | None
@@ -47,30 +51,29 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
     """Open the store, read the vocabulary and initialise the model.
 
     Raises:
-        MismatchError: the store holds ids beyond the model's embeddings.
+        DataError: a file of the store or of the tokenizer is missing or damaged.
+        MismatchError: the tokenizer did not make the store, or has more tokens than the model embeddings.
     """
     recipe = job.recipe
     vocabulary = Vocabulary.load(tokenizer_folder, words=recipe.whole_word)
     store = TokenStore.open(tokens)
+    vocabulary.check_made(store, tokens)
     config = make_config(job.architecture, vocabulary.size, vocabulary.pad)
     if vocabulary.size > config.vocab_size:
         raise MismatchError(
             f"models.{job.model_id}.architecture.vocab_size: {config.vocab_size} rows for a vocabulary of "
             f"{vocabulary.size}; raise it or leave it out"
         )
-    if len(store) and int(store.tokens[: 1 << 20].max()) >= vocabulary.size:
-        raise MismatchError(
-            f"{tokens}: holds ids beyond the vocabulary of {tokenizer_folder}; build the store again"
-        )
     source = BatchSource(store, vocabulary, recipe)
     return Prepared(
         job=job,
+        tokens=tokens,
         model=build_for_pretraining(
             config, recipe.objective, recipe.seed, recipe.embedding_initializer_range
         ),
         source=source,
         held_out=source.validation(TokenStore.open(tokens, "validation"), VALIDATION_ROWS),
-        fingerprint=digest_value([digest(job), store.identity]),
+        fingerprint=digest_value([digest(job), asdict(store.info)]),
     )
 
 
@@ -97,7 +100,14 @@ def pretrain(
             held.enter_context(only_process(state, job.model_id))
             _mention_other_states(prepared, state)
         trainer = Pretrainer(
-            prepared.model, job.recipe, prepared.source, prepared.held_out, folder, placement, job.model_id
+            prepared.model,
+            job.recipe,
+            prepared.source,
+            prepared.held_out,
+            folder,
+            placement,
+            job.model_id,
+            _in_background(lambda: check_tokens(prepared.tokens)) if placement.is_first else None,
         )
         if placement.is_first:
             trainer.checkpoints.tidy()
@@ -115,6 +125,21 @@ def pretrain(
     return completed
 
 
+def _in_background(check: Callable[[], None]) -> Future[None]:
+    """Run `check` in a thread that does not keep the process alive."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            check()
+            future.set_result(None)
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
 def _mention_other_states(prepared: Prepared, state: Path) -> None:
     """Say that checkpoints of other settings are there and not used."""
     others = [path.name for path in state.glob("*") if path.is_dir() and path.name != prepared.fingerprint]
@@ -128,47 +153,45 @@ def _mention_other_states(prepared: Prepared, state: Path) -> None:
 
 def _write_logs(prepared: Prepared, trainer: Pretrainer, folder: Path, log_folder: Path) -> None:
     """Copy the metrics out of the state `folder`, write the summary and say how fast the run was."""
-    with atomic_path(log_folder / "metrics.jsonl") as staging:
-        shutil.copyfile(folder / "metrics.jsonl", staging)
+    with atomic_path(log_folder / METRICS_FILE) as staging:
+        shutil.copyfile(folder / METRICS_FILE, staging)
     if prepared.job.recipe.tensorboard:
         shutil.rmtree(log_folder / "tensorboard", ignore_errors=True)
         shutil.copytree(folder / "tensorboard", log_folder / "tensorboard")
     summary = _summary(prepared, trainer)
-    write_record(log_folder / "summary.json", summary)
+    summary.write(log_folder)
     print(
-        f"{prepared.job.model_id}: {summary['tokens_per_second']:,.0f} tokens/s, {summary['share_of_peak']:.0%} of the "
-        f"measured peak of {summary['measured_peak_gflops']:,.0f} GFLOP/s"
+        f"{summary.model}: {summary.tokens_per_second:,.0f} tokens/s, {summary.share_of_peak:.0%} of the measured peak of "
+        f"{summary.measured_peak_gflops:,.0f} GFLOP/s"
     )
 
 
-def _summary(prepared: Prepared, trainer: Pretrainer) -> dict[str, Any]:
+def _summary(prepared: Prepared, trainer: Pretrainer) -> PretrainingSummary:
     """What is worth knowing of a finished run."""
-    job, done, source = prepared.job, trainer.done, prepared.source
+    job, done, source, held_out = prepared.job, trainer.done, prepared.source, prepared.held_out
     device = trainer.placement.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     speed = done.computed_tokens / max(done.computing_seconds, 1e-9)
-    summary: dict[str, Any] = {
-        "model": job.model_id,
-        "parameters": count_parameters(trainer.model),
-        "steps": done.step,
-        "tokens": done.tokens,
-        "corpus_tokens": len(source.store),
-        "epochs": round(done.step * job.recipe.batch_size / source.windows.count, 3),
-        "seconds": round(done.seconds, 2),
-        "tokens_per_second": round(speed, 1),
-        "measured_peak_gflops": round(trainer.speed.peak / 1e9, 1),
-        "share_of_peak": round(trainer.speed.share(speed), 4),
-        "device": name,
-        "precision": trainer.precision,
-        "processes": trainer.placement.world,
-        "threads": torch.get_num_threads(),
-        "final": done.last,
-        "validation": done.validation,
-        "rollbacks": done.rollbacks,
-        "determined_by": digest(job),
-        "fingerprint": prepared.fingerprint,
-        "torch": torch.__version__,
-    }
-    if prepared.held_out is not None:
-        summary["unigram_loss"] = unigram_loss(source.store, prepared.held_out.labels, source.vocabulary.size)
-    return summary
+    frequencies = unigram_loss(source.store, held_out.labels, source.vocabulary.size) if held_out else None
+    return PretrainingSummary(
+        model=job.model_id,
+        parameters=count_parameters(trainer.model),
+        steps=done.step,
+        tokens=done.tokens,
+        corpus_tokens=len(source.store),
+        epochs=round(done.step * job.recipe.batch_size / source.windows.count, 3),
+        seconds=round(done.seconds, 2),
+        tokens_per_second=round(speed, 1),
+        measured_peak_gflops=round(trainer.speed.peak / 1e9, 1),
+        share_of_peak=round(trainer.speed.share(speed), 4),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        precision=trainer.precision,
+        processes=trainer.placement.world,
+        threads=torch.get_num_threads(),
+        final=done.last,
+        validation=done.validation,
+        unigram_loss=frequencies,
+        rollbacks=done.rollbacks,
+        determined_by=digest(job),
+        fingerprint=prepared.fingerprint,
+        torch=torch.__version__,
+    )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ligero.common.counter_rng import splitmix64, uniform
 from ligero.common.errors import DataError
-from ligero.pretraining.store import TokenStore
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
 
 Ints = NDArray[np.int64]

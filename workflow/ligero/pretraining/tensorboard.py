@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import ConfigurationError
+from ligero.pretraining.records import MetricsLine
 
 
 class TensorBoard:
-    """Event files in one folder, one scalar a value and step.
+    """Event files in one folder, one scalar per value and step.
 
     Events cannot be taken back, so after a restart or a rollback they are written anew from the metrics file.
 
@@ -25,8 +26,8 @@ class TensorBoard:
         self.folder = folder
         self._writer = self._opened()
 
-    def write(self, values: dict[str, Any]) -> None:
-        """The numbers of one line of the metrics file; those of evaluations stand under `validation/`."""
+    def write(self, values: MetricsLine) -> None:
+        """The numbers of one line of the metrics file; those of evaluations are under `validation/`."""
         self._must_be_alive()
         step, event = values.get("step"), values.get("event", "training")
         if event in ("training", "validation") and step is not None:
@@ -34,9 +35,9 @@ class TensorBoard:
                 if name not in ("step", "event"):
                     self._writer.add_scalar(f"{event}/{name}", value, step)
 
-    def rewrite(self, lines: Iterable[dict[str, Any]]) -> None:
+    def rewrite(self, lines: Iterable[MetricsLine]) -> None:
         """Start anew with `lines`, without the steps that a rollback threw away."""
-        kept: list[dict[str, Any]] = []
+        kept: list[MetricsLine] = []
         for line in lines:
             if line.get("event") == "rollback":
                 kept = [earlier for earlier in kept if earlier.get("step", 0) <= line["to_step"]]

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.batches import PretrainingBatch
 from ligero.pretraining.objective import PretrainingObjective
-from ligero.pretraining.store import TokenStore
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.records import read_record
+from ligero.pretraining.records import PretrainingSummary
 from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
@@ -170,8 +171,8 @@ class Results:
         path = self.layout.weights_source(model)
         return self._read(path) if Path(path).is_file() else {}
 
-    def pretraining_summary(self, model: str) -> Record:
-        return self._read(self.layout.pretraining_summary(model))
+    def pretraining_summary(self, model: str) -> PretrainingSummary:
+        return PretrainingSummary.read(Path(self.layout.pretraining_summary(model)).parent)
 
     @cached_property
     def _cache(self) -> dict[str, Record]:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory
-from ligero.common.hashing import digest_files
+from ligero.common.hashing import digest_file
 from ligero.common.progress import progress
 from ligero.corpus.parallel import ordered_map
 from ligero.corpus.reading import read_blocks
-from ligero.corpus.token_store import SplitWriter, write_meta
-from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, INFO_FILE, FastTokenizer
+from ligero.corpus.token_store import SplitInfo, SplitWriter, write_info
+from ligero.tokenizers.fast_tokenizer import INFO_FILE, FastTokenizer
 from ligero.tokenizers.word_cache import LineEncoder
 
 SPLITS = ("train", "validation")
@@ -70,23 +70,17 @@ def encode_corpus(encoder_folder: Path, clean_folder: Path, out: Path, processes
     """
     encoder = FastTokenizer.load(encoder_folder)
     dtype = LineEncoder(encoder).dtype
-    descriptions = {}
+    splits: dict[str, SplitInfo] = {}
     with atomic_directory(out) as staging:
         for split in SPLITS:
             source = clean_folder / f"{split}.txt.zst"
-            with SplitWriter(staging, split, dtype) as writer:
+            with SplitWriter(staging, split) as writer:
                 for block in _encoded(source, encoder_folder, processes):
                     writer.write(block.ids, block.lengths, block.first_lines)
-                descriptions[split] = writer.finish()
-        if not descriptions["train"]["tokens"]:
+                splits[split] = writer.finish()
+        if not splits["train"].tokens:
             raise DataError(clean_folder / "train.txt.zst", None, "gives no tokens.")
-        vocabulary = {
-            "size": encoder.vocabulary_size,
-            "kind": encoder.info.kind,
-            "digest": digest_files(encoder_folder, [FAST_TOKENIZER_FILE, INFO_FILE]),
-            "special": encoder.info.special,
-        }
-        write_meta(staging, dtype, vocabulary, descriptions)
+        write_info(staging, dtype, digest_file(encoder_folder / INFO_FILE), splits)
 
 
 def _encoded(source: Path, encoder_folder: Path, processes: int) -> Iterator[EncodedBlock]:

@@ -9,16 +9,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
 from ligero.common.errors import DataError
-from ligero.common.files import read_json, write_json
+from ligero.common.records import DamagedError, check_file, digests_of, read_record, write_record
 
 FAST_TOKENIZER_FILE, INFO_FILE = "fast_tokenizer.json", "tokenizer_info.json"
+TOKENIZER_FILES = (
+    FAST_TOKENIZER_FILE,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+"""What a tokenizer may consist of, beside its description."""
+REMEDY = "Make the tokenizer again: delete its folder and start snakemake again."
 SPECIAL_ROLES = ("cls", "sep", "pad", "unk", "mask")
 
 _DISARMED = str.maketrans({"<": "‹", "＜": "‹", "﹤": "‹", "[": "(", "［": "(", "﹇": "("})
@@ -41,25 +55,37 @@ class TokenizerInfo:
     """Texts on which fast_tokenizer.json and the loaded tokenizer were compared."""
     mended: list[str] = field(default_factory=list)
     """What was changed in a tokenizer of others so that it reads as its vocabulary and its model want it."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Digest of each of the tokenizer's files."""
 
     def write(self, folder: Path) -> None:
-        values = asdict(self)
-        if not self.mended:
-            del values["mended"]  # the file of a vocabulary that needed nothing does not change
-        write_json(folder / INFO_FILE, values)
+        """Describe the tokenizer in `folder`, with the digests of its files as they are now."""
+        names = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
+        write_record(folder / INFO_FILE, asdict(replace(self, files=digests_of(folder, names))))
 
     @classmethod
     def read(cls, folder: Path) -> TokenizerInfo:
-        values = read_json(folder / INFO_FILE)
+        """The description in `folder`; of its files only `check` reads the content.
+
+        Raises:
+            DataError: it is missing.
+            DamagedError: it is not what was written.
+        """
+        values = read_record(folder / INFO_FILE, REMEDY)
         try:
             return cls(**values)
         except TypeError as error:
-            raise DataError(
-                folder / INFO_FILE,
-                None,
-                f"not an encoder's description: {error}.",
-                "Make the vocabulary again.",
-            ) from error
+            problem = f"does not describe a tokenizer: {error}."
+            raise DamagedError(folder / INFO_FILE, None, problem, REMEDY) from error
+
+    def check(self, folder: Path, *names: str) -> None:
+        """Compare files of the tokenizer (all of them, or `names`) with their digests.
+
+        Raises:
+            DamagedError: a file is missing or not what was written.
+        """
+        for name in names or self.files:
+            check_file(folder / name, self.files.get(name, "none"), REMEDY)
 
 
 class FastTokenizer:
@@ -84,21 +110,26 @@ class FastTokenizer:
 
     @classmethod
     def load(cls, folder: Path | str) -> FastTokenizer:
-        """Read `fast_tokenizer.json` and `tokenizer_info.json` of a vocabulary's or a model's folder."""
+        """Read `fast_tokenizer.json` and `tokenizer_info.json` of a tokenizer's or a model's folder.
+
+        Raises:
+            DataError: a file is missing, damaged, or was changed after it was written.
+        """
         folder = Path(folder)
         info = TokenizerInfo.read(folder)
+        info.check(folder, FAST_TOKENIZER_FILE)
         try:
             backend = Tokenizer.from_file(str(folder / FAST_TOKENIZER_FILE))
         except Exception as error:  # the library raises plain Exception
             raise DataError(
-                folder / FAST_TOKENIZER_FILE, None, f"cannot be read: {error}.", "Make the vocabulary again."
+                folder / FAST_TOKENIZER_FILE, None, f"cannot be read: {error}.", REMEDY
             ) from error
         if backend.get_vocab_size() != info.vocabulary_size:
             raise DataError(
                 folder / FAST_TOKENIZER_FILE,
                 None,
                 f"has {backend.get_vocab_size()} tokens, {INFO_FILE} says {info.vocabulary_size}.",
-                "Make the vocabulary again.",
+                REMEDY,
             )
         return cls(backend, info)
 

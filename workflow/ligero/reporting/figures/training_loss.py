@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ligero.common.errors import DataError
+from ligero.pretraining.records import MetricsLine, read_metrics
 from ligero.reporting.figures.style import BLUE, GREY, ORANGE, new_figure
 from ligero.reporting.results import Results
 
@@ -37,16 +36,8 @@ def read_curve(path: Path) -> Curve:
         DataError: missing, malformed, or without a single loss.
     """
     curve = Curve()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise DataError(path, None, "no such file.") from error
-    for number, text in enumerate(lines, start=1):
-        try:
-            entry: dict[str, Any] = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(path, number, f"not valid JSON: {error}.") from error
-        _add(curve, entry)
+    for line in read_metrics(path):
+        _add(curve, line)
     if not any(curve.segments):
         raise DataError(
             path, None, "it holds no training loss.", "Lower log_every in the pretraining recipe."
@@ -54,7 +45,7 @@ def read_curve(path: Path) -> Curve:
     return curve
 
 
-def _add(curve: Curve, entry: dict[str, Any]) -> None:
+def _add(curve: Curve, entry: MetricsLine) -> None:
     event = entry.get("event")
     if event == "rollback":
         curve.restarts.append((entry["step"], entry["to_step"]))
@@ -69,7 +60,9 @@ def _add(curve: Curve, entry: dict[str, Any]) -> None:
 
 def training_loss(results: Results, model: str) -> Figure:
     """Loss over steps: every logged step, a moving mean, evaluations on held-out text, and what restarts threw away."""
-    curve = read_curve(Path(results.layout.pretraining_metrics(model)))
+    metrics = Path(results.layout.pretraining_metrics(model))
+    results.pretraining_summary(model)  # refuses metrics that were changed
+    curve = read_curve(metrics)
     figure, axes = new_figure(results.study, f"Pretraining of {results.study.models[model].name}")
     kept, lost = split_kept(curve)
     for segment in lost:

@@ -97,9 +97,9 @@ def _runs(results: Results) -> Iterator[Run]:
     study = results.study
     for model in plan.pretrained_models(study):
         done = results.pretraining_summary(model)
-        on_gpus = not str(done["device"]).startswith("cpu")
-        devices = int(done.get("processes", 1)) if on_gpus else 1
-        yield Run("pretraining", _device(done), float(done["seconds"]), devices)
+        devices = 1 if done.device.startswith("cpu") else done.processes
+        device = _device({"device": done.device, "threads": done.threads})
+        yield Run("pretraining", device, done.seconds, devices)
     for regime, model in plan.systems(study):
         for trial in results.trials(regime, model):
             yield Run(regime, _device(trial), float(trial["seconds"]))

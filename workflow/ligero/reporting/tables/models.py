@@ -175,7 +175,7 @@ def _pretraining(results: Results, model_id: str) -> dict[str, Any]:
     model = results.study.models[model_id]
     recipe, done = model.pretraining, results.pretraining_summary(model_id)
     assert recipe
-    validation, rollbacks = done.get("validation") or {}, done.get("rollbacks") or []
+    validation, rollbacks = done.validation, done.rollbacks
     return {
         "model": model.name,
         "learning_rate": recipe.learning_rate,
@@ -183,12 +183,12 @@ def _pretraining(results: Results, model_id: str) -> dict[str, Any]:
         "warmup_ratio": _warmup_ratio(recipe),
         "warmup_steps": recipe.warmup_steps,
         "total_steps": recipe.total_steps,
-        "training_hours": f"{done['seconds'] / HOUR:.3f}",
-        "device": done["device"],
-        "tokens": done["tokens"],
-        "training_loss": _decimals((done.get("final") or {}).get("loss")),
-        "validation_mlm_loss": _decimals(validation.get("mlm_loss", validation.get("loss"))),
-        "unigram_loss": _decimals(done.get("unigram_loss")),
+        "training_hours": f"{done.seconds / HOUR:.3f}",
+        "device": done.device,
+        "tokens": done.tokens,
+        "training_loss": _decimals(done.final.get("loss")),
+        "validation_mlm_loss": _decimals(validation.get("mlm_loss")),
+        "unigram_loss": _decimals(done.unigram_loss),
         "validation_sop_accuracy": _decimals(validation.get("sop_accuracy")),
         "rollbacks": len(rollbacks),
         "notes": joined(

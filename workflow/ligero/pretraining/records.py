@@ -1,0 +1,113 @@
+"""What a pretraining leaves behind about itself: a line of metrics for every step that is logged, and a summary. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from ligero.common.errors import DataError
+from ligero.common.records import DamagedError, check_file, digests_of, read_record, write_record
+
+METRICS_FILE, SUMMARY_FILE = "metrics.jsonl", "summary.json"
+
+
+class MetricsLine(TypedDict, total=False):
+    """One line of metrics.jsonl: a logged step, or an `event` (start, validation, rollback, diverged)."""
+
+    event: str
+    step: int
+    loss: float
+    """Of masked tokens and sentence order together."""
+    mlm_loss: float
+    mlm_accuracy: float
+    sop_loss: float
+    """Sentence order, where the model predicts it."""
+    sop_accuracy: float
+    gradient_norm: float
+    learning_rate: float
+    tokens: int
+    """Seen so far."""
+    tokens_per_second: float
+    share_of_peak: float
+    parameters: int
+    """At the start."""
+    to_step: int
+    """That a rollback went back to."""
+    learning_rate_scale: float
+    problem: str
+    """Why it diverged."""
+
+
+def read_metrics(path: Path) -> list[MetricsLine]:
+    """All lines of a metrics file.
+
+    Raises:
+        DataError: it is missing, or a line is no JSON.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise DataError(path, None, "no such file.") from error
+    found: list[MetricsLine] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise DataError(path, number, f"not valid JSON: {error}.") from error
+    return found
+
+
+@dataclass(frozen=True)
+class PretrainingSummary:
+    """What is worth knowing of a finished run: summary.json."""
+
+    model: str
+    parameters: int
+    steps: int
+    tokens: int
+    """That the weights have seen."""
+    corpus_tokens: int
+    epochs: float
+    seconds: float
+    tokens_per_second: float
+    measured_peak_gflops: float
+    share_of_peak: float
+    device: str
+    precision: str
+    """fp32 or bf16."""
+    processes: int
+    threads: int
+    final: dict[str, float]
+    """The last step's losses."""
+    validation: dict[str, float]
+    """Of the last evaluation; empty without held-out text."""
+    unigram_loss: float | None
+    """Of the same text, knowing token frequencies alone."""
+    rollbacks: list[MetricsLine]
+    determined_by: str
+    """Digest of the job."""
+    fingerprint: str
+    """Digest of the job, the text and the tokenizer."""
+    torch: str
+
+    def write(self, folder: Path) -> None:
+        """Write summary.json beside the metrics, whose digest it records."""
+        write_record(folder / SUMMARY_FILE, {**asdict(self), "files": digests_of(folder, [METRICS_FILE])})
+
+    @classmethod
+    def read(cls, folder: Path) -> PretrainingSummary:
+        """Read the summary in `folder`, after a check of it and of the metrics beside it.
+
+        Raises:
+            DataError: a file is missing.
+            DamagedError: a file is not what was written.
+        """
+        path = folder / SUMMARY_FILE
+        values = read_record(path)
+        try:
+            check_file(folder / METRICS_FILE, values.pop("files")[METRICS_FILE])
+            return cls(**values)
+        except (TypeError, KeyError) as error:
+            raise DamagedError(path, None, f"does not describe a pretraining: {error}.") from error
