@@ -32,19 +32,19 @@ rule augment_task:
 use rule encode_task as encode_augmented_task with:
     input:
         examples=expand("<results>/augmented/tasks/{{task}}/{split}.parquet", split=SPLITS),
-        encoder=lambda wc: f"{LAYOUT.tokenizer(wc.vocabulary)}/fast_tokenizer.json",
+        tokenizer=lambda wc: f"{LAYOUT.tokenizer(wc.tokenizer)}/fast_tokenizer.json",
     output:
-        expand("<results>/augmented/encoded/{{vocabulary}}/{{task}}/{split}.parquet", split=SPLITS),
-        info="<results>/augmented/encoded/{vocabulary}/{task}/info.json",
+        expand("<results>/augmented/encoded/{{tokenizer}}/{{task}}/{split}.parquet", split=SPLITS),
+        info="<results>/augmented/encoded/{tokenizer}/{task}/info.json",
     log:
-        "<results>/logs/encode_augmented_task/{vocabulary}/{task}.log",
+        "<results>/logs/encode_augmented_task/{tokenizer}/{task}.log",
     params:
         examples=folder("augmented/tasks/{task}"),
-        encoder=lambda wc: LAYOUT.tokenizer(wc.vocabulary),
-        folder=folder("augmented/encoded/{vocabulary}/{task}"),
+        tokenizer=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
+        folder=folder("augmented/encoded/{tokenizer}/{task}"),
         settings=digest_of(jobs.encoding_job, wildcards=["task"]),
     message:
-        "Encoding {wildcards.task} with unlabelled examples, vocabulary {wildcards.vocabulary}"
+        "Encoding {wildcards.task} with unlabelled examples, tokenizer {wildcards.tokenizer}"
 
 
 use rule cache_logits as cache_augmented_logits with:

@@ -41,14 +41,14 @@ rule validate_tasks:
 rule encode_task:
     input:
         examples=expand("<results>/tasks/{{task}}/{split}.parquet", split=SPLITS),
-        encoder=lambda wc: f"{LAYOUT.tokenizer(wc.vocabulary)}/fast_tokenizer.json",
+        tokenizer=lambda wc: f"{LAYOUT.tokenizer(wc.tokenizer)}/fast_tokenizer.json",
     output:
-        expand("<results>/encoded/{{vocabulary}}/{{task}}/{split}.parquet", split=SPLITS),
-        info="<results>/encoded/{vocabulary}/{task}/info.json",
+        expand("<results>/encoded/{{tokenizer}}/{{task}}/{split}.parquet", split=SPLITS),
+        info="<results>/encoded/{tokenizer}/{task}/info.json",
     log:
-        "<results>/logs/encode_task/{vocabulary}/{task}.log",
+        "<results>/logs/encode_task/{tokenizer}/{task}.log",
     wildcard_constraints:
-        vocabulary="|".join(plan.tokenizers_in_use(STUDY)),
+        tokenizer="|".join(plan.tokenizers_in_use(STUDY)),
     conda:
         "../envs/tokenizer.yaml"
     resources:
@@ -56,14 +56,14 @@ rule encode_task:
         runtime=runtime("light"),
     params:
         examples=folder("tasks/{task}"),
-        encoder=lambda wc: LAYOUT.tokenizer(wc.vocabulary),
-        folder=folder("encoded/{vocabulary}/{task}"),
+        tokenizer=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
+        folder=folder("encoded/{tokenizer}/{task}"),
         settings=digest_of(jobs.encoding_job, wildcards=["task"]),
     message:
-        "Encoding {wildcards.task} with the vocabulary {wildcards.vocabulary}"
+        "Encoding {wildcards.task} with the tokenizer {wildcards.tokenizer}"
     shell:
         "python $PROGRAMS/encode_task.py --config $CONFIG --task {wildcards.task}"
-        " --vocabulary {wildcards.vocabulary} --encoder-dir {params.encoder} --examples {params.examples}"
+        " --tokenizer {wildcards.tokenizer} --tokenizer-dir {params.tokenizer} --examples {params.examples}"
         " --out {params.folder} --expect {params.settings} &> {log}"
 
 

@@ -64,7 +64,7 @@ rule prepare_weights:
         lock=folder("sources.lock.json"),
         settings=digest_of(jobs.weights_job, wildcards=["model"]),
     message:
-        "Fetching or copying the weights of {wildcards.model} and checking its vocabulary"
+        "Fetching or copying the weights of {wildcards.model} and checking its tokenizer"
     shell:
         "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
         " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}"

@@ -1,4 +1,4 @@
-# Cleaned corpus -> vocabularies -> token stores; how well vocabularies fit.
+# Cleaned corpus -> tokenizers -> token stores; how well tokenizers fit.
 
 
 rule train_tokenizer:
@@ -22,7 +22,7 @@ rule train_tokenizer:
         folder=lambda wc: LAYOUT.tokenizer(wc.tokenizer),
         settings=lambda wc: jobs.digest(STUDY.tokenizers[wc.tokenizer]),
     message:
-        "Training the vocabulary {wildcards.tokenizer}"
+        "Training the tokenizer {wildcards.tokenizer}"
     shell:
         "python $PROGRAMS/train_tokenizer.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
         " --corpus {input.corpus} --out {params.folder} --expect {params.settings} &> {log}"
@@ -53,7 +53,7 @@ rule encode_corpus:
         folder=folder("tokens/{tokenizer}"),
         settings=lambda wc: jobs.digest(STUDY.tokenizers[wc.tokenizer]),
     message:
-        "Turning the corpus into token ids of the vocabulary {wildcards.tokenizer}"
+        "Turning the corpus into token ids of the tokenizer {wildcards.tokenizer}"
     shell:
         "python $PROGRAMS/encode_corpus.py --config $CONFIG --tokenizer {wildcards.tokenizer}"
         " --tokenizer-dir {params.tokenizer} --corpus-dir {params.corpus} --out {params.folder}"
@@ -78,7 +78,7 @@ rule measure_tokenizers:
         results=folder(""),
         settings=digest_of(jobs.tokenizers_job),
     message:
-        "Measuring how well the vocabularies fit the texts"
+        "Measuring how well the tokenizers fit the texts"
     shell:
         "python $PROGRAMS/measure_tokenizers.py --config $CONFIG --results {params.results} --out {output}"
         " --expect {params.settings} &> {log}"

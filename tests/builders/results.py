@@ -184,7 +184,7 @@ def _vocabularies(study: Study) -> dict[str, Any]:
     texts = [None, *study.tasks]
     rows = [
         {
-            "vocabulary": vocabulary,
+            "tokenizer": tokenizer,
             "kind": "AlbertTokenizer",
             "size": 1000,
             "task": task,
@@ -193,10 +193,10 @@ def _vocabularies(study: Study) -> dict[str, Any]:
             "tokens": 800,
             "fertility": 1.6,
             "tokens_per_sentence": 8.0,
-            "unknown_share": 0.01 * chance(vocabulary, task),
-            "single_piece_words": 0.5,
+            "unknown_share": 0.01 * chance(tokenizer, task),
+            "single_token_words": 0.5,
         }
-        for vocabulary in tokenizers_in_use(study)
+        for tokenizer in tokenizers_in_use(study)
         for task in texts
     ]
     return {"most_lines": 100_000, "rows": rows}

@@ -123,7 +123,7 @@ def test_a_finished_pretrainings_records(whole: Path, tmp_path: Path, name: str,
     assert PretrainingSummary.read(log).steps == 10
     damage(log / name, kind)
     with pytest.raises(DamagedError, match=name):
-        PretrainingSummary.read(log)
+        PretrainingSummary.read(log).metrics(log)
 
 
 @kinds

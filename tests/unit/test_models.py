@@ -18,6 +18,7 @@ from ligero.models.heads import load_for_task, load_selected, save_for_task
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import read_weights
 from ligero.settings.models import Architecture
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from tests.builders.models import parameter_counts
 
 LABELS = ["a", "b", "c"]
@@ -130,6 +131,7 @@ def test_the_saved_tokenizer_says_what_the_model_reads(
         "model_max_length": 512,
     }  # a vocabulary's length, not a model's
     (tmp_path / "source" / "tokenizer_config.json").write_text(json.dumps(said))
+    TokenizerInfo("BertTokenizer", True, 50, {}, True, 0).write(tmp_path / "source")
     model = load_for_task(pretrained[family], "sequence_classification", LABELS)
     save_for_task(model, tmp_path / "m", LABELS, tmp_path / "source")
     found = json.loads((tmp_path / "m" / "tokenizer_config.json").read_text())
@@ -139,6 +141,7 @@ def test_the_saved_tokenizer_says_what_the_model_reads(
         "model_max_length": 32 if family == "roberta" else 34,
         "model_input_names": ["input_ids", *segments, "attention_mask"],
     }
+    TokenizerInfo.read(tmp_path / "m").check(tmp_path / "m")
     ids = torch.full((1, found["model_max_length"]), 5)
     assert model(input_ids=ids).logits.isfinite().all()
     with pytest.raises((IndexError, RuntimeError)):

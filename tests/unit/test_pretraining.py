@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ligero.models import precision
+from ligero.models.digests import digest_weights
 from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
@@ -19,7 +20,6 @@ from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.records import read_metrics
 from ligero.settings.pretraining import Divergence
 from ligero.training.checkpoints import Checkpoints
-from ligero.training.digests import digest_weights
 from tests.builders.pretraining import (
     CPU,
     Folders,
@@ -128,9 +128,10 @@ def test_divergence_rolls_back(
     assert rates[8] == pytest.approx(3e-3 * 0.5**times / 6)
     assert sum(line.get("event") == "rollback" for line in lines(tmp_path)) == times
     # The figure shades what was thrown away and draws every step of the final model once.
-    from ligero.reporting.figures.training_loss import read_curve, split_kept
+    from ligero.reporting.figures.training_loss import curve_of, split_kept
 
-    curve = read_curve(tmp_path / "log" / "metrics.jsonl")
+    metrics = tmp_path / "log" / "metrics.jsonl"
+    curve = curve_of(read_metrics(metrics), metrics)
     assert curve.restarts == [(5, target) for target in targets]
     kept, lost = split_kept(curve)
     assert [step for step, _ in kept] == list(range(1, 9))

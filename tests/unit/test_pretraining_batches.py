@@ -140,10 +140,8 @@ def test_micro_batches_partition_the_batch(folders: tuple[Path, Path]) -> None:
 def test_micro_batches_are_cut_beforehand(folders: tuple[Path, Path]) -> None:
     batch = source(folders).batch(2)
     cut = batch.cut(4, pin=False)
-    assert cut.pieces and all(
-        one is other for one, other in zip(cut.micro_batches(4), cut.pieces, strict=True)
-    )
-    assert [len(piece) for piece in cut.micro_batches(3)] == [3, 3, 2]  # of another size they are made anew
+    assert cut.micro and all(one is other for one, other in zip(cut.micro_batches(4), cut.micro, strict=True))
+    assert [len(part) for part in cut.micro_batches(3)] == [3, 3, 2]  # of another size they are made anew
     for one, other in zip(cut.micro_batches(4), batch.micro_batches(4), strict=True):
         assert all(
             torch.equal(mine, plain) for mine, plain in zip(one._fields(), other._fields(), strict=True)
@@ -153,7 +151,7 @@ def test_micro_batches_are_cut_beforehand(folders: tuple[Path, Path]) -> None:
 def test_a_thread_cuts_and_pins_for_a_gpu(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The training thread makes no piece and pins nothing: five tensors of each piece are pinned elsewhere."""
+    """The training thread makes no micro batch and pins nothing: five tensors of each are pinned elsewhere."""
     pinned: list[str] = []
 
     def pin(self: torch.Tensor) -> torch.Tensor:
@@ -163,7 +161,7 @@ def test_a_thread_cuts_and_pins_for_a_gpu(
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
     drawn = source(folders)
     batches = list(batches_of(drawn, (0, 8), range(3), 4, torch.device("cuda")))
-    assert len(batches) == 3 and all(len(batch.pieces) == 2 for batch in batches)
+    assert len(batches) == 3 and all(len(batch.micro) == 2 for batch in batches)
     assert len(pinned) == 3 * 2 * 5 and threading.current_thread().name not in pinned
     list(batches[0].micro_batches(4))
     list(batches_of(drawn, (0, 8), range(3), 4, torch.device("cpu")))

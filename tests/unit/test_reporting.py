@@ -18,6 +18,7 @@ from ligero.common.files import write_json
 from ligero.common.published import THESIS_TABLES
 from ligero.common.records import read_record, write_record
 from ligero.efficiency.arithmetic import truncate
+from ligero.pretraining.records import read_metrics
 from ligero.reporting.names import stem
 from ligero.reporting.published import corrected, printed_figures, read_table
 from ligero.reporting.registry import (
@@ -454,7 +455,7 @@ def test_names_in_a_figure_do_not_cover_each_other(results: Results) -> None:
 
 
 def test_a_restart_throws_away_what_came_after_its_checkpoint(tmp_path: Path) -> None:
-    from ligero.reporting.figures.training_loss import read_curve, smoothed, split_kept
+    from ligero.reporting.figures.training_loss import curve_of, smoothed, split_kept
 
     lines: list[dict[str, Any]] = [
         {"step": 0, "event": "start", "parameters": 1},
@@ -466,7 +467,7 @@ def test_a_restart_throws_away_what_came_after_its_checkpoint(tmp_path: Path) ->
     ]
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    curve = read_curve(path)
+    curve = curve_of(read_metrics(path), path)
     kept, lost = split_kept(curve)
     assert kept == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.5)]
     assert lost == [[(3, 1.0), (4, 1.0)]]
@@ -475,15 +476,15 @@ def test_a_restart_throws_away_what_came_after_its_checkpoint(tmp_path: Path) ->
 
 
 def test_a_broken_metrics_file_is_named_with_its_line(tmp_path: Path) -> None:
-    from ligero.reporting.figures.training_loss import read_curve
+    from ligero.reporting.figures.training_loss import curve_of
 
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo', encoding="utf-8")
     with pytest.raises(DataError, match=r"metrics\.jsonl:2: not valid JSON"):
-        read_curve(path)
+        curve_of(read_metrics(path), path)
     path.write_text('{"step": 0, "event": "start"}\n', encoding="utf-8")
     with pytest.raises(DataError, match="no training loss"):
-        read_curve(path)
+        curve_of(read_metrics(path), path)
 
 
 # --- captions -----------------------------------------------------------------------------------------------------------

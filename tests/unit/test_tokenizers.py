@@ -19,7 +19,7 @@ from ligero.corpus.writing import TextWriter
 from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, is_cased, load_tokenizer, loses_accents
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from ligero.tokenizers.quality import vocabulary_quality
+from ligero.tokenizers.quality import tokenizer_quality
 from ligero.tokenizers.training import train_tokenizer
 from ligero.tokenizers.word_cache import LineEncoder
 
@@ -252,7 +252,7 @@ def test_broken_folders_are_refused(vocabulary: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(vocabulary, broken)
     (broken / "fast_tokenizer.json").write_text("{")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="it was changed"):
         FastTokenizer.load(broken)
 
 
@@ -266,13 +266,13 @@ def test_sample_is_seeded_and_without_replacement(corpus: Path) -> None:
 
 
 def test_quality(vocabulary: Path) -> None:
-    quality = vocabulary_quality(FastTokenizer.load(vocabulary), _sentences(3, 100))
-    assert quality["words"] == 100 * 11
-    assert 1 < quality["fertility"] < 12
-    assert 0 <= quality["unknown_share"] < 0.2
-    assert 0 <= quality["single_piece_words"] <= 1
-    zero = vocabulary_quality(FastTokenizer.load(vocabulary), ["日本"])
-    assert zero["unknown_share"] == (0 if vocabulary.name == "bpe" else zero["unknown_share"])
+    quality = tokenizer_quality(FastTokenizer.load(vocabulary), _sentences(3, 100))
+    assert quality.words == 100 * 11
+    assert 1 < quality.fertility < 12
+    assert 0 <= quality.unknown_share < 0.2
+    assert 0 <= quality.single_token_words <= 1
+    zero = tokenizer_quality(FastTokenizer.load(vocabulary), ["日本"])
+    assert zero.unknown_share == (0 if vocabulary.name == "bpe" else zero.unknown_share)
 
 
 def test_decomposed_accents_are_the_same_letters(vocabulary: Path) -> None:
@@ -288,9 +288,9 @@ def test_quality_counts_by_hand(tmp_path: Path) -> None:
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, strip_accents=False).save_pretrained(str(tmp_path))
     export_encoder(tmp_path)
-    found = vocabulary_quality(FastTokenizer.load(tmp_path), ["la niña", "La niñas la zorra", " "])
-    assert (found["sentences"], found["words"], found["tokens"]) == (2, 6, 7)
-    assert (found["fertility"], found["tokens_per_sentence"]) == (7 / 6, 3.5)
-    assert (found["unknown_share"], found["words_with_unknown"]) == (1 / 7, 1 / 6)
-    assert (found["single_piece_words"], found["different_words"]) == (4 / 6, 5)
-    assert found["used_vocabulary"] == 3 / 9
+    found = tokenizer_quality(FastTokenizer.load(tmp_path), ["la niña", "La niñas la zorra", " "])
+    assert (found.sentences, found.words, found.tokens) == (2, 6, 7)
+    assert (found.fertility, found.tokens_per_sentence) == (7 / 6, 3.5)
+    assert (found.unknown_share, found.words_with_unknown) == (1 / 7, 1 / 6)
+    assert (found.single_token_words, found.different_words) == (4 / 6, 5)
+    assert found.used_vocabulary == 3 / 9

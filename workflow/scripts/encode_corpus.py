@@ -1,4 +1,4 @@
-"""Encode the cleaned corpus with a vocabulary into its token store."""
+"""Encode the cleaned corpus with a tokenizer into its token store."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ligero.tokenizers.encode_corpus import encode_corpus
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
-    parser.add_argument("--tokenizer", required=True, help="id of the vocabulary in the configuration")
-    parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder of the vocabulary")
+    parser.add_argument("--tokenizer", required=True, help="id of the tokenizer in the configuration")
+    parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder of the tokenizer")
     parser.add_argument("--corpus-dir", type=Path, required=True, help="folder of the cleaned text")
     parser.add_argument("--out", type=Path, required=True, help="folder of the token store")
     parser.add_argument("--threads", type=int, default=1)

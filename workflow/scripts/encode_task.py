@@ -1,4 +1,4 @@
-"""Turn one task's examples into token ids of one vocabulary."""
+"""Turn one task's examples into token ids of one tokenizer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
     parser.add_argument("--task", required=True)
-    parser.add_argument("--vocabulary", required=True, help="id of a tokenizer, or of a model with its own")
-    parser.add_argument("--encoder-dir", type=Path, required=True, help="folder with fast_tokenizer.json")
+    parser.add_argument("--tokenizer", required=True, help="id of a tokenizer, or of a model with its own")
+    parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with fast_tokenizer.json")
     parser.add_argument("--examples", type=Path, required=True, help="folder that prepare_task.py wrote")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     job = jobs.encoding_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
-    encode_task(job, args.vocabulary, args.encoder_dir, args.examples, args.out)
+    encode_task(job, args.tokenizer, args.tokenizer_dir, args.examples, args.out)
 
 
 if __name__ == "__main__":

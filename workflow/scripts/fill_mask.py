@@ -35,10 +35,8 @@ def main() -> None:
     parser.add_argument(
         "--text", action="append", default=[], help="text with one [MASK] or more; may be repeated"
     )
-    parser.add_argument("--top", type=int, default=5, help="how many pieces for each mask")
-    parser.add_argument(
-        "--tokens", type=Path, help="token store, for the accuracy: RESULTS/tokens/VOCABULARY"
-    )
+    parser.add_argument("--top", type=int, default=5, help="how many subwords for each mask")
+    parser.add_argument("--tokens", type=Path, help="token store, for the accuracy: RESULTS/tokens/TOKENIZER")
     parser.add_argument("--rows", type=int, default=256, help="most rows of held-out text")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -1,8 +1,9 @@
-"""Measure how every vocabulary of the study fits the held-out corpus and the test split of each task."""
+"""Measure how every tokenizer of the study fits the held-out corpus and the test split of each task."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 from ligero.tasks.texts import split_texts
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from ligero.tokenizers.quality import WordCounts, vocabulary_quality
+from ligero.tokenizers.quality import WordCounts, tokenizer_quality
 
 MOST_LINES = 100_000
 """Lines of the held-out corpus that are read."""
@@ -39,11 +40,11 @@ def main() -> None:
     for task in job.tasks:
         texts[task] = WordCounts.of(split_texts(root / "tasks" / task / "test.parquet"))
     rows = []
-    for vocabulary in job.vocabularies:
-        encoder = FastTokenizer.load(layout.tokenizer(vocabulary))
-        of_vocabulary = {"vocabulary": vocabulary, "kind": encoder.info.kind, "size": encoder.vocabulary_size}
-        for name, counts in texts.items():
-            rows.append({**of_vocabulary, "task": name, **vocabulary_quality(encoder, counts)})
+    for name in job.tokenizers:
+        tokenizer = FastTokenizer.load(layout.tokenizer(name))
+        described = {"tokenizer": name, "kind": tokenizer.info.kind, "size": tokenizer.vocabulary_size}
+        for task, counts in texts.items():
+            rows.append({**described, "task": task, **asdict(tokenizer_quality(tokenizer, counts))})
     write_record(args.out, {"most_lines": MOST_LINES, "rows": rows})
 
 

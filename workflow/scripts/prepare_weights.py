@@ -1,4 +1,4 @@
-"""Fetch a model from the hub, or copy it from a folder, and check its weights and its vocabulary."""
+"""Fetch a model from the hub, or copy it from a folder, and check its weights and its tokenizer."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, required=True, help="model folder that the student starts from"
     )
-    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/VOCABULARY of the student")
+    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/TOKENIZER of the student")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
     parser.add_argument("--logits-dir", type=Path, required=True, help="R/logits")
     parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs")

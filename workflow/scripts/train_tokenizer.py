@@ -1,4 +1,4 @@
-"""Train a vocabulary on the cleaned corpus."""
+"""Train a tokenizer on the cleaned corpus."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ligero.tokenizers.training import train_tokenizer
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
-    parser.add_argument("--tokenizer", required=True, help="id of the vocabulary in the configuration")
+    parser.add_argument("--tokenizer", required=True, help="id of the tokenizer in the configuration")
     parser.add_argument("--corpus", type=Path, required=True, help="clean text to train on")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the vocabulary")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tokenizer")
     args = parser.parse_args()
 
     settings = load_resolved(args.config).tokenizers[args.tokenizer]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
-from ligero.corpus.chunks import PieceReader
+from ligero.corpus.chunks import ChunkReader
 
 BLOCK_MAGIC, END_MAGIC = 0x314159265359, 0x177245385090
 MAGIC_BITS, CHECKSUM_BITS, HEADER_BYTES = 48, 32, 4
@@ -56,10 +56,10 @@ class _Window:
         """Bytes before this one are not needed any more."""
 
     def _read_on(self) -> bool:
-        piece = self._raw.read(INPUT_BYTES)
-        self._data = self._data[self.keep - self._base :] + piece
+        chunk = self._raw.read(INPUT_BYTES)
+        self._data = self._data[self.keep - self._base :] + chunk
         self._base = self.keep
-        return bool(piece)
+        return bool(chunk)
 
     def bytes_at(self, start: int, length: int) -> bytes:
         """As many of these bytes as the file has."""
@@ -134,7 +134,7 @@ def _decompress_block(data: bytes, start: int, end: int) -> bytes:
     return bz2.decompress(b"BZh9" + (stream << padding).to_bytes((length + padding) // 8, "big"))
 
 
-class ParallelBzip2File(PieceReader):
+class ParallelBzip2File(ChunkReader):
     """The text of a bzip2 file, decompressed by several threads; the text, and the errors, are those of `bz2.BZ2File`.
 
     Args:
@@ -152,16 +152,16 @@ class ParallelBzip2File(PieceReader):
         self._given = 0
         self._plain: bz2.BZ2File | None = None
 
-    def _next_piece(self) -> bytes:
+    def _next_chunk(self) -> bytes:
         if self._plain is None:
             try:
-                piece = self._next_block()
+                chunk = self._next_block()
             except (_IrregularError, OSError, EOFError, ValueError):
-                piece = self._start_again()
+                chunk = self._start_again()
         else:
-            piece = self._plain.read(INPUT_BYTES)
-        self._given += len(piece)
-        return piece
+            chunk = self._plain.read(INPUT_BYTES)
+        self._given += len(chunk)
+        return chunk
 
     def _next_block(self) -> bytes:
         while True:
@@ -169,8 +169,8 @@ class ParallelBzip2File(PieceReader):
                 self._waiting.append(self._pool.submit(_decompress_block, *block))
             if not self._waiting:
                 return b""
-            if piece := self._waiting.popleft().result():
-                return piece
+            if chunk := self._waiting.popleft().result():
+                return chunk
 
     def _start_again(self) -> bytes:
         """Read sequentially from the beginning and go on behind what was given already."""

@@ -1,4 +1,4 @@
-"""A readable stream over bytes that come in pieces of any size."""
+"""A readable stream over bytes that come in chunks of any size."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import io
 from abc import abstractmethod
 
 
-class PieceReader(io.RawIOBase):
-    """Gives out the pieces of `_next_piece` in the sizes that are asked for."""
+class ChunkReader(io.RawIOBase):
+    """Gives out the chunks of `_next_chunk` in the sizes that are asked for."""
 
     def __init__(self) -> None:
-        self._piece = memoryview(b"")
+        self._chunk = memoryview(b"")
 
     @abstractmethod
-    def _next_piece(self) -> bytes:
+    def _next_chunk(self) -> bytes:
         """What comes next; nothing at the end."""
 
     def readable(self) -> bool:
@@ -23,12 +23,12 @@ class PieceReader(io.RawIOBase):
         taken = []
         wanted = size if size >= 0 else float("inf")
         while wanted > 0:
-            if not self._piece:
-                self._piece = memoryview(self._next_piece())
-                if not self._piece:
+            if not self._chunk:
+                self._chunk = memoryview(self._next_chunk())
+                if not self._chunk:
                     break
-            part = self._piece if len(self._piece) <= wanted else self._piece[: int(wanted)]
-            self._piece = self._piece[len(part) :]
+            part = self._chunk if len(self._chunk) <= wanted else self._chunk[: int(wanted)]
+            self._chunk = self._chunk[len(part) :]
             taken.append(part)
             wanted -= len(part)
         return b"".join(taken)

@@ -58,11 +58,11 @@ def without_addresses(line: str) -> str:
     """A line without its web and e-mail addresses. They hold no white space, so only words that may be one are tried."""
     if not _may_hold_address(line):
         return line
-    pieces = _SPACES.split(line)
-    for index, word in enumerate(pieces):
+    parts = _SPACES.split(line)
+    for index, word in enumerate(parts):
         if _may_hold_address(word):
-            pieces[index] = ADDRESS.sub("", word)
-    return "".join(pieces)
+            parts[index] = ADDRESS.sub("", word)
+    return "".join(parts)
 
 
 def _may_hold_address(text: str) -> bool:

@@ -120,18 +120,18 @@ def clean_block(block: bytes, cleaning: Cleaning) -> CleanedBlock:
     lower = flat.lower()
     suspicious = _suspicious_lines(flat, lower, ends, letters, cleaning)
     lower = _lower_capitals(lower, letters) if cleaning.lower_case else flat
-    pieces: list[bytes] = []
+    parts: list[bytes] = []
     done = 1
     for start, end in suspicious:
         cleaned, reason = clean_line(flat[start:end].decode("utf-8"), cleaning)
-        pieces.append(lower[done:start])
+        parts.append(lower[done:start])
         if cleaned is not None:
-            pieces.append(cleaned.encode("utf-8") + b"\n")
+            parts.append(cleaned.encode("utf-8") + b"\n")
         else:
             statistics.dropped[reason] += 1
         done = end + 1
-    pieces.append(lower[done:])
-    text = b"".join(pieces)
+    parts.append(lower[done:])
+    text = b"".join(parts)
     if cleaning.minimum_characters > 1:
         text = _drop_short(text, cleaning.minimum_characters, statistics)
     text = _single_empty_lines(text)

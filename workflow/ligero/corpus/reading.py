@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from ligero.common.errors import DataError
 from ligero.corpus.bzip2 import ParallelBzip2File
-from ligero.corpus.chunks import PieceReader
+from ligero.corpus.chunks import ChunkReader
 
 BLOCK_BYTES = 4 << 20
 """Size of a block; part of the format of the results, since a document never spans two blocks."""
@@ -42,7 +42,7 @@ def _without_compression(head: bytes, stream: BinaryIO) -> BinaryIO:
     return stream
 
 
-class _ZstdReader(PieceReader):
+class _ZstdReader(ChunkReader):
     """All frames of a zstd stream (`cat a.zst b.zst` is one text); unlike the library's reader it notices a cut one."""
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -53,7 +53,7 @@ class _ZstdReader(PieceReader):
         self._decompressor = zstandard.ZstdDecompressor()
         self._frame: Any = None
 
-    def _next_piece(self) -> bytes:
+    def _next_chunk(self) -> bytes:
         while True:
             ended = self._frame is not None and self._frame.eof
             data = (self._frame.unused_data if ended else b"") or self._raw.read(1 << 18)
@@ -63,8 +63,8 @@ class _ZstdReader(PieceReader):
                 raise EOFError("the zstd stream ends inside a frame")
             if self._frame is None or ended:
                 self._frame = self._decompressor.decompressobj()
-            if piece := cast(bytes, self._frame.decompress(data)):
-                return piece
+            if chunk := cast(bytes, self._frame.decompress(data)):
+                return chunk
 
 
 class _Rewound(io.RawIOBase):
@@ -86,11 +86,11 @@ class _Rewound(io.RawIOBase):
 
 def _read_full(stream: BinaryIO, size: int) -> bytes:
     """Exactly `size` bytes unless the stream ends before."""
-    pieces = []
-    while size > 0 and (piece := stream.read(size)):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+    chunks = []
+    while size > 0 and (chunk := stream.read(size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
 
 
 @contextmanager

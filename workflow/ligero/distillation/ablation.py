@@ -29,7 +29,7 @@ def run_method(
 
     Args:
         weights: model folder that the student starts from.
-        encoded_dir: `R/encoded/VOCABULARY` of the student; examples_dir: `R/tasks`; logits_dir: `R/logits`, read where the method
+        encoded_dir: `R/encoded/TOKENIZER` of the student; examples_dir: `R/tasks`; logits_dir: `R/logits`, read where the method
             learns from a teacher.
         state_dir: kept between runs; a killed run resumes by epoch.
         predictions_dir: gets the answers on the test split.

@@ -30,7 +30,7 @@ class CachedObjectives:
 
     Args:
         logits_dir: `R/logits`, with a folder a task.
-        encoded_dir: `R/encoded/VOCABULARY` of the student.
+        encoded_dir: `R/encoded/TOKENIZER` of the student.
 
     Raises:
         DataError, MismatchError: a cache is missing, damaged, or belongs to another task, label list, data or teacher.

@@ -155,7 +155,7 @@ def build_cache(
 
     Args:
         models_dir: `R/models/fine-tuning`.
-        encoded: `R/encoded/VOCABULARY/TASK` of the teacher.
+        encoded: `R/encoded/TOKENIZER/TASK` of the teacher.
         shard: (k, n) only computes its share of the parts and returns None.
         together: weights of all the task's teachers, written into meta.json.
     """

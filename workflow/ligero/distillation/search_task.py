@@ -32,7 +32,7 @@ class StudiedTask:
     Args:
         job: a shard of the student that holds a trial of the task; its trial gives batch size and epochs.
         weights: model folder that the student starts from.
-        encoded_dir: `R/encoded/VOCABULARY`; examples_dir: `R/tasks`; logits_dir: `R/logits`.
+        encoded_dir: `R/encoded/TOKENIZER`; examples_dir: `R/tasks`; logits_dir: `R/logits`.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class PretrainingBatch:
         positions: int64 [M], where the predicted tokens stand in the flattened [B * S] rows, ascending.
         labels: int64 [M], their ids.
         swapped: int64 [B], the sentence-order label.
-        pieces: the micro batches, where `cut` made them beforehand.
+        micro: the micro batches, where `cut` made them beforehand.
     """
 
     input_ids: Tensor
@@ -42,7 +42,7 @@ class PretrainingBatch:
     positions: Tensor
     labels: Tensor
     swapped: Tensor
-    pieces: list[PretrainingBatch] = field(default_factory=list, kw_only=True)
+    micro: list[PretrainingBatch] = field(default_factory=list, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -52,9 +52,9 @@ class PretrainingBatch:
         return self.input_ids.numel()
 
     def micro_batches(self, size: int) -> Iterator[PretrainingBatch]:
-        """The batch in pieces of `size` rows; those that `cut` made where they are of that size."""
-        if self.pieces and len(self.pieces[0]) == min(size, len(self)):
-            yield from self.pieces
+        """The batch in micro batches of `size` rows; those that `cut` made where they are of that size."""
+        if self.micro and len(self.micro[0]) == min(size, len(self)):
+            yield from self.micro
             return
         length = self.input_ids.shape[1]
         starts = range(0, len(self), size)
@@ -76,8 +76,8 @@ class PretrainingBatch:
 
         What the training thread then has left to do is to start the copies.
         """
-        pieces = list(self.micro_batches(size))
-        return replace(self, pieces=[piece._pinned() for piece in pieces] if pin else pieces)
+        parts = list(self.micro_batches(size))
+        return replace(self, micro=[part._pinned() for part in parts] if pin else parts)
 
     def to(self, device: torch.device) -> PretrainingBatch:
         """The batch on `device`; copied while the device works, where memory is pinned."""

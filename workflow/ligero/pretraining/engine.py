@@ -178,12 +178,12 @@ class Pretrainer:
         sums = torch.zeros(5, device=device)
         self.optimizer.zero_grad(set_to_none=True)
         first_micro = self.share[0] // recipe.micro_batch_size
-        pieces = list(batch.micro_batches(recipe.micro_batch_size))
-        for number, piece in enumerate(pieces):
+        parts = list(batch.micro_batches(recipe.micro_batch_size))
+        for number, part in enumerate(parts):
             # Dropout too is a function of place, so it does not depend on how rows are dealt to processes.
             torch.manual_seed(seed_of(recipe.seed, _DROPOUT, step, first_micro + number))
-            with self.placement.synchronised(self.parallel, number == len(pieces) - 1):
-                outputs = self._forward(piece.to(device))
+            with self.placement.synchronised(self.parallel, number == len(parts) - 1):
+                outputs = self._forward(part.to(device))
                 loss = outputs[0] / max(predictions, 1)
                 if len(outputs) == 4:
                     loss = loss + outputs[2] / rows
@@ -213,10 +213,10 @@ class Pretrainer:
             self.optimizer.step()
         return result
 
-    def _forward(self, piece: PretrainingBatch) -> tuple[Tensor, ...]:
+    def _forward(self, part: PretrainingBatch) -> tuple[Tensor, ...]:
         with autocast(self.precision, self.placement.device):
             return self.parallel(
-                piece.input_ids, piece.token_type_ids, piece.positions, piece.labels, piece.swapped
+                part.input_ids, part.token_type_ids, part.positions, part.labels, part.swapped
             )
 
     def _count(self, tokens: int, seconds: float) -> None:

@@ -43,15 +43,15 @@ def chosen_positions(
     rows, length = ids.shape
     column = np.arange(length)
     keys = np.asarray(keys)[:, None]
-    # Pieces: the tokens, or the words. A special token is a piece of its own, so no word runs across it.
+    # Units that are masked together: tokens, or words. A special token is one of its own, so no word runs across it.
     after_special = np.concatenate([np.ones((rows, 1), dtype=bool), special[:, :-1]], axis=1)
     begins = (
         np.ones((rows, length), dtype=bool)
         if continues is None
         else ~continues[ids] | special | after_special
     )
-    piece = np.cumsum(begins, axis=1) - 1
-    # N-grams of pieces: tile with drawn lengths; a special token also ends one.
+    number = np.cumsum(begins, axis=1) - 1
+    # N-grams of them: tile with drawn lengths; a special token also ends one.
     shares = np.cumsum(1.0 / np.arange(1, max_ngram + 1))
     lengths = 1 + np.searchsorted(
         shares[:-1] / shares[-1], uniform(seed, _LENGTH, keys, column), side="right"
@@ -60,7 +60,7 @@ def chosen_positions(
     tile_begins = np.zeros((rows, length + 1), dtype=bool)
     np.put_along_axis(tile_begins, ends, True, axis=1)
     tile_begins[:, 0] = True
-    unit_begins = begins & (np.take_along_axis(tile_begins, piece, axis=1) | special | after_special)
+    unit_begins = begins & (np.take_along_axis(tile_begins, number, axis=1) | special | after_special)
     unit = np.cumsum(unit_begins, axis=1) - 1
     # Units in random order, special ones last; a stable sort keeps the tokens of a unit together and in order.
     priority = np.take_along_axis(uniform(seed, _ORDER, keys, column), unit, axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -91,23 +91,33 @@ class PretrainingSummary:
     fingerprint: str
     """Digest of the job, the text and the tokenizer."""
     torch: str
+    files: dict[str, str] = field(default_factory=dict)
+    """Digest of the metrics beside it."""
 
     def write(self, folder: Path) -> None:
         """Write summary.json beside the metrics, whose digest it records."""
-        write_record(folder / SUMMARY_FILE, {**asdict(self), "files": digests_of(folder, [METRICS_FILE])})
+        write_record(folder / SUMMARY_FILE, asdict(replace(self, files=digests_of(folder, [METRICS_FILE]))))
 
     @classmethod
     def read(cls, folder: Path) -> PretrainingSummary:
-        """Read the summary in `folder`, after a check of it and of the metrics beside it.
+        """Read the summary in `folder`.
 
         Raises:
-            DataError: a file is missing.
-            DamagedError: a file is not what was written.
+            DataError: it is missing.
+            DamagedError: it is not what was written.
         """
         path = folder / SUMMARY_FILE
         values = read_record(path)
         try:
-            check_file(folder / METRICS_FILE, values.pop("files")[METRICS_FILE])
             return cls(**values)
-        except (TypeError, KeyError) as error:
+        except TypeError as error:
             raise DamagedError(path, None, f"does not describe a pretraining: {error}.") from error
+
+    def metrics(self, folder: Path) -> list[MetricsLine]:
+        """The metrics beside it.
+
+        Raises:
+            DamagedError: they are not what was written.
+        """
+        check_file(folder / METRICS_FILE, self.files.get(METRICS_FILE, "none"))
+        return read_metrics(folder / METRICS_FILE)

@@ -19,11 +19,9 @@ def validate(
     was_training = objective.training
     objective.eval()
     sums: Tensor | None = None
-    for part in batch.micro_batches(rows):
-        piece = part.to(device)
-        outputs = objective(
-            piece.input_ids, piece.token_type_ids, piece.positions, piece.labels, piece.swapped
-        )
+    for micro in batch.micro_batches(rows):
+        part = micro.to(device)
+        outputs = objective(part.input_ids, part.token_type_ids, part.positions, part.labels, part.swapped)
         values = torch.stack([value.float() for value in outputs])
         sums = values if sums is None else sums + values
     objective.train(was_training)

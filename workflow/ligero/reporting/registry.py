@@ -391,7 +391,7 @@ def _training_loss(model: str) -> Entry:
     return Entry(
         f"training_loss_{model}",
         "figures.training_loss:training_loss",
-        lambda layout: [layout.pretraining_metrics(model)],
+        lambda layout: [layout.pretraining_metrics(model), layout.pretraining_summary(model)],
         "Loss of pretraining over steps (masked tokens, for ALBERT also the order of sentences): every logged "
         "step, their moving mean, and the same loss on held-out text. Steps that a restart threw away are "
         "dotted, on grey.",

@@ -28,7 +28,7 @@ def training_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of every program that trains on tasks."""
     job_arguments(parser)
     parser.add_argument("--weights", type=Path, required=True, help="model folder that training starts from")
-    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/VOCABULARY of the model")
+    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/TOKENIZER of the model")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
     parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs: below R/state")
     parser.add_argument("--out", type=Path, required=True, help="file with the results")

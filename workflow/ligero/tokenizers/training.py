@@ -35,7 +35,7 @@ def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> 
             spiece.model); AutoTokenizer loads it.
 
     Raises:
-        ConfigurationError: the corpus does not hold as many different pieces.
+        ConfigurationError: the corpus does not hold as many different subwords.
         DataError: the corpus is empty.
     """
     total = count_lines(corpus)

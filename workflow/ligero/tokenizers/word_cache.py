@@ -120,7 +120,7 @@ class LineEncoder:
 
     def encode(self, lines: Sequence[str]) -> tuple[bytes, NDArray[np.int64]]:
         """Ids of all lines one after another as bytes, and how many each line has."""
-        pieces: list[bytes] = []
+        encoded: list[bytes] = []
         lookup, first = self._rest.__getitem__, self._first.__getitem__
         same = self._first is self._rest
         for line in lines:
@@ -130,11 +130,11 @@ class LineEncoder:
             else:
                 found = [first(words_of_line[0]), *map(lookup, words_of_line[1:])]
             if _WHOLE_LINE in found:
-                pieces.append(np.asarray(self.encoder.encode(line), dtype=self.dtype).tobytes())
+                encoded.append(np.asarray(self.encoder.encode(line), dtype=self.dtype).tobytes())
             else:
-                pieces.append(b"".join(found))
-        counts = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)) // self._item
-        return b"".join(pieces), counts
+                encoded.append(b"".join(found))
+        counts = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)) // self._item
+        return b"".join(encoded), counts
 
 
 def id_dtype(vocabulary_size: int) -> str:

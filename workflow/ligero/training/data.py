@@ -107,7 +107,7 @@ class EncodedSplit:
 
     @classmethod
     def load(cls, path: Path | str, task_type: TaskType, options: TrainingOptions) -> EncodedSplit:
-        """Read one split of `R/encoded/VOCABULARY/TASK/`.
+        """Read one split of `R/encoded/TOKENIZER/TASK/`.
 
         Args:
             options: `label_subwords` and `max_words` decide tagging's targets.

@@ -72,7 +72,7 @@ def run_shard(
     Args:
         job: trials, tasks and options.
         weights: model folder that every trial starts from.
-        encoded_dir: `R/encoded/VOCABULARY`, with a folder a task.
+        encoded_dir: `R/encoded/TOKENIZER`, with a folder a task.
         examples_dir: `R/tasks`, whose validation examples hold the answers that trials are scored by.
         state_dir: `R/state/REGIME/MODEL`; trial T of task K lives in `K/T`.
         objectives: defaults to the gold labels.

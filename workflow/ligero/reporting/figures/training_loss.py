@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ligero.common.errors import DataError
-from ligero.pretraining.records import MetricsLine, read_metrics
+from ligero.pretraining.records import MetricsLine
 from ligero.reporting.figures.style import BLUE, GREY, ORANGE, new_figure
 from ligero.reporting.results import Results
 
@@ -29,19 +30,18 @@ class Curve:
     """(step at which training diverged, step that it went back to)."""
 
 
-def read_curve(path: Path) -> Curve:
-    """Read a metrics.jsonl.
+def curve_of(lines: Iterable[MetricsLine], path: Path) -> Curve:
+    """The lines of the metrics file `path`, taken apart.
 
     Raises:
-        DataError: missing, malformed, or without a single loss.
+        DataError: there is not a single loss.
     """
     curve = Curve()
-    for line in read_metrics(path):
+    for line in lines:
         _add(curve, line)
     if not any(curve.segments):
-        raise DataError(
-            path, None, "it holds no training loss.", "Lower log_every in the pretraining recipe."
-        )
+        problem = "it holds no training loss."
+        raise DataError(path, None, problem, "Lower log_every in the pretraining recipe.")
     return curve
 
 
@@ -61,8 +61,7 @@ def _add(curve: Curve, entry: MetricsLine) -> None:
 def training_loss(results: Results, model: str) -> Figure:
     """Loss over steps: every logged step, a moving mean, evaluations on held-out text, and what restarts threw away."""
     metrics = Path(results.layout.pretraining_metrics(model))
-    results.pretraining_summary(model)  # refuses metrics that were changed
-    curve = read_curve(metrics)
+    curve = curve_of(results.pretraining_summary(model).metrics(metrics.parent), metrics)
     figure, axes = new_figure(results.study, f"Pretraining of {results.study.models[model].name}")
     kept, lost = split_kept(curve)
     for segment in lost:

@@ -1,4 +1,4 @@
-"""The table of vocabularies: how well each fits the texts that it has to read."""
+"""The table of tokenizers: how well each fits the texts that it has to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ligero.reporting.frames import printed, table
 from ligero.reporting.results import Record, Results
 
 COLUMNS = (
-    "vocabulary",
+    "tokenizer",
     "kind",
     "size",
     "text",
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def tokenizers(results: Results) -> pd.DataFrame:
-    """Each vocabulary on the held-out corpus and on the test split of each task."""
+    """Each tokenizer on the held-out corpus and on the test split of each task."""
     found = results.tokenizer_quality
     return table(
         COLUMNS, [_row(results, row, found["most_lines"]) for row in found["rows"]], results.study.scale
@@ -36,11 +36,11 @@ def _row(results: Results, row: Record, most_lines: int) -> dict[str, Any]:
     task = row["task"]
     cut = task is None and row["sentences"] >= most_lines
     return {
-        **{name: row[name] for name in ("vocabulary", "kind", "size", "sentences", "words", "tokens")},
+        **{name: row[name] for name in ("tokenizer", "kind", "size", "sentences", "words", "tokens")},
         "text": "held-out corpus" if task is None else f"{results.study.tasks[task].name}, test",
         "tokens_per_word": printed(row["fertility"], 3),
         "tokens_per_sentence": printed(row["tokens_per_sentence"]),
         "unknown_tokens_percent": printed(100 * row["unknown_share"], 3),
-        "single_token_words_percent": printed(100 * row["single_piece_words"]),
+        "single_token_words_percent": printed(100 * row["single_token_words"]),
         "notes": f"the first {most_lines} lines" if cut else None,
     }

@@ -9,9 +9,9 @@ from ligero.settings.study import Study
 
 
 class TokenizersJob(Job):
-    """Vocabularies, and the texts that they are tried on."""
+    """Tokenizers, and the texts that they are tried on."""
 
-    vocabularies: tuple[Identifier, ...]
+    tokenizers: tuple[Identifier, ...]
     tasks: tuple[Identifier, ...]
     """Of each the test split."""
     held_out: bool
@@ -20,5 +20,5 @@ class TokenizersJob(Job):
 
 def tokenizers_job(study: Study) -> TokenizersJob:
     return TokenizersJob(
-        vocabularies=tuple(tokenizers_in_use(study)), tasks=tuple(study.tasks), held_out=study.reads_corpus
+        tokenizers=tuple(tokenizers_in_use(study)), tasks=tuple(study.tasks), held_out=study.reads_corpus
     )
