@@ -41,7 +41,7 @@ def folder(store: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
         zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True)
     )
     PreTrainedTokenizerFast(tokenizer_object=core, **names).save_pretrained(place)
-    model = build_for_pretraining(make_config(job().model.architecture, VOCABULARY))
+    model = build_for_pretraining(make_config(job().architecture, VOCABULARY))
     with torch.no_grad():
         model.predictions.bias[7], model.predictions.bias[9] = 100.0, 99.0
     model.save_pretrained(place)

@@ -103,7 +103,7 @@ from ligero.sources.checksums import SourcesLock
 def main():
     model = HubModel.model_validate_json(sys.argv[1])
     folder, source = fetch_from_hub(model, Path(sys.argv[2]), SourcesLock(Path("lock.json")))
-    print(source["hub"], source["revision"], sorted(path.name for path in folder.iterdir()))
+    print(source.hub, source.revision, sorted(path.name for path in folder.iterdir()))
 run_program(main)
 """
 

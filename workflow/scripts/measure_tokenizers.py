@@ -43,8 +43,8 @@ def main() -> None:
     for name in job.tokenizers:
         tokenizer = FastTokenizer.load(layout.tokenizer(name))
         described = {"tokenizer": name, "kind": tokenizer.info.kind, "size": tokenizer.vocabulary_size}
-        for task, counts in texts.items():
-            rows.append({**described, "task": task, **asdict(tokenizer_quality(tokenizer, counts))})
+        for text, counts in texts.items():
+            rows.append({**described, "task": text, **asdict(tokenizer_quality(tokenizer, counts))})
     write_record(args.out, {"most_lines": MOST_LINES, "rows": rows})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -12,13 +13,13 @@ import torch
 
 from ligero.common.errors import ConfigurationError, DataError, MismatchError, naming
 from ligero.common.files import atomic_directory, read_json
-from ligero.common.records import write_record
 from ligero.common.text import LFS_POINTER, refuse_lfs_pointer
 from ligero.models.architectures import read_config
 from ligero.models.build import make_config
 from ligero.models.heads import load_for_task
 from ligero.models.hub import OLD_FORMAT, WANTED, fetch_from_hub
 from ligero.models.weights import INDEX, SINGLE, TASK_HEADS, listed, read_weights, weight_files
+from ligero.models.weights_source import WeightsSource
 from ligero.settings.jobs import WeightsJob
 from ligero.sources.checksums import SourcesLock
 from ligero.tokenizers.export import export_encoder
@@ -37,7 +38,7 @@ OTHER_NAMES = {("distilbert", "intermediate_size"): "hidden_dim"}
 """Where transformers has no attribute of that name; the rest of DistilBERT's names it maps itself."""
 
 
-def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLock) -> dict[str, Any]:
+def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLock) -> WeightsSource:
     """Make `out` the weights folder of a model of others; returns where it came from (also in source.json).
 
     Raises:
@@ -56,7 +57,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
             f"models.{job.model_id}: weights '{job.weights}' are not prepared but trained"
         )
     else:
-        folder, source = Path(job.local), {"folder": job.local}
+        folder, source = Path(job.local), WeightsSource(folder=job.local)
         if not folder.is_dir():
             raise DataError(
                 folder, None, "no such folder.", f"Check models.{job.model_id}.local in the configuration."
@@ -71,7 +72,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
                     shutil.copyfile(path, staging / path.name)
         _bring_weights(folder, staging)
         if head := _check(staging):
-            source = {**source, "unused_task_head": head}
+            source = replace(source, unused_task_head=tuple(head))
             print(
                 f"warning: models.{job.model_id}: the checkpoint has the head of a task that it was fine-tuned on ({listed(head)}), "
                 "which is not used: every task starts with a new task head, initialised from the seed",
@@ -81,9 +82,8 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
         load_for_task(staging, "sequence_classification", ["0", "1"])
         info = export_encoder(staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case")
         _compare_vocabulary(job, staging)
-        if info.mended:
-            source = {**source, "mended": info.mended}
-        write_record(staging / "source.json", source)
+        source = replace(source, mended=tuple(info.mended))
+        source.write(staging)
     return source
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ligero.common.errors import LigeroError
 from ligero.common.hashing import sha256_file
+from ligero.models.weights_source import WeightsSource
 from ligero.settings.models import HubModel
 from ligero.sources.checksums import Expectation, SourcesLock
 
@@ -20,7 +21,7 @@ class HubError(LigeroError):
     """A model could not be fetched from the hub."""
 
 
-def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path, dict[str, Any]]:
+def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path, WeightsSource]:
     """The folder of a checkpoint in `cache`, downloaded where needed, and where it came from.
 
     Which commit: the one that the settings pin; else the one that the lock file recorded at the first download; else the
@@ -47,9 +48,7 @@ def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path,
         )
     else:
         _check(key, files, known["files"], folder, lock)
-    source = {"hub": name, "requested": hub.revision, "revision": folder.name}
-    told = {"licence": hub.licence, "citation": hub.citation}
-    return folder, {**source, **{what: text for what, text in told.items() if text}}
+    return folder, WeightsSource(name, hub.revision, folder.name, hub.licence, hub.citation)
 
 
 def used_files(folder: Path) -> list[Path]:

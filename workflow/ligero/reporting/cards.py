@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, write_text
+from ligero.models.weights_source import WeightsSource
 from ligero.reporting.results import Record, Results
 from ligero.settings import jobs, plan
 from ligero.settings.study import Regime, Study
@@ -98,10 +99,10 @@ def _checkpoint(results: Results, model_id: str) -> Checkpoint:
     study = results.study
     model = study.models[model_id]
     if model.weights == "hub" and model.hub:
-        source = results.weights_source(model_id)
-        name, commit = source.get("hub", model.hub.id), source.get("revision", model.hub.revision)
+        source = results.weights_source(model_id) or WeightsSource()
+        name, commit = source.hub or model.hub.id, source.revision or model.hub.revision
         at = f"at revision {commit}" if commit else "at a revision that was not recorded"
-        return Checkpoint(f"{name} {at}", name, (source.get("licence", model.hub.licence),))
+        return Checkpoint(f"{name} {at}", name, (source.licence or model.hub.licence,))
     if model.weights == "local":
         return Checkpoint(f"{model.local} ({model.name})")
     parts = study.corpus.parts if study.corpus else ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.records import read_record
+from ligero.models.weights_source import WeightsSource
 from ligero.pretraining.records import PretrainingSummary
 from ligero.settings import plan
 from ligero.settings.layout import Layout
@@ -166,10 +167,10 @@ class Results:
         folders = sorted(Path(self.layout.searches).glob("*/*"))
         return [Search.read(folder) for folder in folders if any(folder.glob("worker-*.json"))]
 
-    def weights_source(self, model: str) -> Record:
-        """Where the weights of others came from; empty where they were not fetched yet, which no table waits for."""
-        path = self.layout.weights_source(model)
-        return self._read(path) if Path(path).is_file() else {}
+    def weights_source(self, model: str) -> WeightsSource | None:
+        """Where the weights of others came from; None where they were not fetched yet, which no table waits for."""
+        path = Path(self.layout.weights_source(model))
+        return WeightsSource.read(path.parent) if path.is_file() else None
 
     def pretraining_summary(self, model: str) -> PretrainingSummary:
         return PretrainingSummary.read(Path(self.layout.pretraining_summary(model)).parent)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ligero.efficiency.arithmetic import short_count, truncate
+from ligero.models.weights_source import WeightsSource
 from ligero.reporting.frames import joined, table
 from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
@@ -92,8 +93,8 @@ def _letter_case(results: Results, model: Model) -> str | None:
 def _weights(results: Results, model_id: str) -> str | None:
     model = results.study.models[model_id]
     if model.weights == "hub" and model.hub:
-        source = results.weights_source(model_id)
-        name, commit = source.get("hub", model.hub.id), source.get("revision", model.hub.revision)
+        source = results.weights_source(model_id) or WeightsSource()
+        name, commit = source.hub or model.hub.id, source.revision or model.hub.revision
         return f"{name}@{commit}" if commit else name
     return model.local if model.weights == "local" else f"tokenizer {model.tokenizer}"
 
