@@ -33,7 +33,7 @@ from ligero.reporting.registry import (
 )
 from ligero.reporting.results import Results
 from ligero.reporting.tables.scores import not_learned_note
-from ligero.reporting.writing import to_csv, to_latex, to_markdown
+from ligero.reporting.writing import to_csv, to_markdown
 from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.layout import Layout
@@ -373,14 +373,6 @@ def test_markdown_escapes_pipes_and_keeps_columns_straight() -> None:
     lines = to_markdown(frame).splitlines()
     assert lines[2] == r"| a\|b | 84.82 |"
     assert len({len(line) for line in lines}) == 1
-
-
-def test_latex_is_escaped_and_has_booktabs_rules() -> None:
-    frame = pd.DataFrame({"task_name": ["50 % & more_", "~#$"], "score": ["84.82", "-1.00"]}, dtype=object)
-    text = to_latex(frame)
-    assert r"\begin{tabular}{lr}" in text
-    assert r"50 \% \& more\_ & 84.82 \\" in text and r"\textasciitilde{}\#\$" in text
-    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
 
 
 def test_the_program_writes_three_files(

@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_export(commands)
     _add_predict(commands)
+    _add_serve(commands)
     _add_recommend(commands)
     _add_list(commands)
     return parser
@@ -163,6 +164,32 @@ def _add_predict(commands: Commands) -> None:
         parser.add_argument(
             f"--{column}", metavar="COLUMN", help=f"column of the {column.replace('-', ' ')} (.csv, .tsv)"
         )
+    _add_running(parser)
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = _command(
+        commands, "serve", "serve", "serve an exported model over HTTP: /predict, /info, /health/live, /health/ready, /metrics",
+        "Logs are JSON lines on standard error, without texts. SIGTERM and Ctrl-C answer running requests first.",
+    )  # fmt: skip
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="exported model: STUDY/model, or a folder below results/exports"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0 for other machines (default: only this one)"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    _add_running(parser)
+    parser.add_argument("--body-bytes", type=int, help="largest body")
+    parser.add_argument("--body-seconds", type=float, help="in which a body must arrive")
+    parser.add_argument("--items", type=int, help="most of a request")
+    parser.add_argument("--tokens", type=int, help="most of a request")
+    parser.add_argument("--queue-tokens", type=int, help="most that may wait; further requests get 429")
+    parser.add_argument("--drain-seconds", type=int, help="given to running requests at the end")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """How an exported model runs."""
     parser.add_argument(
         "--precision",
         choices=("auto", "fp32", "int8"),
