@@ -293,7 +293,9 @@ def test_names_become_ids() -> None:
 def system(
     model: str, score: float, megabytes: float, milliseconds: float | None, regime: str = "distillation"
 ) -> System:
-    return System(regime, model, model, score, score - 1, score + 1, megabytes, milliseconds, model)  # type: ignore[arg-type]
+    return System(
+        regime, model, model, score, score - 1, score + 1, megabytes, milliseconds, "torch fp32", "f", model
+    )  # type: ignore[arg-type]
 
 
 SYSTEMS = [

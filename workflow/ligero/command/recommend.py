@@ -55,14 +55,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         answer = {
             "task": task,
-            "recommended": _as_json(
-                kept[0], results.layout.selected_model(kept[0].regime, kept[0].model, task)
-            )
-            if kept
-            else None,
-            "runner_up": _as_json(kept[1], results.layout.selected_model(kept[1].regime, kept[1].model, task))
-            if len(kept) > 1
-            else None,
+            "recommended": asdict(kept[0]) if kept else None,
+            "runner_up": asdict(kept[1]) if len(kept) > 1 else None,
             "others": [
                 {**asdict(system), "breaks": limits.broken_by(system)}
                 for system in systems
@@ -76,12 +70,8 @@ def run(args: argparse.Namespace) -> int:
         for system in systems:
             print(f"  {system.label}: {'; '.join(limits.broken_by(system))}", file=sys.stderr)
         return 1
-    print(f"{kept[0].label}: {results.layout.selected_model(kept[0].regime, kept[0].model, task)}")
+    print(f"{kept[0].label}: {kept[0].folder}")
     print(printed_systems(kept[:2]))
     if len(kept) > 1 and kept[1].high >= kept[0].low:
         print("Their intervals overlap: this test split does not tell which of the two is better.")
     return 0
-
-
-def _as_json(system: System, folder: str) -> dict[str, object]:
-    return {**asdict(system), "folder": folder}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.reporting.results import Results
+from ligero.reporting.results import Record, Results
+from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings import plan
 from ligero.settings.program import load_resolved
 from ligero.settings.study import Regime
@@ -20,8 +21,11 @@ class System:
 
     Attributes:
         score: headline metric on the test split, in percent, with its 95 % bootstrap interval.
-        megabytes: weights in fp32, in 10^6 bytes.
-        milliseconds: median of one input of the study's length, or None where that device was not measured.
+        megabytes: of the weights, in 10^6 bytes.
+        milliseconds: median of one input, or None where it was not measured. Exported: of median length, with one thread; else of
+            the study's length, with its threads.
+        engine: what was measured: `torch fp32`, or the graph of its export.
+        folder: where it lies, below the results or exports.
         initial: id of the model that it starts from.
     """
 
@@ -33,6 +37,8 @@ class System:
     high: float
     megabytes: float
     milliseconds: float | None
+    engine: str
+    folder: str
     initial: str
 
     @property
@@ -88,40 +94,58 @@ def the_task(results: Results, task: str | None) -> str:
 
 
 def measured_systems(results: Results, task: str, device: str = "cpu") -> list[System]:
-    """Every system that was run, in the order of the tables.
+    """Every system that was run, in the order of the tables; on a CPU as it was exported, where it was.
 
     Raises:
         DataError: something was not made yet.
     """
-    from ligero.tasks.metrics import HEADLINE
-
     study = results.study
-    metric = HEADLINE[study.tasks[task].metric]
     systems = []
     for row in results.rows():
         if row.left_out:
             continue
-        record = results.score(row.regime, row.model, task)
-        low, high = record["intervals"][metric]
         cost, timed = results.efficiency[row.regime, row.model], results.speed[row.regime, row.model][device]
-        systems.append(
-            System(
-                row.regime, row.model, row.name, record["score"], low, high, cost["bytes"] / 1e6,
-                1000 * timed["median_seconds"] if timed else None,
-                plan.initial_model(study, row.regime, row.model),
-            )
+        record = results.score(row.regime, row.model, task)
+        system = System(
+            row.regime, row.model, row.name, *_score(results, task, record), cost["bytes"] / 1e6,
+            1000 * timed["median_seconds"] if timed else None, "torch fp32",
+            results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model),
         )  # fmt: skip
+        systems.append(_as_exported(results, task, system) if device == "cpu" else system)
     return systems
+
+
+def _score(results: Results, task: str, record: Record) -> tuple[float, float, float]:
+    """The headline metric of a score record with its interval."""
+    from ligero.tasks.metrics import HEADLINE
+
+    low, high = record["intervals"][HEADLINE[results.study.tasks[task].metric]]
+    return record["score"], low, high
+
+
+def _as_exported(results: Results, task: str, system: System) -> System:
+    """The system as the graph that its export answers with; as it is where it was not exported."""
+    folder = Path(results.layout.export(system.regime, system.model, task))
+    if not (folder / MANIFEST_FILE).is_file():
+        return system
+    manifest = Manifest.read(folder)
+    graph = manifest.graphs[manifest.precision]
+    score, low, high = _score(results, task, manifest.scores[manifest.precision])
+    return replace(
+        system, score=score, low=low, high=high, megabytes=graph.bytes / 1e6, milliseconds=graph.milliseconds,
+        engine=f"ONNX {manifest.precision}", folder=str(folder),
+    )  # fmt: skip
 
 
 def printed_systems(systems: list[System]) -> str:
     """A table of systems for people."""
     width = max(len(system.label) for system in systems)
-    lines = [f"{'':{width}}  {'score':>6}  {'95 % interval':>15}  {'MB':>7}  {'ms':>8}"]
+    lines = [f"{'':{width}}  {'score':>6}  {'95 % interval':>15}  {'MB':>8}  {'ms':>8}  as"]
     for s in systems:
         time = "-" if s.milliseconds is None else f"{s.milliseconds:.2f}"
+        interval = f"{s.low:.2f} to {s.high:.2f}"
         lines.append(
-            f"{s.label:{width}}  {s.score:6.2f}  {f'{s.low:.2f} to {s.high:.2f}':>15}  {s.megabytes:7.2f}  {time:>8}"
+            f"{s.label:{width}}  {s.score:6.2f}  {interval:>15}  {s.megabytes:8.2f}  {time:>8}  {s.engine}"
         )
     return "\n".join(lines)
 

@@ -152,7 +152,7 @@ def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Bud
     limits = _limits(budgets, systems)
     kept = ranked([system for system in systems if system.regime == "distillation"], limits)
     chosen = kept[0] if kept else None
-    model = _put_in_place(folder, chosen, task) if chosen else None
+    model = _put_in_place(folder, chosen) if chosen else None
     if args.json:
         answer = {
             "study": str(folder / "study.yaml"), "results": str(folder / "results"), "systems": [asdict(s) for s in systems],
@@ -178,13 +178,11 @@ def _columns(args: argparse.Namespace) -> list[str]:
     return [word for option, column in given.items() if column for word in (option, column)]
 
 
-def _put_in_place(folder: Path, chosen: System, task: str) -> Path:
+def _put_in_place(folder: Path, chosen: System) -> Path:
     """Copy the chosen student's export to FOLDER/model, which holds all that answering needs."""
     model = folder / "model"
     with atomic_directory(model) as staging:
-        shutil.copytree(
-            folder / "results" / "exports" / chosen.regime / chosen.model / task, staging, dirs_exist_ok=True
-        )
+        shutil.copytree(chosen.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
     return model
 
 
