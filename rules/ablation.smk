@@ -1,4 +1,4 @@
-# One student, several ways to train it, several seeds: does distillation help? Only where the study has a section ablation.
+# One student, several ways to train it, several seeds: does distillation help? For studies with a section `ablation`.
 
 METHODS = STUDY.ablation.methods if STUDY.ablation else {}
 COMPARED = plan.initial_model(STUDY, "distillation", STUDY.ablation.student) if STUDY.ablation else None

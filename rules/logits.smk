@@ -1,4 +1,4 @@
-# Teacher -> cached logits of the training split, one folder a task.
+# Teacher -> cached logits of the training split, a folder per task.
 
 
 rule cache_logits:

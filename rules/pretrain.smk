@@ -21,7 +21,7 @@ rule pretrain_model:
     threads: STUDY.hardware.pretraining.threads
     resources:
         **STUDY.hardware.pretraining.slurm,
-        # The same at each attempt: most attempts end by a time limit or preemption, and the next goes on from a checkpoint.
+        # The same for each attempt: most end by a time limit or preemption, and the next one resumes from a checkpoint.
         mem_mb=STUDY.hardware.pretraining.memory_mb,
         runtime=STUDY.hardware.pretraining.runtime_minutes,
     params:
@@ -34,7 +34,7 @@ rule pretrain_model:
     message:
         "Pretraining {wildcards.model}"
     shell:
-        # Not a parameter: in how many processes a model is trained changes no result, so it re-runs nothing.
+        # Not a parameter: the number of processes does not affect the result, so it re-runs nothing.
         STUDY.hardware.pretraining.launcher
         + " $PROGRAMS/pretrain.py --config $CONFIG --model {wildcards.model} --tokens {params.tokens}"
         " --tokenizer-dir {params.tokenizer} --out {params.folder} --log-dir {params.history}"

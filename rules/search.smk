@@ -1,4 +1,4 @@
-# Cached logits + pretrained student -> search over loss, alpha, temperature and rate. Not part of `all`: the target is `studies`.
+# Cached logits + pretrained student -> search over loss, alpha, temperature and rate. Not part of `all`: target `searches`.
 
 
 rule search_hyperparameters:

@@ -55,10 +55,10 @@ def test_one_torchrun_a_node() -> None:
 
 def test_two_processes_do_not_share_a_gpu() -> None:
     with pytest.raises(
-        LigeroError, match=r"hardware\.pretraining: processes 8 on 4 GPUs a node.*leave processes out"
+        LigeroError, match=r"hardware\.pretraining: processes 8 on 4 GPUs per node.*remove processes"
     ):
         thesis(gpus=4, processes=8)
-    assert PretrainingHardware(gpus=4, processes=2).processes_a_node == 2
+    assert PretrainingHardware(gpus=4, processes=2).processes_per_node == 2
 
 
 def test_hardware_changes_no_job() -> None:

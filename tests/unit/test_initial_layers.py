@@ -85,5 +85,5 @@ def test_trials_of_other_layers_are_another_family(tmp_path: Path) -> None:
 
 
 def test_there_is_nothing_to_choose_among_shared_layers() -> None:
-    with pytest.raises(ConfigurationError, match="share one set of weights"):
+    with pytest.raises(ConfigurationError, match="share their weights"):
         study_with("albeto-base", initial_layers="first")

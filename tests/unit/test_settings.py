@@ -12,7 +12,7 @@ import yaml
 
 from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.settings import jobs, plan
-from ligero.settings.describe import json_schema, reference_page
+from ligero.settings.describe import SECTIONS, json_schema, reference_page
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.program import check_digest
 
@@ -225,6 +225,25 @@ def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
         "make schema"
     )
     assert (project / "docs/configuration.md").read_text(encoding="utf-8") == reference_page(), "make schema"
+
+
+def test_every_key_has_a_meaning() -> None:
+    assert not [
+        f"{title}: {key}"
+        for title, model in SECTIONS
+        for key, field in model.model_fields.items()
+        if not field.description
+    ]
+
+
+def test_example_configurations_name_the_schema_for_editors(project: Path) -> None:
+    for path in (
+        project / "config.yaml",
+        *project.glob("config/*.yaml"),
+        project / "tests/workflow/pocket.yaml",
+    ):
+        first, schema = path.read_text(encoding="utf-8").splitlines()[0].split("=")
+        assert first == "# yaml-language-server: $schema" and (path.parent / schema).is_file(), path.name
 
 
 @pytest.mark.slow

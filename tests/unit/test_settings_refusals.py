@@ -31,7 +31,7 @@ def refusal(config: Config, project: Path) -> str:
 
 
 NUMBER = "expected a whole number from 1, or all"
-TWICE = "stands there twice"
+TWICE = "is listed twice"
 SEVERAL_PROBLEMS = (
     "tasks.xnli.labels",
     "fine_tuning.options.doc_stride",
@@ -48,7 +48,7 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("distillation.tasks_per_scoring_job", -1, f"distillation.tasks_per_scoring_job: {NUMBER}"),
         ("fine_tuning.systems_per_scoring_job", "some", f"fine_tuning.systems_per_scoring_job: {NUMBER}"),
         ("fine_tuning.grid.batch_size", [-16], "fine_tuning.grid.batch_size.0: must be at least 1"),
-        ("fine_tuning.grid.epochs", [3, 3], "fine_tuning.grid.epochs: 3 stands there twice"),
+        ("fine_tuning.grid.epochs", [3, 3], "fine_tuning.grid.epochs: 3 is listed twice; remove the duplicate"),
         ("fine_tuning.grid.learning_rate", ["0"], "learning_rate.0: a learning rate must be above 0"),
         ("fine_tuning.grid.learning_rate", ["2e-3", "0.002"], "'2e-3' and '0.002' are the same rate"),
         ("models.bertin.grid.epochs", [], "models.bertin.grid.epochs: expected at least 1, found 0"),
@@ -59,9 +59,9 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("tasks.ner.labels", ["B-PER", "I-PER"], "O must be there too"),
         ("tasks.ner.labels", ["O", "B-PER"], "I-PER must be there too"),
         ("teachers.candidates", [], "teachers.candidates: expected at least 1"),
-        ("teachers.number", 12, "teachers.number: 12 teachers a task, but there are 11 candidates"),
-        ("teachers", {"rule": "published", "number": 2}, "teachers.number: the rule 'published' names one"),
-        ("teachers", {"rule": "published", "candidates": ["bertin"]}, "teachers.candidates: the rule"),
+        ("teachers.number", 12, "teachers.number: 12 teachers per task, but only 11 candidates"),
+        ("teachers", {"rule": "published", "number": 2}, "teachers.number: the rule 'published' gives one teacher per task"),
+        ("teachers", {"rule": "published", "candidates": ["bertin"]}, "teachers.candidates: not used by the rule 'published'"),
         (
             "distillation.augmentation",
             {"ratio": 1.0, "min_words": 51},
@@ -74,21 +74,21 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("sources", ["x"], "sources: expected a mapping of keys to values (found ['x'])"),
         ("sources.mine", {"path": "my file.csv"}, "sources.mine: path 'my file.csv' must consist of"),
         ("protocol", ["a"], "protocol: expected one of 'thesis' or 'recommended'"),
-        ("models.bertin.name", "BETO-UNCASED", "models.bertin.name: 'BETO-UNCASED' is the name of 'beto-uncased'"),
-        ("tasks.ner.name", "pos", "tasks.ner.name: 'pos' is the name of"),
+        ("models.bertin.name", "BETO-UNCASED", "models.bertin.name: 'BETO-UNCASED' is also the name of 'beto-uncased'"),
+        ("tasks.ner.name", "pos", "tasks.ner.name: 'pos' is also the name of"),
         ("distillation.students.albeto-base-2.name", "ALBETO tiny", "distillation.students.albeto-base-2.name"),
         ("efficiency.sequence_length", 500, "efficiency.sequence_length: 500 exceeds the 128 positions"),
-        ("fine_tuning.options.doc_stride", 92, "fine_tuning.options.doc_stride: neighbouring windows cannot share 92 tokens where task 'mlqa'"),
+        ("fine_tuning.options.doc_stride", 92, "fine_tuning.options.doc_stride: consecutive windows cannot overlap by 92 tokens, because a window of task 'mlqa'"),
         ("corpus.parts", ["embedded-raw-cuentos"] * 2, f"corpus.parts: 'embedded-raw-cuentos' {TWICE}"),
         ("tasks.ner.splits.test", SPLIT, "'embedded-ner-dev' is read by validation (share all of it) and test"),
-        ("models.bertin.hub", {"id": "a/b"}, "weights: pretrain does not read the key 'hub'"),
+        ("models.bertin.hub", {"id": "a/b"}, "weights: pretrain does not use the key 'hub'"),
         ("tokenizers.roberta", {"kind": "byte_level_bpe"}, "tokenizers.roberta.lower_case: kind byte_level_bpe keeps the case (RobertaTokenizer has no lower-casing); write lower_case: false"),
         ("tokenizers.beto-cased.character_coverage", 0.999, "tokenizers.beto-cased.character_coverage: kind wordpiece does not choose characters by their share; leave character_coverage out"),
         ("hardware.light.gpus", 1, "hardware.light.gpus: unknown key"),
         ("hardware.data.gpus", 1, "hardware.data.gpus: unknown key"),
-        ("corpus.cleaning.lower_case", True, "tokenizers.beto-cased.lower_case: false would learn no upper-case letters, as corpus.cleaning.lower_case is true; write corpus.cleaning.lower_case: false, or tokenizers.beto-cased.lower_case: true"),
-        ("models.bertin.architecture.vocab_size", 1799, "models.bertin.architecture.vocab_size: 1799 rows are too few for tokenizers.roberta.vocabulary_size: 1800; raise it or leave it out"),
-        ("models.bertin.lower_case", True, "lower_case is for weights of others"),
+        ("corpus.cleaning.lower_case", True, "tokenizers.beto-cased.lower_case: false has no effect, since the corpus is lower-cased (corpus.cleaning.lower_case: true); write corpus.cleaning.lower_case: false, or tokenizers.beto-cased.lower_case: true"),
+        ("models.bertin.architecture.vocab_size", 1799, "models.bertin.architecture.vocab_size: 1799 is less than tokenizers.roberta.vocabulary_size: 1800; raise it or remove it"),
+        ("models.bertin.lower_case", True, "lower_case is for hub and local weights"),
         ("tasks.ner.rcv_dir", "data", "the key 'rcv_dir' is for the reader mldoc, not for conll2002"),
         ("tasks.ner.documents", ["embedded-rcv2"], "the key 'documents' is for the reader mldoc"),
         ("tasks.ner.columns", {"text": "t"}, "the key 'columns.text' is for the reader table"),
@@ -122,8 +122,8 @@ def test_shares_of_one_source_must_not_overlap(default_config: Config, project: 
     assert "train (share [0.0, 0.8]) and test (share [0.5, 1.0])" in refusal(default_config, project)
 
 
-def test_a_mend_stays_with_its_key(default_config: Config, project: Path) -> None:
-    """Problems are told apart by lines; a mend after a semicolon is part of its problem."""
+def test_a_remedy_stays_with_its_key(default_config: Config, project: Path) -> None:
+    """One line per problem; a remedy after a semicolon is part of its problem."""
     default_config["distillation"]["options"]["max_length"] = 48
     default_config["models"]["bertin"]["name"] = "BETO cased"
     _, *problems = refusal(default_config, project).splitlines()
@@ -138,7 +138,7 @@ def test_relations_need_a_teacher_of_the_students_vocabulary(default_config: Con
     load_study(default_config, project)
     default_config["teachers"]["choices"] = {"ner": "bertin"}
     message = refusal(default_config, project)
-    assert "distillation.relations: needs a teacher of the student's vocabulary" in message
+    assert "distillation.relations: requires a teacher with the student's vocabulary" in message
     assert "teachers.choices.ner" in message
 
 
@@ -154,11 +154,11 @@ def test_what_names_a_model_that_is_left_out_is_refused(default_config: Config, 
     default_config["teachers"] = {"rule": "validation", "choices": {"ner": "bertin"}}
     default_config["efficiency"]["reference"] = "bertin"
     message = refusal(default_config, project)
-    assert "teachers.choices.ner: 'bertin' is left out: its local weights /nowhere/at/all" in message
-    assert "efficiency.reference: 'bertin' is left out" in message
+    assert "teachers.choices.ner: 'bertin' is excluded: its local weights /nowhere/at/all" in message
+    assert "efficiency.reference: 'bertin' is excluded" in message
     default_config["efficiency"]["reference"] = "beto-cased"
     default_config["teachers"] = {"candidates": ["bertin"]}
-    assert "teachers.candidates: none is there (bertin left out)" in refusal(default_config, project)
+    assert "teachers.candidates: none is available (bertin excluded)" in refusal(default_config, project)
 
 
 def test_students_of_a_model_left_out_are_left_out_with_the_reason(
@@ -170,7 +170,7 @@ def test_students_of_a_model_left_out_are_left_out_with_the_reason(
     assert len(reasons) == 1 + 5
     assert "starts from albeto-base: its local weights" in reasons["student albeto-base-4"]
     default_config["search"] = {"students": ["albeto-base-4"]}
-    assert "search.students: 'albeto-base-4' is left out" in refusal(default_config, project)
+    assert "search.students: 'albeto-base-4' is excluded" in refusal(default_config, project)
 
 
 def test_the_resolved_configuration_is_accepted(default_config: Config, project: Path) -> None:
@@ -186,7 +186,7 @@ def test_published_teachers_are_known_before_anything_runs(project: Path) -> Non
     assert teacher_candidates(study, "ner") == ["roberta-bne-base"]
     assert teacher_candidates(study, "tar") == ["albeto-xxlarge"]
     config["tasks"]["ner"]["name"] = "Quejas"
-    assert "Name one under teachers.choices.ner" in refusal(config, project)
+    assert "Set teachers.choices.ner" in refusal(config, project)
     config["teachers"]["choices"] = {"ner": "bertin"}
     assert teacher_candidates(load_study(config, project), "ner") == ["bertin"]
 

@@ -10,12 +10,12 @@ from ligero.settings.base import Identifier, LearningRate, Seeds, Settings, Some
 
 
 class Method(Settings):
-    """One way to train the student. What is null is as the section `distillation`, or the ablation, has it."""
+    """One way to train the student. A null value inherits from `distillation`, or from `ablation`."""
 
     name: str | None = None
-    """Name in the table; null prints the method's id."""
+    """Name in the table; null means the method's id."""
     objective: Literal["gold", "distilled"] = "distilled"
-    """The gold labels alone (fine-tuning), or the cached logits of the task's teacher."""
+    """Learn from gold labels alone (fine-tuning), or from the cached logits of the task's teacher."""
     loss: Literal["kl", "ce", "mse"] | None = None
     """Overrides `distillation.loss`."""
     alpha: float | None = Field(None, ge=0.0, le=1.0)
@@ -27,7 +27,7 @@ class Method(Settings):
     relation_weight: float | None = Field(None, gt=0.0)
     """Overrides `distillation.relation_weight`."""
     augmented: bool = False
-    """Train on the task's examples and the unlabelled sentences of `distillation.augmentation`; an epoch is longer then."""
+    """Also train on the unlabelled examples of `distillation.augmentation`, which makes an epoch longer."""
     batch_size: int | None = Field(None, ge=1)
     """Overrides `ablation.batch_size`."""
     epochs: int | None = Field(None, ge=1)
@@ -37,25 +37,25 @@ class Method(Settings):
 
 
 class Ablation(Settings):
-    """Whether distillation helps, measured: a table of methods with several seeds each.
+    """Does distillation help? A table of training methods, with several seeds each.
 
-    Every method starts from the same weights, reads the same data with the options of `distillation.options`, runs all its
-    epochs, and keeps its best epoch by validation.
+    All methods start from the same weights, read the same data with the options of `distillation.options`, run all their
+    epochs, and keep the best epoch by validation.
     """
 
     student: Identifier
     """Id of one of `distillation.students`."""
     tasks: SomeIds
-    """Ids of the tasks on which it is trained."""
+    """Ids of the tasks that it is trained on."""
     seeds: Seeds
-    """One run a seed; it draws the head's start, the order of the examples and dropout."""
+    """One run per seed, which determines the head's initial weights, the order of the examples and dropout."""
     batch_size: int = Field(ge=1)
-    """Effective batch size of every method that names none."""
+    """Effective batch size of methods that do not set their own."""
     epochs: int = Field(ge=1)
-    """Epochs of every method that names none."""
+    """Epochs of methods that do not set their own."""
     learning_rate: LearningRate
-    """Learning rate of every method that names none."""
+    """Learning rate of methods that do not set their own."""
     reference: Identifier
-    """The method that the others are tested against."""
+    """Id of the method that the others are tested against."""
     methods: dict[Identifier, Method] = Field(min_length=2)
-    """Method id to method, in the order of the table."""
+    """Methods by id, in the order of the table."""

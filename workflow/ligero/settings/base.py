@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-"""An id that stands in paths: lower-case letters, digits and hyphens."""
+"""An id, which is used in paths: lower-case letters, digits and hyphens."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -35,7 +35,7 @@ UserPath = Annotated[str, BeforeValidator(below_home)]
 ResultsFolder = Annotated[
     str, BeforeValidator(below_home), StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")
 ]
-"""A folder whose name stands in paths and shell commands as it is."""
+"""A folder whose name is used in paths and shell commands without quotes."""
 
 
 class Settings(BaseModel):
@@ -71,10 +71,10 @@ LearningRate = Annotated[
 
 
 def each_once(values: tuple[T, ...]) -> tuple[T, ...]:
-    """A list as it is, or ValueError where a value stands in it twice."""
+    """The list itself, or ValueError if a value is listed twice."""
     for number, value in enumerate(values):
         if value in values[:number]:
-            raise ValueError(f"{value!r} stands there twice; keep it once")
+            raise ValueError(f"{value!r} is listed twice; remove the duplicate")
     return values
 
 

@@ -25,31 +25,31 @@ class Cleaning(Settings):
 
 
 class LanguageFilter(Settings):
-    """Drops lines that are probably in another language, told by py3langid."""
+    """Drops lines that are probably in another language, according to py3langid."""
 
     code: str = Field(pattern=r"^[a-z]{2,3}$")
     """Language to keep, e.g. es (ISO 639)."""
     minimum_probability: float = Field(0.2, gt=0.0, le=1.0)
-    """A line is kept if it is in this language with at least this probability. Low, since Spanish with many names resembles its neighbours."""
+    """A line is kept if it is in this language with at least this probability. The default is low, because Spanish text with many names looks like related languages."""
     minimum_characters: int = Field(40, ge=0)
-    """Shorter lines are kept whatever they seem to be: guesses about them are unreliable."""
+    """Shorter lines are always kept: their language cannot be identified reliably."""
 
 
 class NearDuplicates(Settings):
-    """Drops documents that nearly repeat an earlier one (MinHash over runs of words)."""
+    """Drops near-duplicates of earlier documents (MinHash over runs of words)."""
 
     similarity: float = Field(0.8, ge=0.3, le=0.95)
-    """Jaccard similarity of their runs of words around which documents count as repeated."""
+    """Jaccard similarity of their runs of words from about which documents count as near-duplicates."""
     unit: Literal["document", "line"] = "document"
     """What is compared; lines where the corpus has no blank lines between documents."""
     shingle_words: int = Field(5, ge=1)
     """Words in a run."""
     memory_mb: int = Field(1024, ge=1)
-    """Memory for what was seen: at similarity 0.8 a GB holds six million documents; beyond that the oldest are forgotten."""
+    """Memory for documents already seen, in MB: at similarity 0.8, 1 GB holds six million; beyond that, the oldest are forgotten."""
 
 
 class Corpus(Settings):
-    """The raw text and what becomes of it."""
+    """The raw text, and how it is cleaned."""
 
     parts: SomeIds
     """Ids of the sources that make up the corpus, in order."""
@@ -58,10 +58,10 @@ class Corpus(Settings):
     language: LanguageFilter | None = None
     """Keep one language only; not part of the thesis' protocol."""
     near_duplicates: NearDuplicates | None = None
-    """Drop documents that nearly repeat an earlier one; not part of the thesis' protocol."""
+    """Drop near-duplicate documents; not part of the thesis' protocol."""
     deduplicate: Literal["none", "exact"] = "none"
     """Whether repeated lines are dropped across the whole corpus; not part of the thesis' protocol."""
     validation_share: float = Field(0.01, ge=0.0, lt=0.5)
-    """Share of the documents kept out of pretraining, for the validation loss."""
+    """Share of the documents held out from pretraining, for the validation loss."""
     seed: int = Field(42, ge=0)
-    """Draws the documents that are kept out."""
+    """Determines which documents are held out."""

@@ -87,7 +87,7 @@ def reference_page() -> str:
         "# Configuration, key by key",
         "",
         "Generated from `workflow/ligero/settings/` by `make schema`; a test fails when this page and the models differ.",
-        "A key that stands in no table here is refused, with the nearest known key as a suggestion.",
+        "Keys that are not listed here are rejected, with the nearest known key as a suggestion.",
     ]
     for title, model in SECTIONS:
         parts += [
@@ -109,7 +109,7 @@ def reference_page() -> str:
         "",
         "## Protocols",
         "",
-        "`protocol` fills keys that a study leaves out; what it gives wins.",
+        "`protocol` sets keys that a study leaves out; keys that it sets take precedence.",
         "",
     ]
     parts += ["| stage | key | thesis | recommended |", "|---|---|---|---|"]

@@ -19,31 +19,31 @@ class Student(Settings):
     name: str
     """Name in the tables."""
     initial: Identifier
-    """Id of the model whose pretrained checkpoint the student starts from."""
+    """Id of the model whose pretrained weights the student starts from."""
     num_hidden_layers: int | None = Field(None, ge=1)
     """Number of layers where it differs from the initial model's (ALBETO base-n)."""
     initial_layers: InitialLayers = "spread"
-    """Which layers a shallower student keeps: evenly spaced (Sanh et al. 2019, DistilBERT), the first (top layers dropped, best
-    of the ways compared by Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights: nothing to choose."""
+    """Which layers a shallower student keeps: evenly spaced (DistilBERT; Sanh et al. 2019), the first (top layers dropped, the
+    best method in Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights, so there is nothing to choose."""
     grid: GridOverride = GridOverride()
     """Parts of the distillation grid that this student replaces."""
 
 
 class Augmentation(Settings):
-    """Unlabelled examples that the teacher labels beside a task's own training examples.
+    """Unlabelled examples, labelled by the teacher, in addition to the task's own training examples.
 
-    Tagging and classification of single texts get sentences of the corpus, classification of pairs gets new pairs of the
-    task's own texts; question answering gets none. Needs alpha 0, since what is added has no gold labels.
+    Tagging and classification of single texts use sentences from the corpus, classification of pairs uses new pairs of the
+    task's own texts; question answering is not supported. Requires alpha 0, since the added examples have no gold labels.
     """
 
     ratio: float = Field(gt=0.0)
-    """How many examples are added for each training example of the task; fewer where there are no more."""
+    """Examples added per training example of the task; fewer if there are not enough."""
     min_words: int = Field(5, ge=1)
-    """Shorter sentences of the corpus are not taken; a punctuation mark counts as a word."""
+    """Sentences with fewer words than this are skipped; a punctuation mark counts as a word."""
     max_words: int = Field(50, ge=1)
-    """Longer ones are not either."""
+    """Sentences with more words than this are skipped."""
     seed: int = 42
-    """Draws the sentences, or the pairs."""
+    """Determines which sentences or pairs are drawn."""
 
     @model_validator(mode="after")
     def _some_length_is_left(self) -> Augmentation:
@@ -56,21 +56,23 @@ class Learning(Settings):
     """How a student learns from the logits of its teacher."""
 
     loss: Literal["kl", "ce", "mse"] = "kl"
-    """Of logits: Kullback-Leibler divergence, cross entropy with the teacher's probabilities, or mean squared error."""
+    """Distance between the logits of student and teacher: Kullback-Leibler divergence, cross entropy with the teacher's
+    probabilities, or mean squared error."""
     alpha: float = Field(0.0, ge=0.0, le=1.0)
-    """Weight of the cross entropy with gold labels; 1 - alpha weighs the distillation loss."""
+    """Weight of the cross entropy with gold labels; the distillation loss has weight 1 - alpha."""
     temperature: float = Field(1.0, gt=0.0)
     """Divides the logits of teacher and student before the softmax (`kl` and `ce`)."""
     logits_dtype: Literal["float16", "float32"] = "float32"
     """Precision of the cached logits."""
     answer_alignment: Literal["first_subword", "boundary"] = "first_subword"
-    """Question answering between vocabularies: logits of the first subword of each word (thesis), or of the tokens that begin
-    and end at the same characters, which keeps the ends of answers. One vocabulary is aligned token by token either way."""
+    """For question answering where teacher and student have different vocabularies: use the logits of each word's first subword
+    (thesis), or of tokens that begin and end at the same characters, which preserves the ends of answers. With a shared
+    vocabulary, tokens are aligned one to one either way."""
     relations: Literal["none", "hidden", "attention"] = "none"
     """Beyond the thesis: also match relations between tokens, of hidden states layer by layer (TinyBERT's layer map) or of the
-    last layer's queries, keys and values (MiniLMv2). Runs the teacher at every step; needs one vocabulary."""
+    last layer's queries, keys and values (MiniLMv2). Runs the teacher at every step; requires a shared vocabulary."""
     relation_weight: float = Field(1.0, gt=0.0)
-    """Weight of the relation loss beside alpha's."""
+    """Weight of the relation loss, which is added to the rest of the loss."""
 
 
 class Distillation(Training, Learning):
@@ -80,10 +82,10 @@ class Distillation(Training, Learning):
     """The trials of each student and task. A student that learns from logits needs more epochs than fine-tuning, and stops by
     `patience`."""
     students: dict[Identifier, Student] = Field(min_length=1)
-    """Student id to student."""
+    """Students by id."""
     patience: int = Field(10, ge=0)
-    """Stop after more than this many epochs without a strictly lower validation loss."""
+    """Early stopping: a trial ends after more than this many epochs without a strictly lower validation loss."""
     logits_precision: Precision | None = None
-    """Of the teacher's forward passes that they come from; null is fine_tuning.options.precision. (SG: fp32)"""
+    """Precision of the teacher's forward passes that compute them; null means fine_tuning.options.precision. (SG: fp32)"""
     augmentation: Augmentation | None = None
-    """Beyond the thesis: unlabelled text for the methods of `ablation` that are `augmented`; null has none."""
+    """Beyond the thesis: unlabelled text, for methods of `ablation` with `augmented: true`; null means none."""

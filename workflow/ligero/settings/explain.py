@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a configuration, in plain words: one line a problem, with its key path and the mend."""
+"""Validation errors of a configuration in plain English: one line per problem, with its key path and how to correct it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ligero.settings.study import Study
 
 A_MAPPING = "expected a mapping of keys to values"
-WORDS = {
+MESSAGES = {
     "missing": "this key is required",
     "string_type": "expected text; write it in quotes",
     "bool_type": "expected true or false",
@@ -32,7 +32,7 @@ WORDS = {
     "too_long": "expected at most {max_length} entries",
     "literal_error": "expected one of {expected}",
 }
-"""pydantic's types of errors to what we say; the rest keeps pydantic's words."""
+"""Our message for each of pydantic's error types; other types keep pydantic's."""
 
 PATTERNS = {
     "^[a-z0-9][a-z0-9-]*$": "an id consists of lower-case letters, digits and hyphens",
@@ -40,14 +40,14 @@ PATTERNS = {
     "^[a-z]{2,3}$": "expected a language code of two or three lower-case letters, such as es",
     r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$": "expected a learning rate in quotes, such as '5e-5'",
     r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$": (
-        "expected a folder such as results/my, of letters, digits and ._-@+ (it stands in shell commands: no spaces), "
+        "expected a folder such as results/my, of letters, digits and ._-@+ (it is used in shell commands: no spaces), "
         "without a slash at the end"
     ),
 }
 
 
 def explain(error: ValidationError) -> list[str]:
-    """One line a problem: key path, what is wrong, what was meant."""
+    """One line per problem: key path, what is wrong, what was meant."""
     problems = error.errors(include_url=False)
     places = [problem["loc"] for problem in problems]
     lines: list[str] = []
@@ -65,7 +65,7 @@ def explain(error: ValidationError) -> list[str]:
 def _lines(problem: Any) -> Iterator[str]:
     location = [str(part) for part in problem["loc"] if part != "[key]"]
     message = _message(problem, location)
-    if not location:  # The study's own checks name their keys themselves.
+    if not location:  # A check of the whole study names its keys itself.
         yield from (f"  {line}" for line in message.splitlines())
     else:
         found = problem["input"]
@@ -85,8 +85,8 @@ def _message(problem: Any, location: list[str]) -> str:
         return _unknown_key(location)
     if kind == "string_pattern_mismatch" and context["pattern"] in PATTERNS:
         return PATTERNS[context["pattern"]]
-    if kind in WORDS:
-        return WORDS[kind].format(**context)
+    if kind in MESSAGES:
+        return MESSAGES[kind].format(**context)
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

@@ -11,52 +11,56 @@ _SHUTDOWN_SECONDS = 600
 
 
 class Limits(Settings):
-    """What a job asks of the machine or cluster; both grow with each retry, but for pretraining's."""
+    """What a job requests from the machine or cluster; except for pretraining, both grow with each retry."""
 
     memory_mb: int = Field(2_000, ge=100)
+    """Memory of a job's first attempt, in MB (pretraining: of every attempt, per node)."""
     runtime_minutes: int = Field(60, ge=1)
+    """Time limit of a job's first attempt, in minutes (pretraining: of every attempt)."""
 
 
 class DataHardware(Limits):
-    """What a job that computes asks for; memory and time grow with each retry."""
+    """What a job with several threads requests; memory and time grow with each retry."""
 
     threads: int = Field(1, ge=1)
+    """CPU threads of a job (pretraining: per node)."""
 
 
 class Hardware(DataHardware):
-    """What a job that may use GPUs asks for; memory and time grow with each retry."""
+    """What a job that may use GPUs requests; memory and time grow with each retry."""
 
     gpus: int = Field(0, ge=0)
+    """GPUs of a job (pretraining: per node); 0 trains on the CPU."""
 
 
 class PretrainingHardware(Hardware):
-    """What pretraining asks for. It may run in several processes, on several nodes. Threads, GPUs and memory are a node's.
+    """What pretraining requests. It may run in several processes on several nodes; threads, GPUs and memory are per node.
 
-    Memory and time are those of every attempt: an attempt that a time limit ends has not failed, the next one goes on.
+    Memory and time are the same for every attempt: one that is ended by its time limit has not failed, and the next one resumes.
     """
 
     nodes: int = Field(1, ge=1)
     """Nodes that train one model together; more than one needs Slurm."""
     processes: int | None = Field(None, ge=1)
-    """Processes a node; null is one a GPU, and one where there are no GPUs."""
+    """Processes per node; null means one per GPU, or one where there are no GPUs."""
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> PretrainingHardware:
         if self.gpus and self.processes and self.processes > self.gpus:
             raise ValueError(
-                f"processes {self.processes} on {self.gpus} GPUs a node: each process needs a GPU of its own; raise gpus or "
-                "leave processes out"
+                f"processes {self.processes} on {self.gpus} GPUs per node: each process needs its own GPU; raise gpus or "
+                "remove processes"
             )
         return self
 
     @property
-    def processes_a_node(self) -> int:
+    def processes_per_node(self) -> int:
         return self.processes or max(1, self.gpus)
 
     @property
     def world(self) -> int:
         """Processes of one training run."""
-        return self.nodes * self.processes_a_node
+        return self.nodes * self.processes_per_node
 
     @property
     def launcher(self) -> str:
@@ -64,7 +68,7 @@ class PretrainingHardware(Hardware):
         if self.world == 1:
             return "python"
         # Processes stop together at the end of a step and write a checkpoint: that may take longer than torchrun's 30 seconds.
-        run = f"python -m torch.distributed.run --shutdown-timeout {_SHUTDOWN_SECONDS} --nproc-per-node {self.processes_a_node}"
+        run = f"python -m torch.distributed.run --shutdown-timeout {_SHUTDOWN_SECONDS} --nproc-per-node {self.processes_per_node}"
         if self.nodes == 1:
             return f"{run} --standalone"
         gpus = f" --gpus-per-node {self.gpus}" if self.gpus else ""
@@ -76,7 +80,7 @@ class PretrainingHardware(Hardware):
 
     @property
     def slurm(self) -> dict[str, int | str]:
-        """Resources that make Slurm allot several nodes: one task a node, and the GPUs of each."""
+        """Resources for which Slurm allocates several nodes: one task per node, and the GPUs of each."""
         if self.nodes == 1:
             return {"gpu": self.gpus}
         gpus = {"slurm_extra": f"--gpus-per-node={self.gpus}"} if self.gpus else {}
@@ -84,11 +88,12 @@ class PretrainingHardware(Hardware):
 
 
 class HardwareOfStages(Settings):
-    """Resources by kind of work. They change no result, so changing them re-runs nothing."""
+    """Resources by kind of work. They do not affect results, so changing them re-runs nothing."""
 
     data: DataHardware = DataHardware()
     """Corpus and tokenizers."""
     pretraining: PretrainingHardware = PretrainingHardware()
+    """Pretraining of models."""
     training: Hardware = Hardware()
     """Fine-tuning, logits, distillation and scoring."""
     light: Limits = Limits(memory_mb=1_000, runtime_minutes=30)

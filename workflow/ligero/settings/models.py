@@ -20,12 +20,12 @@ def usable_positions(model_type: str, position_embeddings: int, pad_token_id: in
 
 
 class Architecture(Settings):
-    """The numbers that make a transformer encoder, under the names of transformers' configuration classes."""
+    """The shape of a transformer encoder, with the names of transformers' configuration classes."""
 
     type: Literal["albert", "bert", "roberta", "distilbert"]
     """Family."""
     vocab_size: int | None = Field(None, ge=1)
-    """Rows of the embedding matrix; null takes the size of the model's vocabulary."""
+    """Rows of the embedding matrix; null means the size of the model's vocabulary."""
     hidden_size: int = Field(ge=1)
     """Width of the layers; a multiple of the number of heads."""
     num_hidden_layers: int = Field(ge=1)
@@ -37,13 +37,13 @@ class Architecture(Settings):
     embedding_size: int | None = Field(None, ge=1)
     """Factorised embedding (ALBERT only)."""
     max_position_embeddings: int = Field(512, ge=8)
-    """Rows of the position embeddings; RoBERTa reads two tokens less."""
+    """Rows of the position embeddings; RoBERTa can read two tokens fewer."""
     type_vocab_size: int = Field(2, ge=1)
     """Segments that inputs may have."""
     hidden_act: str | None = None
-    """Activation; null takes the architecture's own (gelu_new for ALBERT, gelu elsewhere)."""
+    """Activation; null means the architecture's default (gelu_new for ALBERT, gelu otherwise)."""
     dropout: float | None = Field(None, ge=0.0, lt=1.0)
-    """Hidden and attention dropout; null takes the architecture's own."""
+    """Dropout probability of hidden states and attention; null means the architecture's default."""
 
     @property
     def longest_input(self) -> int:
@@ -67,13 +67,13 @@ class HubModel(Settings):
     id: str
     """OWNER/NAME of the repository."""
     revision: str | None = None
-    """Commit to fetch; null takes the newest at the first download, and what the lock file then recorded ever after."""
+    """Commit to fetch; null means the latest at the first download, which the lock file then pins."""
     aliases: tuple[str, ...] = ()
-    """Older names of the same repository, tried in order."""
+    """Former names of the same repository, tried in order."""
     licence: str = ""
     """Licence of the weights."""
     citation: str = ""
-    """Whom to cite."""
+    """Reference to cite."""
 
 
 class Model(Settings):
@@ -84,13 +84,13 @@ class Model(Settings):
     architecture: Architecture
     """Size and family."""
     weights: Literal["pretrain", "hub", "local"]
-    """Where the weights come from: trained here, the hub, or a folder."""
+    """Where the weights come from: pretrained here, the Hugging Face hub, or a local folder."""
     tokenizer: Identifier | None = None
-    """Vocabulary trained here; required for weights 'pretrain', elsewhere the checkpoint brings its own."""
+    """Id of a tokenizer trained here; required for `weights: pretrain`. Other checkpoints bring their own."""
     pretraining: Pretraining | None = None
-    """Recipe, for weights 'pretrain'; it may stay where other weights are taken."""
+    """Recipe, for `weights: pretrain`; ignored, and allowed, for other weights."""
     hub: HubModel | None = None
-    """The checkpoint, for weights 'hub'."""
+    """The checkpoint, for `weights: hub`."""
     local: UserPath | None = None
     """Folder with config.json, model.safetensors and tokenizer files."""
     grid: GridOverride = GridOverride()
@@ -98,7 +98,7 @@ class Model(Settings):
     head_learning_rate_factor: float | None = Field(None, gt=0.0)
     """Overrides the option of the same name for this model."""
     lower_case: bool | None = None
-    """For weights of others: set it where the checkpoint's tokenizer configuration is wrong."""
+    """For `hub` and `local`: set this if the checkpoint's tokenizer configuration is wrong."""
 
     @model_validator(mode="after")
     def _has_its_weights(self) -> Model:
@@ -108,16 +108,16 @@ class Model(Settings):
         for other in ("hub", "local"):
             if other != self.weights and getattr(self, other) is not None:
                 raise ValueError(
-                    f"weights: {self.weights} does not read the key '{other}'; remove it, or write weights: {other}"
+                    f"weights: {self.weights} does not use the key '{other}'; remove it, or write weights: {other}"
                 )
         if self.weights == "pretrain" and self.lower_case is not None:
             raise ValueError(
-                "lower_case is for weights of others; a vocabulary trained here has tokenizers.ID.lower_case"
+                "lower_case is for hub and local weights; for a tokenizer trained here, set tokenizers.ID.lower_case"
             )
         if self.weights == "pretrain" and self.tokenizer is None:
             raise ValueError("weights: pretrain needs the key 'tokenizer'")
         if self.weights != "pretrain" and self.tokenizer is not None:
-            raise ValueError(f"weights: {self.weights} brings its own vocabulary; remove the key 'tokenizer'")
+            raise ValueError(f"weights: {self.weights} brings its own tokenizer; remove the key 'tokenizer'")
         if (
             self.pretraining
             and self.pretraining.objective == "mlm_sop"

@@ -14,16 +14,18 @@ class Divergence(Settings):
     """What to do when pretraining diverges (the authors restarted large and xlarge from an earlier checkpoint)."""
 
     on_divergence: Literal["stop", "rollback"] = "stop"
+    """Stop with an error, or resume from the latest checkpoint with a lower learning rate."""
     spike_factor: float = Field(2.0, gt=1.0)
-    """A smoothed loss above this multiple of its best value counts as divergence. A model that collapses falls back to where only
-    token frequencies are known (about 7 nats, and 0.69 for sentence order): a large one, whose best is near 3, needs 1.5."""
+    """A smoothed loss above this multiple of its best value counts as divergence. A collapsed model only knows unigram frequencies
+    (loss about 7 nats, and 0.69 for sentence order), so a large model, whose best loss is near 3, needs 1.5."""
     learning_rate_scale: float = Field(0.8, gt=0.0, lt=1.0)
     """Factor on the learning rate after a rollback."""
     maximum_rollbacks: int = Field(3, ge=0)
+    """Rollbacks after which the next divergence is an error."""
 
 
-# These change no weight (but for rounding and the draw of dropout), so their change repeats nothing and a run resumes its
-# checkpoints. What to do on divergence changes nothing until a run diverges: one that stopped there goes on with another answer.
+# These do not affect the weights (except for rounding and dropout draws), so changing them re-runs nothing and a run resumes from
+# its checkpoints. The answer to divergence has no effect until a run diverges; a run that stopped there continues with a new one.
 _OPERATIONAL = (
     "micro_batch_size",
     "checkpoint_every",
@@ -44,22 +46,30 @@ class Pretraining(Settings):
     objective: Literal["mlm_sop", "mlm"] = "mlm_sop"
     """Masked language modelling with sentence-order prediction (ALBERT) or alone (BERT, RoBERTa, DistilBERT)."""
     learning_rate: LearningRate = "1.76e-3"
+    """Peak learning rate, reached after the warm-up; it decays linearly to zero. Write it as a string."""
     batch_size: int = Field(4096, ge=1)
     """Effective batch size in sequences."""
     micro_batch_size: int = Field(32, ge=1)
-    """Sequences a forward pass on one device; must divide the effective batch size."""
+    """Sequences per forward pass and device; must divide the effective batch size."""
     warmup_steps: int = Field(0, ge=0)
+    """Optimizer steps over which the learning rate rises linearly from zero."""
     total_steps: int = Field(ge=1)
+    """Optimizer steps after which training ends."""
     schedule_steps: int | None = Field(None, ge=1)
-    """Steps for which the learning rate was planned: it decays to zero there, though training stops at `total_steps`; null
-    is `total_steps`. (A published warm-up ratio is often a share of the planned steps.)"""
+    """Step at which the learning rate reaches zero, even if training stops earlier, at `total_steps`; null means
+    `total_steps`. (A published warm-up ratio is often a share of the planned steps.)"""
     optimizer: Literal["lamb", "adamw"] = "lamb"
+    """LAMB (ALBERT's, for large batches) or AdamW."""
     bias_correction: bool = True
-    """LAMB with the bias-corrected moments of its paper; false leaves the correction out, as Google's ALBERT code does."""
+    """Correct LAMB's moments for their initial bias, as in its paper; false does not, like Google's ALBERT code."""
     weight_decay: float = Field(0.01, ge=0.0)
+    """Decoupled weight decay of all parameters except biases and norms."""
     max_grad_norm: float = Field(1.0, gt=0.0)
+    """Gradients are scaled down to this norm where theirs is larger."""
     sequence_length: int = Field(512, ge=8)
+    """Longest input in tokens, including special tokens."""
     short_sequence_probability: float = Field(0.1, ge=0.0, le=1.0)
+    """Share of the sequences that are cut at a random shorter length."""
     masked_share: float = Field(0.15, gt=0.0, lt=1.0)
     """Share of the tokens that are predicted."""
     max_ngram: int = Field(3, ge=1)
@@ -67,31 +77,34 @@ class Pretraining(Settings):
     whole_word: bool = False
     """Mask whole words (as BETO did) instead of single subwords."""
     dupe_factor: int | None = Field(None, ge=1)
-    """Static masking with this many copies of the data; null masks anew at every visit."""
+    """Static masking with this many copies of the data; null draws new masks at every visit."""
     embedding_initializer_range: float | None = Field(None, gt=0.0)
-    """Standard deviation of the word embeddings at the start; null is transformers' 0.02, with which narrow models stay
-    long where only token frequencies are learned (0.1 helps at widths up to 200)."""
+    """Standard deviation of the initial word embeddings; null means transformers' 0.02, with which narrow models take long to
+    learn more than token frequencies (0.1 helps at widths up to 200)."""
     precision: UnscaledPrecision = "fp32"
     """Of the forward and backward passes; `auto` takes bf16 where the device really computes in it. A run that is resumed
     keeps what it began with."""
     fused_kernels: bool = True
-    """Queries, keys and values in one product, on a CPU in bf16 attention row by row, and the vocabulary loss with its
-    gradient in one pass; false leaves them to transformers and torch. Results differ by rounding only."""
+    """Compute queries, keys and values in one product, attention row by row (in bf16 on a CPU), and the vocabulary loss with its
+    gradient in one pass; false uses transformers' and torch's own code. Results differ by rounding only."""
     compile: bool = False
     """Compile the model with torch.compile, which replaces `fused_kernels`."""
     sharding: Literal["none", "fsdp"] = "none"
-    """How several processes hold the model: each a copy, or each a shard of weights, gradients and moments (FSDP)."""
+    """How several processes hold the model: a copy each, or a shard each of weights, gradients and moments (FSDP)."""
     checkpoint_every: int = Field(1000, ge=1)
     """Steps between checkpoints."""
     keep_checkpoints: int = Field(2, ge=1)
-    """The latest ones stay. With rollback each further divergence goes one back, so keep more than `maximum_rollbacks`."""
+    """Number of latest checkpoints kept. Each rollback goes back one more, so keep more than `maximum_rollbacks`."""
     validate_every: int = Field(1000, ge=1)
     """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
     log_every: int = Field(10, ge=1)
+    """Steps between entries of the metrics file."""
     tensorboard: bool = False
-    """Also write what the metrics file holds as TensorBoard events, beside it."""
+    """Also write the metrics as TensorBoard events, next to the metrics file."""
     divergence: Divergence = Divergence()
+    """When a run counts as diverged, and what happens then."""
     seed: int = 42
+    """Determines the initial weights, the order of the text, masks and dropout."""
 
     @model_validator(mode="after")
     def _batches_divide(self) -> Pretraining:

@@ -8,19 +8,19 @@ from ligero.settings.base import Ids, Settings
 
 
 class Search(Settings):
-    """Optuna studies of loss, alpha, temperature and rate (thesis: 500 and 332 trials); made by the target `searches` only."""
+    """Searches over loss, alpha, temperature and learning rate with Optuna (thesis: 500 and 332 trials); target `searches`."""
 
     students: Ids = ()
-    """Students of the target `searches`; empty means all."""
+    """Ids of the students to search for; empty means all."""
     tasks: Ids = ()
-    """Tasks of the target `searches`; empty means all."""
+    """Ids of the tasks to search on; empty means all."""
     trials: int = Field(500, ge=1)
-    """Finished trials to reach in each study, by all its workers together."""
+    """Finished trials per search, by all of its workers together."""
     workers: int = Field(1, ge=1)
-    """Jobs that work on one study at the same time; with one worker its outcome depends on nothing but the seed."""
+    """Jobs that work on one search at the same time; with a single worker the outcome depends on the seed only."""
     batch_size: int | None = Field(None, ge=1)
-    """Effective batch size of every trial; null takes the first of distillation.grid."""
+    """Effective batch size of every trial; null means the first in distillation.grid."""
     epochs: int | None = Field(None, ge=1)
-    """Most epochs of a trial, and Hyperband's largest resource; null takes the first of distillation.grid."""
+    """Maximum epochs per trial, and Hyperband's largest resource; null means the first in distillation.grid."""
     patience: int | None = Field(None, ge=0)
-    """A trial stops after more than this many epochs without a strictly lower validation loss; null is distillation.patience."""
+    """A trial stops after more than this many epochs without a strictly lower validation loss; null means distillation.patience."""

@@ -1,4 +1,4 @@
-"""Where files come from: one entry a file of a corpus or of a task's split."""
+"""Where files come from: one entry per file of the corpus or of a task's split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ArchiveMember(Settings):
 
 
 class Source(Settings):
-    """One file: where it lies in a mirror, where it is published, what it must be."""
+    """One file: its path in a mirror, where it is published, what it must be."""
 
     path: str
     """Path below a mirror and below the folder of fetched files."""
@@ -28,23 +28,23 @@ class Source(Settings):
     alternatives: tuple[UserPath, ...] = ()
     """Further locations, tried in order after the primary one."""
     archive: ArchiveMember | None = None
-    """Taken out of another source where no mirror has the file itself."""
+    """Extract it from another source if no mirror has the file itself."""
     generated: bool = False
-    """Written by the embedded study's generator instead of fetched."""
+    """Written by the project's own generator instead of fetched."""
     sha256: Sha256 | None = None
-    """Expected checksum; where it is unknown the first download records it in the lock file."""
+    """Expected checksum; if unknown, the first download records it in the lock file."""
     bytes: int | None = None
     """Expected size in bytes."""
     licence: str = ""
     """Licence of the data."""
     citation: str = ""
-    """Whom to cite."""
+    """Reference to cite."""
 
     @model_validator(mode="after")
     def _stays_below_its_folder(self) -> Source:
         if not re.fullmatch(r"[\w.@+/-]+", self.path):
             raise ValueError(
-                f"path {self.path!r} must consist of letters, digits and ._-+@/ (it stands in commands); rename the file"
+                f"path {self.path!r} must consist of letters, digits and ._-+@/ (it is used in shell commands); rename the file"
             )
         parts = self.path.split("/")
         if self.path.startswith("/") or ".." in parts or "\\" in self.path:

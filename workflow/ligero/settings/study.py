@@ -26,7 +26,7 @@ REGIMES: tuple[Regime, ...] = ("fine-tuning", "distillation")
 
 
 class Study(Settings):
-    """Everything that a study is; unknown keys are refused."""
+    """The whole configuration of a study; unknown keys are rejected."""
 
     name: str
     """Name shown in tables and report."""
@@ -35,51 +35,51 @@ class Study(Settings):
     results_dir: ResultsFolder = "results"
     """Folder of everything produced, relative to the working directory: letters, digits and `._-+@`, no spaces."""
     mirror: UserPath | None = None
-    """Folder or URL tried before a source's own location."""
+    """Folder or URL that is tried before a source's own location."""
     embedded_scale: float = Field(1.0, gt=0.0)
-    """Size of the embedded study's generated data, where sources are generated."""
+    """Factor on the amount of generated data, for sources with `generated: true`."""
     seed: int = 42
-    """Seed of the embedded study's generator."""
+    """Seed of the generated data."""
     source_registry: UserPath | None = "resources/sources.yaml"
-    """File with the known sources; entries under 'sources' are added to it."""
+    """File of known sources; entries of `sources` are added to it."""
     sources: dict[Identifier, Source] = Field(default_factory=dict)
-    """Files of the corpus and of the tasks, beside those of the registry."""
+    """Files of the corpus and of the tasks by id, in addition to the registry's."""
     corpus: Corpus | None = None
-    """The raw text; null where nothing is pretrained."""
+    """The raw text; null if nothing is pretrained."""
     tokenizers: dict[Identifier, Tokenizer] = Field(default_factory=dict)
-    """Vocabularies trained on the corpus."""
+    """Tokenizers trained on the corpus, by id."""
     models: dict[Identifier, Model] = Field(min_length=1)
-    """The systems that are fine-tuned, in the order of the tables."""
+    """Models that are fine-tuned, by id, in the order of the tables."""
     tasks: dict[Identifier, Task] = Field(min_length=1)
-    """What they are fine-tuned on, in the order of the tables."""
+    """Tasks that they are fine-tuned on, by id, in the order of the tables."""
     protocol: Literal["thesis", "recommended"] = "recommended"
-    """Preset of the training options; options given explicitly win."""
+    """Preset of training options; explicit options take precedence."""
     fine_tuning: FineTuning = FineTuning()
     """Grid and options of fine-tuning."""
     teachers: Teachers = Teachers()
-    """Who teaches each task."""
+    """How each task's teacher is chosen."""
     distillation: Distillation | None = None
-    """Students, and how they learn; null distils none."""
+    """Students, and how they learn; null means none."""
     ablation: Ablation | None = None
-    """Ways to train one student, side by side; null compares none."""
+    """Methods of training one student, compared with several seeds; null means none."""
     search: Search | None = None
-    """The searches of the target `searches`; null has none."""
+    """The target `searches`: searches over distillation's hyper-parameters; null means none."""
     efficiency: Efficiency
-    """How size is counted."""
+    """How size and operations are counted."""
     speed: Speed = Speed()
     """How latency is measured."""
     export: Export = Export()
     """How selected models are exported (target `exports`)."""
     hardware: HardwareOfStages = HardwareOfStages()
-    """What jobs ask of the machine or cluster."""
+    """What jobs request from the machine or cluster."""
     left_out: dict[Identifier, str] = Field(default_factory=dict)
-    """Models left out of this run with the reason. No key for users: the workflow fills it where local weights are not there."""
+    """Models excluded from this run, with the reason. Not for users: set by the workflow where local weights are missing."""
 
     def __hash__(self) -> int:
-        """By identity, so that plans are cached for one study; hashing its contents costs more than planning."""
+        """By identity, so that plans can be cached per study: hashing its contents would cost more than planning."""
         return id(self)
 
     @property
     def reads_corpus(self) -> bool:
-        """Whether a run reads the corpus: it does where something is pretrained."""
+        """Whether the corpus is used: it is if a model is pretrained."""
         return self.corpus is not None and any(model.weights == "pretrain" for model in self.models.values())

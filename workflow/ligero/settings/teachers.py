@@ -20,15 +20,15 @@ class Teachers(Settings):
     """How the teacher of each task is chosen."""
 
     rule: Literal["validation", "published", "list"] = "validation"
-    """Best validation loss among the candidates, the thesis' table, or the list below."""
+    """Take the candidate with the best validation loss, the thesis' choice, or the one under `choices`."""
     candidates: SomeIds | None = None
-    """Models considered by the rule 'validation'; null means all."""
+    """Ids of the models considered by the rule 'validation'; null means all."""
     choices: dict[Identifier, Identifier] = Field(default_factory=dict)
-    """Task id to model id, for the rule 'list'; entries also override the other rules."""
+    """Teacher (model id) per task id, for the rule 'list'; entries override the other rules too."""
     number: int = Field(1, ge=1)
-    """Teachers a task: with the rule 'validation' this many of lowest loss teach together; 1 is the thesis."""
+    """Teachers per task: with the rule 'validation', this many with the lowest losses teach together (thesis: 1)."""
     weighting: Literal["mean", "validation"] = "mean"
-    """How several teachers are averaged: all alike, or in proportion to exp(-validation loss)."""
+    """How several teachers are averaged: with equal weights, or in proportion to exp(-validation loss)."""
 
 
 PUBLISHED = THESIS_TABLES / "teachers.csv"
@@ -38,25 +38,25 @@ PUBLISHED = THESIS_TABLES / "teachers.csv"
 def published_teacher(
     task_id: str, task_name: str, candidates: Mapping[str, str], table: Path = PUBLISHED
 ) -> str:
-    """Id of the model that taught a task in the thesis; task and models are recognised by their names in the tables.
+    """Id of the model that taught a task in the thesis; task and models are matched by their names in the tables.
 
     Args:
         candidates: model id to name.
 
     Raises:
-        ConfigurationError: the table has no such task, or its teacher is none of the candidates.
+        ConfigurationError: the table has no such task, or its teacher is not among the candidates.
     """
     wanted = _table(table).get(plain(task_name))
     if wanted is None:
         raise ConfigurationError(
-            f"teachers.rule: 'published', but the thesis names no teacher for task '{task_id}' ({task_name}). "
-            f"Name one under teachers.choices.{task_id}, or use rule 'validation'."
+            f"teachers.rule: 'published', but the thesis has no teacher for task '{task_id}' ({task_name}). "
+            f"Set teachers.choices.{task_id}, or use rule 'validation'."
         )
     by_name = {plain(name): model for model, name in candidates.items()}
     if plain(wanted) not in by_name:
         raise ConfigurationError(
-            f"teachers.rule: 'published' asks for {wanted} as the teacher of '{task_id}', which is no candidate of this study "
-            f"({', '.join(candidates.values()) or 'none'}). Add the model, or name a teacher under teachers.choices.{task_id}."
+            f"teachers.rule: 'published' requires {wanted} as the teacher of '{task_id}', which is not a model of this study "
+            f"({', '.join(candidates.values()) or 'none'}). Add the model, or set teachers.choices.{task_id}."
         )
     return by_name[plain(wanted)]
 

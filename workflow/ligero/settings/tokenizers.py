@@ -22,11 +22,11 @@ class Tokenizer(Settings):
     lower_case: bool = Field(True, validate_default=True)
     """Whether text is lower-cased by the tokenizer; accents and ñ are always kept. byte_level_bpe needs false."""
     character_coverage: float = Field(CHARACTER_COVERAGE, gt=0.9, le=1.0)
-    """Share of characters that a sentencepiece_unigram vocabulary must cover; the other kinds take no value of their own."""
+    """Share of characters that a sentencepiece_unigram vocabulary must cover; not used by the other kinds."""
     training_sentences: int = Field(10_000_000, ge=1)
-    """Lines drawn from the corpus (seeded) to train on."""
+    """Lines sampled from the corpus to train on."""
     seed: int = Field(42, ge=0)
-    """Draws these lines."""
+    """Determines which lines are sampled."""
 
     @field_validator("lower_case")
     @classmethod

@@ -1,4 +1,4 @@
-"""Combinations of settings that cannot work, or would silently not do what they say."""
+"""Combinations of settings that cannot work, or would silently not have the effect they suggest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPECIAL_TOKENS_OF_A_PAIR = 3
 
 
 def clashes(study: Study) -> Iterator[str]:
-    """Every such combination, as 'key path: problem'. All references must lead somewhere."""
+    """Every such combination, as 'key path: problem'. All references must be valid."""
     yield from _identities(study)
     yield from _vocabularies(study)
     yield from _lengths(study)
@@ -29,14 +29,14 @@ def clashes(study: Study) -> Iterator[str]:
 
 
 def _identities(study: Study) -> Iterator[str]:
-    """Paths and names that two things have in common: artefacts are kept by path, tables are read by name."""
+    """Duplicate paths and names: artefacts are identified by path, rows of tables by name."""
     ids_of_paths: dict[str, str] = {}
     for source_id, source in study.sources.items():
         if (first := ids_of_paths.setdefault(source.path, source_id)) != source_id:
-            yield f"sources.{source_id}.path: source '{first}' has the same path {source.path}"
+            yield f"sources.{source_id}.path: source '{first}' has the same path, {source.path}; give one of them another"
     for tokenizer_id in study.tokenizers:
         if tokenizer_id in study.models and study.models[tokenizer_id].weights != "pretrain":
-            yield f"tokenizers.{tokenizer_id}: a model with its own vocabulary has the same id; rename one"
+            yield f"tokenizers.{tokenizer_id}: a model with its own tokenizer has the same id; rename one of them"
     yield from _same_names("models", {key: model.name for key, model in study.models.items()})
     yield from _same_names("tasks", {key: task.name for key, task in study.tasks.items()})
     if study.distillation:
@@ -56,21 +56,21 @@ def _same_names(path: str, names: Mapping[str, str]) -> Iterator[str]:
     for key, name in names.items():
         if (first := ids.setdefault(plain(name), key)) != key:
             yield (
-                f"{path}.{key}.name: {name!r} is the name of '{first}' too (case, spaces and punctuation apart); tables tell rows "
-                "by their names, so give it another"
+                f"{path}.{key}.name: {name!r} is also the name of '{first}' (ignoring case, spaces and punctuation); rows of "
+                "tables are identified by name, so choose another"
             )
 
 
 def _vocabularies(study: Study) -> Iterator[str]:
-    """Embeddings with fewer rows than tokens; cased vocabularies of a corpus that has no upper case."""
+    """Embeddings with fewer rows than tokens; cased tokenizers for a corpus without upper case."""
     for model_id, model in study.models.items():
         rows = model.architecture.vocab_size
         if model.weights != "pretrain" or model.tokenizer is None or rows is None:
             continue
         if rows < (size := study.tokenizers[model.tokenizer].vocabulary_size):
             yield (
-                f"models.{model_id}.architecture.vocab_size: {rows} rows are too few for "
-                f"tokenizers.{model.tokenizer}.vocabulary_size: {size}; raise it or leave it out"
+                f"models.{model_id}.architecture.vocab_size: {rows} is less than "
+                f"tokenizers.{model.tokenizer}.vocabulary_size: {size}; raise it or remove it"
             )
     if study.corpus and study.corpus.cleaning.lower_case:
         for tokenizer_id, tokenizer in study.tokenizers.items():
@@ -81,8 +81,8 @@ def _vocabularies(study: Study) -> Iterator[str]:
                     else f", or tokenizers.{tokenizer_id}.lower_case: true"
                 )
                 yield (
-                    f"tokenizers.{tokenizer_id}.lower_case: false would learn no upper-case letters, as "
-                    f"corpus.cleaning.lower_case is true; write corpus.cleaning.lower_case: false{lowers}"
+                    f"tokenizers.{tokenizer_id}.lower_case: false has no effect, since the corpus is lower-cased "
+                    f"(corpus.cleaning.lower_case: true); write corpus.cleaning.lower_case: false{lowers}"
                 )
 
 
@@ -108,8 +108,8 @@ def _lengths(study: Study) -> Iterator[str]:
         length = getattr(study, section).sequence_length
         if length > limit:
             yield (
-                f"{section}.sequence_length: {length} exceeds the {limit} positions of model '{shortest}', which could not be "
-                f"measured; write {section}: {{sequence_length: {limit}}} or less"
+                f"{section}.sequence_length: {length} exceeds the {limit} positions of model '{shortest}'; "
+                f"write {section}: {{sequence_length: {limit}}} or less"
             )
 
 
@@ -125,15 +125,15 @@ def _batches(study: Study) -> Iterator[str]:
 
 
 def _windows(study: Study) -> Iterator[str]:
-    """Windows of question answering that would not move on, or that teacher and student see differently."""
+    """Windows of question answering that would not advance, or that differ between teacher and student."""
     options = study.fine_tuning.options
     for task_id, task in study.tasks.items():
         room = (task.max_length or options.max_length) - SPECIAL_TOKENS_OF_A_PAIR - 1
         if task.type == "question_answering" and options.doc_stride >= room:
             yield (
-                f"fine_tuning.options.doc_stride: neighbouring windows cannot share {options.doc_stride} tokens where task "
-                f"'{task_id}' (max_length {task.max_length or options.max_length}) has room for at most {room} tokens of a context; "
-                f"use at most {max(1, room // 2)}"
+                f"fine_tuning.options.doc_stride: consecutive windows cannot overlap by {options.doc_stride} tokens, because "
+                f"a window of task '{task_id}' (max_length {task.max_length or options.max_length}) holds at most {room} tokens of "
+                f"the context; use at most {max(1, room // 2)}"
             )
     if study.distillation:
         for key in ("max_length", "doc_stride"):
@@ -141,19 +141,19 @@ def _windows(study: Study) -> Iterator[str]:
             if ours != theirs:
                 yield (
                     f"distillation.options.{key}: {ours} differs from fine_tuning.options.{key}: {theirs}; teacher "
-                    "and student must see the same windows"
+                    "and student must read the same windows"
                 )
 
 
 def _common_examples(study: Study) -> Iterator[str]:
-    """Splits of a task that would read the same examples: what is learned from must not be what is measured on."""
+    """Splits of a task that share examples: training data must not be used for evaluation."""
     for task_id, task in study.tasks.items():
         for (one, first), (other, second) in combinations(task.splits, 2):
             for source in first.sources:
                 if source in second.sources and _overlap(first.share, second.share):
                     yield (
                         f"tasks.{task_id}.splits: '{source}' is read by {one} (share {_printed(first.share)}) and {other} (share "
-                        f"{_printed(second.share)}), which would have the same examples; name another source, or cut it: "
+                        f"{_printed(second.share)}), which would share examples; use another source, or divide this one: "
                         "share: [0.0, 0.8] and share: [0.8, 1.0]"
                     )
 
@@ -172,18 +172,18 @@ def _students(study: Study) -> Iterator[str]:
         architecture, layers = study.models[student.initial].architecture, student.num_hidden_layers
         if student.initial_layers != "spread" and architecture.type == "albert":
             yield (
-                f"distillation.students.{student_id}.initial_layers: the layers of '{student.initial}' share one set of "
-                "weights, so there is nothing to choose"
+                f"distillation.students.{student_id}.initial_layers: the layers of '{student.initial}' share their weights, so "
+                "there is nothing to choose; remove the key"
             )
         if layers and layers > architecture.num_hidden_layers:
             yield (
-                f"distillation.students.{student_id}.num_hidden_layers: {layers} is more than the "
-                f"{architecture.num_hidden_layers} of '{student.initial}'"
+                f"distillation.students.{student_id}.num_hidden_layers: {layers} exceeds the "
+                f"{architecture.num_hidden_layers} layers of '{student.initial}'"
             )
 
 
 def _methods(study: Study) -> Iterator[str]:
-    """Methods of the ablation that want unlabelled text and cannot have it."""
+    """Methods of the ablation that need unlabelled text where there is none."""
     distillation, ablation = study.distillation, study.ablation
     if distillation is None or ablation is None:
         return
@@ -193,11 +193,11 @@ def _methods(study: Study) -> Iterator[str]:
         if not method.augmented:
             continue
         if distillation.augmentation is None:
-            yield f"{path}.augmented: needs distillation.augmentation (the ratio of examples to add)"
+            yield f"{path}.augmented: requires distillation.augmentation (the ratio of examples to add)"
         if study.corpus is None and any(
             task.type != "question_answering" and not task.has_pairs for task in compared
         ):
-            yield f"{path}.augmented: needs a corpus, whose sentences the teacher labels"
+            yield f"{path}.augmented: requires a corpus, whose sentences the teacher labels"
         if (distillation.alpha if method.alpha is None else method.alpha) or method.objective == "gold":
             yield f"{path}.augmented: unlabelled text has no gold labels; use objective distilled and alpha 0"
 
@@ -206,20 +206,19 @@ def _search(study: Study) -> Iterator[str]:
     if study.search is None:
         return
     if study.distillation is None:
-        yield "search: it searches the settings of distillation; add the section distillation, or remove this one"
+        yield "search: requires the section distillation, whose settings it searches; add it, or remove this one"
         return
     if study.distillation.relations != "none":
-        yield "search: distillation.relations is no part of it; set relations: none, or remove the section search"
+        yield "search: distillation.relations is not supported here; set it to none, or remove the section search"
     for student_id in study.search.students:
         initial = study.distillation.students[student_id].initial
         if initial in study.left_out:
-            yield f"search.students: '{student_id}' is left out with '{initial}': {study.left_out[initial]}"
+            yield f"search.students: '{student_id}' is excluded because '{initial}' is: {study.left_out[initial]}"
 
 
 def _reference(study: Study) -> Iterator[str]:
     reference = study.efficiency.reference
     if reference in study.left_out:
         yield (
-            f"efficiency.reference: '{reference}' is left out: {study.left_out[reference]}. Or name another model, whose MACs are "
-            "speedup 1."
+            f"efficiency.reference: '{reference}' is excluded: {study.left_out[reference]}; or choose another reference model"
         )

@@ -1,4 +1,4 @@
-"""References of a study that lead nowhere, and lists that lack an entry."""
+"""References to ids that are not defined, and lists that lack an entry."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from ligero.settings.study import Study
 
 
-def dangling(study: Study) -> Iterator[str]:
-    """Every reference to something that is not defined, as 'key path: what is missing'."""
+def undefined(study: Study) -> Iterator[str]:
+    """Every reference to an undefined id, as 'key path: what is missing'."""
     yield from _of_data(study)
     yield from _of_teachers(study)
     yield from _of_students(study)
@@ -34,7 +34,7 @@ def _of_data(study: Study) -> Iterator[str]:
                 f"models.{model_id}.tokenizer", "tokenizer", model.tokenizer, study.tokenizers
             )
         if model.weights == "pretrain" and not study.corpus:
-            yield f"models.{model_id}.weights: 'pretrain' needs a corpus"
+            yield f"models.{model_id}.weights: 'pretrain' requires the section corpus"
     for task_id, task in study.tasks.items():
         for archive in task.documents:
             yield from _missing(f"tasks.{task_id}.documents", "source", archive, study.sources)
@@ -52,7 +52,7 @@ def _of_teachers(study: Study) -> Iterator[str]:
     if study.teachers.rule == "list":
         for task_id in study.tasks:
             if task_id not in study.teachers.choices:
-                yield f"teachers.choices: rule 'list' needs an entry for task '{task_id}'"
+                yield f"teachers.choices: rule 'list' requires an entry for task '{task_id}'"
 
 
 def _of_students(study: Study) -> Iterator[str]:
@@ -80,8 +80,8 @@ def _of_students(study: Study) -> Iterator[str]:
 
 
 def _hint(wanted: str, names: Sequence[str]) -> str:
-    """What may have been meant: a registry of seventy sources is too long to print."""
+    """The known ids, or the nearest ones if there are many."""
     if len(names) <= 10:
         return f"known: {', '.join(names) or 'none'}"
     nearest = get_close_matches(wanted, names, n=3, cutoff=0.4)
-    return f"nearest of {len(names)}: {', '.join(nearest)}" if nearest else f"none of {len(names)} is near"
+    return f"nearest of {len(names)}: {', '.join(nearest)}" if nearest else f"none of {len(names)} is similar"

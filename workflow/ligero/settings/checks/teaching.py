@@ -1,4 +1,4 @@
-"""What is wrong with a study's choice of teachers."""
+"""Problems with the choice of teachers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from ligero.settings.study import Study
 
 
 def teaching_problems(study: Study) -> Iterable[str]:
-    """What is wrong with the choice of teachers, as 'key path: problem'; nothing where nobody is taught."""
+    """Problems with the choice of teachers, as 'key path: problem'; none without distillation."""
     if study.distillation is None:
         return
     if study.teachers.number > 1 and study.teachers.rule != "validation":
         yield (
-            f"teachers.number: the rule '{study.teachers.rule}' names one teacher a task; use rule validation for "
-            f"{study.teachers.number} of them, or leave number out"
+            f"teachers.number: the rule '{study.teachers.rule}' gives one teacher per task; use rule validation for "
+            f"{study.teachers.number}, or remove number"
         )
     if study.teachers.candidates and study.teachers.rule != "validation":
         yield (
-            f"teachers.candidates: the rule '{study.teachers.rule}' chooses among no candidates; remove the key, or use rule "
-            "validation"
+            f"teachers.candidates: not used by the rule '{study.teachers.rule}'; remove the key, or use rule validation"
         )
     too_few: set[str] = set()
     for task_id in study.tasks:
@@ -31,7 +30,7 @@ def teaching_problems(study: Study) -> Iterable[str]:
             yield str(error)
             continue
         if (named := study.teachers.choices.get(task_id)) in study.left_out:
-            yield f"teachers.choices.{task_id}: '{named}' is left out: {study.left_out[named]}. Or name another teacher."
+            yield f"teachers.choices.{task_id}: '{named}' is excluded: {study.left_out[named]}; or choose another teacher"
         elif named is None and study.teachers.rule == "validation":
             too_few |= _too_few(study, candidates)
         yield from _unrelated(study, task_id, candidates)
@@ -39,31 +38,31 @@ def teaching_problems(study: Study) -> Iterable[str]:
 
 
 def _too_few(study: Study, candidates: list[str]) -> set[str]:
-    without = f" ({', '.join(study.left_out)} left out)" if study.left_out else ""
+    without = f" ({', '.join(study.left_out)} excluded)" if study.left_out else ""
     if not candidates:
-        return {f"teachers.candidates: none is there{without}; name another, or build their weights"}
+        return {f"teachers.candidates: none is available{without}; choose others, or build their weights"}
     if study.teachers.number > len(candidates):
         return {
-            f"teachers.number: {study.teachers.number} teachers a task, but there are {len(candidates)} candidates{without}"
+            f"teachers.number: {study.teachers.number} teachers per task, but only {len(candidates)} candidates{without}"
         }
     return set()
 
 
 def _unrelated(study: Study, task_id: str, candidates: list[str]) -> Iterable[str]:
-    """Students whose relations cannot be matched, since no possible teacher reads with their vocabulary."""
+    """Students whose relations cannot be matched, since no candidate teacher has their vocabulary."""
     for path, student_id in _relating(study, task_id):
         assert study.distillation
         initial = study.distillation.students[student_id].initial
         if initial in study.left_out or any(_may_share(study, initial, teacher) for teacher in candidates):
             continue
         yield (
-            f"{path}: needs a teacher of the student's vocabulary, but no teacher of task '{task_id}' ({', '.join(candidates)}) "
-            f"reads with that of student '{student_id}'. Choose one under teachers.choices.{task_id}, or set relations: none."
+            f"{path}: requires a teacher with the student's vocabulary, but no teacher of task '{task_id}' "
+            f"({', '.join(candidates)}) has that of student '{student_id}'; set teachers.choices.{task_id}, or relations: none"
         )
 
 
 def _relating(study: Study, task_id: str) -> Iterable[tuple[str, str]]:
-    """Key path and student of everything that matches relations on a task."""
+    """Key path and student of every setting that matches relations on a task."""
     assert study.distillation
     inherited = study.distillation.relations
     if inherited != "none":
@@ -75,7 +74,7 @@ def _relating(study: Study, task_id: str) -> Iterable[tuple[str, str]]:
 
 
 def _may_share(study: Study, one: str, other: str) -> bool:
-    """Whether two models may have one vocabulary: one trained here by its id; checkpoints of others may agree unknown to us."""
+    """Whether two models may have the same vocabulary: tokenizers trained here are compared by id, others may be equal."""
     first, second = study.models[one], study.models[other]
     if first.tokenizer or second.tokenizer:
         return first.tokenizer == second.tokenizer
