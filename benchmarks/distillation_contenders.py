@@ -16,7 +16,7 @@ import torch
 
 from ligero.distillation.alignment import align
 from ligero.distillation.objective import DistillationObjective
-from ligero.distillation.targets import CachedTargets, LiveTargets
+from ligero.distillation.targets import CachedTargets
 from ligero.distillation.token_layout import layout_of
 from ligero.models.architectures import config_class, model_class
 from ligero.settings.training import TrainingOptions
@@ -24,6 +24,7 @@ from ligero.training.batches import epoch_batches
 from ligero.training.data import EncodedSplit, Ints
 from ligero.training.evaluate import predict
 from ligero.training.steps import StepRunner
+from live_teacher import LiveTargets
 
 COLUMNS = ("measure", "ours", "peer", "peer_name", "unit", "ratio", "aim")
 BATCH, LABELS, VOCABULARY = 32, 3, 31_000

@@ -28,6 +28,7 @@ rule train_method:
         encoded=lambda wc: LAYOUT.encoded(COMPARED, METHODS[wc.method].augmented),
         examples=folder("tasks"),
         logits=lambda wc: f"{LAYOUT.training_root(METHODS[wc.method].augmented)}/logits",
+        teachers=folder("models/fine-tuning"),
         state=folder("state/ablation/{method}"),
         predictions=folder("predictions/ablation/{method}/seed-{seed}"),
         settings=digest_of(jobs.ablation_job, wildcards=["task", "method", "seed"]),
@@ -36,6 +37,6 @@ rule train_method:
     shell:
         "python $PROGRAMS/train_method.py --config $CONFIG --task {wildcards.task} --method {wildcards.method}"
         " --seed {wildcards.seed} --weights {params.weights} --encoded-dir {params.encoded}"
-        " --examples-dir {params.examples} --logits-dir {params.logits} --state-dir {params.state}"
+        " --examples-dir {params.examples} --logits-dir {params.logits} --teachers-dir {params.teachers} --state-dir {params.state}"
         " --predictions-dir {params.predictions} --out {output} --threads {threads}"
         " --expect {params.settings} &> {log}"

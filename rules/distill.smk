@@ -22,6 +22,7 @@ rule distill_student:
         encoded=lambda wc: LAYOUT.encoded(plan.initial_model(STUDY, "distillation", wc.student)),
         examples=folder("tasks"),
         logits=folder("logits"),
+        teachers=folder("models/fine-tuning"),
         state=folder("state/distillation/{student}"),
         settings=digest_of(jobs.shard_job, "distillation", wildcards=["student", "shard"]),
     message:
@@ -29,5 +30,5 @@ rule distill_student:
     shell:
         "python $PROGRAMS/distill.py --config $CONFIG --student {wildcards.student} --shard {wildcards.shard}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
-        " --logits-dir {params.logits} --state-dir {params.state} --out {output} --threads {threads}"
+        " --logits-dir {params.logits} --teachers-dir {params.teachers} --state-dir {params.state} --out {output} --threads {threads}"
         " --expect {params.settings} &> {log}"

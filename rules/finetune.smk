@@ -52,13 +52,14 @@ rule select_trial:
         tasks=lambda wc: wc.task,
         selections=folder("selection/{regime}/{system}"),
         models=folder("models/{regime}/{system}"),
+        state=folder("state/{regime}/{system}"),
         settings=lambda wc: jobs.digest(jobs.selections_job(STUDY, wc.regime, wc.system, [wc.task])),
     message:
         "Selecting the best trial of {wildcards.system} ({wildcards.regime}) on {wildcards.task}"
     shell:
         "python $PROGRAMS/select_trials.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
         " --tasks {params.tasks} --shards {input} --selections-dir {params.selections}"
-        " --models-dir {params.models} --expect {params.settings} &> {log}"
+        " --models-dir {params.models} --state-dir {params.state} --expect {params.settings} &> {log}"
 
 
 # Where one job runs all trials of a system, one job selects on all tasks: starting a process takes longer than selecting.
@@ -76,6 +77,7 @@ use rule select_trial as select_trials with:
         tasks=list(STUDY.tasks),
         selections=folder("selection/{regime}/{system}"),
         models=folder("models/{regime}/{system}"),
+        state=folder("state/{regime}/{system}"),
         settings=lambda wc: jobs.digest(jobs.selections_job(STUDY, wc.regime, wc.system, STUDY.tasks)),
     message:
         "Selecting the best trials of {wildcards.system} ({wildcards.regime})"

@@ -24,6 +24,7 @@ rule search_hyperparameters:
         encoded=lambda wc: LAYOUT.encoded(plan.initial_model(STUDY, "distillation", wc.student)),
         examples=folder("tasks"),
         logits=folder("logits"),
+        teachers=folder("models/fine-tuning"),
         state=folder("state/searches/{student}/{task}"),
         settings=digest_of(jobs.search_job, wildcards=["student", "task"]),
     message:
@@ -31,7 +32,7 @@ rule search_hyperparameters:
     shell:
         "python $PROGRAMS/search_hyperparameters.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
-        " --logits-dir {params.logits} --state-dir {params.state} --out {output} --threads {threads}"
+        " --logits-dir {params.logits} --teachers-dir {params.teachers} --state-dir {params.state} --out {output} --threads {threads}"
         " --expect {params.settings} &> {log}"
 
 

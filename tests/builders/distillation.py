@@ -12,7 +12,7 @@ import torch
 from ligero.distillation.alignment import align
 from ligero.distillation.caching import entry_logits
 from ligero.distillation.objective import DistillationObjective
-from ligero.distillation.targets import CachedTargets, LiveTargets
+from ligero.distillation.targets import CachedTargets
 from ligero.distillation.token_layout import layout_of
 from ligero.models.architectures import config_class, model_class
 from ligero.settings.plan import Trial
@@ -20,7 +20,10 @@ from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import IGNORED, EncodedSplit
 from ligero.training.evaluate import predict
-from ligero.training.trial import TrialSpec, Validation, run_trial
+from ligero.training.planning import PlannedTrial
+from ligero.training.task_data import Validation
+from ligero.training.trial import run_trial
+from live_teacher import LiveTargets
 
 CLS, SEP, VOCABULARY = 1, 2, 64
 LABELS = ("A", "B", "C")
@@ -219,7 +222,7 @@ def curve(
     settings = {"alpha": 0.0, "temperature": 1.0, "kind": "kl", **objective}
     trial = Trial(model="toy", task="toy", batch_size=8, epochs=epochs, learning_rate="1e-3", seed=1)
     return run_trial(
-        TrialSpec(trial, options(), folder, "x", patience=10),
+        PlannedTrial(trial, options(), folder, "x", patience=10),
         make(task_type, targets, **settings),
         load_model=lambda: toy_model(task_type, seed=5),
         save_model=save,

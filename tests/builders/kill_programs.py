@@ -19,7 +19,8 @@ import transformers.models.albert.modeling_albert  # noqa: F401
 import ligero.models.heads  # noqa: F401
 from ligero.common.files import write_json
 from ligero.distillation import caching
-from ligero.distillation.cache import fingerprint_of
+from ligero.distillation.cache import cache_digest
+from ligero.distillation.records import LogitsMeta
 from ligero.distillation.search import Point, open_search, rows_of, run_search
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.digests import write_weights_digest
@@ -28,7 +29,7 @@ from ligero.settings.models import Architecture, Model
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training import shard as shards
-from ligero.training.digests import write_shard
+from ligero.training.records import write_shard
 from ligero.training.selection import select
 from ligero.training.trial import run_trial
 from tests.builders.distillation import toy_model, toy_split
@@ -97,7 +98,7 @@ def grid(inputs: Path, out: Path) -> None:
         selection_metric="loss",
         trials=TRIALS,
     )
-    select(job, [out / "shard-0.json"], out / "selection.json", out / "model")
+    select(job, [out / "shard-0.json"], out / "state", out / "selection.json", out / "model")
     write_json(out / "done.json", {})
 
 
@@ -121,9 +122,14 @@ def cache(_: Path, out: Path) -> None:
     """A teacher's logits over 120 sentences, in parts of about 60 tokens."""
     torch.set_num_threads(1)
     split = toy_split(KIND, 2, 120, max_length=20)
-    fingerprints = {"weights": "w"}
+    depends_on: Any = {"weights": "w"}
     parts = caching.compute_parts(
-        toy_model(KIND), split, out / "state", fingerprint_of(fingerprints), dtype="float32", part_tokens=60
+        toy_model(KIND), split, out / "state", cache_digest(depends_on), dtype="float32", part_tokens=60
     )
-    caching.assemble(parts, out / "cache", split, {"task": "toy", "fingerprints": fingerprints})
+    caching.assemble(
+        parts,
+        out / "cache",
+        split,
+        LogitsMeta(task="toy", teacher="t", depends_on=depends_on, together={"t": 1.0}),
+    )
     write_json(out / "done.json", {})

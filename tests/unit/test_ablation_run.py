@@ -34,6 +34,7 @@ def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:
             encoded_dir=tmp_path / "encoded",
             examples_dir=tmp_path / "tasks",
             logits_dir=tmp_path / "logits",
+            teachers_dir=tmp_path / "models",
             state_dir=tmp_path / "state",
             predictions_dir=tmp_path / "predictions",
             out=tmp_path / "seed-42.json",
@@ -42,7 +43,8 @@ def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:
     record = run()
     assert read_record(tmp_path / "seed-42.json") == record
     assert record["settings"]["options"]["seed"] == 42
-    assert [path.name for path in (tmp_path / "state" / "t" / TRIALS[0].id).iterdir()] == ["result.json"]
+    kept = (tmp_path / "state" / "t" / TRIALS[0].id).iterdir()
+    assert {path.name for path in kept} == {"result.json", "run.lock"}
     again = run()  # trained once more, with the same outcome
     assert [again[key] for key in ("best", "score", "units")] == [
         record[key] for key in ("best", "score", "units")

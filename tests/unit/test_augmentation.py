@@ -16,8 +16,8 @@ from ligero.settings.jobs import AugmentationJob, ablation_job, augmentation_job
 from ligero.settings.load import load_study
 from ligero.settings.plan import ablation_runs, why_not_applicable, why_not_augmented
 from ligero.settings.study import Study
-from ligero.tasks.augmentation import UNLABELLED, augment_task, cut_sentences
-from ligero.tasks.examples import ClassificationExample, TaggingExample, write_examples
+from ligero.tasks.augmentation import augment_task, cut_sentences
+from ligero.tasks.examples import IGNORED, ClassificationExample, TaggingExample, write_examples
 from ligero.tasks.recombination import recombined_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_sentences_follow_the_training_examples_and_carry_no_label(tmp_path: Pat
     info = augment_task(job(), corpus, task, tmp_path / "out")
     rows = pq.read_table(tmp_path / "out/train.parquet").to_pylist()
     assert len(rows) == 21 and rows[0]["words"][0] == "Nada"
-    assert all(set(row["labels"]) == {UNLABELLED} for row in rows[1:])
+    assert all(set(row["labels"]) == {IGNORED} for row in rows[1:])
     assert all(len(row["labels"]) == len(row["words"]) and row["words"][-1] == "." for row in rows[1:])
     assert info["counts"]["train"] == 21 and info == read_record(tmp_path / "out/info.json")
     assert info["digests"]["train"] != "0" * 16 and info["digests"]["test"] == "0" * 16
@@ -129,7 +129,7 @@ def test_single_texts_are_augmented(tmp_path: Path) -> None:
     single = write_task(tmp_path / "single", "sequence_classification", {})
     augment_task(job("sequence_classification"), corpus, single, tmp_path / "out")
     rows = added(tmp_path / "out")
-    assert len(rows) == 20 and {(row["label"], row["second_text"]) for row in rows} == {(UNLABELLED, None)}
+    assert len(rows) == 20 and {(row["label"], row["second_text"]) for row in rows} == {(IGNORED, None)}
 
 
 PAIRS = [
@@ -160,7 +160,7 @@ def test_new_pairs_join_the_likest_texts_that_do_not_stand_together(tmp_path: Pa
         (PAIRS[2][0], PAIRS[3][1]),
         (PAIRS[3][0], PAIRS[2][1]),
     ]
-    assert {row["label"] for row in rows} == {UNLABELLED}
+    assert {row["label"] for row in rows} == {IGNORED}
     assert info["counts"]["train"] == 8 and info["augmentation"] == {"examples": 4}
 
 

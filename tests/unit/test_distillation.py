@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 from ligero.common.errors import ConfigurationError
+from ligero.common.records import write_record
 from ligero.distillation.alignment import align
 from ligero.distillation.caching import entry_logits
 from ligero.distillation.ensemble import averaged
@@ -224,11 +224,13 @@ def selection(folder: Path, model: str, loss: float | None, task: str = "ner") -
     value = {
         "trial": {"model": model, "task": task},
         "best": {"loss": loss},
-        "folder": f"models/{model}",
         "model_digest": "d",
     }
-    path.write_text(json.dumps(value))
+    write_record(path, value)
     return path
+
+
+TOKENIZERS = dict.fromkeys("abc", "v")
 
 
 def teacher_job(rule: str, choice: str | None = None, name: str = "NER") -> TeacherJob:
@@ -238,42 +240,42 @@ def teacher_job(rule: str, choice: str | None = None, name: str = "NER") -> Teac
 
 def test_the_lowest_validation_loss_teaches_and_ties_go_to_the_first(tmp_path: Path) -> None:
     files = [selection(tmp_path, *pair) for pair in (("c", 0.2), ("b", 0.2), ("a", None), ("stranger", 0.0))]
-    chosen = choose_teacher(teacher_job("validation"), files)
-    assert chosen["teacher"] == "b" and chosen["folder"] == "models/b"
+    chosen = choose_teacher(teacher_job("validation"), files, TOKENIZERS)
+    assert (chosen["teacher"], chosen["tokenizers"]) == ("b", {"b": "v"})
     assert chosen["losses"] == {"a": None, "b": 0.2, "c": 0.2}
     with pytest.raises(ConfigurationError, match="no candidate has a finite"):
-        choose_teacher(teacher_job("validation"), files[2:3])
+        choose_teacher(teacher_job("validation"), files[2:3], TOKENIZERS)
 
 
 def test_several_teachers_are_the_best_by_validation_loss(tmp_path: Path) -> None:
     files = [selection(tmp_path, *pair) for pair in (("c", 0.2), ("b", 0.3), ("a", 0.9))]
     job = teacher_job("validation").model_copy(update={"number": 2})
-    assert choose_teacher(job, files)["weights"] == {"c": 0.5, "b": 0.5}
-    weights = choose_teacher(job.model_copy(update={"weighting": "validation"}), files)["weights"]
+    assert choose_teacher(job, files, TOKENIZERS)["weights"] == {"c": 0.5, "b": 0.5}
+    weights = choose_teacher(job.model_copy(update={"weighting": "validation"}), files, TOKENIZERS)["weights"]
     assert weights["c"] / weights["b"] == pytest.approx(np.exp(0.1)) and sum(
         weights.values()
     ) == pytest.approx(1)
-    assert choose_teacher(teacher_job("validation"), files)["weights"] == {"c": 1.0}
+    assert choose_teacher(teacher_job("validation"), files, TOKENIZERS)["weights"] == {"c": 1.0}
 
 
 def test_a_named_teacher_wins_over_every_rule(tmp_path: Path) -> None:
     files = [selection(tmp_path, "a", 0.9), selection(tmp_path, "b", 0.2)]
-    chosen = choose_teacher(teacher_job("validation", choice="a"), files)
+    chosen = choose_teacher(teacher_job("validation", choice="a"), files, TOKENIZERS)
     assert (chosen["teacher"], chosen["rule"]) == ("a", "list")
     with pytest.raises(ConfigurationError, match="no selection of its trials"):
-        choose_teacher(teacher_job("list", choice="c"), files)
+        choose_teacher(teacher_job("list", choice="c"), files, TOKENIZERS)
 
 
 def test_published_teachers_are_found_by_their_printed_names(tmp_path: Path) -> None:
     files = [selection(tmp_path, model, 0.5) for model in "abc"]
-    assert choose_teacher(teacher_job("published"), files)["teacher"] == "b"
-    assert choose_teacher(teacher_job("published", name="TAR/XQuAD"), files)["teacher"] == "a"
+    assert choose_teacher(teacher_job("published"), files, TOKENIZERS)["teacher"] == "b"
+    assert choose_teacher(teacher_job("published", name="TAR/XQuAD"), files, TOKENIZERS)["teacher"] == "a"
     with pytest.raises(ConfigurationError, match="names no teacher for task 'ner'"):
-        choose_teacher(teacher_job("published", name="Sentiment"), files)
+        choose_teacher(teacher_job("published", name="Sentiment"), files, TOKENIZERS)
     table = tmp_path / "teachers.csv"
     table.write_text("dataset,teacher\nNER,mBERT\n")
     with pytest.raises(ConfigurationError, match=r"asks for mBERT .* no candidate"):
-        choose_teacher(teacher_job("published"), files, table)
+        choose_teacher(teacher_job("published"), files, TOKENIZERS, table)
 
 
 def test_the_published_table_is_complete() -> None:

@@ -18,7 +18,7 @@ from ligero.settings import jobs
 from ligero.settings.load import load_study
 from ligero.settings.models import Architecture
 from ligero.settings.study import Study
-from ligero.training.digests import family_of
+from ligero.training.planning import group_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
@@ -67,21 +67,21 @@ def test_the_choice_is_part_of_a_trial_only_where_it_is_made() -> None:
     assert jobs.digest(plain) != jobs.digest(last)
 
 
-def test_trials_of_other_layers_are_another_family(tmp_path: Path) -> None:
+def test_trials_of_other_layers_are_another_group(tmp_path: Path) -> None:
     from ligero.common.records import write_record
 
     write_record(tmp_path / "info.json", {"digests": {"train": "a", "validation": "b"}})
-    families = {
-        family_of(
+    groups = {
+        group_digest(
             jobs.shard_job(study_with("beto-cased", initial_layers=which), "distillation", "small", 0),
             "ner",
             "weights",
             tmp_path,
-            None,
+            "gold",
         )
         for which in ("spread", "first", "last")
     }
-    assert len(families) == 3
+    assert len(groups) == 3
 
 
 def test_there_is_nothing_to_choose_among_shared_layers() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,33 @@ import pytest
 import torch
 
 from ligero.common.errors import DataError, MismatchError
-from ligero.common.records import write_record
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.distillation import caching
-from ligero.distillation.cache import LogitCache, fingerprint_of, seconds_of, write_logits
-from ligero.distillation.digests import check_cache, teacher_fingerprints, tokens_digest
+from ligero.distillation.cache import LogitCache, cache_digest, write_logits
+from ligero.distillation.digests import check_cache, logit_digests, tokens_digest
+from ligero.distillation.records import LogitsMeta
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.training.evaluate import predict
 from tests.builders.distillation import LABELS, toy_model, toy_split
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
-FINGERPRINTS = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}
+DEPENDS_ON = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}
 
 
 def cached(folder: Path, task_type: Any, dtype: Any = "float32", part_tokens: int = 100) -> LogitCache:
     split = toy_split(task_type, 2, max_length=20)
-    fingerprint = fingerprint_of(FINGERPRINTS)
+    digest = cache_digest(DEPENDS_ON)
     parts = caching.compute_parts(
-        toy_model(task_type), split, folder / "state", fingerprint, dtype=dtype, part_tokens=part_tokens
+        toy_model(task_type), split, folder / "state", digest, dtype=dtype, part_tokens=part_tokens
     )
     assert len(parts) > 2
-    return caching.assemble(parts, folder / "cache", split, {"task": "toy", "fingerprints": FINGERPRINTS})
+    return caching.assemble(
+        parts,
+        folder / "cache",
+        split,
+        LogitsMeta(task="toy", teacher="t", depends_on=DEPENDS_ON, together={"t": 1.0}),
+    )
 
 
 @pytest.mark.parametrize("task_type", TYPES)
@@ -65,14 +70,15 @@ def test_a_killed_job_continues_with_the_parts_that_are_missing(
     monkeypatch.setattr(caching, "predict", counting)
     with pytest.raises(KeyboardInterrupt):
         cached(tmp_path / "killed", "token_classification")
-    finished = len(list((tmp_path / "killed" / "state").iterdir()))
+    finished = len(list((tmp_path / "killed" / "state").glob("part-*.json")))
     resumed = cached(tmp_path / "killed", "token_classification")
     parts = len(caching.part_bounds(toy_split("token_classification", 2, max_length=20).lengths, 100))
     assert finished == 2 and len(calls) == 3 + parts - 2
     assert resumed.logits.tobytes() == whole.logits.tobytes()
     files = [(tmp_path / run / "cache" / "logits.arrow").read_bytes() for run in ("whole", "killed")]
     assert files[0] == files[1]
-    assert all(seconds_of(path) > 0 for path in (tmp_path / "killed" / "state").iterdir())
+    records = (tmp_path / "killed" / "state").glob("part-*.json")
+    assert all(read_record(path)["seconds"] >= 0 for path in records)
 
 
 def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
@@ -91,7 +97,6 @@ def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
         return forward(*args, **inputs)
 
     monkeypatch.setattr(model, "forward", hungry)
-    model.__dict__["_ligero_has_segments"] = True
 
     def parts() -> list[Path]:
         return caching.compute_parts(
@@ -108,7 +113,7 @@ def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
     halvings = [{"shard": "0-of-1", "from": 4, "to": 2}]
     assert caching.halvings_of(tmp_path, "f") == halvings and not caching.halvings_of(tmp_path, "g")
     assert len(found) > 2 and sum(size > 2 for size in batches) == 1
-    found[-1].unlink()  # as if killed before the last part
+    found[-1].with_suffix(".json").unlink()  # as if killed before the last part
     batches.clear()
     assert parts() == found and max(batches) <= 2
     assert caching.halvings_of(tmp_path, "f") == halvings
@@ -142,13 +147,13 @@ def test_logits_that_do_not_fit_the_precision_are_refused(tmp_path: Path) -> Non
 def test_meta_and_logits_of_different_runs_are_refused(tmp_path: Path) -> None:
     cached(tmp_path, "sequence_classification")
     meta_path = tmp_path / "cache" / "meta.json"
-    meta = json.loads(meta_path.read_text())
-    meta["fingerprints"]["weights"] = "retrained"
+    meta = read_record(meta_path)
+    meta["depends_on"]["weights"] = "retrained"
     write_record(meta_path, meta)
     with pytest.raises(MismatchError, match="another teacher"):
         LogitCache.open(tmp_path / "cache")
     (tmp_path / "cache" / "logits.arrow").write_bytes(b"damaged")
-    with pytest.raises(DataError, match="not a readable Arrow file"):
+    with pytest.raises(DamagedError, match=r"logits\.arrow: it was changed .*--forcerun cache_logits"):
         LogitCache.open(tmp_path / "cache")
 
 
@@ -163,12 +168,11 @@ def teacher(tmp_path: Path) -> dict[str, Any]:
     (folder / "fast_tokenizer.json").write_text("{}")
     write_record(encoded / "info.json", {"examples_digests": {"train": "data"}})
     split = toy_split("sequence_classification", 2)
-    fingerprints = teacher_fingerprints(folder, "sequence_classification", LABELS, split, encoded)
+    depends_on = logit_digests(folder, "sequence_classification", LABELS, split, encoded)
     meta = {
         "task": "toy",
         "task_type": "sequence_classification",
-        "folder": str(folder),
-        "fingerprints": fingerprints,
+        "depends_on": depends_on,
     }
     return {"folder": folder, "encoded": encoded, "split": split, "meta": meta}
 
@@ -179,6 +183,7 @@ def check(teacher: dict[str, Any], **changes: Any) -> None:
         "task_type": "sequence_classification",
         "labels": LABELS,
         "encoded": teacher["encoded"],
+        "teacher": teacher["folder"],
     }
     check_cache(teacher["meta"], Path("logits/toy"), **{**expected, **changes})
 
@@ -216,7 +221,7 @@ def test_logits_of_a_teacher_that_was_trained_again_are_refused(teacher: dict[st
 
 def test_a_teacher_with_other_labels_is_refused(teacher: dict[str, Any]) -> None:
     with pytest.raises(MismatchError, match="labels are A, B, C, the task's are A, C, B"):
-        teacher_fingerprints(
+        logit_digests(
             teacher["folder"],
             "sequence_classification",
             ("A", "C", "B"),

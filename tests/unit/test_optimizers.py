@@ -91,7 +91,7 @@ def test_biases_and_norms_do_not_decay(name: str) -> None:
     decaying, exempt = optimizer.param_groups
     assert decaying["weight_decay"] == 0.01 and [p.ndim for p in decaying["params"]] == [2]
     assert exempt["weight_decay"] == 0.0 and len(exempt["params"]) == 3
-    assert len(parameter_groups(model, 0.01, decay_all=True)) == 1
+    assert len(parameter_groups(model, 0.01, decay_all=True, learning_rate=0.1)) == 1
     set_learning_rate(optimizer, 0.5)
     assert {group["lr"] for group in optimizer.param_groups} == {0.5}
 

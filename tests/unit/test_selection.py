@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.records import read_record, write_record
+from ligero.common.records import DamagedError, read_record, write_record
+from ligero.models.digests import digest_weights, write_weights_digest
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
 from ligero.settings.sources import Source
@@ -38,10 +39,11 @@ def job(rates: list[str], metric: str = "loss") -> SelectionJob:
 def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]) -> list[dict[str, Any]]:
     made = []
     for trial, (loss, score) in zip(work.trials, figures, strict=True):
-        best = folder / trial.id / "best"
+        best = folder / "t" / trial.id / "best"
         best.mkdir(parents=True, exist_ok=True)
         (best / "config.json").write_text('{"model_type": "albert", "id2label": {"0": "no", "1": "sí"}}')
         (best / "model.safetensors").write_bytes(weights_file(trial.id))
+        write_weights_digest(best)
         made.append(
             {
                 "trial": trial.model_dump(mode="json"),
@@ -50,7 +52,8 @@ def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]
                 "seconds": 1.0,
                 "device": "cpu",
                 "micro_batch_size": 8,
-                "folder": str(best),
+                "group_digest": "g",
+                "weights_digest": digest_weights(best),
             }
         )
     return made
@@ -75,9 +78,13 @@ def test_diverged_trials_are_not_chosen(tmp_path: Path) -> None:
 def test_trials_of_other_data_are_not_compared(tmp_path: Path) -> None:
     work = job(["1e-5", "2e-5"])
     made = results(work, tmp_path / "state", [(0.5, 1.0), (0.4, 1.0)])
-    write_record(tmp_path / "0.json", {"trials": [{**made[0], "family": "a"}, {**made[1], "family": "b"}]})
+    write_record(
+        tmp_path / "0.json", {"trials": [{**made[0], "group_digest": "a"}, {**made[1], "group_digest": "b"}]}
+    )
     with pytest.raises(MismatchError, match="cannot be compared"):
-        select(work, [tmp_path / "0.json"], tmp_path / "selection.json", tmp_path / "model")
+        select(
+            work, [tmp_path / "0.json"], tmp_path / "state", tmp_path / "selection.json", tmp_path / "model"
+        )
 
 
 def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path) -> None:
@@ -95,13 +102,19 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
     }
     for _ in range(2):  # a second run finds the winner's weights still there
         selection = select(
-            work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", out, sources
+            work,
+            [tmp_path / "0.json", tmp_path / "1.json"],
+            tmp_path / "state",
+            tmp_path / "s.json",
+            out,
+            sources,
         )
     assert selection == read_record(tmp_path / "s.json")
     assert selection["id"] == work.trials[1].id
     assert [candidate["id"] for candidate in selection["candidates"]] == [trial.id for trial in work.trials]
     assert (out / "model.safetensors").read_bytes() == weights_file(work.trials[1].id)
-    assert [Path(result["folder"]).exists() for result in made] == [False, True, False]
+    kept = [(tmp_path / "state" / "t" / trial.id / "best").exists() for trial in work.trials]
+    assert kept == [False, True, False]
     card = (out / "README.md").read_text()
     assert "# Model on Task" in card
     assert "best of 3 trials" in card
@@ -115,19 +128,37 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     work = job(["1e-5", "2e-5"])
     made = results(work, tmp_path, [(0.5, 1.0), (0.4, 1.0)])
+    best = tmp_path / "t" / work.trials[1].id / "best"
+    where = tmp_path, tmp_path / "s.json", tmp_path / "out"
     write_record(tmp_path / "0.json", {"trials": made[:1]})
     with pytest.raises(MismatchError, match="no result of 1 trials, the first is batch8-epochs2-rate2e-5"):
-        select(work, [tmp_path / "0.json"], tmp_path / "s.json", tmp_path / "out")
+        select(work, [tmp_path / "0.json"], *where)
     write_record(tmp_path / "1.json", {"trials": made})
     with pytest.raises(MismatchError, match="two shard files"):
-        select(work, [tmp_path / "0.json", tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
-    (Path(made[1]["folder"]) / "model.safetensors").unlink()
+        select(work, [tmp_path / "0.json", tmp_path / "1.json"], *where)
+    (best / "model.safetensors").write_bytes(weights_file("another"))
+    with pytest.raises(DamagedError, match=r"not what was written.*--forcerun finetune_model"):
+        select(work, [tmp_path / "1.json"], *where)
+    write_weights_digest(best)
+    with pytest.raises(DamagedError, match=r"not the weights of trial batch8-epochs2-rate2e-5"):
+        select(work, [tmp_path / "1.json"], *where)
+    (best / "model.safetensors").unlink()
     with pytest.raises(DataError, match="not the folder of a model"):
-        select(work, [tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
-    (Path(made[1]["folder"]) / "config.json").unlink()
-    with pytest.raises(MismatchError, match=r"Delete .*1\.json and start again"):
-        select(work, [tmp_path / "1.json"], tmp_path / "s.json", tmp_path / "out")
+        select(work, [tmp_path / "1.json"], *where)
+    (best / "config.json").unlink()
+    with pytest.raises(DamagedError, match=r"weights of the best trial are gone"):
+        select(work, [tmp_path / "1.json"], *where)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_edited_loss_does_not_win(tmp_path: Path) -> None:
+    work = job(["1e-5", "2e-5"])
+    made = results(work, tmp_path, [(0.5, 1.0), (0.4, 1.0)])
+    shard = tmp_path / "0.json"
+    write_record(shard, {"trials": made})
+    shard.write_text(shard.read_text().replace("0.5", "0.1"))
+    with pytest.raises(DamagedError, match=r"0\.json: it was changed after it was written"):
+        select(work, [shard], tmp_path, tmp_path / "s.json", tmp_path / "out")
 
 
 def test_a_card_of_damaged_weights_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ligero.training.batches import (
 )
 from ligero.training.evaluate import predict, validation_loss
 from ligero.training.objective import GoldObjective
-from ligero.training.steps import model_inputs, step_seed
+from ligero.training.steps import step_seed
 from tests.builders.distillation import toy_model, toy_split
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
@@ -114,7 +114,7 @@ def test_predictions_do_not_depend_on_batching_and_their_loss_is_the_objective(t
         np.testing.assert_allclose(getattr(bucketed, name), getattr(single, name), atol=1e-5)
     with torch.inference_mode():
         batch = split.batch(np.arange(len(split)), pad_id=0)
-        loss = GoldObjective(task_type)(model(**model_inputs(model, batch)), batch)
+        loss = GoldObjective(task_type)(model(**batch.inputs(model)), batch)
     assert validation_loss(bucketed, split) == pytest.approx(float(loss), abs=1e-5)
     assert GoldObjective(task_type).weight(batch) > 0
 

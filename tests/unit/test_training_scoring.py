@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ligero.common.errors import MismatchError
-from ligero.common.records import read_record
+from ligero.common.hashing import digest_file
+from ligero.common.records import DamagedError, read_record
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
 from ligero.settings.models import Architecture, Model
 from ligero.settings.plan import Trial
@@ -21,8 +22,8 @@ from ligero.tasks.examples import Answer, QuestionExample
 from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.data import EncodedSplit
-from ligero.training.digests import write_shard
 from ligero.training.evaluate import Predictions
+from ligero.training.records import TrialRecord, write_shard
 from ligero.training.scoring import (
     Examples,
     score_predictions,
@@ -142,19 +143,19 @@ def test_baseline_record(tmp_path: Path) -> None:
 
 
 def check_a_grid_that_lost_its_best(
-    shard: ShardJob, selection: SelectionJob, run: Any, results: list[dict[str, Any]]
+    shard: ShardJob, selection: SelectionJob, run: Any, results: list[TrialRecord], folder: Path
 ) -> None:
     """Its new best, whose weights were deleted, is trained again; the same trial with the same outcome."""
-    folder = Path(results[0]["folder"]).parents[3]
     trimmed = {"trials": shard.trials[:1]}
     write_shard(folder / "shard-1.json", results[:1])
     smaller, out = selection.model_copy(update=trimmed), folder / "smaller"
-    with pytest.raises(MismatchError, match=r"Delete .*shard-1\.json"):
-        select(smaller, [folder / "shard-1.json"], folder / "s1.json", out)
+    where = folder / "state", folder / "s1.json", out
+    with pytest.raises(DamagedError, match=r"weights of the best trial are gone.*--forcerun finetune_model"):
+        select(smaller, [folder / "shard-1.json"], *where)
     again = run(shard.model_copy(update=trimmed))
     assert [{**result, "seconds": 0} for result in again] == [{**results[0], "seconds": 0}]
     assert run(shard.model_copy(update=trimmed)) == again
-    assert select(smaller, [folder / "shard-1.json"], folder / "s1.json", out)["id"] == results[0]["id"]
+    assert select(smaller, [folder / "shard-1.json"], *where)["id"] == results[0]["id"]
 
 
 def test_from_trials_to_a_score_that_score_py_reproduces(
@@ -193,7 +194,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         distillation=None,
     )
 
-    def run(job: ShardJob = shard) -> list[dict[str, Any]]:
+    def run(job: ShardJob = shard) -> list[TrialRecord]:
         return run_shard(
             job,
             weights=weights,
@@ -204,14 +205,12 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
 
     results = run()
     assert results[0]["best"]["loss"] > results[1]["best"]["loss"]
-    assert [Path(result["folder"]).exists() for result in results] == [
-        False,
-        True,
-    ]  # the loser's weights are gone
+    folders = [tmp_path / "state" / "t" / trial.id for trial in trials]
+    assert [(folder / "best").exists() for folder in folders] == [False, True]  # the loser's weights are gone
     write_shard(tmp_path / "shard-0.json", results)
     recorded = read_record(tmp_path / "shard-0.json")
     told = recorded["settings"]["t"]
-    assert told == read_record(Path(results[0]["folder"]).parent / "result.json")["settings"]
+    assert told == read_record(folders[0] / "result.json")["settings"]
     assert (told["options"]["weight_decay"], told["options"]["evaluate_every_steps"]) == (0.0, None)
     assert (told["num_hidden_layers"], told["distillation"]) == (1, None)
     assert all("settings" not in result for result in recorded["trials"])
@@ -227,10 +226,12 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         trials=tuple(trials),
     )
     models = tmp_path / "models"
-    chosen = select(selection, [tmp_path / "shard-0.json"], tmp_path / "s.json", models / "m" / "t")
+    chosen = select(
+        selection, [tmp_path / "shard-0.json"], tmp_path / "state", tmp_path / "s.json", models / "m" / "t"
+    )
     assert chosen["trial"]["learning_rate"] == "2e-2"
     assert run() == results  # finished trials are not repeated, with or without their weights
-    check_a_grid_that_lost_its_best(shard, selection, run, results)
+    check_a_grid_that_lost_its_best(shard, selection, run, results, tmp_path)
     scoring = ScoringJob(
         regime="fine-tuning",
         systems={"m": "encoded"},
@@ -255,6 +256,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         predictions_dir=tmp_path / "predictions",
     )
     assert record["model"] == "m"
+    assert record["predictions_digest"] == digest_file(tmp_path / "predictions" / "m" / "t.conll")
     assert set(record["intervals"]) == set(record["metrics"])
     assert (record["words_not_read"], record["halvings"]) == (0, [{"from": 64, "to": 32}])
     gold = tmp_path / "gold.conll"
@@ -268,7 +270,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
             "--references",
             str(gold),
             "--predictions",
-            record["predictions"],
+            str(tmp_path / "predictions" / "m" / "t.conll"),
         ],
         cwd=ROOT,
         env={"PYTHONPATH": "workflow"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+from ligero.common.records import read_record
 from ligero.models import precision as precision_module
 from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
@@ -24,8 +24,11 @@ from ligero.training import evaluate
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
 from ligero.training.objective import GoldObjective
-from ligero.training.steps import StepRunner, is_out_of_memory, parameter_groups
-from ligero.training.trial import TrialSpec, Validation, run_trial
+from ligero.training.optimizers import parameter_groups
+from ligero.training.planning import PlannedTrial
+from ligero.training.steps import StepRunner, is_out_of_memory
+from ligero.training.task_data import Validation
+from ligero.training.trial import run_trial
 from tests.builders.distillation import toy_model, toy_split
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
@@ -61,7 +64,7 @@ def trial(
     rate: str = "1e-2",
     batch: int = 8,
     patience: int | None = None,
-    determined_by: str = "d",
+    digest: str = "d",
     validation: EncodedSplit | None = None,
     load: Any = None,
     after_epoch: Any = None,
@@ -69,12 +72,12 @@ def trial(
 ) -> dict[str, Any]:
     validation = validation or toy_split(task_type, 2, 16, seed=1)
     return run_trial(
-        TrialSpec(
+        PlannedTrial(
             Trial(model="m", task="t", batch_size=batch, epochs=epochs, learning_rate=rate, seed=42),
             TrainingOptions(**options),
             folder,
-            determined_by,
-            patience,
+            digest,
+            patience=patience,
         ),
         GoldObjective(task_type),
         load_model=load or (lambda: dropping_model(task_type)),
@@ -88,14 +91,14 @@ def trial(
 
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key not in ("seconds", "folder")}
+    return {key: value for key, value in result.items() if key != "seconds"}
 
 
-def weights(result: dict[str, Any]) -> dict[str, torch.Tensor]:
-    return torch.load(Path(result["folder"]) / "weights.pt", weights_only=True)
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "best" / "weights.pt", weights_only=True)
 
 
-def same_weights(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def same_weights(one: Path, other: Path) -> bool:
     first, second = weights(one), weights(other)
     return all(torch.equal(first[name], second[name]) for name in first)
 
@@ -105,7 +108,7 @@ def test_a_trial_learns_and_two_give_the_same_bits(tmp_path: Path, task_type: Ta
     first = trial(tmp_path / "a", task_type=task_type)
     second = trial(tmp_path / "b", task_type=task_type)
     assert without_times(first) == without_times(second)
-    assert same_weights(first, second)
+    assert same_weights(tmp_path / "a", tmp_path / "b")
     assert first["curve"][-1]["train_loss"] < first["curve"][0]["train_loss"]
     assert first["stopped"] == "epochs"
     assert [point["step"] for point in first["curve"]] == [
@@ -121,7 +124,7 @@ def test_a_finished_trial_is_skipped_until_something_changes(tmp_path: Path) -> 
     assert trial(tmp_path, load=never) == first
     assert not (tmp_path / "checkpoints").exists()
     with pytest.raises(AssertionError, match="trained again"):
-        trial(tmp_path, load=never, determined_by="other")
+        trial(tmp_path, load=never, digest="other")
 
 
 @pytest.mark.parametrize("evaluations", [{"evaluations_per_epoch": 2}, {"evaluate_every_steps": 3}])
@@ -142,7 +145,7 @@ def test_a_resumed_trial_ends_as_if_nothing_had_happened(
     resumed = trial(tmp_path / "cut", after_epoch=lambda epoch, _: seen.append(epoch), **options)
     assert seen[0] == stop_after + 1
     assert without_times(resumed) == without_times(whole)
-    assert same_weights(resumed, whole)
+    assert same_weights(tmp_path / "cut", tmp_path / "whole")
 
 
 @pytest.mark.parametrize("every", [3, 7, 100])
@@ -155,7 +158,7 @@ def test_validation_runs_every_so_many_steps_and_the_best_of_them_is_kept(tmp_pa
     assert (result["best"]["step"], result["best"]["loss"]) == (lowest["step"], lowest["validation_loss"])
     split = toy_split("sequence_classification", 2, 16, seed=1)
     kept = dropping_model()
-    kept.load_state_dict(weights(result))
+    kept.load_state_dict(weights(tmp_path))
     found = evaluate.validation_loss(evaluate.predict(kept, split), split)
     assert found == pytest.approx(lowest["validation_loss"], abs=1e-6)
 
@@ -189,7 +192,7 @@ def test_a_damaged_checkpoint_starts_over(tmp_path: Path, capsys: pytest.Capture
 def test_a_checkpoint_of_other_settings_is_worthless(tmp_path: Path) -> None:
     _cut(tmp_path)
     seen: list[int] = []
-    trial(tmp_path, determined_by="other", after_epoch=lambda epoch, _: seen.append(epoch))
+    trial(tmp_path, digest="other", after_epoch=lambda epoch, _: seen.append(epoch))
     assert seen[0] == 1
 
 
@@ -213,7 +216,9 @@ def test_kill_minus_nine_loses_no_finished_epoch(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     folder.mkdir()
     script = KILLED.format(
-        paths=[str(root), str(root / "workflow")], folder=str(folder), threads=torch.get_num_threads()
+        paths=[str(root), str(root / "workflow"), str(root / "benchmarks")],
+        folder=str(folder),
+        threads=torch.get_num_threads(),
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=root, stderr=subprocess.DEVNULL)
     try:
@@ -228,7 +233,7 @@ def test_kill_minus_nine_loses_no_finished_epoch(tmp_path: Path) -> None:
     whole = trial(tmp_path / "whole", epochs=50, patience=49)
     assert seen[0] >= 3
     assert without_times(resumed) == without_times(whole)
-    assert same_weights(resumed, whole)
+    assert same_weights(folder, tmp_path / "whole")
 
 
 def _scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
@@ -267,11 +272,11 @@ def test_the_best_weights_are_kept_not_the_last(tmp_path: Path, monkeypatch: pyt
     _scripted(monkeypatch, [0.8, 0.7, 0.6, 0.5])
     late = trial(tmp_path / "b")
     assert late["best"]["epoch"] == 4
-    assert not same_weights(early, late)
+    assert not same_weights(tmp_path / "a", tmp_path / "b")
     monkeypatch.undo()
     validation = toy_split("sequence_classification", 2, 16, seed=1)
     model = dropping_model()
-    model.load_state_dict(weights(early))
+    model.load_state_dict(weights(tmp_path / "a"))
     whole = trial(tmp_path / "c")
     loss = evaluate.validation_loss(evaluate.predict(model, validation), validation)
     assert loss == pytest.approx(whole["curve"][0]["validation_loss"], abs=1e-6)
@@ -329,7 +334,6 @@ def test_memory_that_runs_out_halves_the_micro_batch_and_is_recorded(monkeypatch
         return forward(*args, **inputs)
 
     monkeypatch.setattr(runner.model, "forward", hungry)
-    runner.model.__dict__["_ligero_has_segments"] = True
     for number in range(2):
         runner.step(split, np.arange(12), number)
         plain.step(split, np.arange(12), number)
@@ -357,13 +361,9 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
 def test_parameter_groups_follow_the_options() -> None:
     model = toy_model("sequence_classification")
     count = len(list(model.parameters()))
-    everything = parameter_groups(model, TrainingOptions(weight_decay=0.01), 1.0)
+    everything = parameter_groups(model, 0.01, True, learning_rate=1.0)
     assert [(len(group["params"]), group["weight_decay"]) for group in everything] == [(count, 0.01)]
-    chosen = parameter_groups(
-        model,
-        TrainingOptions(weight_decay=0.01, decay_all_parameters=False, head_learning_rate_factor=10.0),
-        1e-3,
-    )
+    chosen = parameter_groups(model, 0.01, learning_rate=1e-3, head_factor=10.0)
     by_kind = {(group["weight_decay"], group["lr"]): len(group["params"]) for group in chosen}
     assert by_kind[0.01, 0.01] == 1  # the head's matrix
     assert by_kind[0.0, 0.01] == 1  # its bias
@@ -386,7 +386,7 @@ def test_a_trial_that_is_resumed_elsewhere_keeps_its_precision(
     monkeypatch.setattr(precision_module, "bf16_is_slower", lambda device: True)
     assert trial(tmp_path, precision="auto")["precision"] == "bf16"
     assert trial(tmp_path, precision="auto")["precision"] == "bf16", "nor is it repeated once it is finished"
-    assert trial(tmp_path, precision="auto", determined_by="other")["precision"] == "fp32"
+    assert trial(tmp_path, precision="auto", digest="other")["precision"] == "fp32"
     assert list(tmp_path.glob("precision-*")) == []
 
 
@@ -402,4 +402,4 @@ def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path) -> No
 
 def test_results_are_json(tmp_path: Path) -> None:
     result = trial(tmp_path)
-    assert json.loads((tmp_path / "result.json").read_text()) == result
+    assert read_record(tmp_path / "result.json") == result

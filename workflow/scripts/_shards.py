@@ -32,7 +32,7 @@ def run(
 
     import torch
 
-    from ligero.training.digests import write_shard
+    from ligero.training.records import write_shard
     from ligero.training.shard import run_shard
 
     torch.set_num_threads(args.threads)

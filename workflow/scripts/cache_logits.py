@@ -10,7 +10,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import read_record, write_record
+from ligero.distillation.records import LogitsCost, read_choice, write_cost
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
@@ -34,7 +34,7 @@ def main() -> None:
 
     job = jobs.logits_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
-    chosen = read_record(args.teacher)
+    chosen = read_choice(args.teacher)
     state = args.state_dir or args.out.parent.parent / "state" / "logits" / args.task
 
     import torch
@@ -42,15 +42,14 @@ def main() -> None:
     from ligero.distillation.caching import build_cache
 
     torch.set_num_threads(args.threads)
-    weights = chosen.get("weights") or {chosen["teacher"]: 1.0}
+    weights = chosen["weights"]
     runs = []
     for number, teacher in enumerate(weights):
-        vocabulary = chosen.get("vocabularies", {}).get(teacher, chosen["vocabulary"])
         built = build_cache(
             job,
             teacher,
             models_dir=args.models_dir,
-            encoded=args.encoded_root / vocabulary / args.task,
+            encoded=args.encoded_root / chosen["tokenizers"][teacher] / args.task,
             out=args.out if number == 0 else args.out / "also" / teacher,
             state=state / teacher,
             shard=args.shard,
@@ -61,7 +60,7 @@ def main() -> None:
             runs.append(cost)
             print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
     if args.shard is None:
-        write_record(args.out / "cost.json", {"task": args.task, "runs": runs})
+        write_cost(args.out / "cost.json", LogitsCost(task=args.task, runs=runs))
         shutil.rmtree(state, ignore_errors=True)
 
 

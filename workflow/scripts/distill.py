@@ -17,12 +17,15 @@ def main() -> None:
     shard_arguments(parser)
     parser.add_argument("--student", required=True, help="id of the student")
     parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
+    parser.add_argument(
+        "--teachers-dir", required=True, type=Path, help="R/models/fine-tuning, the teachers' models"
+    )
     args = parser.parse_args()
 
     def objectives(job: ShardJob):  # type: ignore[no-untyped-def]  # its type would import torch
         from ligero.distillation.cached_objectives import CachedObjectives
 
-        return CachedObjectives(job, args.logits_dir, args.encoded_dir)
+        return CachedObjectives(job, args.logits_dir, args.encoded_dir, args.teachers_dir)
 
     run(args, "distillation", args.student, objectives)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
 from ligero.settings.jobs import baseline_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.training.baselines import score_baseline
+from ligero.training.records import write_baseline
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     job = baseline_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
-    write_record(args.out, score_baseline(job.task_id, job.task, args.examples, job.seed))
+    write_baseline(args.out, score_baseline(job.task_id, job.task, args.examples, job.seed))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.settings.study import REGIMES
@@ -30,6 +29,7 @@ def main() -> None:
 
     import torch
 
+    from ligero.training.records import write_scores
     from ligero.training.scoring import score_selected
 
     torch.set_num_threads(args.threads)
@@ -40,7 +40,7 @@ def main() -> None:
         examples_dir=args.examples_dir,
         predictions_dir=args.predictions_dir,
     )
-    write_record(args.out, {"regime": args.regime, "scores": records})
+    write_scores(args.out, args.regime, records)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ def main() -> None:
     parser.add_argument("--student", required=True, help="id of the student")
     parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
+    parser.add_argument(
+        "--teachers-dir", required=True, type=Path, help="R/models/fine-tuning, the teachers' models"
+    )
     args = parser.parse_args()
     job = search_job(load_resolved(args.config), args.student, args.task)
     check_digest(job, args.expect)
@@ -29,22 +32,23 @@ def main() -> None:
     import torch
 
     from ligero.distillation.search import finished_trials, open_search, run_search
-    from ligero.distillation.search_task import StudiedTask
+    from ligero.distillation.search_task import SearchTask
     from ligero.training.steps import device_name, training_device
 
     torch.set_num_threads(args.threads)
-    task = StudiedTask(
+    task = SearchTask(
         job.shard,
         job.trial,
         weights=args.weights,
         encoded_dir=args.encoded_dir,
         examples_dir=args.examples_dir,
         logits_dir=args.logits_dir,
+        teachers_dir=args.teachers_dir,
     )
     search = open_search(
         args.state_dir / "search.journal",
         job.name,
-        task.identity,
+        task.digest,
         max_epochs=job.trial.epochs,
         seed=job.trial.seed,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
+from ligero.distillation.records import write_choice
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
 from ligero.settings import jobs, plan
 from ligero.settings.program import check_digest, job_arguments, load_resolved
@@ -28,10 +28,9 @@ def main() -> None:
     study = load_resolved(args.config)
     job = jobs.teacher_job(study, args.task)
     check_digest(job, args.expect)
-    chosen = choose_teacher(job, args.selections, args.published)
-    chosen["vocabulary"] = plan.tokenizer_of(study, chosen["teacher"])
-    chosen["vocabularies"] = {model: plan.tokenizer_of(study, model) for model in chosen["weights"]}
-    write_record(args.out, chosen)
+    tokenizers = {model: plan.tokenizer_of(study, model) for model in job.candidates}
+    chosen = choose_teacher(job, args.selections, tokenizers, args.published)
+    write_choice(args.out, chosen)
     print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
 
 

@@ -22,6 +22,9 @@ def main() -> None:
     parser.add_argument(
         "--shards", type=Path, nargs="+", required=True, help="files with the trials' results"
     )
+    parser.add_argument(
+        "--state-dir", type=Path, required=True, help="R/state/REGIME/MODEL, the trials' weights"
+    )
     parser.add_argument("--selections-dir", type=Path, required=True, help="gets a JSON file a task")
     parser.add_argument("--models-dir", type=Path, required=True, help="gets a model folder a task")
     args = parser.parse_args()
@@ -33,6 +36,7 @@ def main() -> None:
         selection = select(
             job,
             args.shards,
+            args.state_dir,
             args.selections_dir / f"{task}.json",
             args.models_dir / task,
             jobs.task_job(study, task).sources,

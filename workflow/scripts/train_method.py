@@ -23,6 +23,9 @@ def main() -> None:
     parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/TOKENIZER of the student")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
     parser.add_argument("--logits-dir", type=Path, required=True, help="R/logits")
+    parser.add_argument(
+        "--teachers-dir", type=Path, required=True, help="R/models/fine-tuning, the teachers' models"
+    )
     parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs")
     parser.add_argument(
         "--predictions-dir", type=Path, required=True, help="gets the answers on the test split"
@@ -44,6 +47,7 @@ def main() -> None:
         encoded_dir=args.encoded_dir,
         examples_dir=args.examples_dir,
         logits_dir=args.logits_dir,
+        teachers_dir=args.teachers_dir,
         state_dir=args.state_dir,
         predictions_dir=args.predictions_dir,
         out=args.out,

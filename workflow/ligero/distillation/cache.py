@@ -2,7 +2,7 @@
 
 A row is a feature of the teacher's training split. Columns: `example` int32; `logits` list of float16 or float32, entry by entry,
 C values each; tagging and question answering add the lists `positions` and `words`, question answering `starts` and `ends`
-(see token_layout). The file carries its fingerprint in the schema's metadata, so that a part, or a file and a meta.json, of two
+(see token_layout). The file carries the digest of what it depends on in the schema's metadata, so that a part, or a file and a meta.json, of two
 different teachers are never taken for one.
 """
 
@@ -20,16 +20,16 @@ from pyarrow import ipc
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value
-from ligero.common.records import read_record, write_record
+from ligero.common.records import check_listed, digests_of, write_record
+from ligero.distillation.records import REMEDY, LogitDigests, LogitsMeta, read_meta
 from ligero.distillation.token_layout import TokenLayout, classification_layout
 
 Logits = NDArray[np.floating[Any]]
 Dtype = Literal["float16", "float32"]
 
 FILE_NAME = "logits.arrow"
-_FINGERPRINT_KEY = b"ligero.fingerprint"
+_DIGEST_KEY = b"ligero.digest"
 _CLASSES_KEY = b"ligero.classes"
-_SECONDS_KEY = b"ligero.seconds"
 _LISTS = {
     "sequence_classification": (),
     "token_classification": ("positions", "words"),
@@ -44,63 +44,49 @@ class LogitCache:
     Attributes:
         layout: which tokens the entries belong to, F features with N entries.
         logits: [N, C] in the cache's precision, memory-mapped; C is the number of labels, or 2 (start, end).
-        meta: what meta.json says; `fingerprints` is what the logits depend on.
+        meta: what meta.json says; `depends_on` is what the logits depend on.
     """
 
     layout: TokenLayout
     logits: Logits
-    meta: dict[str, Any]
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits over everything that the logits depend on: part of the identity of the trials that use them."""
-        return fingerprint_of(self.meta["fingerprints"])
+    meta: LogitsMeta
 
     @classmethod
     def open(cls, folder: Path | str) -> LogitCache:
-        """Map a cache into memory.
+        """Map a cache into memory, after a check of its bytes.
 
         Raises:
-            DataError: a file is missing or damaged.
+            DamagedError: a file is not what was written.
             MismatchError: meta.json and logits.arrow come from different runs.
         """
         folder = Path(folder)
-        meta = read_record(folder / "meta.json")
-        try:
-            task_type, fingerprint = meta["task_type"], fingerprint_of(meta["fingerprints"])
-            features, entries = meta["features"], meta["entries"]
-        except (KeyError, TypeError) as error:
-            raise DataError(
-                folder / "meta.json", None, f"no {error}.", "Run cache_logits.py again."
-            ) from error
-        layout, logits = read_logits(folder / FILE_NAME, task_type, fingerprint)
-        if (len(layout), len(logits)) != (features, entries):
-            raise MismatchError(
-                f"{folder / FILE_NAME}: {len(layout)} features with {len(logits)} entries, but meta.json says {features} "
-                f"and {entries}. Run cache_logits.py again."
-            )
+        meta = read_meta(folder)
+        path = check_listed(folder / "meta.json", FILE_NAME, REMEDY)
+        layout, logits = read_logits(path, meta["task_type"], cache_digest(meta["depends_on"]))
         return cls(layout, logits, meta)
 
     @staticmethod
     def write(
-        folder: Path | str, task_type: str, layout: TokenLayout, logits: Logits, meta: dict[str, Any]
+        folder: Path | str, task_type: str, layout: TokenLayout, logits: Logits, meta: LogitsMeta
     ) -> None:
-        """Write a cache as a whole, atomically; `meta` must hold `fingerprints` and is completed with the sizes."""
-        fingerprint = fingerprint_of(meta["fingerprints"])
-        sizes = {
-            "features": len(layout),
-            "entries": layout.entries,
-            "classes": int(logits.shape[1]),
-            "dtype": str(logits.dtype),
-        }
+        """Write a cache as a whole, atomically; `meta` is completed with the sizes."""
         with atomic_directory(folder) as staging:
-            write_logits(staging / FILE_NAME, task_type, layout, logits, fingerprint)
-            write_record(staging / "meta.json", {**meta, "task_type": task_type, **sizes})
+            write_logits(staging / FILE_NAME, task_type, layout, logits, cache_digest(meta["depends_on"]))
+            whole: LogitsMeta = {
+                **meta,
+                "task_type": task_type,
+                "features": len(layout),
+                "entries": layout.entries,
+                "classes": int(logits.shape[1]),
+                "dtype": str(logits.dtype),
+                "files": digests_of(staging, [FILE_NAME]),
+            }
+            write_record(staging / "meta.json", whole)
 
 
-def fingerprint_of(parts: dict[str, Any]) -> str:
-    """16 hexadecimal digits over the parts of a fingerprint."""
-    return digest_value(parts)
+def cache_digest(depends_on: LogitDigests) -> str:
+    """16 hexadecimal digits over everything that logits depend on: part of the digest of the trials that use them."""
+    return digest_value(depends_on)
 
 
 def write_logits(
@@ -108,15 +94,13 @@ def write_logits(
     task_type: str,
     layout: TokenLayout,
     logits: Logits,
-    fingerprint: str,
-    *,
-    seconds: float | None = None,
+    digest: str,
 ) -> None:
     """Write one Arrow file with a single record batch, so that reading it back needs no copy.
 
     Args:
         logits: [N, C]; float16 values that would overflow are a DataError, not infinities.
-        seconds: what computing them took; kept beside a part, not in the cache, whose bytes depend on the logits alone.
+        digest: of what they depend on.
     """
     if not np.isfinite(logits).all():
         raise DataError(
@@ -136,28 +120,20 @@ def write_logits(
     schema = pa.schema(
         [pa.field(name, column.type) for name, column in columns.items()],
         metadata={
-            _FINGERPRINT_KEY: fingerprint.encode(),
+            _DIGEST_KEY: digest.encode(),
             _CLASSES_KEY: str(classes).encode(),
-            **({_SECONDS_KEY: f"{seconds:.3f}".encode()} if seconds is not None else {}),
         },
     )
     with atomic_path(path) as temporary, ipc.new_file(str(temporary), schema) as writer:
         writer.write_batch(pa.record_batch(list(columns.values()), schema=schema))
 
 
-def seconds_of(path: Path) -> float:
-    """What computing a part took; 0 where it was not recorded."""
-    with pa.memory_map(str(path)) as source:
-        metadata = ipc.open_file(source).schema.metadata or {}
-    return float(metadata.get(_SECONDS_KEY, b"0"))
-
-
-def read_logits(path: Path, task_type: str, fingerprint: str) -> tuple[TokenLayout, Logits]:
+def read_logits(path: Path, task_type: str, digest: str) -> tuple[TokenLayout, Logits]:
     """Map a file of `write_logits`.
 
     Raises:
         DataError: missing, damaged, or of another task type.
-        MismatchError: written with another fingerprint.
+        MismatchError: written for another digest.
     """
     try:
         reader = ipc.open_file(pa.memory_map(str(path)))
@@ -167,9 +143,9 @@ def read_logits(path: Path, task_type: str, fingerprint: str) -> tuple[TokenLayo
             path, None, f"not a readable Arrow file: {error}.", "Run cache_logits.py again."
         ) from error
     metadata = reader.schema.metadata or {}
-    if (found := metadata.get(_FINGERPRINT_KEY, b"").decode()) != fingerprint:
+    if (found := metadata.get(_DIGEST_KEY, b"").decode()) != digest:
         raise MismatchError(
-            f"{path}: written for fingerprint {found or '(none)'}, expected {fingerprint}: another teacher, vocabulary, label "
+            f"{path}: written for digest {found or '(none)'}, expected {digest}: another teacher, vocabulary, label "
             "list or data. Run cache_logits.py again."
         )
     if missing := [name for name in (*_LISTS[task_type], "logits") if name not in batch.schema.names]:

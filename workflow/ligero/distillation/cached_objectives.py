@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ligero.common.errors import MismatchError
-from ligero.common.records import read_record
+from ligero.common.hashing import digest_value
 from ligero.distillation.alignment import align
-from ligero.distillation.cache import LogitCache, fingerprint_of
+from ligero.distillation.cache import LogitCache, cache_digest
 from ligero.distillation.digests import check_cache, tokens_digest
 from ligero.distillation.ensemble import averaged
 from ligero.distillation.objective import DistillationObjective
+from ligero.distillation.records import LogitsMeta, read_meta
 from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
@@ -29,23 +30,24 @@ class CachedObjectives:
     All caches of the shard are checked when it is made, before any training.
 
     Args:
-        logits_dir: `R/logits`, with a folder a task.
+        logits_dir: `R/logits`, with a folder for each task.
         encoded_dir: `R/encoded/TOKENIZER` of the student.
+        teachers_dir: `R/models/fine-tuning`, the teachers' selected models.
 
     Raises:
         DataError, MismatchError: a cache is missing, damaged, or belongs to another task, label list, data or teacher.
     """
 
-    def __init__(self, job: ShardJob, logits_dir: Path, encoded_dir: Path) -> None:
+    def __init__(self, job: ShardJob, logits_dir: Path, encoded_dir: Path, teachers_dir: Path) -> None:
         if job.distillation is None:
             raise MismatchError(f"shard of {job.model_id}: its regime is {job.regime}, not distillation")
         self._learning = job.distillation
-        self._logits_dir = logits_dir
-        self._fingerprints: dict[str, Any] = {}
+        self._logits_dir, self._teachers_dir = logits_dir, teachers_dir
+        self._digests: dict[str, str] = {}
         for task_id, task in job.tasks.items():
             made_of = {}
             for teacher, (folder, weight) in teacher_folders(logits_dir / task_id).items():
-                meta = read_record(folder / "meta.json")
+                meta = read_meta(folder)
                 check_cache(
                     meta,
                     folder,
@@ -53,21 +55,22 @@ class CachedObjectives:
                     task_type=task.type,
                     labels=task.labels,
                     encoded=encoded_dir / task_id,
+                    teacher=teachers_dir / teacher / task_id,
                 )
-                made_of[teacher] = [fingerprint_of(meta["fingerprints"]), weight]
-            self._fingerprints[task_id] = made_of
+                made_of[teacher] = [cache_digest(meta["depends_on"]), weight]
+            self._digests[task_id] = digest_value(made_of)
 
-    def fingerprint(self, task_id: str) -> Any:
-        """The cache's fingerprint: a trial made with other logits is another trial."""
-        return {"logits": self._fingerprints[task_id]}
+    def digest(self, task_id: str) -> str:
+        """Of the teachers' logits: a trial made with others is another trial."""
+        return self._digests[task_id]
 
     def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
         """What the student's trials on a task minimise, from its caches aligned with the training split."""
         objective = self.objective(task_id, task, train)
         if self._learning.relations == "none":
             return objective
-        first = LogitCache.open(self._logits_dir / task_id)
-        return with_relations(objective, first, task, train, self._learning)
+        meta = read_meta(self._logits_dir / task_id)
+        return with_relations(objective, meta, self._teachers_dir, task, train, self._learning)
 
     def objective(
         self, task_id: str, task: Task, train: EncodedSplit, loss: Literal["kl", "mse"] | None = None
@@ -82,7 +85,8 @@ class CachedObjectives:
 
 def with_relations(
     objective: DistillationObjective,
-    cache: LogitCache,
+    meta: LogitsMeta,
+    teachers_dir: Path,
     task: Task,
     train: EncodedSplit,
     learning: StudentLearning,
@@ -94,23 +98,22 @@ def with_relations(
     """
     from ligero.models.heads import load_selected
 
-    if cache.meta["fingerprints"]["tokens"] != tokens_digest(train):
+    if meta["depends_on"]["tokens"] != tokens_digest(train):
         raise MismatchError(
-            f"distillation.relations: {learning.relations} needs a teacher of the student's vocabulary, but {cache.meta['teacher']} "
-            f"reads other tokens on task '{cache.meta['task']}'. Choose one under teachers.choices, or set relations: none."
+            f"distillation.relations: {learning.relations} needs a teacher of the student's vocabulary, but {meta['teacher']} "
+            f"reads other tokens on task '{meta['task']}'. Choose one under teachers.choices, or set relations: none."
         )
     assert learning.relations != "none"
-    teacher = load_selected(Path(cache.meta["folder"]), task.type)
+    teacher = load_selected(teachers_dir / meta["teacher"] / meta["task"], task.type)
     return RelationObjective(objective, teacher, learning.relations, learning.relation_weight)
 
 
 def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:
     """Folder and weight of every teacher whose logits a task's cache holds; the first one's are in `folder` itself."""
-    meta = read_record(folder / "meta.json")
-    together: dict[str, float] = meta.get("together") or {meta.get("teacher", ""): 1.0}
+    meta = read_meta(folder)
     return {
-        teacher: (folder if teacher == meta.get("teacher") else folder / "also" / teacher, weight)
-        for teacher, weight in together.items()
+        teacher: (folder if teacher == meta["teacher"] else folder / "also" / teacher, weight)
+        for teacher, weight in meta["together"].items()
     }
 
 
@@ -124,21 +127,18 @@ def cached_objective(
     """The objective of one task.
 
     Args:
-        caches: one a teacher.
-        weights: one a teacher.
+        caches: one per teacher.
+        weights: one per teacher.
     """
     layout, tokens = layout_of(train), tokens_digest(train)
     alignments = []
     for cache in caches:
         check_classes(cache.logits, len(task.labels), task.type)
-        same_vocabulary = cache.meta["fingerprints"]["tokens"] == tokens
+        same_vocabulary = cache.meta["depends_on"]["tokens"] == tokens
         alignment = align(layout, cache.layout, task.type, same_vocabulary, learning.answer_alignment)
         counted = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in alignment.counts.items())
-        teacher = cache.meta.get("teacher")
-        print(
-            f"{cache.meta.get('task')}: {teacher}'s logits aligned by {alignment.mode}: {counted}",
-            file=sys.stderr,
-        )
+        whose = f"{cache.meta['task']}: {cache.meta['teacher']}'s logits"
+        print(f"{whose} aligned by {alignment.mode}: {counted}", file=sys.stderr)
         alignments.append(alignment)
     return DistillationObjective(
         task.type,

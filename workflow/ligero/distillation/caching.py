@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from ligero.common.files import read_json, write_json
 from ligero.common.progress import progress
+from ligero.common.records import check_listed, digests_of, read_record, write_record
 from ligero.distillation.cache import (
     Dtype,
     LogitCache,
     Logits,
-    fingerprint_of,
+    cache_digest,
     read_logits,
-    seconds_of,
     write_logits,
 )
+from ligero.distillation.records import LogitsMeta, LogitsRun
 from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
 from ligero.settings.jobs import LogitsJob
 from ligero.settings.precision import ResolvedPrecision
@@ -32,6 +32,7 @@ from ligero.training.evaluate import Predictions, predict
 
 PART_TOKENS = 1 << 18
 """Tokens of a part: a few seconds on a GPU and some minutes on a CPU, which is what a kill costs at most."""
+PART_REMEDY = "Delete both and start again: that part is computed once more."
 
 _TOKEN_COLUMNS = ("input_ids", "token_type_ids", "word_ids", "word_labels", "labels", "start", "end")
 
@@ -69,7 +70,7 @@ def compute_parts(
     teacher: nn.Module,
     split: EncodedSplit,
     folder: Path,
-    fingerprint: str,
+    digest: str,
     *,
     dtype: Dtype,
     precision: ResolvedPrecision = "fp32",
@@ -79,7 +80,7 @@ def compute_parts(
 ) -> list[Path]:
     """Compute the parts that are missing in `folder` and return the paths of all that this shard is responsible for.
 
-    A part written with another fingerprint is a part of another teacher: it is not looked at, the fingerprint stands in its name.
+    A part of another teacher has another digest in its name and is not looked at. A part is there when its record is.
     Where memory runs out, the smaller batches are noted beside the parts (`halvings_of`) and hold for all parts that follow,
     also after a kill.
 
@@ -87,16 +88,17 @@ def compute_parts(
         shard: (k, n) computes every n-th part from the k-th on; n processes on as many devices share one folder.
     """
     bounds = part_bounds(split.lengths, part_tokens)
-    paths = part_paths(folder, fingerprint, len(bounds))
+    paths = part_paths(folder, digest, len(bounds))
     mine = range(shard[0], len(bounds), shard[1])
-    noted = folder / f"halvings-{fingerprint}-{shard[0]}-of-{shard[1]}.json"
-    halvings: list[dict[str, int]] = read_json(noted) if noted.is_file() else []
+    noted = folder / f"halvings-{digest}-{shard[0]}-of-{shard[1]}.json"
+    halvings: list[dict[str, int]] = read_record(noted)["halvings"] if noted.is_file() else []
     with progress(
         total=sum(bounds[i][1] - bounds[i][0] for i in mine), label="teacher logits", unit="feature"
     ) as bar:
         for index in mine:
             start, stop = bounds[index]
-            if not paths[index].is_file():
+            record = paths[index].with_suffix(".json")
+            if not record.is_file():
                 began = time.perf_counter()
                 part = features_between(split, start, stop)
                 known = len(halvings)
@@ -104,34 +106,37 @@ def compute_parts(
                     teacher, part, precision=precision, max_features=max_features, halvings=halvings
                 )
                 if len(halvings) > known:
-                    write_json(noted, halvings)
+                    write_record(noted, {"halvings": halvings})
                 layout = layout_of(part)
                 with np.errstate(over="ignore"):  # write_logits refuses what overflowed
                     logits = entry_logits(part, layout, predictions).astype(dtype)
                 seconds = time.perf_counter() - began
-                write_logits(paths[index], split.task_type, layout, logits, fingerprint, seconds=seconds)
+                write_logits(paths[index], split.task_type, layout, logits, digest)
+                files = digests_of(folder, [paths[index].name])
+                write_record(record, {"seconds": round(seconds, 3), "files": files})
             bar.update(stop - start)
     return [paths[index] for index in mine]
 
 
-def part_paths(folder: Path, fingerprint: str, count: int) -> list[Path]:
-    return [folder / f"part-{fingerprint}-{index:05d}-of-{count:05d}.arrow" for index in range(count)]
+def part_paths(folder: Path, digest: str, count: int) -> list[Path]:
+    return [folder / f"part-{digest}-{index:05d}-of-{count:05d}.arrow" for index in range(count)]
 
 
-def halvings_of(folder: Path, fingerprint: str) -> list[dict[str, Any]]:
+def halvings_of(folder: Path, digest: str) -> list[dict[str, int | str]]:
     """Where memory ran out while the parts in `folder` were computed: shard ("0-of-1"), from, to."""
-    prefix = f"halvings-{fingerprint}-"
+    prefix = f"halvings-{digest}-"
     return [
         {"shard": path.stem.removeprefix(prefix), **halving}
         for path in sorted(folder.glob(f"{prefix}*.json"))
-        for halving in read_json(path)
+        for halving in read_record(path)["halvings"]
     ]
 
 
-def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: dict[str, Any]) -> LogitCache:
+def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: LogitsMeta) -> LogitCache:
     """Join the parts into one cache and open it; the parts may be deleted afterwards."""
-    fingerprint = fingerprint_of(meta["fingerprints"])
-    logits = np.concatenate([read_logits(path, split.task_type, fingerprint)[1] for path in parts])
+    digest = cache_digest(meta["depends_on"])
+    checked = [check_listed(path.with_suffix(".json"), path.name, PART_REMEDY) for path in parts]
+    logits = np.concatenate([read_logits(path, split.task_type, digest)[1] for path in checked])
     LogitCache.write(folder, split.task_type, layout_of(split), logits, meta)
     return LogitCache.open(folder)
 
@@ -146,12 +151,11 @@ def build_cache(
     state: Path,
     shard: tuple[int, int] | None = None,
     together: Mapping[str, float] | None = None,
-) -> tuple[LogitCache, dict[str, Any]] | None:
+) -> tuple[LogitCache, LogitsRun] | None:
     """Run one teacher over a task's training split and write its cache; finished parts in `state` are kept and used.
 
     Returns:
-        The cache and what it cost: teacher, seconds over all its parts whoever computed them, device, threads, precision, and
-        the halvings of batches where memory ran out.
+        The cache and what it cost.
 
     Args:
         models_dir: `R/models/fine-tuning`.
@@ -159,7 +163,7 @@ def build_cache(
         shard: (k, n) only computes its share of the parts and returns None.
         together: weights of all the task's teachers, written into meta.json.
     """
-    from ligero.distillation.digests import teacher_fingerprints
+    from ligero.distillation.digests import logit_digests
     from ligero.models.heads import load_selected
     from ligero.models.precision import resolve_once
     from ligero.training.steps import device_name, training_device
@@ -167,16 +171,17 @@ def build_cache(
     folder = models_dir / teacher / job.task_id
     options = TrainingOptions(max_words=job.max_words)
     split = EncodedSplit.load(encoded / "train.parquet", job.task_type, options)
-    fingerprints = teacher_fingerprints(folder, job.task_type, job.labels, split, encoded)
-    fingerprints |= {"dtype": job.dtype, "precision": job.precision}
+    depends_on = logit_digests(folder, job.task_type, job.labels, split, encoded)
+    depends_on |= {"dtype": job.dtype, "precision": job.precision}
+    digest = cache_digest(depends_on)
     device = training_device()
-    # What it resolves to is no part of the fingerprint: caches and students that are finished stay valid on another device.
-    precision = resolve_once(job.precision, device, state / f"precision-{fingerprint_of(fingerprints)}.json")
+    # What it resolves to is no part of the digest: caches and students that are finished stay valid on another device.
+    precision = resolve_once(job.precision, device, state / f"precision-{digest}.json")
     parts = compute_parts(
         load_selected(folder, job.task_type).to(device),
         split,
         state,
-        fingerprint_of(fingerprints),
+        digest,
         dtype=job.dtype,
         precision=precision,
         max_features=job.micro_batch_size,
@@ -184,19 +189,18 @@ def build_cache(
     )
     if shard is not None:
         return None
-    meta = {
-        "task": job.task_id,
-        "teacher": teacher,
-        "folder": str(folder),
-        "fingerprints": fingerprints,
-        "together": dict(together or {teacher: 1.0}),
-    }
-    cost = {
-        "teacher": teacher,
-        "seconds": round(sum(map(seconds_of, parts)), 3),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "precision": precision,
-        "halvings": halvings_of(state, fingerprint_of(fingerprints)),
-    }
+    meta = LogitsMeta(
+        task=job.task_id,
+        teacher=teacher,
+        depends_on=depends_on,
+        together=dict(together or {teacher: 1.0}),
+    )
+    cost = LogitsRun(
+        teacher=teacher,
+        seconds=round(sum(read_record(path.with_suffix(".json"))["seconds"] for path in parts), 3),
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+        precision=precision,
+        halvings=halvings_of(state, digest),
+    )
     return assemble(parts, out, split, meta), cost

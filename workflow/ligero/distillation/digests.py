@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +13,16 @@ from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
 from ligero.common.records import read_record
+from ligero.distillation.records import LogitDigests, LogitsMeta
 from ligero.models.digests import digest_weights
 
 if TYPE_CHECKING:  # its module imports torch
     from ligero.training.data import EncodedSplit
 
 
-def teacher_fingerprints(
+def logit_digests(
     folder: Path, task_type: str, labels: Sequence[str], split: EncodedSplit, encoded: Path
-) -> dict[str, Any]:
+) -> LogitDigests:
     """Everything that a teacher's logits on a training split depend on.
 
     Args:
@@ -42,13 +43,13 @@ def teacher_fingerprints(
                 f"{folder}: the teacher's labels are {', '.join(found) or '(none)'}, the task's are {', '.join(labels)}. "
                 "Logits are matched by label id; fine-tune the teacher again with the task's list."
             )
-    return {
-        "weights": digest_weights(folder),
-        "encoder": encoder_digest(folder),
-        "labels": list(labels),
-        "examples": examples_digest(encoded),
-        "tokens": tokens_digest(split),
-    }
+    return LogitDigests(
+        weights=digest_weights(folder),
+        encoder=encoder_digest(folder),
+        labels=list(labels),
+        examples=examples_digest(encoded),
+        tokens=tokens_digest(split),
+    )
 
 
 def encoder_digest(folder: Path) -> str:
@@ -79,28 +80,35 @@ def tokens_digest(split: EncodedSplit) -> str:
 
 
 def check_cache(
-    meta: dict[str, Any], folder: Path, *, task: str, task_type: str, labels: Sequence[str], encoded: Path
+    meta: LogitsMeta,
+    folder: Path,
+    *,
+    task: str,
+    task_type: str,
+    labels: Sequence[str],
+    encoded: Path,
+    teacher: Path,
 ) -> None:
     """Refuse logits that do not belong to a student's task, labels and data, or whose teacher has changed since.
 
     Args:
         meta: the cache's meta.json, from `folder`.
         encoded: the student's encoded task.
+        teacher: folder of the teacher's selected model; where it is gone, the logits are all that is left of it.
 
     Raises:
         MismatchError: names what differs.
     """
-    fingerprints = meta["fingerprints"]
-    expected: dict[str, tuple[Any, Any]] = {
+    depends_on = meta["depends_on"]
+    expected: dict[str, tuple[object, object]] = {
         "task": (meta.get("task"), task),
         "task type": (meta.get("task_type"), task_type),
-        "label list": (fingerprints["labels"], list(labels)),
-        "training examples": (fingerprints["examples"], examples_digest(encoded)),
+        "label list": (depends_on["labels"], list(labels)),
+        "training examples": (depends_on["examples"], examples_digest(encoded)),
     }
-    teacher = Path(meta.get("folder", ""))
     if (teacher / "config.json").is_file():
-        expected["teacher's weights"] = (fingerprints["weights"], digest_weights(teacher))
-        expected["teacher's encoder"] = (fingerprints["encoder"], encoder_digest(teacher))
+        expected["teacher's weights"] = (depends_on["weights"], digest_weights(teacher))
+        expected["teacher's encoder"] = (depends_on["encoder"], encoder_digest(teacher))
     for what, (found, wanted) in expected.items():
         if found != wanted:
             raise MismatchError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ligero.distillation.alignment import Alignment
 from ligero.distillation.losses import Kind, combined_loss, distillation_loss
@@ -44,6 +44,9 @@ class DistillationObjective:
         gold = self._gold(outputs, batch) if self.alpha > 0.0 else None
         distilled = self._distilled(outputs, batch) if self.alpha < 1.0 else None
         return combined_loss(gold, distilled, self.alpha)
+
+    def attach(self, model: nn.Module) -> None:
+        """Outputs are enough."""
 
     def weight(self, batch: Batch) -> int:
         if self.task_type != "token_classification" or self.alpha > 0.0:

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from ligero.common.errors import LigeroError
 from ligero.training.data import Batch
 from ligero.training.objective import Objective
-from ligero.training.steps import model_inputs
 
 RelationKind = Literal["hidden", "attention"]
 
@@ -122,7 +121,7 @@ class RelationObjective:
         self._probe: AttentionProbe | None = None
 
     def attach(self, model: nn.Module) -> None:
-        """Called by the trial with the student before its first step."""
+        self.base.attach(model)
         if self.kind == "attention":
             self._probe = AttentionProbe(model)
 
@@ -134,9 +133,7 @@ class RelationObjective:
         device = batch.input_ids.device
         self._teacher.to(device)
         with torch.no_grad():
-            theirs = self._teacher(
-                **model_inputs(self._teacher, batch), output_hidden_states=self.kind == "hidden"
-            )
+            theirs = self._teacher(**batch.inputs(self._teacher), output_hidden_states=self.kind == "hidden")
         pairs = self._attention_pairs() if self.kind == "attention" else _hidden_pairs(outputs, theirs)
         config: Any = self._teacher.config
         most = int(config.num_attention_heads)

@@ -1,9 +1,8 @@
-"""What a study's trials have in common: one student on one task, read once; each trial trains it at another point."""
+"""What the trials of a search have in common: one student on one task, read once; each trial trains it at another point."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -16,23 +15,20 @@ from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.search import DivergedTrialError, Point, Report
 from ligero.distillation.targets import Targets
 from ligero.models.digests import check_weights
-from ligero.models.heads import load_for_task
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
-from ligero.training.data import EncodedSplit
-from ligero.training.digests import family_of, identity_of
-from ligero.training.evaluate import Predictions
-from ligero.training.scoring import Examples, score_predictions
-from ligero.training.trial import TrialSpec, Validation, run_trial
+from ligero.training.planning import PlannedTrial, group_digest, trial_digest
+from ligero.training.task_data import TaskData
+from ligero.training.trial import run_trial
 
 
-class StudiedTask:
+class SearchTask:
     """One student and task.
 
     Args:
         job: a shard of the student that holds a trial of the task; its trial gives batch size and epochs.
         weights: model folder that the student starts from.
-        encoded_dir: `R/encoded/TOKENIZER`; examples_dir: `R/tasks`; logits_dir: `R/logits`.
+        encoded_dir: `R/encoded/TOKENIZER`; examples_dir: `R/tasks`; logits_dir: `R/logits`; teachers_dir: `R/models/fine-tuning`.
     """
 
     def __init__(
@@ -44,31 +40,26 @@ class StudiedTask:
         encoded_dir: Path,
         examples_dir: Path,
         logits_dir: Path,
+        teachers_dir: Path,
     ) -> None:
-        self.job, self.trial, self.task = job, trial, job.tasks[trial.task]
-        encoded = encoded_dir / trial.task
         if job.distillation and job.distillation.relations != "none":
             raise ConfigurationError(
-                f"distillation.relations: {job.distillation.relations} is not part of the study's search; set it to none for the study"
+                f"distillation.relations: {job.distillation.relations} is not part of the search; set it to none for the search"
             )
-        only = job.model_copy(update={"tasks": {trial.task: self.task}})
-        objectives = CachedObjectives(only, logits_dir, encoded_dir)
-        family = family_of(
-            only, trial.task, check_weights(weights), encoded, objectives.fingerprint(trial.task)
+        self._trial, self._learning, self._options = trial, job.distillation, job.options
+        self._objectives = CachedObjectives(job, logits_dir, encoded_dir, teachers_dir)
+        group = group_digest(
+            job,
+            trial.task,
+            check_weights(weights),
+            encoded_dir / trial.task,
+            self._objectives.digest(trial.task),
         )
-        self.identity = identity_of(trial, family)
-        self.train = EncodedSplit.load(encoded / "train.parquet", self.task.type, job.options)
-        self.validation = self._validation(encoded, examples_dir / trial.task)
-        self._objectives = objectives
+        self.digest = trial_digest(trial, group)
+        self._data = TaskData(
+            job, trial.task, weights=weights, encoded_dir=encoded_dir, examples_dir=examples_dir
+        )
         self._targets: dict[str, Targets] = {}
-        self._start = load_for_task(
-            weights,
-            self.task.type,
-            self.task.labels,
-            job.num_hidden_layers,
-            job.options.seed,
-            job.initial_layers,
-        )
 
     def evaluate(self, point: Point, folder: Path, report: Report) -> float:
         """Train one point and return its lowest validation loss, whatever picks the best epoch; no weights are kept.
@@ -76,56 +67,49 @@ class StudiedTask:
         Raises:
             DivergedTrialError: no validation loss was finite.
         """
-        assert self.job.distillation is not None
-        trial = self.trial.model_copy(update={"learning_rate": point.learning_rate})
-        result = run_trial(
-            TrialSpec(
-                trial,
-                self.job.options,
-                folder,
-                digest_value([self.identity, vars(point)]),
-                self.job.distillation.patience,
+        assert self._learning is not None
+        data = self._data
+        record = run_trial(
+            PlannedTrial(
+                trial=self._trial.model_copy(update={"learning_rate": point.learning_rate}),
+                options=self._options,
+                folder=folder,
+                digest=digest_value([self.digest, vars(point)]),
+                patience=self._learning.patience,
             ),
             DistillationObjective(
-                self.task.type,
+                data.task.type,
                 self._targets_for(point.loss),
                 alpha=point.alpha,
                 temperature=point.temperature,
                 kind=point.loss,
             ),
-            load_model=lambda: copy.deepcopy(self._start),
+            load_model=data.model,
             save_model=_keep_nothing,
-            train=self.train,
-            validation=self.validation,
+            train=data.train,
+            validation=data.validation,
+            seconds_between_checkpoints=math.inf,
             after_epoch=lambda epoch, entry: report(epoch, _or_infinite(entry["validation_loss"])),
         )
-        losses = [
-            entry["validation_loss"] for entry in result["curve"] if entry["validation_loss"] is not None
-        ]
-        if not losses:
+        losses = [entry["validation_loss"] for entry in record["curve"]]
+        lowest = min(map(_or_infinite, losses), default=math.inf)
+        if lowest == math.inf:
             raise DivergedTrialError(f"the validation loss was never finite ({point})")
-        return float(min(losses))
+        return lowest
 
     def _targets_for(self, loss: str) -> Targets:
         """Several teachers are averaged in another way for regression than for the other losses."""
         kind: Literal["kl", "mse"] = "mse" if loss == "mse" else "kl"
         if kind not in self._targets:
-            objective = self._objectives.objective(self.trial.task, self.task, self.train, loss=kind)
+            data = self._data
+            objective = self._objectives.objective(data.task_id, data.task, data.train, loss=kind)
             self._targets[kind] = objective.targets
         return self._targets[kind]
 
-    def _validation(self, encoded: Path, examples_dir: Path) -> Validation:
-        split = EncodedSplit.load(encoded / "validation.parquet", self.task.type, self.job.options)
-        examples = Examples.load(examples_dir / "validation.parquet", self.task.type)
-        score: Callable[[Predictions], float] = lambda predictions: (  # noqa: E731
-            score_predictions(self.task, self.job.options, predictions, split, examples).score
-        )
-        return Validation(split, score)
-
 
 def _keep_nothing(model: torch.nn.Module, folder: Path) -> None:
-    """A study keeps figures, not weights."""
+    """A search keeps figures, not weights."""
 
 
 def _or_infinite(loss: float | None) -> float:
-    return float("inf") if loss is None else loss
+    return math.inf if loss is None else loss

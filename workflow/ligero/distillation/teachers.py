@@ -12,35 +12,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from ligero.common.errors import ConfigurationError
-from ligero.common.records import read_record
+from ligero.distillation.records import TeacherChoice
 from ligero.settings.jobs import TeacherJob
 from ligero.settings.teachers import PUBLISHED, published_teacher
+from ligero.training.records import read_selection
 
 
 def choose_teacher(
-    job: TeacherJob, selections: Iterable[Path], published: Path = PUBLISHED
-) -> dict[str, Any]:
+    job: TeacherJob,
+    selections: Iterable[Path],
+    tokenizers: Mapping[str, str],
+    published: Path = PUBLISHED,
+) -> TeacherChoice:
     """The teacher of a task and why it was chosen.
 
     Args:
         selections: `R/selection/fine-tuning/MODEL/TASK.json` of the candidates; others are ignored.
-
-    Returns:
-        {task, teacher, rule ("validation", "published" or "list"), losses {model: validation loss or null}, folder, model_digest,
-        weights {model: weight} of the teachers that teach together}.
+        tokenizers: of each model.
 
     Raises:
         ConfigurationError: the named teacher is no candidate, or no candidate has a finite loss.
     """
     found = {
         selection["trial"]["model"]: selection
-        for selection in map(read_record, selections)
+        for selection in map(read_selection, selections)
         if selection["trial"]["task"] == job.task_id
     }
-    losses = {model: _finite(found[model]["best"].get("loss")) for model in job.candidates if model in found}
+    losses = {model: _finite(found[model]["best"]["loss"]) for model in job.candidates if model in found}
     if job.choice is not None:
         teacher, rule = job.choice, "list"
     elif job.rule == "published":
@@ -57,17 +57,16 @@ def choose_teacher(
             f"teachers: '{teacher}' is to teach task '{job.task_id}', but there is no selection of its trials among "
             f"{', '.join(found) or 'none'}"
         )
-    selection = found[teacher]
     together = _best(losses, job.number) if rule == "validation" else [teacher]
-    return {
-        "task": job.task_id,
-        "teacher": teacher,
-        "rule": rule,
-        "losses": losses,
-        "folder": selection["folder"],
-        "model_digest": selection.get("model_digest"),
-        "weights": weights_of({model: losses[model] or 0.0 for model in together}, job.weighting),
-    }
+    return TeacherChoice(
+        task=job.task_id,
+        teacher=teacher,
+        rule=rule,
+        losses=losses,
+        model_digest=found[teacher]["model_digest"],
+        weights=weights_of({model: losses[model] or 0.0 for model in together}, job.weighting),
+        tokenizers={model: tokenizers[model] for model in together},
+    )
 
 
 def weights_of(losses: Mapping[str, float], weighting: str) -> dict[str, float]:
@@ -89,5 +88,5 @@ def _best(losses: Mapping[str, float | None], number: int) -> list[str]:
     return sorted(finite, key=lambda model: finite[model])[:number]
 
 
-def _finite(loss: Any) -> float | None:
-    return float(loss) if loss is not None and math.isfinite(loss) else None
+def _finite(loss: float | None) -> float | None:
+    return loss if loss is not None and math.isfinite(loss) else None

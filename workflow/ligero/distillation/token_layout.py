@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ligero.common.errors import MismatchError
+from ligero.tasks.encoding import word_starts
 
 if TYPE_CHECKING:  # its module imports torch, which alignment does without
     from ligero.training.data import EncodedSplit
@@ -102,9 +103,7 @@ def tagging_layout(examples: Ints, token_offsets: Ints, word_ids: Ints) -> Token
         word_ids: [tokens], -1 for special tokens.
     """
     positions, features = _inner_positions(token_offsets)
-    first = word_ids >= 0
-    # A token opens a word when the one before it belongs to another word or to another feature.
-    first[1:] &= (word_ids[1:] != word_ids[:-1]) | (features[1:] != features[:-1])
+    first = word_starts(word_ids, token_offsets)
     empty = np.zeros(0, np.int32)
     return TokenLayout(
         np.asarray(examples, np.int32),

@@ -22,7 +22,7 @@ from ligero.common.records import check_file, digests_of, read_record, write_rec
 from ligero.corpus.sampling import sample_lines
 from ligero.settings.jobs import AugmentationJob
 from ligero.settings.tasks import SPLITS
-from ligero.tasks.examples import EXAMPLES_REMEDY
+from ligero.tasks.examples import EXAMPLES_REMEDY, IGNORED
 from ligero.tasks.recombination import Pair, pair_key, recombined_pairs
 from ligero.tasks.texts import plain_key
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     Splits = Mapping[str, pyarrow.Table]
 
-UNLABELLED = -100
-"""Label of what was added: no loss on gold labels counts it."""
 LINES_PER_SENTENCE = 3
 """Lines drawn from the corpus for every sentence that is wanted: many are too short, too long or known."""
 
@@ -160,9 +158,9 @@ def _rows(job: AugmentationJob, chosen: Sequence[str] | Sequence[Pair]) -> dict[
     ids = [f"unlabelled-{number}" for number in range(len(chosen))]
     if job.task_type == "token_classification":
         words = [WORD.findall(str(sentence)) for sentence in chosen]
-        labels = [[UNLABELLED] * len(found) for found in words]
+        labels = [[IGNORED] * len(found) for found in words]
         return {"id": ids, "group": ids, "words": words, "labels": labels}
     texts, seconds = zip(*chosen, strict=True) if job.pairs else (chosen, [None] * len(ids))
-    labels_of_texts = [UNLABELLED] * len(ids)
+    labels_of_texts = [IGNORED] * len(ids)
     columns = {"text": list(texts), "second_text": list(seconds), "label": labels_of_texts}
     return {"id": ids, "group": ids, **columns}

@@ -13,6 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value, sha256_file
@@ -20,7 +23,7 @@ from ligero.common.progress import progress
 from ligero.common.records import check_file, digests_of, read_record, write_record
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
-from ligero.tasks.examples import EXAMPLES_REMEDY
+from ligero.tasks.examples import EXAMPLES_REMEDY, IGNORED
 from ligero.tasks.features import with_features
 from ligero.tasks.inputs import ContextTokens, Template, windows
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
@@ -28,9 +31,22 @@ from ligero.tokenizers.fast_tokenizer import FastTokenizer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IGNORED = -100
 CHUNK = 1000
 """Examples that are tokenised together."""
+
+
+def word_starts(word_ids: NDArray[np.integer[Any]], offsets: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Which tokens are the first subword of a word: where labels sit, predictions are read, and teacher and student are aligned.
+
+    Args:
+        word_ids: [N], the word of each token, -1 outside words; features one after the other.
+        offsets: [F + 1], where each feature begins.
+    """
+    starts = word_ids >= 0
+    starts[1:] &= word_ids[1:] != word_ids[:-1]
+    begins = offsets[:-1][np.diff(offsets) > 0]
+    starts[begins] = word_ids[begins] >= 0
+    return starts
 
 
 class FeatureTable:

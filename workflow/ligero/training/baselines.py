@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.settings.tasks import Task
+from ligero.training.records import BaselineRecord
 from ligero.training.scoring import Examples, score_answered, score_record
 
 NAMES = {
@@ -21,8 +22,8 @@ OPENING_WORDS = 3
 """Words of the context's opening that answer a question whose context holds none of them."""
 
 
-def score_baseline(task_id: str, task: Task, folder: Path, seed: int = 42) -> dict[str, Any]:
-    """Baseline of a task on its test split, in the form of a score record with a `name`.
+def score_baseline(task_id: str, task: Task, folder: Path, seed: int = 42) -> BaselineRecord:
+    """Baseline of a task on its test split, as a score with a name.
 
     Args:
         folder: `R/tasks/TASK`.
@@ -37,7 +38,7 @@ def score_baseline(task_id: str, task: Task, folder: Path, seed: int = 42) -> di
     else:
         answers = frequent_answers(train, test)
     record = score_record(task_id, task, score_answered(task, answers, test), seed)
-    return {"name": NAMES[task.type], **record}
+    return BaselineRecord(name=NAMES[task.type], **record)
 
 
 def majority_class(labels: Sequence[str], train: Examples, test: Examples) -> list[str]:

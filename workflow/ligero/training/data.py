@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ligero.common.errors import DataError
 from ligero.common.records import check_listed
+from ligero.models.architectures import model_inputs
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
+from ligero.tasks.encoding import word_starts
+from ligero.tasks.examples import IGNORED
 
 Ints = NDArray[np.integer[Any]]
 
-IGNORED = -100
-"""Target of a position that no loss counts."""
 ENCODED_REMEDY = "Encode the task anew: snakemake --forcerun encode_task."
 
 _TOKEN_COLUMNS = {
@@ -58,6 +59,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def inputs(self, model: nn.Module) -> dict[str, Tensor]:
+        """The keyword arguments of a model's forward pass."""
+        return model_inputs(model.config, self.input_ids, self.attention_mask, self.token_type_ids)
 
     def to(self, device: torch.device) -> Batch:
         """The batch with everything but `rows` on a device."""
@@ -152,10 +157,7 @@ class EncodedSplit:
     @property
     def opens_word(self) -> NDArray[np.bool_]:
         """bool [N], the tokens that are the first subword of a word (tagging)."""
-        first = self.word_ids >= 0
-        # Special tokens stand between features, so a change of word id is a new word, also across features.
-        first[1:] &= self.word_ids[1:] != self.word_ids[:-1]
-        return first
+        return word_starts(self.word_ids, self.offsets)
 
     def batch(self, rows: Ints, pad_id: int) -> Batch:
         """The features `rows` padded to the longest of them."""

@@ -14,7 +14,7 @@ from ligero.models.precision import autocast
 from ligero.settings.precision import ResolvedPrecision
 from ligero.training.batches import length_sorted_batches
 from ligero.training.data import IGNORED, EncodedSplit, Ints
-from ligero.training.steps import is_out_of_memory, model_inputs
+from ligero.training.steps import is_out_of_memory
 
 Floats = NDArray[np.floating[Any]]
 
@@ -90,7 +90,7 @@ def _predict(
     with torch.inference_mode(), autocast(precision, device):
         for rows in batches:
             batch = split.batch(rows, pad_id).to(device)
-            outputs = model(**model_inputs(model, batch))
+            outputs = model(**batch.inputs(model))
             found = (outputs.start_logits, outputs.end_logits) if answering else (outputs.logits,)
             for column, values in zip(columns, found, strict=False):
                 if split.task_type != "sequence_classification":

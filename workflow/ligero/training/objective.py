@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ligero.settings.tasks import TaskType
 from ligero.training.data import IGNORED, Batch
@@ -25,6 +25,10 @@ class Objective(Protocol):
 
     def __call__(self, outputs: Any, batch: Batch) -> Tensor:
         """The mean loss, a scalar on the outputs' device; `outputs` has logits, or start_logits and end_logits."""
+        ...
+
+    def attach(self, model: nn.Module) -> None:
+        """Called with the model before its first step, by a trial, for objectives that look into it beyond its outputs."""
         ...
 
     def weight(self, batch: Batch) -> int:
@@ -55,6 +59,9 @@ class GoldObjective:
         logits = outputs.logits.flatten(0, -2).float()
         total = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
         return total / (labels != IGNORED).sum().clamp(min=1)
+
+    def attach(self, model: nn.Module) -> None:
+        """Outputs are enough."""
 
     def weight(self, batch: Batch) -> int:
         return gold_weight(self.task_type, batch)

@@ -99,15 +99,38 @@ def decays(name: str, parameter: Tensor) -> bool:
     return parameter.ndim > 1 and not name.endswith("bias")
 
 
-def parameter_groups(model: nn.Module, weight_decay: float, decay_all: bool = False) -> list[dict[str, Any]]:
-    """Two groups for an optimiser: what decays (and LAMB adapts), and what does not."""
-    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decaying = [parameter for name, parameter in named if decay_all or decays(name, parameter)]
-    exempt = [parameter for name, parameter in named if not (decay_all or decays(name, parameter))]
-    groups: list[dict[str, Any]] = [{"params": decaying, "weight_decay": weight_decay, "adapt": True}]
-    if exempt:
-        groups.append({"params": exempt, "weight_decay": 0.0, "adapt": False})
-    return groups
+def parameter_groups(
+    model: nn.Module,
+    weight_decay: float,
+    decay_all: bool = False,
+    *,
+    learning_rate: float,
+    head_factor: float = 1.0,
+) -> list[dict[str, Any]]:
+    """The groups of an optimiser, by weight decay and by rate; the key `base_rate` is what a schedule scales.
+
+    What decays is also what LAMB adapts.
+
+    Args:
+        head_factor: times the rate for the task head, which is every parameter outside the encoder (`base_model_prefix` of
+            transformers).
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            in_head = head_factor != 1.0 and not name.startswith(f"{model.base_model_prefix}.")
+            rate = learning_rate * head_factor if in_head else learning_rate
+            groups.setdefault((decay_all or decays(name, parameter), rate), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": weight_decay if decaying else 0.0,
+            "adapt": decaying,
+            "lr": rate,
+            "base_rate": rate,
+        }
+        for (decaying, rate), parameters in groups.items()
+    ]
 
 
 def make_optimizer(
@@ -122,7 +145,7 @@ def make_optimizer(
     Args:
         bias_correction: of LAMB; AdamW always corrects.
     """
-    groups = parameter_groups(model, weight_decay)
+    groups = parameter_groups(model, weight_decay, learning_rate=learning_rate)
     if name == "lamb":
         return Lamb(groups, lr=learning_rate, eps=1e-6, bias_correction=bias_correction)
     return torch.optim.AdamW(groups, lr=learning_rate, eps=1e-6, fused=True)

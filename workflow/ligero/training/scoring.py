@@ -12,6 +12,7 @@ import numpy as np
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
+from ligero.common.hashing import digest_file
 from ligero.common.records import check_listed
 from ligero.settings.jobs import ScoringJob
 from ligero.settings.tasks import Task, TaskType
@@ -20,6 +21,7 @@ from ligero.tasks.answers import Window, predict_answers
 from ligero.tasks.columns import write_columns
 from ligero.tasks.examples import EXAMPLES_REMEDY
 from ligero.tasks.metrics import HEADLINE, Scored, score_answers, score_classification, score_tagging
+from ligero.training.records import ModelScoreRecord, ScoreRecord, SystemScoreRecord
 
 if TYPE_CHECKING:  # their modules import torch, and baselines are scored without
     from ligero.training.data import EncodedSplit
@@ -115,7 +117,7 @@ def score_answered(task: Task, answers: list[Any], examples: Examples) -> Answer
     return Answered(answers, scored.metrics[HEADLINE[task.metric]], scored)
 
 
-def score_record(task_id: str, task: Task, answered: Answered, seed: int) -> dict[str, Any]:
+def score_record(task_id: str, task: Task, answered: Answered, seed: int) -> ScoreRecord:
     """The entry of a score file; intervals are 95 % percentile bootstraps over examples."""
     metrics = dict(answered.scored.metrics)
     intervals = answered.scored.intervals(seed)
@@ -123,23 +125,27 @@ def score_record(task_id: str, task: Task, answered: Answered, seed: int) -> dic
         found = answered.every_subword
         metrics |= {f"{name}_every_subword": value for name, value in found.metrics.items()}
         intervals |= {f"{name}_every_subword": ends for name, ends in found.intervals(seed).items()}
-    return {
-        "task": task_id,
-        "metric": task.metric,
-        "score": answered.score,
-        "metrics": metrics,
-        "intervals": {name: list(ends) for name, ends in intervals.items()},
-        "examples": len(answered.answers),
-    }
+    return ScoreRecord(
+        task=task_id,
+        metric=task.metric,
+        score=answered.score,
+        metrics=metrics,
+        intervals={name: list(ends) for name, ends in intervals.items()},
+        examples=len(answered.answers),
+    )
+
+
+def answers_file(folder: Path, task_id: str, task_type: TaskType) -> Path:
+    """Where a system's answers on a test split lie."""
+    return folder / f"{task_id}.{'conll' if task_type == 'token_classification' else 'json'}"
 
 
 def write_answers(folder: Path, task_id: str, task: Task, answers: list[Any], examples: Examples) -> Path:
     """Keep answers in the form that score.py reads: JSON id -> text or label, or CoNLL columns word, gold, predicted."""
+    path = answers_file(folder, task_id, task.type)
     if task.type != "token_classification":
-        path = folder / f"{task_id}.json"
         write_json(path, dict(zip(examples.columns["id"], answers, strict=True)))
         return path
-    path = folder / f"{task_id}.conll"
     gold = [_named(task.labels, labels) for labels in examples.columns["labels"]]
     write_columns(path, examples.columns["words"], gold, answers)
     return path
@@ -147,14 +153,17 @@ def write_answers(folder: Path, task_id: str, task: Task, answers: list[Any], ex
 
 def score_selected(
     job: ScoringJob, *, models_dir: Path, encoded_root: Path, examples_dir: Path, predictions_dir: Path
-) -> list[dict[str, Any]]:
-    """Score the selected models of some systems on the test splits.
+) -> list[SystemScoreRecord]:
+    """Score the selected models of some systems on the test splits; returns the entries of a score file.
 
     Args:
-        models_dir: `R/models/REGIME`; encoded_root: `R/encoded`; examples_dir: `R/tasks`; predictions_dir:
-            `R/predictions/REGIME`, gets a folder a system.
+        models_dir: `R/models/REGIME`; encoded_root: `R/encoded`; examples_dir: `R/tasks`.
+        predictions_dir: `R/predictions/REGIME`, gets a folder for each system.
+
+    Raises:
+        DamagedError: a model or a split is not what was written.
     """
-    records = []
+    records: list[SystemScoreRecord] = []
     for system, vocabulary in job.systems.items():
         for task_id, task in job.tasks.items():
             _, record = score_model(
@@ -166,7 +175,7 @@ def score_selected(
                 examples_dir=examples_dir / task_id,
                 predictions_dir=predictions_dir / system,
             )
-            records.append({"model": system, **record})
+            records.append(SystemScoreRecord(model=system, **record))
     return records
 
 
@@ -179,7 +188,7 @@ def score_model(
     encoded: Path,
     examples_dir: Path,
     predictions_dir: Path,
-) -> tuple[Answered, dict[str, Any]]:
+) -> tuple[Answered, ModelScoreRecord]:
     """Answers of one model on one test split, kept as a file, and the entry of its score file.
 
     `max_words` makes training examples of two vocabularies equal; a test sentence is read as far as `max_length`
@@ -203,18 +212,18 @@ def score_model(
     predictions = predict(model, split, precision=precision, device=device, halvings=halvings)
     answered = score_predictions(task, options, predictions, split, examples)
     path = write_answers(predictions_dir, task_id, task, answered.answers, examples)
-    record = score_record(task_id, task, answered, options.seed)
+    record = ModelScoreRecord(
+        **score_record(task_id, task, answered, options.seed),
+        halvings=halvings,
+        seconds=round(time.perf_counter() - started, 3),
+        device=device_name(device),
+        precision=precision,
+        threads=torch.get_num_threads(),
+        predictions_digest=digest_file(path),
+    )
     if task.type == "token_classification":
         record["words_not_read"] = words_not_read(split, examples)
-    return answered, {
-        **record,
-        "halvings": halvings,
-        "seconds": round(time.perf_counter() - started, 3),
-        "device": device_name(device),
-        "precision": precision,
-        "threads": torch.get_num_threads(),
-        "predictions": str(path),
-    }
+    return answered, record
 
 
 def words_not_read(split: EncodedSplit, examples: Examples) -> int:

@@ -9,51 +9,59 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import atomic_directory
-from ligero.common.records import read_record, write_record
-from ligero.models.digests import digest_weights
+from ligero.common.records import DamagedError
+from ligero.models.digests import check_weights
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
 from ligero.training.model_card import Evidence, model_card
+from ligero.training.planning import best_weights
+from ligero.training.records import (
+    Candidate,
+    SelectionRecord,
+    TrialRecord,
+    read_shard,
+    write_selection,
+)
 
 
-def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[dict[str, Any]]:
-    """The results of the job's trials, in the grid's order.
+def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[TrialRecord]:
+    """The outcomes of the job's trials, in the grid's order.
 
     Raises:
-        MismatchError: a trial of the grid stands in no shard, or twice, or trials differ in more than their point of the grid.
+        MismatchError: a trial of the grid is in no shard, or in two, or trials differ in more than their point of the grid.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, TrialRecord] = {}
     for shard in shards:
-        for result in read_record(shard)["trials"]:
-            if result["trial"]["task"] != job.task_id or result["trial"]["model"] != job.model_id:
+        for record in read_shard(shard)["trials"]:
+            if record["trial"]["task"] != job.task_id or record["trial"]["model"] != job.model_id:
                 continue
-            if result["id"] in found:
+            if record["id"] in found:
                 raise MismatchError(
-                    f"{shard}: trial {result['id']} of {job.task_id} stands in two shard files; pass each shard once."
+                    f"{shard}: trial {record['id']} of {job.task_id} is in two shard files; pass each shard once."
                 )
-            found[result["id"]] = result
+            found[record["id"]] = record
     missing = [trial.id for trial in job.trials if trial.id not in found]
     if missing:
         raise MismatchError(
             f"selection of {job.model_id} on {job.task_id}: no result of {len(missing)} trials, the first is {missing[0]}. "
             "Its shard was made with another grid; run it again."
         )
-    results = [found[trial.id] for trial in job.trials]
-    other = next((result for result in results if result.get("family") != results[0].get("family")), None)
+    records = [found[trial.id] for trial in job.trials]
+    first = records[0]
+    other = next((record for record in records if record["group_digest"] != first["group_digest"]), None)
     if other is not None:
         raise MismatchError(
-            f"selection of {job.model_id} on {job.task_id}: trials {results[0]['id']} and {other['id']} were made from other data, "
+            f"selection of {job.model_id} on {job.task_id}: trials {first['id']} and {other['id']} were made from other data, "
             "weights, logits or settings and cannot be compared; run their shards again."
         )
-    return results
+    return records
 
 
-def best_trial(results: Sequence[dict[str, Any]], selection_metric: str) -> dict[str, Any]:
-    """The result with the lowest validation loss, or the highest score; of equals the first in the grid's order.
+def best_trial(records: Sequence[TrialRecord], selection_metric: str) -> TrialRecord:
+    """The outcome with the lowest validation loss, or the highest score; of equals the first in the grid's order.
 
     Trials that diverged (their loss is None) cannot be chosen.
 
@@ -63,83 +71,93 @@ def best_trial(results: Sequence[dict[str, Any]], selection_metric: str) -> dict
     Raises:
         LigeroError: all trials diverged.
     """
-    diverged, results = results, [result for result in results if result["best"]["loss"] is not None]
-    if not results:
-        trial = diverged[0]["trial"]
+    ranked = [
+        (-score if selection_metric == "score" else loss, record)
+        for record in records
+        if (loss := record["best"]["loss"]) is not None and (score := record["best"]["score"]) is not None
+    ]
+    if not ranked:
+        trial = records[0]["trial"]
         raise LigeroError(
-            f"{trial['model']} on {trial['task']}: the validation loss of no trial was ever finite ({len(diverged)} trials, the "
-            f"first is {diverged[0]['id']}). Lower the grid's learning rates, or use precision fp32."
+            f"{trial['model']} on {trial['task']}: the validation loss of no trial was ever finite ({len(records)} trials, the "
+            f"first is {records[0]['id']}). Lower the grid's learning rates, or use precision fp32."
         )
-    if selection_metric == "score":
-        return max(results, key=lambda result: result["best"]["score"])
-    return min(results, key=lambda result: result["best"]["loss"])
+    return min(ranked, key=lambda pair: pair[0])[1]
 
 
 def select(
     job: SelectionJob,
     shards: Iterable[Path],
+    state_dir: Path,
     out_selection: Path,
     out_model: Path,
     sources: Mapping[str, Source] | None = None,
-) -> dict[str, Any]:
+) -> SelectionRecord:
     """Choose, put the model at `out_model`, write `out_selection`, then delete the other trials' weights.
 
     The chosen weights are hard links to the trial's, where the file system has them, and cost no disk twice.
 
     Args:
+        state_dir: `R/state/REGIME/MODEL`, where the trials keep their weights.
         sources: the task's files by their ids; only the model card names them.
 
     Raises:
-        MismatchError: a trial is missing, or the best one's weights are gone.
+        MismatchError: a trial is missing.
+        DamagedError: the best one's weights are gone, or not what was written.
     """
-    shards = list(shards)
-    results = read_trials(job, shards)
-    best = best_trial(results, job.selection_metric)
-    folder = Path(best["folder"])
-    if not (folder / "config.json").is_file():
-        shard = next(path for path in shards if _holds(path, best))
-        raise MismatchError(
-            f"{folder}: the weights of the best trial are gone, for another one was better in an earlier grid. Delete {shard} and "
-            "start again: that trial is then trained once more."
-        )
+    records = read_trials(job, shards)
+    trials = {trial.id: trial for trial in job.trials}
+    best = best_trial(records, job.selection_metric)
+    folder = best_weights(state_dir, trials[best["id"]])
+    model_digest = _check_best(job, best, folder)
     with atomic_directory(out_model) as staging:
         for path in sorted(folder.iterdir()):
             link_or_copy(path, staging / path.name)
-        selection = {
-            "regime": job.regime,
-            "model": job.model_id,
-            "task": job.task_id,
-            "metric": job.metric,
-            "selection_metric": job.selection_metric,
-            "trial": best["trial"],
-            "id": best["id"],
-            "best": best["best"],
-            "candidates": [
-                {
-                    "id": result["id"],
-                    **{key: result["best"][key] for key in ("loss", "score", "epoch", "step")},
-                }
-                for result in results
+        selection = SelectionRecord(
+            regime=job.regime,
+            model=job.model_id,
+            task=job.task_id,
+            metric=job.metric,
+            selection_metric=job.selection_metric,
+            trial=best["trial"],
+            id=best["id"],
+            best=best["best"],
+            candidates=[
+                Candidate(
+                    id=record["id"],
+                    loss=record["best"]["loss"],
+                    score=record["best"]["score"],
+                    epoch=record["best"]["epoch"],
+                    step=record["best"]["step"],
+                )
+                for record in records
             ],
-            "seconds": round(sum(result["seconds"] for result in results), 3),
-            "seconds_of_best": best["seconds"],
-            "micro_batch_size": best["micro_batch_size"],
-            "device": best["device"],
-            "folder": str(out_model),
-            "model_digest": digest_weights(staging),
-        }
+            seconds=round(sum(record["seconds"] for record in records), 3),
+            seconds_of_best=best["seconds"],
+            micro_batch_size=best["micro_batch_size"],
+            device=best["device"],
+            model_digest=model_digest,
+        )
         (staging / "README.md").unlink(missing_ok=True)
         card = model_card(job, selection, staging, Evidence(sources=sources or {}))
         (staging / "README.md").write_text(card, encoding="utf-8")
-    write_record(out_selection, selection)
-    for result in results:
-        if result is not best:
-            shutil.rmtree(result["folder"], ignore_errors=True)
+    write_selection(out_selection, selection)
+    for record in records:
+        if record is not best:
+            shutil.rmtree(best_weights(state_dir, trials[record["id"]]), ignore_errors=True)
     return selection
 
 
-def _holds(shard: Path, wanted: dict[str, Any]) -> bool:
-    return any(result["trial"] == wanted["trial"] for result in read_record(shard)["trials"])
+def _check_best(job: SelectionJob, best: TrialRecord, folder: Path) -> str:
+    """The digest of the best trial's weights, which must be those that the trial recorded."""
+    rule = "finetune_model" if job.regime == "fine-tuning" else "distill_student"
+    remedy = f"That trial must be trained once more: snakemake --forcerun {rule}."
+    if not (folder / "config.json").is_file():
+        raise DamagedError(folder, None, "the weights of the best trial are gone.", remedy)
+    if (found := check_weights(folder, remedy)) != best["weights_digest"]:
+        problem = f"these are not the weights of trial {best['id']}: their digest is {found}, it recorded {best['weights_digest']}."
+        raise DamagedError(folder, None, problem, remedy)
+    return found
 
 
 def link_or_copy(source: Path, target: Path) -> None:

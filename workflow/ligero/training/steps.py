@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from inspect import signature
 from typing import Any
 
 import torch
@@ -17,10 +16,9 @@ from ligero.settings.precision import ResolvedPrecision
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import Batch, EncodedSplit, Ints
 from ligero.training.objective import Objective
+from ligero.training.optimizers import parameter_groups
 from ligero.training.schedules import linear_warmup_decay
 
-NOT_DECAYED_DIMENSIONS = 1
-"""Biases and the weights of layer norms are vectors."""
 _64_BITS = (1 << 64) - 1
 _OUT_OF_MEMORY = (
     "out of memory",
@@ -50,44 +48,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
 
 
-def model_inputs(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """The keyword arguments of a forward pass; segment ids only where the architecture has them."""
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-    if _has_segments(model):
-        inputs["token_type_ids"] = batch.token_type_ids
-    return inputs
-
-
-def _has_segments(model: nn.Module) -> bool:
-    known: bool | None = model.__dict__.get("_ligero_has_segments")
-    if known is None:
-        config: Any = model.config
-        known = "token_type_ids" in signature(model.forward).parameters and (
-            getattr(config, "type_vocab_size", 0) >= 2
-        )
-        model.__dict__["_ligero_has_segments"] = known
-    return known
-
-
-def parameter_groups(model: nn.Module, options: TrainingOptions, rate: float) -> list[dict[str, Any]]:
-    """AdamW's parameter groups: by weight decay and by rate; the group key `base_rate` is what the schedule scales.
-
-    The task head is every parameter outside the encoder (`base_model_prefix` of transformers).
-    """
-    prefix = f"{model.base_model_prefix}."
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        decays = options.decay_all_parameters or parameter.ndim > NOT_DECAYED_DIMENSIONS
-        factor = 1.0 if name.startswith(prefix) else options.head_learning_rate_factor
-        groups.setdefault((options.weight_decay if decays else 0.0, rate * factor), []).append(parameter)
-    return [
-        {"params": parameters, "weight_decay": decay, "lr": base, "base_rate": base}
-        for (decay, base), parameters in groups.items()
-    ]
-
-
 class StepRunner:
     """Runs optimiser steps of one trial.
 
@@ -115,8 +75,18 @@ class StepRunner:
         self.total_steps = total_steps
         self.warmup_steps = round(options.warmup_ratio * total_steps)
         self.micro_batch_size = min(micro_batch_size or options.micro_batch_size or batch_size, batch_size)
-        self.halvings: list[dict[str, int]] = []
-        self.optimizer = torch.optim.AdamW(parameter_groups(model, options, rate), lr=rate, fused=True)
+        self.halvings: list[dict[str, int | str]] = []
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(
+                model,
+                options.weight_decay,
+                options.decay_all_parameters,
+                learning_rate=rate,
+                head_factor=options.head_learning_rate_factor,
+            ),
+            lr=rate,
+            fused=True,
+        )
         self.precision: ResolvedPrecision = precision or resolve(options.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.pad_id = int(model.config.pad_token_id or 0)  # type: ignore[union-attr,arg-type]
@@ -175,7 +145,7 @@ class StepRunner:
         total = torch.zeros((), device=self.device)
         for batch, share in self._micro_batches(split, rows):
             with autocast(self.precision, self.device):
-                outputs = self.model(**model_inputs(self.model, batch), **self.objective.forward_options)
+                outputs = self.model(**batch.inputs(self.model), **self.objective.forward_options)
                 loss = self.objective(outputs, batch)
             loss = loss * share if share != 1.0 else loss
             self.scaler.scale(loss).backward()

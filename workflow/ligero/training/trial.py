@@ -9,17 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ligero.common.locks import only_process
 from ligero.common.progress import progress
-from ligero.common.records import write_record
 from ligero.models.precision import resolve_once
-from ligero.settings.plan import Trial
-from ligero.settings.training import TrainingOptions
 from ligero.training.batches import (
     epoch_batches,
     evaluation_steps,
@@ -28,43 +26,22 @@ from ligero.training.batches import (
 )
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.data import EncodedSplit
-from ligero.training.digests import finished_result, versions
-from ligero.training.evaluate import Predictions, predict, validation_loss
+from ligero.training.evaluate import predict, validation_loss
 from ligero.training.objective import Objective
+from ligero.training.planning import PlannedTrial, versions
+from ligero.training.records import (
+    RESULT,
+    BestPoint,
+    CurvePoint,
+    TrialRecord,
+    TrialValues,
+    write_trial,
+)
 from ligero.training.steps import StepRunner, device_name, enable_gradient_checkpointing, training_device
+from ligero.training.task_data import Validation
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 """Epochs that follow a checkpoint sooner are not saved: repeating them costs less than writing them."""
-
-
-@dataclass(frozen=True)
-class TrialSpec:
-    """What identifies a trial and where it keeps its state.
-
-    Attributes:
-        folder: the trial's own folder; holds `result.json` and `best/` when done, `checkpoints/` while running.
-        determined_by: digest of everything that the result depends on; another one makes old state worthless.
-        family: digest of what the trials of one task have in common; recorded, so that they can be compared safely.
-        patience: stop after more than this many epochs in a row without a strictly lower validation loss (of an epoch with
-            several evaluations its lowest counts, one without any does not); None runs all epochs.
-        settings: what the trial was told, in readable form; recorded only.
-    """
-
-    trial: Trial
-    options: TrainingOptions
-    folder: Path
-    determined_by: str
-    patience: int | None = None
-    family: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What a trial is judged on: a split, and the task's score (percent) of predictions on it."""
-
-    split: EncodedSplit
-    score: Callable[[Predictions], float]
 
 
 @dataclass
@@ -72,54 +49,56 @@ class _Course:
     """Where a trial stands; everything but the weights of its checkpoint."""
 
     epoch: int = 0
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Any] | None = None
+    curve: list[CurvePoint] = field(default_factory=list)
+    best: BestPoint | None = None
     lowest_loss: float = math.inf
     without_lower_loss: int = 0
     """Epochs in a row."""
     seconds: float = 0.0
-    halvings: list[dict[str, Any]] = field(default_factory=list)
+    halvings: list[dict[str, int | str]] = field(default_factory=list)
     micro_batch_size: int | None = None
 
 
 def run_trial(
-    spec: TrialSpec,
+    planned: PlannedTrial,
     objective: Objective,
     *,
     load_model: Callable[[], nn.Module],
-    save_model: Callable[[nn.Module, Path], None],
+    save_model: Callable[[nn.Module, Path], str | None],
     train: EncodedSplit,
     validation: Validation,
     device: torch.device | None = None,
     seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
-    after_epoch: Callable[[int, dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
-    """Run a trial to its end, from its last checkpoint where there is one, and return its result.
+    after_epoch: Callable[[int, CurvePoint], None] | None = None,
+    replacing: TrialRecord | None = None,
+) -> TrialRecord:
+    """Run a trial to its end, from its last checkpoint where there is one, and return its outcome.
 
-    A finished trial with the same `determined_by` is returned as it is. Same seed, threads and device give the same bits,
-    also when the trial was killed and resumed in between.
+    A finished trial whose digest is the planned one is returned as it is. Same seed, threads and device give the same bits,
+    also when the trial was killed and resumed in between. Of several processes one trains while the others wait for its outcome.
 
     Args:
         load_model: gives the model at its start, in training mode; called once.
-        save_model: writes the best model into the folder it is given.
+        save_model: writes the best model into the folder it is given, and returns its digest.
         after_epoch: called with the epoch (1-based) and the last entry of the curve, once there is one; may raise to abandon the
-            trial (a pruned study).
+            trial (a search that prunes it).
+        replacing: an outcome that is not accepted, because its weights are gone.
 
-    Returns:
-        The trial's record: trial, id, best {epoch, step, loss, score}, curve, seconds, device, micro_batch_size, halvings,
-        stopped ("epochs" or "patience"), determined_by, settings, versions, folder. Where no validation loss was finite, the entries of `best` are
-        None and no weights are written.
+    Raises:
+        InUseError: another process has worked on the trial for `locks.PATIENCE` seconds.
     """
-    if (result := finished_result(spec.folder, spec.determined_by)) is not None:
-        return result
-    run = _Run(spec, objective, load_model(), train, validation, device or training_device())
-    run.resume()
-    stopped = run.train(seconds_between_checkpoints, after_epoch)
-    result = run.finish(stopped, save_model)
-    write_record(spec.folder / "result.json", result)
-    shutil.rmtree(spec.folder / "checkpoints", ignore_errors=True)
-    run.precision_note.unlink(missing_ok=True)
-    return result
+    with only_process(planned.folder, planned.label):
+        record = planned.finished()
+        if record is not None and record != replacing:
+            return record
+        run = _Run(planned, objective, load_model(), train, validation, device or training_device())
+        run.resume()
+        stopped = run.train(seconds_between_checkpoints, after_epoch)
+        record = run.finish(stopped, save_model)
+        write_trial(planned.folder, record)
+        shutil.rmtree(planned.checkpoints, ignore_errors=True)
+        run.precision_note.unlink(missing_ok=True)
+    return record
 
 
 class _Run:
@@ -127,18 +106,17 @@ class _Run:
 
     def __init__(
         self,
-        spec: TrialSpec,
+        planned: PlannedTrial,
         objective: Objective,
         model: nn.Module,
         train: EncodedSplit,
         validation: Validation,
         device: torch.device,
     ) -> None:
-        self.spec, self.options, self.trial = spec, spec.options, spec.trial
+        self.planned, self.options, self.trial = planned, planned.options, planned.trial
         self.train_split, self.validation, self.device = train, validation, device
         self.model = model.to(device).train()
-        if (attach := getattr(objective, "attach", None)) is not None:
-            attach(self.model)  # an objective that looks into the model, beyond its outputs
+        objective.attach(self.model)
         if self.options.gradient_checkpointing:
             enable_gradient_checkpointing(self.model)
         self.steps = steps_per_epoch(len(train), self.trial.batch_size)
@@ -153,18 +131,18 @@ class _Run:
             precision=resolve_once(self.options.precision, device, self.precision_note),
         )
         self.course = _Course()
-        self.checkpoints = Checkpoints(spec.folder / "checkpoints", keep=1)
+        self.checkpoints = Checkpoints(planned.checkpoints, keep=1)
         self.best_weights: dict[str, Tensor] | None = None
         """CPU copy of the best weights; None where the model holds them."""
         self.best_is_current = False
 
     def train(
-        self, seconds_between_checkpoints: float, after_epoch: Callable[[int, dict[str, Any]], None] | None
+        self, seconds_between_checkpoints: float, after_epoch: Callable[[int, CurvePoint], None] | None
     ) -> str:
         """All remaining epochs; returns why training stopped."""
         course, started, saved = self.course, time.perf_counter(), time.perf_counter()
         seconds_before = course.seconds
-        bar = progress(total=self.steps * self.trial.epochs, label=self._name(), unit="step")
+        bar = progress(total=self.steps * self.trial.epochs, label=self.planned.label, unit="step")
         bar.update(self.steps * course.epoch)
         with bar:
             while course.epoch < self.trial.epochs:
@@ -195,7 +173,7 @@ class _Run:
         if evaluations:
             lowered = course.lowest_loss < lowest_before
             course.without_lower_loss = 0 if lowered else course.without_lower_loss + 1
-        patience = self.spec.patience
+        patience = self.planned.patience
         return patience is not None and course.without_lower_loss > patience
 
     def _evaluations(self, epoch: int) -> set[int]:
@@ -225,43 +203,39 @@ class _Run:
         step = epoch * self.steps + number
         self.course.halvings += [{"step": step, "in": "evaluation", **halving} for halving in halvings]
         loss = validation_loss(predictions, self.validation.split)
-        point = {
-            "epoch": epoch + 1 if number == self.steps else round(epoch + number / self.steps, 4),
-            "step": step,
-            "train_loss": _finite(self.runner.take_mean_loss()),
-            "validation_loss": _finite(loss),
-            "score": self.validation.score(predictions) if math.isfinite(loss) else 0.0,
-        }
+        point = CurvePoint(
+            epoch=epoch + 1 if number == self.steps else round(epoch + number / self.steps, 4),
+            step=step,
+            train_loss=_finite(self.runner.take_mean_loss()),
+            validation_loss=_finite(loss),
+            score=self.validation.score(predictions) if math.isfinite(loss) else 0.0,
+        )
         course = self.course
         course.curve.append(point)
         if self._is_better(point):
-            course.best = {
-                "epoch": point["epoch"],
-                "step": point["step"],
-                "loss": point["validation_loss"],
-                "score": point["score"],
-            }
+            course.best = BestPoint(
+                epoch=point["epoch"], step=point["step"], loss=point["validation_loss"], score=point["score"]
+            )
             self.best_is_current = True
         course.lowest_loss = min(course.lowest_loss, loss) if math.isfinite(loss) else course.lowest_loss
 
-    def _is_better(self, point: dict[str, Any]) -> bool:
+    def _is_better(self, point: CurvePoint) -> bool:
         """Strictly better than the best so far, so that of equals the earlier one stays."""
         best = self.course.best
         if point["validation_loss"] is None:
             return False  # a diverged model is never the best
-        if best is None:
+        if best is None or best["loss"] is None or best["score"] is None:
             return True
         if self.options.selection_metric == "loss":
-            return bool(point["validation_loss"] < best["loss"])
-        return bool(point["score"] > best["score"])
+            return point["validation_loss"] < best["loss"]
+        return point["score"] > best["score"]
 
-    def finish(self, stopped: str, save_model: Callable[[nn.Module, Path], None]) -> dict[str, Any]:
+    def finish(self, stopped: str, save_model: Callable[[nn.Module, Path], str | None]) -> TrialRecord:
         """Write the best model, where there is one, and describe the trial."""
-        course = self.course
-        best_folder = self.spec.folder / "best"
+        course, weights_digest = self.course, None
         if course.best is None:
             print(
-                f"{self._name()}: the validation loss was never finite; it cannot be selected",
+                f"{self.planned.label}: the validation loss was never finite; it cannot be selected",
                 file=sys.stderr,
             )
         else:
@@ -269,32 +243,29 @@ class _Run:
                 assert self.best_weights is not None
                 self.model.load_state_dict(self.best_weights)
             self.model.eval()
-            save_model(self.model, best_folder)
-        return {
-            "trial": self.trial.model_dump(mode="json"),
-            "id": self.trial.id,
-            "best": course.best or dict.fromkeys(("epoch", "step", "loss", "score")),
-            "curve": course.curve,
-            "seconds": round(course.seconds, 3),
-            "device": device_name(self.device),
-            "threads": torch.get_num_threads(),
-            "precision": self.runner.precision,
-            "determined_by": self.spec.determined_by,
-            "family": self.spec.family,
-            "settings": self.spec.settings,
-            "versions": versions(),
-            "micro_batch_size": self.runner.micro_batch_size,
-            "halvings": [*course.halvings, *self.runner.halvings],
-            "stopped": stopped,
-            "folder": str(best_folder),
-        }
+            weights_digest = save_model(self.model, self.planned.best)
+        return TrialRecord(
+            trial=cast(TrialValues, self.trial.model_dump(mode="json")),
+            id=self.trial.id,
+            digest=self.planned.digest,
+            group_digest=self.planned.group_digest,
+            best=course.best or BestPoint(epoch=None, step=None, loss=None, score=None),
+            curve=course.curve,
+            stopped=stopped,
+            weights_digest=weights_digest,
+            seconds=round(course.seconds, 3),
+            device=device_name(self.device),
+            threads=torch.get_num_threads(),
+            precision=self.runner.precision,
+            micro_batch_size=self.runner.micro_batch_size,
+            halvings=[*course.halvings, *self.runner.halvings],
+            versions=versions(),
+            settings=self.planned.settings,
+        )
 
     @property
     def precision_note(self) -> Path:
-        return self.spec.folder / f"precision-{self.spec.determined_by}.json"
-
-    def _name(self) -> str:
-        return f"{self.trial.model} {self.trial.task} {self.trial.id}"
+        return self.planned.folder / f"precision-{self.planned.digest}.json"
 
     def _checkpoint(self) -> None:
         """Save everything that the next epoch depends on; batches and dropout depend on seed and step alone."""
@@ -305,7 +276,7 @@ class _Run:
         self.checkpoints.save(
             course.epoch * self.steps,
             {
-                "determined_by": self.spec.determined_by,
+                "digest": self.planned.digest,
                 "course": dict(vars(course)),
                 "model": self.model.state_dict(),
                 "optimizer": self.runner.optimizer.state_dict(),
@@ -318,14 +289,14 @@ class _Run:
 
     def resume(self) -> None:
         """Continue from the checkpoint where it fits; state of another trial is removed."""
-        (self.spec.folder / "result.json").unlink(missing_ok=True)
+        (self.planned.folder / RESULT).unlink(missing_ok=True)
         for kept in [
-            self.spec.folder / "best",
-            *self.spec.folder.glob(".best.*"),
+            self.planned.best,
+            *self.planned.folder.glob(".best.*"),
         ]:  # a kill while they were written
             shutil.rmtree(kept, ignore_errors=True)
         found = self.checkpoints.load_latest()
-        if found is None or found[1]["determined_by"] != self.spec.determined_by:
+        if found is None or found[1]["digest"] != self.planned.digest:
             self.checkpoints.clear()
             return
         state = found[1]
@@ -334,9 +305,7 @@ class _Run:
         self.runner.scaler.load_state_dict(state["scaler"])
         self.best_weights = state["best_weights"]
         self.best_is_current = state["best_is_current"]
-        loss_sum, self.runner.loss_steps = state.get(
-            "since_evaluation", (0.0, 0)
-        )  # an earlier version's has none
+        loss_sum, self.runner.loss_steps = state["since_evaluation"]
         self.runner.loss_sum.fill_(loss_sum)
         self.course = _Course(**state["course"])
         self.runner.micro_batch_size = self.course.micro_batch_size or self.runner.micro_batch_size

@@ -1,0 +1,119 @@
+"""What distillation leaves on disk, one type per record with its reader and its writer. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
+
+from ligero.common.records import read_record, write_record
+from ligero.training.records import BestPoint, ModelScoreRecord, TrialSettings, TrialValues
+
+REMEDY = "Make the logits anew: snakemake --forcerun cache_logits."
+
+
+class LogitDigests(TypedDict):
+    """Everything that a teacher's logits on a training split depend on."""
+
+    weights: str
+    encoder: str
+    labels: list[str]
+    examples: str
+    tokens: str
+    dtype: NotRequired[str]
+    precision: NotRequired[str]
+
+
+class LogitsMeta(TypedDict):
+    """`meta.json` of a cache of logits."""
+
+    task: str
+    teacher: str
+    depends_on: LogitDigests
+    together: dict[str, float]
+    """The weights of all teachers that teach the task together."""
+    task_type: NotRequired[str]
+    features: NotRequired[int]
+    entries: NotRequired[int]
+    classes: NotRequired[int]
+    dtype: NotRequired[str]
+    files: NotRequired[dict[str, str]]
+
+
+class LogitsRun(TypedDict):
+    """What it took to run one teacher over a training split."""
+
+    teacher: str
+    seconds: float
+    """Over all parts, whoever computed them."""
+    device: str
+    threads: int
+    precision: str
+    halvings: list[dict[str, int | str]]
+    """Where memory ran out: shard, from, to."""
+
+
+class LogitsCost(TypedDict):
+    """What it took to run a task's teachers."""
+
+    task: str
+    runs: list[LogitsRun]
+
+
+class TeacherChoice(TypedDict):
+    """The teacher of a task and why it was chosen."""
+
+    task: str
+    teacher: str
+    rule: str
+    """validation, published or list."""
+    losses: dict[str, float | None]
+    """Validation loss of every candidate; None where it was never finite."""
+    model_digest: str
+    weights: dict[str, float]
+    """Of the teachers that teach together, the first of them is the teacher."""
+    tokenizers: dict[str, str]
+    """Of each of them."""
+
+
+class AblationRun(ModelScoreRecord):
+    """One run of an ablation: the score on the test split, and how it was trained."""
+
+    method: str
+    seed: int
+    trial: TrialValues
+    best: BestPoint
+    settings: TrialSettings | None
+    versions: dict[str, str]
+    steps: int
+    """Of the optimiser."""
+    training_seconds: float
+    units: list[list[float]]
+    """[examples, counts]: what the metrics are functions of, for tests over several seeds."""
+
+
+def read_meta(folder: Path) -> LogitsMeta:
+    return cast(LogitsMeta, read_record(folder / "meta.json", REMEDY))
+
+
+def read_choice(path: Path) -> TeacherChoice:
+    return cast(TeacherChoice, read_record(path))
+
+
+def write_choice(path: Path, record: TeacherChoice) -> None:
+    write_record(path, record)
+
+
+def read_cost(path: Path) -> LogitsCost:
+    return cast(LogitsCost, read_record(path))
+
+
+def write_cost(path: Path, record: LogitsCost) -> None:
+    write_record(path, record)
+
+
+def read_run(path: Path) -> AblationRun:
+    return cast(AblationRun, read_record(path))
+
+
+def write_run(path: Path, record: AblationRun) -> None:
+    write_record(path, record)

@@ -1,0 +1,156 @@
+"""A trial decided once, before anything is trained: its options, its folder, and the digest of what its outcome depends on. No torch."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+from ligero.common.hashing import digest_value
+from ligero.common.records import read_record
+from ligero.settings.jobs import ShardJob
+from ligero.settings.plan import Trial
+from ligero.settings.training import TrainingOptions
+from ligero.training.records import TrialRecord, TrialSettings, read_trial
+
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial and everything that is decided before it starts.
+
+    Attributes:
+        folder: the trial's own; holds `result.json` and `best/` when done, `checkpoints/` while running.
+        digest: of everything that the outcome depends on; state with another one is worthless.
+        group_digest: of what the trials of one task have in common.
+        patience: stop after more than this many epochs in a row without a strictly lower validation loss (of an epoch with
+            several evaluations its lowest counts, one without any does not); None runs all epochs.
+        settings: for readers of the record only.
+    """
+
+    trial: Trial
+    options: TrainingOptions
+    folder: Path
+    digest: str
+    group_digest: str = ""
+    patience: int | None = None
+    settings: TrialSettings | None = None
+
+    @property
+    def label(self) -> str:
+        """Whose it is, in messages."""
+        return f"{self.trial.model} {self.trial.task} {self.trial.id}"
+
+    @property
+    def best(self) -> Path:
+        """Folder of the best weights."""
+        return self.folder / BEST
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of what a resumed trial continues from."""
+        return self.folder / "checkpoints"
+
+    def finished(self) -> TrialRecord | None:
+        """The outcome where the trial is done and nothing that it depends on has changed since."""
+        record = read_trial(self.folder)
+        return record if record and record["digest"] == self.digest else None
+
+
+class DigestedObjectives(Protocol):
+    """Knows what the objective of a task depends on beyond the job's settings."""
+
+    def digest(self, task_id: str) -> str: ...
+
+
+def trial_folder(state_dir: Path, trial: Trial) -> Path:
+    """Where a trial keeps its state, below `R/state/REGIME/MODEL`."""
+    return state_dir / trial.task / trial.id
+
+
+def best_weights(state_dir: Path, trial: Trial) -> Path:
+    """Where a trial keeps its best weights."""
+    return trial_folder(state_dir, trial) / BEST
+
+
+def plan_trials(
+    job: ShardJob,
+    trials: Sequence[Trial],
+    *,
+    weights_digest: str,
+    encoded_dir: Path,
+    state_dir: Path,
+    objectives: DigestedObjectives,
+) -> dict[Trial, PlannedTrial]:
+    """Decide some trials of a shard's tasks.
+
+    Args:
+        encoded_dir: `R/encoded/TOKENIZER`; state_dir: `R/state/REGIME/MODEL`.
+    """
+    plan = {}
+    for task_id in job.tasks:
+        group = group_digest(job, task_id, weights_digest, encoded_dir / task_id, objectives.digest(task_id))
+        for trial in trials:
+            if trial.task == task_id:
+                plan[trial] = PlannedTrial(
+                    trial=trial,
+                    options=job.options_of(task_id),
+                    folder=trial_folder(state_dir, trial),
+                    digest=trial_digest(trial, group),
+                    group_digest=group,
+                    patience=job.distillation.patience if job.distillation else None,
+                    settings=_settings(job, task_id),
+                )
+    return plan
+
+
+def group_digest(
+    job: ShardJob, task_id: str, weights_digest: str, encoded: Path, objective_digest: str
+) -> str:
+    """Digest of everything that the outcomes of a task's trials depend on, but for their point of the grid.
+
+    Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
+    """
+    info = read_record(encoded / "info.json")
+    task = job.tasks[task_id]
+    return digest_value(
+        {
+            "task": task_id,
+            "options": job.options_of(task_id).model_dump(mode="json"),
+            "num_hidden_layers": job.num_hidden_layers,
+            "initial_layers": job.initial_layers,
+            "type": task.type,
+            "labels": list(task.labels),
+            "metric": task.metric,
+            "distillation": job.distillation and job.distillation.model_dump(mode="json"),
+            "weights": weights_digest,
+            "data": {split: info["digests"][split] for split in ("train", "validation")},
+            "objective": objective_digest,
+        }
+    )
+
+
+def trial_digest(trial: Trial, group: str) -> str:
+    """Digest of everything that a trial's outcome depends on."""
+    return digest_value([group, trial.model_dump(mode="json")])
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that training's last bits depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers")},
+    }
+
+
+def _settings(job: ShardJob, task_id: str) -> TrialSettings:
+    return TrialSettings(
+        options=job.options_of(task_id).model_dump(mode="json"),
+        distillation=job.distillation.model_dump(mode="json") if job.distillation else None,
+        num_hidden_layers=job.num_hidden_layers or job.model.architecture.num_hidden_layers,
+        initial_layers=job.initial_layers,
+    )
