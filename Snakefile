@@ -41,7 +41,6 @@ localrules:
     fetch,
     generate_study,
     fetch_source,
-    validate_tasks,
     score_baseline,
     select_trial,
     select_trials,

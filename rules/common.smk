@@ -17,7 +17,6 @@ from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
 from ligero.settings.study import REGIMES
-from ligero.settings.targets import tasks_of_targets
 from ligero.settings.tasks import SPLITS
 from ligero.sources.origins import origin_of
 

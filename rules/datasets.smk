@@ -9,6 +9,9 @@ rule prepare_task:
         info="<results>/tasks/{task}/info.json",
     log:
         "<results>/logs/prepare_task/{task}.log",
+    # Before everything else that is ready: what is wrong with the data is known before anything trains. (Not an input of what trains:
+    # an `ancient` one would hide other reasons to train again, and any other would train again after each change of a task.)
+    priority: 100
     conda:
         "../envs/corpus.yaml"
     resources:
@@ -25,17 +28,6 @@ rule prepare_task:
     shell:
         "python $PROGRAMS/prepare_task.py --config $CONFIG --task {wildcards.task} --sources-dir {params.sources}"
         " --out {params.folder} --lock {params.lock} --expect {params.settings} &> {log}" + SHOW_WARNINGS
-
-
-# Small, and written once every task is read: what trains asks for it, so that no training starts on data that another task's
-# errors will stop.
-rule validate_tasks:
-    input:
-        lambda wc: [LAYOUT.task_info(task) for task in tasks_of_targets(STUDY, workflow.dag_settings.targets)],
-    output:
-        touch("<results>/tasks/validated"),
-    message:
-        "The data of every task that is asked for are sound"
 
 
 rule encode_task:

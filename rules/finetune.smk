@@ -5,7 +5,6 @@
 rule finetune_model:
     input:
         unpack(lambda wc: LAYOUT.shard_inputs("fine-tuning", wc.model, int(wc.shard))),
-        validated=ancient("<results>/tasks/validated"),
     output:
         "<results>/trials/fine-tuning/{model}/shard-{shard}.json",
     log:

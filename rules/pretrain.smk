@@ -5,7 +5,6 @@ rule pretrain_model:
     input:
         tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}/store.json",
         encoder=lambda wc: f"{LAYOUT.tokenizer(STUDY.models[wc.model].tokenizer)}/fast_tokenizer.json",
-        validated=ancient("<results>/tasks/validated"),
     output:
         weights="<results>/pretrained/{model}/model.safetensors",
         architecture="<results>/pretrained/{model}/config.json",

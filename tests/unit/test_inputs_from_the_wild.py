@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -16,8 +17,8 @@ from ligero.common.run_end import failures
 from ligero.settings.base import Settings, UserPath
 from ligero.settings.jobs import TaskJob
 from ligero.settings.load import load_study, read_yaml
+from ligero.settings.program import note_soundness, refuse_unsound_data
 from ligero.settings.sources import Source
-from ligero.settings.targets import tasks_of_targets
 from ligero.settings.tasks import Columns, Reader, Task
 from ligero.sources.archives import members, open_member
 from ligero.tasks.columns import aligned_tags, read_columns
@@ -478,19 +479,18 @@ def test_warnings_of_a_task(tmp_path: Path) -> None:
     ]
 
 
-def test_which_tasks_a_run_is_about(default_config: dict[str, Any], project: Path) -> None:
-    study = load_study(default_config, project)
-    r, every = study.results_dir, list(study.tasks)
-    assert (
-        tasks_of_targets(study, [])
-        == tasks_of_targets(study, ["all"])
-        == tasks_of_targets(study, [f"{r}/summary.csv"])
-        == every
-    )
-    assert tasks_of_targets(
-        study, [f"{r}/selection/fine-tuning/bertin/ner.json", f"{r}/tasks/pos/info.json"]
-    ) == [task for task in every if task in ("ner", "pos")]
-    assert tasks_of_targets(study, [f"{r}/pretrained/bertin/config.json"]) == []
+def test_nothing_is_trained_in_a_run_that_found_wrong_data(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    refuse_unsound_data(config)
+    note_soundness(config, "ner", DataError("a", 1, "wrong"))
+    with pytest.raises(DataError, match=r"tasks: nothing is trained while the data of ner are wrong"):
+        refuse_unsound_data(config)
+    os.utime(tmp_path / "state" / "unsound" / "ner", (1, 1))
+    refuse_unsound_data(config)  # another run found it
+    note_soundness(config, "ner", DataError("a", 1, "wrong"))
+    note_soundness(config, "ner", None)
+    refuse_unsound_data(config)
 
 
 LOG = """\

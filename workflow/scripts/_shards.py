@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import _library  # noqa: F401
 from ligero.settings import jobs, plan
-from ligero.settings.program import check_digest, load_resolved
+from ligero.settings.program import check_digest, load_resolved, refuse_unsound_data
 from ligero.settings.study import Regime
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def run(
     study = load_resolved(args.config)
     job = jobs.shard_job(study, regime, model, args.shard)
     check_digest(job, args.expect)
+    refuse_unsound_data(args.config)
 
     import torch
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import LigeroError, run_program
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved, note_soundness
 from ligero.sources.checksums import SourcesLock
 from ligero.tasks.prepare import prepare_task
 
@@ -38,7 +38,9 @@ def main() -> None:
                 if mirror and str(mirror / source.path) in str(error)
             ]
             SourcesLock(args.lock).forget(named)
+        note_soundness(args.config, args.task, error)
         raise
+    note_soundness(args.config, args.task, None)
     for warning in info["warnings"]:
         print(f"warning: {args.task}: {warning}", file=sys.stderr)
     for note in info["notes"]:

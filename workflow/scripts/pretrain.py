@@ -9,7 +9,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings import jobs
-from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.settings.program import check_digest, job_arguments, load_resolved, refuse_unsound_data
 
 INTERRUPTED = 75
 """Exit status after SIGTERM: temporary failure (EX_TEMPFAIL of sysexits.h); run again to continue."""
@@ -39,6 +39,7 @@ def main() -> int:
     args = parser.parse_args()
     job = jobs.pretraining_job(load_resolved(args.config), args.model)
     check_digest(job, args.expect)
+    refuse_unsound_data(args.config)
 
     import torch
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ligero.common.errors import MismatchError
-from ligero.common.files import read_json
+from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.common.files import read_json, write_text
 from ligero.settings.base import Settings
 from ligero.settings.jobs import digest
 from ligero.settings.study import Study
@@ -45,6 +45,35 @@ def measuring_arguments(parser: argparse.ArgumentParser) -> None:
 def load_resolved(path: Path | str) -> Study:
     """Read the resolved configuration that the workflow wrote when it started."""
     return Study.model_validate(read_json(path))
+
+
+def note_soundness(config: Path, task_id: str, error: LigeroError | None) -> None:
+    """Keep what is wrong with a task's data where programs that train look (`refuse_unsound_data`); None: nothing is."""
+    note = config.parent / _UNSOUND / task_id
+    if error is None:
+        note.unlink(missing_ok=True)
+    else:
+        write_text(note, f"{error}\n")
+
+
+def refuse_unsound_data(config: Path) -> None:
+    """Refuse to train in a run that has found the data of a task to be wrong: hours later it would end without a result.
+
+    Raises:
+        DataError: naming the tasks.
+    """
+    started = (
+        config.stat().st_mtime
+    )  # the workflow writes it when a run starts; older notes are of other runs
+    notes = sorted((config.parent / _UNSOUND).glob("*"))
+    if wrong := [note.name for note in notes if note.stat().st_mtime >= started]:
+        raise DataError(
+            config.parent / "tasks", None, f"nothing is trained while the data of {', '.join(wrong)} are wrong.",
+            "Correct them (the errors say how), and give the same command again.",
+        )  # fmt: skip
+
+
+_UNSOUND = Path("state", "unsound")
 
 
 def check_digest(job: Settings, expected: str | None) -> None:
