@@ -47,7 +47,7 @@ def system(model: str = "a", **given_shape: object) -> MeasuredSystem:
         regime="fine-tuning",
         model_id=model,
         name=model.upper(),
-        vocabulary="v",
+        tokenizer="v",
         architecture=shape(**given_shape),  # type: ignore[arg-type]
     )
 

@@ -46,12 +46,12 @@ def with_vocabulary(system: MeasuredSystem, sizes: Mapping[str, int]) -> Archite
     """
     if system.architecture.vocab_size is not None:
         return system.architecture
-    if system.vocabulary not in sizes:
+    if system.tokenizer not in sizes:
         raise ConfigurationError(
-            f"models.{system.model_id}.architecture.vocab_size: it is null, so the encoder of vocabulary "
-            f"'{system.vocabulary}' must be there first; export it or write the size"
+            f"models.{system.model_id}.architecture.vocab_size: it is null, so tokenizer "
+            f"'{system.tokenizer}' must exist first; train it or set the size"
         )
-    return system.architecture.model_copy(update={"vocab_size": sizes[system.vocabulary]})
+    return system.architecture.model_copy(update={"vocab_size": sizes[system.tokenizer]})
 
 
 def check_length(systems: Iterable[MeasuredSystem], length: int, key: str) -> None:

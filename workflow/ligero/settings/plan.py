@@ -62,7 +62,7 @@ def initial_model(study: Study, regime: Regime, model_id: str) -> str:
 
 
 def tokenizer_of(study: Study, model_id: str) -> str:
-    """Id of the vocabulary that a model reads with: a tokenizer trained here, or the model's own."""
+    """Id of a model's tokenizer: one trained here, or the model's own, which has the model's id."""
     return study.models[model_id].tokenizer or model_id
 
 
@@ -94,7 +94,7 @@ def source_at(study: Study, path: str) -> str:
 
 
 def task_sources(study: Study, task_id: str) -> list[str]:
-    """Ids of all sources that a task reads, each once, in a stable order."""
+    """Ids of a task's sources, each once, in a stable order."""
     task = study.tasks[task_id]
     wanted = [source for _, split in task.splits for source in (*split.sources, *split.without_ids_of)]
     return list(dict.fromkeys([*wanted, *task.documents]))
@@ -109,12 +109,12 @@ def stage_of(study: Study, regime: Regime) -> Training:
     if regime == "fine-tuning":
         return study.fine_tuning
     if study.distillation is None:
-        raise ConfigurationError("distillation: this study has none; add the section to distil students")
+        raise ConfigurationError("distillation: the study has no such section; add it to distil students")
     return study.distillation
 
 
 def selection_metric_of(study: Study, regime: Regime, task_id: str) -> str:
-    """What picks the best epoch and trial of a task: "loss" or "score"."""
+    """What selects the best epoch and trial of a task: "loss" or "score"."""
     stage = stage_of(study, regime)
     return stage.selection.get(task_id, stage.options.selection_metric)
 
@@ -225,23 +225,25 @@ def tokenizers_of_open_size(study: Study) -> list[str]:
 
 
 def why_not_augmented(task: Task) -> str | None:
-    """Why a task cannot have unlabelled examples, or None where it can."""
-    return "sentences of a corpus are no questions" if task.type == "question_answering" else None
+    """Why unlabelled examples cannot be added to a task, or None if they can."""
+    return "sentences of a corpus are not questions" if task.type == "question_answering" else None
 
 
 def ablation_sections(study: Study) -> tuple[Ablation, Distillation]:
-    """The two sections that an ablation is made of.
+    """The sections `ablation` and `distillation`.
 
     Raises:
         ConfigurationError: the study has no ablation.
     """
     if study.ablation is None or study.distillation is None:
-        raise ConfigurationError("ablation: this study has none; add the sections ablation and distillation")
+        raise ConfigurationError(
+            "ablation: the study has no such section; add the sections ablation and distillation"
+        )
     return study.ablation, study.distillation
 
 
 def ablation_runs(study: Study) -> list[tuple[str, str, int]]:
-    """Every (task, method, seed), in the order of the table; empty without an ablation, or where its student is left out."""
+    """Every (task, method, seed), in the order of the table; empty without an ablation, or if its student is excluded."""
     if study.ablation is None or study.distillation is None:
         return []
     if study.distillation.students[study.ablation.student].initial in study.left_out:
@@ -263,13 +265,13 @@ def augmented_tasks(study: Study) -> list[str]:
 
 
 def why_not_applicable(study: Study, task_id: str, method_id: str) -> str | None:
-    """Why a method cannot be used on a task, or None where it can."""
+    """Why a method cannot be used on a task, or None if it can."""
     method = ablation_sections(study)[0].methods[method_id]
     return why_not_augmented(study.tasks[task_id]) if method.augmented else None
 
 
 def ablation_trial(ablation: Ablation, task_id: str, method_id: str, seed: int) -> Trial:
-    """The trial of one run; its folder is named by the seed too."""
+    """The trial of one run of the ablation."""
     method = ablation.methods[method_id]
     return Trial(
         model=ablation.student,

@@ -7,32 +7,37 @@ from ligero.settings.base import Identifier
 from ligero.settings.distillation import Distillation
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.tasks import training_view
-from ligero.settings.jobs.training import ShardJob, StudentLearning
+from ligero.settings.jobs.training import ShardJob, StudentLearning, options_for
 from ligero.settings.plan import ablation_sections, ablation_trial
 from ligero.settings.study import Study
 
 METHOD_SETTINGS = ("loss", "alpha", "temperature", "relations", "relation_weight")
-"""Keys of a method that stand in place of those of the section `distillation`."""
+"""Keys of a method that override those of the section `distillation`."""
 
 
 class AblationJob(Job):
-    """One run: a method on a task with a seed."""
+    """Train and score one method on one task with one seed."""
 
     method: Identifier
     shard: ShardJob
-    """With a single trial; its `distillation` is null where the method learns from gold labels."""
+    """With a single trial; its `distillation` is null if the method learns from gold labels."""
     augmented: bool = False
-    """Trains on unlabelled sentences too."""
+    """Whether it also trains on unlabelled examples."""
 
 
 def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> AblationJob:
+    """The job of one run: the options of `distillation` with the method's overrides and the seed.
+
+    Other methods, tasks and seeds of the ablation are not part of it, so adding one trains that one only.
+
+    Raises:
+        ConfigurationError: the study has no ablation.
+    """
     ablation, distillation = ablation_sections(study)
     method = ablation.methods[method_id]
     student = distillation.students[ablation.student]
     model = study.models[student.initial]
-    options = distillation.options.model_copy(update={"seed": seed})
-    if model.head_learning_rate_factor is not None:
-        options = options.model_copy(update={"head_learning_rate_factor": model.head_learning_rate_factor})
+    options = options_for(model, distillation.options.model_copy(update={"seed": seed}))
     return AblationJob(
         method=method_id,
         augmented=method.augmented,
@@ -51,6 +56,6 @@ def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> Ablat
 
 
 def _learning(distillation: Distillation, method: Method) -> StudentLearning:
-    """Alpha, temperature, loss and the rest; no patience, so that every method gets the epochs that the table names."""
+    """The section `distillation` with the method's overrides; no patience, so that every method runs all its epochs."""
     chosen = {key: getattr(method, key) for key in METHOD_SETTINGS if getattr(method, key) is not None}
     return StudentLearning.of(distillation).model_copy(update={**chosen, "patience": None})

@@ -14,17 +14,24 @@ from ligero.settings.tasks import TaskType
 
 
 class TeacherJob(Job):
+    """Choose the teacher of one task."""
+
     task_id: Identifier
     task_name: str
     rule: str
     choice: Identifier | None
     candidates: dict[Identifier, str]
-    """Model id to name."""
+    """Names by model id."""
     number: int = 1
     weighting: str = "mean"
 
 
 def teacher_job(study: Study, task_id: str) -> TeacherJob:
+    """The job of a task's teacher: the rule and the candidates; their selections, with validation losses, are inputs.
+
+    Raises:
+        ConfigurationError: the rule is 'published', and the thesis' teacher of the task is missing.
+    """
     return TeacherJob(
         task_id=task_id,
         task_name=study.tasks[task_id].name,
@@ -37,6 +44,8 @@ def teacher_job(study: Study, task_id: str) -> TeacherJob:
 
 
 class LogitsJob(Job):
+    """Cache the logits of a task's teacher on the training split."""
+
     task_id: Identifier
     task_type: TaskType
     labels: tuple[str, ...]
@@ -44,12 +53,19 @@ class LogitsJob(Job):
     micro_batch_size: int | None
     precision: Precision
     max_words: int | None
-    """The student's word limit, so that the teacher reads the same words."""
+    """The students' limit on words, so that the teacher reads the same words."""
 
 
 def logits_job(study: Study, task_id: str) -> LogitsJob:
+    """The job of a task's cached logits: how the teacher runs and what is stored; the teacher and the encoded task are inputs.
+
+    Raises:
+        ConfigurationError: the study has no distillation.
+    """
     if study.distillation is None:
-        raise ConfigurationError("distillation: this study has none; add the section to cache teacher logits")
+        raise ConfigurationError(
+            "distillation: the study has no such section; add it to cache teacher logits"
+        )
     options = study.fine_tuning.options
     return LogitsJob(
         task_id=task_id,

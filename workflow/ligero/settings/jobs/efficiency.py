@@ -11,22 +11,26 @@ from ligero.settings.study import Regime, Study
 
 
 class MeasuredSystem(Settings):
-    """One system whose size and speed are measured."""
+    """A system whose size and speed are measured."""
 
     regime: Regime
     model_id: Identifier
     name: str
-    vocabulary: Identifier
+    tokenizer: Identifier
     architecture: Architecture
-    """With the student's number of layers, where it is one."""
+    """With the student's number of layers, for a student."""
 
 
 class EfficiencyJob(Job):
+    """Count parameters and operations of every system."""
+
     conditions: Efficiency
     systems: tuple[MeasuredSystem, ...]
 
 
 class SpeedJob(Job):
+    """Measure the latency of every system."""
+
     conditions: Speed
     systems: tuple[MeasuredSystem, ...]
 
@@ -47,7 +51,7 @@ def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
                 regime=regime,
                 model_id=model_id,
                 name=system_name(study, regime, model_id),
-                vocabulary=tokenizer_of(study, initial),
+                tokenizer=tokenizer_of(study, initial),
                 architecture=architecture,
             )
         )
@@ -55,8 +59,10 @@ def measured_systems(study: Study) -> tuple[MeasuredSystem, ...]:
 
 
 def efficiency_job(study: Study) -> EfficiencyJob:
+    """The job of counting: the section `efficiency` and the architectures; no weights, so it runs before any training."""
     return EfficiencyJob(conditions=study.efficiency, systems=measured_systems(study))
 
 
 def speed_job(study: Study) -> SpeedJob:
+    """The job of timing: the section `speed` and the architectures; no weights, so it runs before any training."""
     return SpeedJob(conditions=study.speed, systems=measured_systems(study))

@@ -26,6 +26,11 @@ class PretrainingJob(Job):
 
 
 def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
+    """The job of a model's pretraining: its shape, its recipe and its tokenizer's settings; the text itself is an input.
+
+    Names, grids and the settings of fine-tuning are not part of it, and of the recipe only what affects the weights
+    (`PretrainingJob.determining`).
+    """
     model = study.models[model_id]
     assert model.pretraining and model.tokenizer
     return PretrainingJob(
@@ -37,7 +42,7 @@ def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
 
 
 class WeightsJob(Job):
-    """Fetch or convert the weights of others into a checked local folder."""
+    """Fetch or copy weights from the hub or a local folder, convert and check them."""
 
     model_id: Identifier
     architecture: Architecture
@@ -48,6 +53,7 @@ class WeightsJob(Job):
 
 
 def weights_job(study: Study, model_id: str) -> WeightsJob:
+    """The job of a model with `weights: hub` or `local`; the files of a local folder are its inputs."""
     model = study.models[model_id]
     return WeightsJob(
         model_id=model_id,

@@ -11,11 +11,12 @@ from ligero.settings.study import Study
 
 
 class SearchJob(Job):
-    """The search for one student and task."""
+    """Search hyper-parameters for one student on one task."""
 
     shard: ShardJob
-    """With a single trial, whose learning rate every trial of the search replaces."""
+    """With a single trial, whose learning rate is replaced in every trial of the search."""
     trials: int
+    """Finished trials at which the search ends."""
 
     @property
     def trial(self) -> Trial:
@@ -23,12 +24,14 @@ class SearchJob(Job):
 
     @property
     def name(self) -> str:
-        """Of the study in its journal."""
+        """Name of Optuna's study in the journal."""
         return f"{self.trial.model}-{self.trial.task}"
 
 
 def search_job(study: Study, student: str, task: str) -> SearchJob:
-    """The job of all workers of one search.
+    """The job of one search, the same for all of its workers and for its report.
+
+    The hyper-parameters that are searched have fixed values in it: the configuration's own do not affect a search.
 
     Raises:
         ConfigurationError: there is no such student or task.
@@ -49,7 +52,7 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
         update={"batch_size": search.batch_size or first.batch_size, "epochs": search.epochs or first.epochs}
     )
     learning = StudentLearning.of(study.distillation)
-    # What the search replaces in every trial must not make another study of it when the configuration changes.
+    # Replaced in every trial of the search, so the configuration's values must not affect the digest.
     searched: dict[str, object] = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
     if search.patience is not None:
         searched["patience"] = search.patience

@@ -13,12 +13,16 @@ from ligero.settings.tasks import Splits, Task, TaskType
 
 
 class TaskJob(Job):
+    """Read a task's files into examples."""
+
     task_id: Identifier
     task: Task
+    """Without its grid and length, which only training and encoding read."""
     sources: dict[Identifier, Source]
 
 
 def task_job(study: Study, task_id: str) -> TaskJob:
+    """The job of reading a task: the task with the entries of its sources, whose contents are inputs."""
     task = study.tasks[task_id]
     wanted = task_sources(study, task_id)
     return TaskJob(
@@ -29,7 +33,7 @@ def task_job(study: Study, task_id: str) -> TaskJob:
 
 
 class EncodingJob(Job):
-    """Token ids of one task for one vocabulary; label placement is chosen when they are loaded, so regimes share them."""
+    """Encode a task's examples with a tokenizer. Labels are placed on subwords when they are loaded, so regimes share them."""
 
     task_id: Identifier
     task_type: str
@@ -38,6 +42,7 @@ class EncodingJob(Job):
 
 
 def encoding_job(study: Study, task_id: str) -> EncodingJob:
+    """The job of encoding a task, the same for every tokenizer; its length overrides that of `fine_tuning.options`."""
     task = study.tasks[task_id]
     options = study.fine_tuning.options
     return EncodingJob(
@@ -49,18 +54,18 @@ def encoding_job(study: Study, task_id: str) -> EncodingJob:
 
 
 def training_view(task: Task) -> Task:
-    """A task without what training does not see: its grid is in the trials, what was read is in the encoded data."""
+    """A task without its grid, which is in the trials, its note, and the expected counts of its files."""
     splits = Splits(**{name: split.model_copy(update={"expected": None}) for name, split in task.splits})
     return task.model_copy(update={"grid": Task.model_fields["grid"].default, "note": "", "splits": splits})
 
 
 class AugmentationJob(Job):
-    """The unlabelled examples of one task."""
+    """Add unlabelled examples to a task."""
 
     task_id: Identifier
     task_type: TaskType
     pairs: bool
-    """The examples are pairs of texts: new pairs are made of them; else sentences come from the corpus."""
+    """Whether examples are pairs of texts, of which new pairs are made; otherwise sentences come from the corpus."""
     ratio: float
     min_words: int
     max_words: int
@@ -68,15 +73,15 @@ class AugmentationJob(Job):
 
 
 def augmentation_job(study: Study, task_id: str) -> AugmentationJob:
-    """What the unlabelled examples of a task depend on.
+    """The job of a task's unlabelled examples: the section `distillation.augmentation` and the kind of task.
 
     Raises:
-        ConfigurationError: the study has no augmentation.
+        ConfigurationError: the study has no such section.
     """
     augmentation = study.distillation.augmentation if study.distillation else None
     if augmentation is None:
         raise ConfigurationError(
-            "distillation.augmentation: this study has none; give the ratio of examples to add"
+            "distillation.augmentation: the study has no such section; add it with the ratio of examples to add"
         )
     return AugmentationJob(
         task_id=task_id,
@@ -90,16 +95,17 @@ def augmentation_job(study: Study, task_id: str) -> AugmentationJob:
 
 
 class BaselineJob(Job):
-    """Scoring what needs no model."""
+    """Score a task's baseline, which needs no model."""
 
     task_id: Identifier
     task: Task
-    """Without what only reading or encoding depends on."""
+    """Without its grid, note, expected counts and length."""
     seed: int
-    """Of the intervals' bootstrap."""
+    """Seed of the bootstrap for the intervals."""
 
 
 def baseline_job(study: Study, task_id: str) -> BaselineJob:
+    """The job of a task's baseline: how it is scored; its examples are inputs."""
     task = training_view(study.tasks[task_id])
     return BaselineJob(
         task_id=task_id,
@@ -109,9 +115,9 @@ def baseline_job(study: Study, task_id: str) -> BaselineJob:
 
 
 def documents_fingerprint(study: Study, task_id: str) -> str:
-    """Fingerprint of a task's own folder of documents (`rcv_dir`); empty where it has none.
+    """Fingerprint of a task's own folder of documents (`rcv_dir`), or '' if it has none.
 
-    Tens of thousands of small files would be too many inputs for the workflow, so names, sizes and times stand for them.
+    Tens of thousands of small files would be too many inputs for the workflow, so their names, sizes and times are hashed instead.
     """
     folder = study.tasks[task_id].rcv_dir
     return fingerprint_files(folder, ".xml") if folder else ""

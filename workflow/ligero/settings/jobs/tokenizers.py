@@ -19,6 +19,7 @@ class TokenizersJob(Job):
 
 
 def tokenizers_job(study: Study) -> TokenizersJob:
+    """The job of the measurement of all tokenizers in use; what they and the texts contain are its inputs."""
     return TokenizersJob(
         tokenizers=tuple(tokenizers_in_use(study)), tasks=tuple(study.tasks), held_out=study.reads_corpus
     )

@@ -36,31 +36,32 @@ class StudentLearning(Learning):
 
     @classmethod
     def of(cls, distillation: Distillation) -> StudentLearning:
-        """As the section `distillation` says."""
+        """The settings of the section `distillation`."""
         return cls(**{name: getattr(distillation, name) for name in cls.model_fields})
 
 
 class ShardJob(Job):
-    """Trials that run in one process: all of one model (or student)."""
+    """Train some trials of one model or student in one process."""
 
     regime: Regime
     model_id: Identifier
     model: Model
-    """Of the model itself, or of the student's initial model."""
+    """The model itself, or the student's initial model."""
     num_hidden_layers: int | None
+    """Layers of the student, where they differ from the initial model's."""
     initial_layers: InitialLayers = "spread"
     trials: tuple[Trial, ...]
     tasks: dict[Identifier, Task]
     options: TrainingOptions
     selection: dict[Identifier, Literal["loss", "score"]] = Field(default_factory=dict)
-    """The tasks of the shard whose selection differs from the options'."""
+    """By task id: what selects its best epoch, where it differs from the options."""
     evaluate_every_steps: dict[Identifier, PositiveInt] = Field(default_factory=dict)
-    """The tasks of the shard that are validated after another number of steps than the options say."""
+    """By task id: steps between validations, where they differ from the options."""
     distillation: StudentLearning | None
-    """Null in fine-tuning, and for methods of an ablation that learn from gold labels."""
+    """Null for fine-tuning, and for methods of an ablation that learn from gold labels."""
 
     def options_of(self, task_id: str) -> TrainingOptions:
-        """The options with which a task's trials run."""
+        """The training options of a task's trials."""
         chosen = {
             "selection_metric": self.selection.get(task_id, self.options.selection_metric),
             "evaluate_every_steps": self.evaluate_every_steps.get(task_id, self.options.evaluate_every_steps),
@@ -69,12 +70,18 @@ class ShardJob(Job):
 
 
 def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJob:
+    """The job of one shard of a system's trials: their points of the grid, their tasks, and every option of the training loop.
+
+    Weights, encoded tasks and logits are inputs. Trials that are finished and did not change are not run again when the shard is:
+    each has a digest of its own (`ligero.training.digests`). Of tasks and models, only those of the shard are part of the job.
+
+    Raises:
+        ConfigurationError: the study has no distillation.
+    """
     trials = shards_of(study, regime, model_id)[shard]
     model = study.models[initial_model(study, regime, model_id)]
     stage = stage_of(study, regime)
-    options = stage.options
-    if model.head_learning_rate_factor is not None:
-        options = options.model_copy(update={"head_learning_rate_factor": model.head_learning_rate_factor})
+    options = options_for(model, stage.options)
     student = (
         study.distillation.students[model_id] if regime == "distillation" and study.distillation else None
     )
@@ -103,7 +110,15 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
     )
 
 
+def options_for(model: Model, options: TrainingOptions) -> TrainingOptions:
+    """A stage's options with the factor on the head's learning rate that a model sets itself."""
+    factor = model.head_learning_rate_factor
+    return options if factor is None else options.model_copy(update={"head_learning_rate_factor": factor})
+
+
 class SelectionJob(Job):
+    """Select the best trial of one system on one task."""
+
     regime: Regime
     model_id: Identifier
     task_id: Identifier
@@ -115,12 +130,13 @@ class SelectionJob(Job):
 
 
 class SelectionsJob(Job):
-    """The selections that one process makes."""
+    """Selections of one system that are made in one process."""
 
     selections: tuple[SelectionJob, ...]
 
 
 def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> SelectionJob:
+    """One selection: the trials to select from, and by what. The trials' results are inputs."""
     return SelectionJob(
         regime=regime,
         model_id=model_id,
@@ -134,22 +150,24 @@ def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> 
 
 
 def selections_job(study: Study, regime: Regime, model_id: str, task_ids: Iterable[str]) -> SelectionsJob:
+    """The job of a system's selections on some tasks."""
     return SelectionsJob(
         selections=tuple(selection_job(study, regime, model_id, task_id) for task_id in task_ids)
     )
 
 
 class ScoringJob(Job):
-    """Test sets that one process scores, for one system or several."""
+    """Score some systems on some test sets in one process."""
 
     regime: Regime
     systems: dict[Identifier, Identifier]
-    """System id to the vocabulary that it reads with."""
+    """Tokenizer id by system id."""
     tasks: dict[Identifier, Task]
     options: TrainingOptions
 
 
 def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
+    """The job of one scoring shard: its systems, tasks and options; selected models and encoded test sets are inputs."""
     members, tasks = scoring_shards_of(study, regime)[shard]
     return ScoringJob(
         regime=regime,
