@@ -27,7 +27,7 @@ from ligero.settings.tasks import Task
 from ligero.tasks.bootstrap import resampled
 from ligero.tasks.columns import read_columns
 from ligero.tasks.metrics import HEADLINE
-from ligero.training.scoring import Examples, score_answered
+from ligero.training.scoring import Examples, answers_file, score_answered
 
 Axis = Literal["macs", "milliseconds", "bytes"]
 AXES: tuple[Axis, ...] = ("macs", "milliseconds", "bytes")
@@ -171,8 +171,8 @@ class Scores:
 
 def predictions_path(results: Results, row: Row, task_id: str) -> Path:
     """The file of a system's stored test predictions."""
-    ending = "conll" if results.study.tasks[task_id].type == "token_classification" else "json"
-    return Path(results.layout.root, "predictions", row.regime, row.model, f"{task_id}.{ending}")
+    folder = Path(results.layout.root, "predictions", row.regime, row.model)
+    return answers_file(folder, task_id, results.study.tasks[task_id].type)
 
 
 def stored_answers(results: Results, row: Row, task_id: str, examples: Examples) -> list[Any]:
