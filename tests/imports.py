@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,25 +28,34 @@ def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def imports_of(path: Path, modules: Iterable[str] = ()) -> Iterator[Import]:
+@cache
+def _import_statements(path: Path) -> tuple[tuple[str, tuple[str, ...], bool], ...]:
+    """(module, names taken from it, for type checkers alone) of every absolute import in a file, top-level or not."""
+    found = []
+
+    def visit(node: ast.AST, for_types: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, (), for_types) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append((node.module, tuple(alias.name for alias in node.names), for_types))
+        for_types = for_types or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                visit(child, for_types)
+
+    for statement in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
+        visit(statement, False)
+    return tuple(found)
+
+
+def imports_of(path: Path, modules: Container[str] = ()) -> Iterator[Import]:
     """Absolute imports of a file, at its top and within functions.
 
     `from a import b` is an import of `a.b` where that is one of `modules`, and of `a` otherwise.
     """
-    known = set(modules)
-
-    def visit(node: ast.AST, for_types: bool) -> Iterator[Import]:
-        if isinstance(node, ast.Import):
-            yield from (Import(alias.name, for_types) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                yield Import(full if full in known else node.module, for_types)
-        for_types = for_types or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
-        for child in ast.iter_child_nodes(node):
-            yield from visit(child, for_types)
-
-    yield from visit(ast.parse(path.read_text(encoding="utf-8"), str(path)), False)
+    for module, names, for_types in _import_statements(path):
+        for full in [f"{module}.{name}" for name in names] or [module]:
+            yield Import(full if full in modules else module, for_types)
 
 
 def python_files(*folders: str, project: Path = PROJECT) -> list[Path]:
