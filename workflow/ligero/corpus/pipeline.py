@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path
 from ligero.common.memory import keep_freed_memory
 from ligero.common.prefetch import ReadAhead
 from ligero.common.progress import progress
-from ligero.common.records import write_record
 from ligero.corpus.block_cleaning import PreparedBlock, Steps, prepare_block
 from ligero.corpus.deduplication import SeenLines, drop_repeated
 from ligero.corpus.fast_cleaning import count_clean
@@ -22,7 +20,7 @@ from ligero.corpus.near_duplicates import SeenTexts, drop_near_duplicates
 from ligero.corpus.parallel import ordered_map
 from ligero.corpus.reading import BLOCK_BYTES, read_documents, read_named_blocks
 from ligero.corpus.splitting import cut_documents, rank, split_documents
-from ligero.corpus.statistics import PartStatistics
+from ligero.corpus.statistics import CorpusRecord, PartRecord, PartStatistics, write_statistics
 from ligero.corpus.writing import TextWriter
 from ligero.settings.corpus import Cleaning, LanguageFilter, NearDuplicates
 
@@ -129,7 +127,7 @@ def clean_corpus(
     seed: int = 42,
     processes: int = 1,
     block_bytes: int = BLOCK_BYTES,
-) -> dict[str, Any]:
+) -> CorpusRecord:
     """Clean the parts of a corpus into `folder` and return the statistics that were written there.
 
     Args:
@@ -180,14 +178,14 @@ def clean_corpus(
         if validation_share > 0 and not documents["validation"]:
             _hold_out_one(parts, train, held_out, seed)
             documents = {"train": documents["train"] - 1, "validation": 1}
-    written: dict[str, Any] = {
-        "parts": {name: _part_as_json(name, totals) for name in parts},
-        "total": _sum(totals.values()).as_json(),
+    written: CorpusRecord = {
+        "parts": {name: _part_record(name, totals) for name in parts},
+        "total": _sum(totals.values()).record(),
         "documents": documents,
     }
     if near_duplicates:
         written["near_duplicate_hashes_forgotten"] = repetitions.forgotten
-    write_record(paths.statistics, written)
+    write_statistics(paths.statistics, written)
     return written
 
 
@@ -202,12 +200,14 @@ def _of_part(part: str, totals: dict[Place, PartStatistics]) -> dict[str, PartSt
     return {member: statistics for (name, member), statistics in totals.items() if name == part}
 
 
-def _part_as_json(part: str, totals: dict[Place, PartStatistics]) -> dict[str, Any]:
+def _part_record(part: str, totals: dict[Place, PartStatistics]) -> PartRecord:
     """Counts of a part, and those of each file where it is an archive."""
     members = _of_part(part, totals)
-    counts = _sum(members.values()).as_json()
-    files = {member: statistics.as_json() for member, statistics in members.items() if member}
-    return {**counts, "files": files} if files else counts
+    counts = _sum(members.values()).record()
+    files = {member: statistics.record() for member, statistics in members.items() if member}
+    if files:
+        counts["files"] = files
+    return counts
 
 
 def _bytes(parts: dict[str, Path]) -> int:

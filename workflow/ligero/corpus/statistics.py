@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ligero.common.records import read_record, write_record
 from ligero.corpus.lengths import (
     EDGES,
     Integers,
@@ -32,6 +34,46 @@ class Counts:
     def add(self, other: Counts) -> None:
         for name in vars(self):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class PartRecord(TypedDict):
+    """What statistics.json says of a part of the corpus, or of the whole."""
+
+    raw: dict[str, int]
+    """The fields of Counts."""
+    clean: dict[str, int]
+    dropped_lines: dict[str, int]
+    """By reason."""
+    line_length_histogram: list[dict[str, int]]
+    """Bins that are not empty: `from`, `to`, `lines`."""
+    document_length_histogram: list[dict[str, int]]
+    """Likewise: `from`, `to`, `documents`."""
+    files: NotRequired[dict[str, PartRecord]]
+    """Of a part that is an archive, its files."""
+
+
+class CorpusRecord(TypedDict):
+    """What statistics.json holds."""
+
+    parts: dict[str, PartRecord]
+    total: PartRecord
+    documents: dict[str, int]
+    """In each split."""
+    near_duplicate_hashes_forgotten: NotRequired[int]
+
+
+def write_statistics(path: Path, statistics: CorpusRecord) -> None:
+    write_record(path, statistics)
+
+
+def read_statistics(path: Path) -> CorpusRecord:
+    """Read a statistics.json.
+
+    Raises:
+        DataError: it is missing.
+        DamagedError: it is not what was written.
+    """
+    return cast(CorpusRecord, read_record(path))
 
 
 @dataclass
@@ -69,11 +111,12 @@ class PartStatistics:
         self.line_lengths = histogram(lengths)
         self.document_lengths = histogram(of_documents)
 
-    def as_json(self) -> dict[str, Any]:
+    def record(self) -> PartRecord:
+        """What statistics.json says of the part."""
         return {
             # Copies: some of these are added to afterwards.
-            "raw": dict(vars(self.raw)),
-            "clean": dict(vars(self.clean)),
+            "raw": asdict(self.raw),
+            "clean": asdict(self.clean),
             "dropped_lines": dict(sorted(self.dropped.items())),
             "line_length_histogram": _filled_bins(self.line_lengths, "lines"),
             "document_length_histogram": _filled_bins(self.document_lengths, "documents"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.common.records import read_record
+from ligero.corpus.statistics import CorpusRecord, read_statistics
 from ligero.models.weights_source import WeightsSource
 from ligero.pretraining.records import PretrainingSummary
 from ligero.settings import plan
@@ -135,9 +136,9 @@ class Results:
         return self._read(self.layout.task_info(task))
 
     @property
-    def corpus(self) -> Record | None:
+    def corpus(self) -> CorpusRecord | None:
         """Counts of the corpus, or None where the study reads none."""
-        return self._read(self.layout.corpus_statistics) if self.study.reads_corpus else None
+        return read_statistics(Path(self.layout.corpus_statistics)) if self.study.reads_corpus else None
 
     @property
     def tokenizer_quality(self) -> Record:

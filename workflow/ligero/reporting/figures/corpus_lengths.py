@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -26,7 +25,7 @@ def corpus_lengths(results: Results) -> Figure:
         DataError: no line was counted.
     """
     statistics = results.corpus
-    parts: Mapping[str, Any] = statistics["parts"] if statistics else {}
+    parts = statistics["parts"] if statistics else {}
     if not any(part["line_length_histogram"] for part in parts.values()):
         raise DataError(
             results.layout.corpus_statistics, None, "it counts no lines.", "Clean the corpus again."
@@ -34,7 +33,8 @@ def corpus_lengths(results: Results) -> Figure:
     figure, panels = new_panels(results.study, "Lengths in the cleaned corpus", len(KINDS))
     for axes, kind in zip(panels, KINDS, strict=True):
         for (name, part), (colour, style) in zip(parts.items(), LOOKS * len(parts), strict=False):
-            edges, heights = doublings(part[f"{kind[:-1]}_length_histogram"], kind)
+            bins = part["line_length_histogram" if kind == "lines" else "document_length_histogram"]
+            edges, heights = doublings(bins, kind)
             counts = part["clean"]
             label = f"{name} ({counts['lines']:,} lines, {counts['documents']:,} documents)"
             axes.stairs(heights, edges, color=colour, linestyle=style, linewidth=1.3, label=label)

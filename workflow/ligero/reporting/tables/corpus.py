@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from ligero.corpus.statistics import CorpusRecord, PartRecord
 from ligero.reporting.frames import joined, table
 from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.published import read_table
@@ -37,14 +38,14 @@ def corpus(results: Results) -> pd.DataFrame:
     return table(columns, [*rows, total], results.study.scale)
 
 
-def _sources(statistics: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def _sources(statistics: CorpusRecord) -> Iterable[tuple[str, PartRecord]]:
     for name, counts in statistics["parts"].items():
         yield name, counts
         for file, counts_of_file in counts.get("files", {}).items():
             yield f"{name}: {file}", counts_of_file
 
 
-def _row(source: str, counts: Mapping[str, Any]) -> dict[str, Any]:
+def _row(source: str, counts: PartRecord) -> dict[str, Any]:
     dropped = counts["dropped_lines"]
     reasons = ", ".join(f"{reason} {number:,}" for reason, number in dropped.items() if number)
     return {
@@ -56,7 +57,7 @@ def _row(source: str, counts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes_on_total(statistics: Mapping[str, Any] | None) -> list[str]:
+def _notes_on_total(statistics: CorpusRecord | None) -> list[str]:
     if not statistics:
         return ["this study reads no corpus"]
     validation = statistics["documents"]["validation"]
