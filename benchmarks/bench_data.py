@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
-    """Every measurement, each told when it is there."""
+    """Every measurement, each printed as soon as it is made."""
     texts, vocabulary_size = args.texts, args.vocabulary_size
     if not texts:
         say(f"no real text in {MIRROR}: measuring on generated text, whose few words flatter the word cache")

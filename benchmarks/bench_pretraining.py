@@ -42,8 +42,10 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="*", choices=ALL_SIZES, default=ALL_SIZES, help="xxlarge on a GPU only"
     )
-    parser.add_argument("--length", type=int, default=512, help="tokens a row")
-    parser.add_argument("--rows", type=int, help="rows a step (default: 8, the Trainer's own; more on a GPU)")
+    parser.add_argument("--length", type=int, default=512, help="tokens per row")
+    parser.add_argument(
+        "--rows", type=int, help="rows per step (default: 8, the Trainer's own; more on a GPU)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender after the first")
     parser.add_argument(
         "--compile", action="store_true", help="measure torch.compile too (minutes to compile)"
@@ -141,7 +143,7 @@ def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]
 
 
 def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any, ...]]:
-    """Rows of the CSV for one size: tokens a second of each step, the median of its turns, and peak memory."""
+    """Rows of the CSV for one size: tokens per second of each step, the median of its turns, and peak memory."""
     from ligero.corpus.token_store import TokenStore
     from ligero.pretraining.vocabulary import Vocabulary
     from pretraining_contenders import PRECISIONS, SIZES, STEPS
@@ -218,7 +220,7 @@ def _answer(worker: subprocess.Popen[str], kind: str) -> list[float]:
     assert worker.stdout
     line = worker.stdout.readline()
     if not line:
-        raise LigeroError(f"bench_pretraining: the process of '{kind}' ended early; its message stands above")
+        raise LigeroError(f"bench_pretraining: the process of '{kind}' ended early; its message is above")
     return [float(value) for value in line.split()]
 
 

@@ -1,9 +1,9 @@
 """How fast pretraining is beside transformers' default path, and what it has learned after as many tokens.
 
 The peer is what a user gets from transformers' parts: Trainer, AlbertForPreTraining with both losses,
-DataCollatorForLanguageModeling, segment pairs padded to full length, fp32. Ours is added up in steps, so that each
-one's share shows; but for the first of them, which only changes the peer's rows' loss, they are steps of the engine that trains
-models, with the peer's optimiser (AdamW). Every contender is a process of its own, so that its memory can be told; they take
+DataCollatorForLanguageModeling, segment pairs padded to full length, fp32. Ours is added up in steps, so that
+the share of each is visible; but for the first of them, which only changes the loss of the peer's rows, they are steps of the engine that trains
+models, with the peer's optimiser (AdamW). Every contender is a process of its own, so that its memory can be measured; they take
 turns. Tokens are real ones, without padding.
 """
 
@@ -25,7 +25,7 @@ from ligero.corpus.token_store import TokenStore
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fast import use_fused_activations
 from ligero.pretraining.batches import BatchSource
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.speed import wait
@@ -43,7 +43,7 @@ VOCABULARY = 31_000
 
 @dataclass(frozen=True)
 class Size:
-    """A model that is measured, rows a step on each kind of device, and the ratio that is aimed at on a CPU."""
+    """A model that is measured, rows per step on each kind of device, and the ratio that is aimed at on a CPU."""
 
     architecture: Architecture
     rows: dict[str, int]
@@ -147,7 +147,7 @@ def _masked_only(
 def our_steps(model: Any, source: BatchSource, recipe: Pretraining, device: torch.device) -> Iterator[int]:
     """Steps of the engine one after another: the tokens of each."""
     with TemporaryDirectory() as folder:
-        trainer = Pretrainer(model, recipe, source, None, Path(folder), Placement(device))
+        trainer = Pretrainer(model, recipe, source, None, Path(folder), DistributedContext(device))
         yield from trainer.measured_steps()
 
 

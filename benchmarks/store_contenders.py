@@ -15,7 +15,7 @@ LINES_AT_ONCE = 1_000
 
 
 def bench_store(store: TokenStore, folder: Path, rounds: int, reads: int = 20_000) -> list[Measurement]:
-    """Random lines a second, and tokens a second in order; all that is read is summed, and the sums are compared.
+    """Random lines per second, and tokens per second in order; all that is read is summed, and the sums are compared.
 
     Args:
         store: an opened split with at least one line.

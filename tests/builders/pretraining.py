@@ -14,7 +14,7 @@ import torch
 from ligero.common.hashing import digest_file
 from ligero.corpus.token_store import SplitInfo, write_info
 from ligero.models.weights import read_weights
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
@@ -29,7 +29,7 @@ STEPS = 10
 """Of the uninterrupted run that interrupted ones are compared with (the fixture `whole`)."""
 TIMINGS = ("tokens_per_second", "share_of_peak")
 Folders = tuple[Path, Path]
-CPU = Placement(torch.device("cpu"))
+CPU = DistributedContext(torch.device("cpu"))
 
 
 def write_store(folder: Path, seed: int = 0, documents: int = 40) -> tuple[Path, Path]:

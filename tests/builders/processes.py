@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.distributed.fsdp  # before the processes fork: it takes a second
 
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.run import pretrain
 from ligero.training import checkpoints
@@ -80,7 +80,7 @@ def _process(
     torch.set_num_threads(1)
     os.environ |= process_environment(rank, world, port)
     run = prepared(folders, kind, **{**SHARED, **values})
-    placement = Placement.from_environment("cpu")
+    placement = DistributedContext.from_environment("cpu")
     completed = pretrain(run, folders[1], place / "out", place / "log", place / "state", placement)
     if world > 1:
         torch.distributed.destroy_process_group()

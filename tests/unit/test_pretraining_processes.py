@@ -13,7 +13,7 @@ import torch.distributed.fsdp  # before the processes fork: it takes a second
 from ligero.common.errors import ConfigurationError
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.weights import read_weights
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.sharding import shard
@@ -150,7 +150,7 @@ def test_several_processes_roll_back_together(
 
 def test_uneven_shares_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="3 processes"):
-        Placement(torch.device("cpu"), 0, 3).share(8, 4)
+        DistributedContext(torch.device("cpu"), 0, 3).share(8, 4)
 
 
 @pytest.mark.parametrize(("gpus", "processes", "expected"), [(1, 2, "cpu"), (2, 2, "cuda"), (0, 1, "cpu")])
@@ -161,4 +161,4 @@ def test_a_gpu_is_taken_only_where_each_process_can_have_one(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
-    assert Placement.from_environment().device.type == expected
+    assert DistributedContext.from_environment().device.type == expected

@@ -12,7 +12,7 @@ import torch
 
 from ligero.common import files
 from ligero.pretraining.cost_estimate import plan
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, read_metrics
 from ligero.pretraining.speed import Speed
@@ -49,10 +49,12 @@ def test_a_step_adds_up_over_processes_no_more_than_it_must(
     """Losses and the wish to stop go together; predictions are counted only where they are not known."""
     run = prepared(folders, whole_word=whole_word)
     calls: list[int] = []
-    monkeypatch.setattr(Placement, "wrapped", lambda self, module, *_: module)
-    monkeypatch.setattr(Placement, "summed", lambda self, values: calls.append(len(calls)) or 2 * values)
-    monkeypatch.setattr(Placement, "synchronised", Placement(CPU.device).synchronised)
-    placement = Placement(CPU.device, 0, 2)
+    monkeypatch.setattr(DistributedContext, "wrapped", lambda self, module, *_: module)
+    monkeypatch.setattr(
+        DistributedContext, "summed", lambda self, values: calls.append(len(calls)) or 2 * values
+    )
+    monkeypatch.setattr(DistributedContext, "synchronised", DistributedContext(CPU.device).synchronised)
+    placement = DistributedContext(CPU.device, 0, 2)
     trainer = Pretrainer(run.model, run.job.recipe, run.source, None, tmp_path, placement)
     next(trainer.measured_steps())
     assert len(calls) == expected
@@ -63,7 +65,7 @@ def _planning(rank: int, port: int, folders: Folders, out: Path) -> None:
     os.environ |= process_environment(rank, 2, port)
     run = prepared(folders, batch_size=8, micro_batch_size=2)
     (out / str(rank)).write_text(
-        plan(run.model, run.job.recipe, run.source, Placement.from_environment("cpu"))
+        plan(run.model, run.job.recipe, run.source, DistributedContext.from_environment("cpu"))
     )
     torch.distributed.destroy_process_group()
     os._exit(0)

@@ -45,13 +45,13 @@ def main() -> int:
 
     from ligero.common.memory import keep_freed_memory
     from ligero.pretraining.cost_estimate import plan
-    from ligero.pretraining.distributed import Placement
+    from ligero.pretraining.distributed import DistributedContext
     from ligero.pretraining.run import prepare, pretrain
 
     keep_freed_memory()
     torch.set_num_threads(max(1, args.threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     prepared = prepare(job, args.tokens, args.tokenizer_dir)
-    placement = Placement.from_environment(args.device)
+    placement = DistributedContext.from_environment(args.device)
     if args.plan:
         table = plan(prepared.model, job.recipe, prepared.source, placement)
         if placement.is_first:

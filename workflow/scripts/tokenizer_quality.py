@@ -17,14 +17,14 @@ from ligero.tokenizers.quality import tokenizer_quality
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder of the tokenizer")
-    parser.add_argument("--text", type=Path, required=True, help="clean text, one paragraph a line")
+    parser.add_argument("--text", type=Path, required=True, help="clean text, one paragraph per line")
     parser.add_argument("--out", type=Path, required=True, help="quality.json")
     args = parser.parse_args()
 
     lines = (line for document in read_documents(args.text) for line in document)
     quality = tokenizer_quality(FastTokenizer.load(args.tokenizer_dir), lines)
     if not quality.words:
-        raise DataError(args.text, None, "holds no words.", "Give clean text, one paragraph a line.")
+        raise DataError(args.text, None, "holds no words.", "Give clean text, one paragraph per line.")
     write_json(args.out, asdict(quality))
 
 

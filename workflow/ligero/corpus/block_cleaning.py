@@ -32,7 +32,7 @@ class PreparedBlock:
 
 
 def prepare_block(block: bytes, steps: Steps) -> PreparedBlock:
-    """Clean a block, drop lines of other languages, and compute what near-duplicates are told by."""
+    """Clean a block, drop lines of other languages, and compute the hashes that near-duplicates share."""
     cleaned = clean_block(block, steps.cleaning)
     text, statistics = cleaned.text, cleaned.statistics
     if steps.language and text:

@@ -1,7 +1,7 @@
 """Decompress a bzip2 file with several threads: its blocks do not depend on each other, so each is made a file of its own.
 
 The format keeps no index: blocks begin at any bit, with a magic number of 48 bits, and another one ends the stream. Where
-that reading fails (a magic number that stands inside a block by chance, or damage) the file is read again from its
+that reading fails (a magic number that occurs inside a block by chance, or damage) the file is read again from its
 beginning by the standard library, which gives the text or the right error.
 """
 

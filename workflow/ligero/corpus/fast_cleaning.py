@@ -170,7 +170,7 @@ def _collapse(block: bytes) -> bytes:
         flat = flat.replace(space, b" ")
     data = np.frombuffer(flat, dtype=np.uint8)
     blank, line_feed = data == 0x20, data == 0x0A
-    # A space goes where white space stands before it, and then where a line feed follows.
+    # A space is removed where white space precedes it, and then where a line feed follows.
     surplus = blank[1:] & (blank[:-1] | line_feed[:-1])
     if surplus.any():
         data = np.concatenate([data[:1], data[1:][~surplus]])

@@ -1,4 +1,4 @@
-"""Lines of other languages, told by py3langid: a naive Bayes classifier over byte n-grams whose model comes with it."""
+"""Lines of other languages, detected by py3langid: a naive Bayes classifier over byte n-grams whose model comes with it."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def clean_corpus(
         validation_share: share of documents for validation, chosen by their text.
         seed: changes which documents these are.
         processes: how many clean at once; the result does not depend on it.
-        block_bytes: text cleaned at a time; memory is a few blocks a process.
+        block_bytes: text cleaned at a time; memory is a few blocks per process.
 
     Raises:
         DataError: a part is missing, damaged, not UTF-8, or nothing is left of the corpus.

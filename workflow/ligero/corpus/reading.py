@@ -30,7 +30,7 @@ _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16LE", b"\xfe\xff": "UTF-16BE"}
 
 
 def _without_compression(head: bytes, stream: BinaryIO) -> BinaryIO:
-    """The stream without its compression, told by its first bytes and not by its name."""
+    """The stream without its compression, recognised by its first bytes, not by its name."""
     if head.startswith(b"\x1f\x8b"):
         return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
     if head.startswith(b"BZh"):
@@ -204,7 +204,7 @@ def _blocks_of(name: str, stream: BinaryIO, block_bytes: int) -> Iterator[bytes]
                         name,
                         lines + 1,
                         f"a line is longer than {LONGEST_LINE_BYTES >> 20} MiB.",
-                        "Text is expected with one paragraph a line.",
+                        "Text is expected with one paragraph per line.",
                     )
                 continue
             block, buffer = buffer[:end], buffer[end:] + more
@@ -236,7 +236,7 @@ def _mend(encoding: str) -> str:
 
 
 def read_documents(path: Path | str) -> Iterator[list[str]]:
-    """Documents of clean text (one paragraph a line, a blank line between documents) as lists of lines."""
+    """Documents of clean text (one paragraph per line, a blank line between documents) as lists of lines."""
     for block in read_blocks(path):
         document: list[str] = []
         for line in block.decode("utf-8").split("\n"):

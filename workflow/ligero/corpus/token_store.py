@@ -123,7 +123,7 @@ class TokenStore:
 
 
 def check_tokens(folder: Path) -> None:
-    """Read the ids of all splits once and compare their digests, at the speed of the disk (about 10 GB/s from memory).
+    """Read the ids of all splits once and compare their digests, at the speed of the disk, or some 3 GB/s from memory.
 
     Raises:
         DamagedError: a file is not what was written.

@@ -72,7 +72,7 @@ def model_class(model_type: str, head: str) -> Any:
     """The model class of an architecture with a head of HEADS, e.g. AlbertForSequenceClassification."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # one bar a load; hundreds of trials load
+    logging.disable_progress_bar()  # one bar per load; hundreds of trials load
     logging.set_verbosity_error()  # its report of missing and unexpected keys is our callers' to judge
     prefix = family_of(model_type).prefix
     module = importlib.import_module(f"transformers.models.{model_type}.modeling_{model_type}")

@@ -161,7 +161,7 @@ class _RowAttention(torch.autograd.Function):
     """softmax(Q K^T) V of one row after another, all heads at once, so that the scores stay in the processor's cache.
 
     torch's flash attention takes more than twice as long in bf16 on one thread: it converts every block to fp32, and
-    its backward computes the scores again. Here the probabilities are kept, 2 * B * heads * S * S bytes a layer.
+    its backward computes the scores again. Here the probabilities are kept, 2 * B * heads * S * S bytes per layer.
     """
 
     @staticmethod

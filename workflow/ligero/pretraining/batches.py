@@ -108,7 +108,7 @@ class BatchSource:
 
     @property
     def overhead(self) -> int:
-        """Special tokens a row."""
+        """Special tokens per row."""
         return 3 if self.pairs else 2
 
     def batch(self, step: int, first: int = 0, rows: int | None = None) -> PretrainingBatch:

@@ -11,7 +11,7 @@ from torch import nn
 from ligero.models.build import count_parameters
 from ligero.models.precision import resolve
 from ligero.pretraining.batches import BatchSource
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.speed import Speed, wait
 from ligero.settings.pretraining import Pretraining
@@ -21,7 +21,7 @@ _MICRO_BATCHES = 4
 """Of a measured step at most; a real one may accumulate thousands, so that its update weighs less: the estimate is cautious."""
 
 
-def plan(model: nn.Module, recipe: Pretraining, source: BatchSource, placement: Placement) -> str:
+def plan(model: nn.Module, recipe: Pretraining, source: BatchSource, placement: DistributedContext) -> str:
     """Time real steps, of few micro batches; a table with tokens/s, share of the peak and days. Trains `model` a little.
 
     Evaluations and checkpoints are not counted. In several processes all must call it; the table is the same in each.
@@ -51,9 +51,9 @@ def plan(model: nn.Module, recipe: Pretraining, source: BatchSource, placement: 
 
 
 def _tokens_per_second(
-    model: nn.Module, recipe: Pretraining, source: BatchSource, placement: Placement
+    model: nn.Module, recipe: Pretraining, source: BatchSource, placement: DistributedContext
 ) -> float:
-    """Tokens a second of all processes in steps as the engine makes them: losses, clipping, optimiser and all."""
+    """Tokens per second of all processes in steps as the engine makes them: losses, clipping, optimiser and all."""
     rows = recipe.micro_batch_size * placement.world
     batch_size = min(recipe.batch_size, _MICRO_BATCHES * rows)
     endless = {"batch_size": batch_size, "total_steps": 1 << 40, "schedule_steps": None, "tensorboard": False}

@@ -14,7 +14,7 @@ from ligero.common.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class Placement:
+class DistributedContext:
     """Where this process computes. `torchrun` starts the processes and sets RANK, LOCAL_RANK and WORLD_SIZE; srun alone sets none."""
 
     device: torch.device
@@ -26,7 +26,7 @@ class Placement:
         return self.rank == 0
 
     @classmethod
-    def from_environment(cls, device: str = "auto") -> Placement:
+    def from_environment(cls, device: str = "auto") -> DistributedContext:
         """Join the process group that the environment describes, if any; `device` auto takes a GPU where each of this machine's
         processes can have one of its own."""
         world = int(os.environ.get("WORLD_SIZE", "1"))

@@ -20,7 +20,7 @@ class DivergenceError(LigeroError):
 
 
 def advice(settings: Divergence) -> str:
-    """How a run that diverged goes on from its checkpoints."""
+    """How to continue a run that diverged from its checkpoints."""
     if settings.on_divergence == "stop":
         return (
             "Set divergence.on_divergence: rollback and start it again to go on from the last checkpoint with a lower learning "

@@ -22,7 +22,7 @@ from ligero.common.progress import progress
 from ligero.models.precision import autocast, resolve_once
 from ligero.pretraining.batches import BatchSource, PretrainingBatch, batches_of
 from ligero.pretraining.compiled import compiled_for
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.divergence import (
     DivergenceError,
     DivergenceWatch,
@@ -84,7 +84,7 @@ class Pretrainer:
         source: BatchSource,
         held_out: PretrainingBatch | None,
         state_folder: Path,
-        placement: Placement,
+        placement: DistributedContext,
         label: str = "pretraining",
         data_check: Future[None] | None = None,
     ) -> None:

@@ -24,7 +24,7 @@ class Interruption:
         self._first_key: float | None = None
 
     @contextmanager
-    def heeded(self) -> Iterator[None]:
+    def handling_signals(self) -> Iterator[None]:
         """Within, the two signals ask; a second SIGINT `IMPATIENCE_SECONDS` after the first raises KeyboardInterrupt."""
         try:
             earlier = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,4 +1,4 @@
-"""N-gram masking (Lan et al. 2020, section 4.1; Joshi et al. 2020): which tokens are predicted, and what stands for them.
+"""N-gram masking (Lan et al. 2020, section 4.1; Joshi et al. 2020): which tokens are predicted, and what replaces them.
 
 A row is tiled with n-grams whose lengths are drawn with probability proportional to 1/n; n-grams are then taken in
 random order until the row's number of predictions is reached, the last one cut to fit. With whole words the n-grams are

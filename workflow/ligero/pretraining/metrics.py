@@ -1,4 +1,4 @@
-"""The metrics file: JSON lines, cut back to the checkpoint when a run resumes, so that no step stands in it twice."""
+"""The metrics file: JSON lines, cut back to the checkpoint when a run resumes, so that no step is in it twice."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class PretrainingObjective(nn.Module):
             0, row, torch.ones_like(row)
         )
         rank = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-        # [CLS] stands first, and again where a row has fewer predictions than the others.
+        # [CLS] comes first, and again where a row has fewer predictions than the others.
         places = torch.zeros(rows, 1 + self.predictions(length), dtype=torch.long, device=row.device)
         places[row, 1 + rank] = place
         embedded = encoder.embeddings(input_ids, token_type_ids=token_type_ids)

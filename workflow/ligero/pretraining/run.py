@@ -23,7 +23,7 @@ from ligero.models.build import build_for_pretraining, count_parameters, make_co
 from ligero.models.digests import write_weights_digest
 from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.records import METRICS_FILE, PretrainingSummary
 from ligero.pretraining.validation import unigram_loss
@@ -83,7 +83,7 @@ def pretrain(
     out: Path,
     log_folder: Path,
     state: Path,
-    placement: Placement,
+    placement: DistributedContext,
 ) -> bool:
     """Train, then write the model folder, metrics.jsonl and summary.json; False when a signal ended it early.
 
@@ -111,7 +111,7 @@ def pretrain(
         )
         if placement.is_first:
             trainer.checkpoints.tidy()
-        held.enter_context(trainer.interruption.heeded())
+        held.enter_context(trainer.interruption.handling_signals())
         completed = trainer.run()
         weights = trainer.weights() if completed else {}
         if placement.is_first and completed:

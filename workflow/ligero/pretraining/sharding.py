@@ -1,6 +1,6 @@
-"""Fully sharded data parallelism (FSDP): weights, gradients and moments dealt out to the processes.
+"""Fully sharded data parallelism (FSDP): weights, gradients and moments divided among the processes.
 
-Checkpoints hold whole tensors all the same, so that a run goes on with another number of processes, or unsharded.
+Checkpoints hold whole tensors, so that a run can continue with another number of processes, or unsharded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast a run is: tokens a second since the last log line, and what share of the device's measured peak that is."""
+"""How fast a run is: tokens per second since the last log line, and what share of the device's measured peak that is."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 import torch
 
-from ligero.pretraining.distributed import Placement
+from ligero.pretraining.distributed import DistributedContext
 from ligero.settings.precision import ResolvedPrecision
 from ligero.settings.pretraining import Pretraining
 
 
 class Speed:
-    """Tokens a second of all processes together, over the steps since it was last read.
+    """Tokens per second of all processes together, over the steps since it was last read.
 
     Args:
         config: the transformers configuration of the model.
     """
 
     def __init__(
-        self, config: Any, recipe: Pretraining, placement: Placement, precision: ResolvedPrecision
+        self, config: Any, recipe: Pretraining, placement: DistributedContext, precision: ResolvedPrecision
     ) -> None:
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.peak = measured_peak(placement.device, dtype) * placement.world
@@ -39,7 +39,7 @@ class Speed:
         return {"tokens_per_second": round(speed, 1), "share_of_peak": round(self.share(speed), 4)}
 
     def share(self, tokens_per_second: float) -> float:
-        """What share of the measured peak this many tokens a second are."""
+        """What share of the measured peak this many tokens per second are."""
         return tokens_per_second * self.work / self.peak
 
 
@@ -62,7 +62,7 @@ def flops_per_token(config: Any, length: int, masked_share: float) -> float:
 
 @cache
 def measured_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a large matrix product on `device`."""
+    """Floating-point operations per second of a large matrix product on `device`."""
     size = 8192 if device.type == "cuda" else 1024
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     best = float("inf")

@@ -37,7 +37,7 @@ def validate(
 def unigram_loss(store: TokenStore, labels: Tensor, vocabulary_size: int, sample: int = 10_000_000) -> float:
     """Mean cross entropy, in nats, of `labels` under the token frequencies of the text (add-one smoothed).
 
-    The plateau on which a masked language model stands that has learned frequencies and nothing else.
+    The plateau of a masked language model that has learned frequencies and nothing else.
     """
     counts = np.bincount(store.tokens[:sample], minlength=vocabulary_size) + 1.0
     return float(-np.log(counts[labels.numpy()] / counts.sum()).mean())

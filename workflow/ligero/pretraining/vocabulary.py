@@ -77,7 +77,7 @@ class Vocabulary:
 
 def _continuations(path: Path, size: int) -> NDArray[np.bool_]:
     """Which subwords continue a word: '##' marks it in WordPiece; in the others a missing word mark does, but not before a
-    punctuation mark, which stands for itself (as in Google's ALBERT)."""
+    punctuation mark, which is a word of its own (as in Google's ALBERT)."""
     model = read_json(path)["model"]
     vocabulary = model["vocab"]
     subwords = (

@@ -137,7 +137,7 @@ def export_encoder(
         mended += [f"{key}: {json.dumps(value)}" for key, value in mending.items()]
     if changes:
         load_tokenizer(folder, **changes).save_pretrained(str(folder))
-        # What counts is what the folder gives without being told.
+        # What counts is what the folder gives without these options.
         tokenizer = load_tokenizer(folder)
         if lost := loses_accents(tokenizer.backend_tokenizer):
             raise LigeroError(f"{folder}: the tokenizer still loses accents after mending: {', '.join(lost)}")

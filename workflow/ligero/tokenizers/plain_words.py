@@ -20,7 +20,7 @@ _PUNCTUATION = "".join(sorted(set(string.punctuation) - set("<[`'"))) + "¿¡«�
 
 
 class PlainWord(NamedTuple):
-    """A word's three parts: punctuation as it stands, then what the model is given for the letters, punctuation."""
+    """A word's three parts: punctuation as it is, then what the model is given for the letters, punctuation."""
 
     before: str
     letters: str
@@ -35,7 +35,7 @@ class PlainWords:
 
         Args:
             backend: the vocabulary; it has a pre-tokenizer.
-            prefix: what stands before every word ("" or a space).
+            prefix: what precedes every word ("" or a space).
         """
         self._backend = backend
         self._start = self._cut(prefix + "aa")[0].removesuffix("aa")

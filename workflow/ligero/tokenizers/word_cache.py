@@ -79,12 +79,12 @@ class WordCache(dict[str, bytes]):
         return known
 
     def _encode(self, word: str) -> bytes:
-        """Ids of a word, or _WHOLE_LINE where they may depend on what stands beside it, a space apart."""
+        """Ids of a word, or _WHOLE_LINE where they may depend on the words beside it."""
         if not _is_one_word(word):
             return _WHOLE_LINE
         if not word.isascii() and self._normalize:
             normal = self._normalize(word)
-            # Normalisation may make spaces of a letter, or leave a mark that joins what stands before the space.
+            # Normalisation may make spaces of a letter, or leave a mark that joins the text before the space.
             if not _is_one_word(normal) or _joins(word) or _joins(normal):
                 return _WHOLE_LINE
         return self._packed(self._encoder.encode(self._prefix + word))
