@@ -92,8 +92,6 @@ def grid(inputs: Path, out: Path) -> None:
         regime="fine-tuning",
         model_id="m",
         task_id="t",
-        model_name="M",
-        task_name="T",
         metric="seqeval_f1",
         selection_metric="loss",
         trials=TRIALS,

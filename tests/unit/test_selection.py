@@ -12,10 +12,9 @@ import pytest
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.models.digests import digest_weights, write_weights_digest
+from ligero.reporting.model_card import parameters_in
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
-from ligero.settings.sources import Source
-from ligero.training.model_card import parameters_in
 from ligero.training.selection import best_trial, select
 from tests.builders.weights import weights_file
 
@@ -28,8 +27,6 @@ def job(rates: list[str], metric: str = "loss") -> SelectionJob:
         regime="fine-tuning",
         model_id="m",
         task_id="t",
-        model_name="Model",
-        task_name="Task",
         metric="accuracy",
         selection_metric=metric,
         trials=tuple(trials),
@@ -96,10 +93,6 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
         tmp_path / "1.json", {"trials": [made[1], made[0], {**made[0], "trial": {"task": "u", "model": "m"}}]}
     )
     out = tmp_path / "models" / "t"
-    sources = {
-        "quejas": Source(path="q.csv", licence="CC BY 4.0"),
-        "otros": Source(path="o.csv", citation="A | B"),
-    }
     for _ in range(2):  # a second run finds the winner's weights still there
         selection = select(
             work,
@@ -107,7 +100,6 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
             tmp_path / "state",
             tmp_path / "s.json",
             out,
-            sources,
         )
     assert selection == read_record(tmp_path / "s.json")
     assert selection["id"] == work.trials[1].id
@@ -115,14 +107,6 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
     assert (out / "model.safetensors").read_bytes() == weights_file(work.trials[1].id)
     kept = [(tmp_path / "state" / "t" / trial.id / "best").exists() for trial in work.trials]
     assert kept == [False, True, False]
-    card = (out / "README.md").read_text()
-    assert "# Model on Task" in card
-    assert "best of 3 trials" in card
-    assert "\n10 parameters; " in card
-    assert "Not scored on the test split when this card was written" in card
-    assert "`sí`" in card
-    assert "| quejas | CC BY 4.0 | not known |" in card
-    assert "| otros | not known | A \\| B |" in card
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

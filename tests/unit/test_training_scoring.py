@@ -219,8 +219,6 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         regime="fine-tuning",
         model_id="m",
         task_id="t",
-        model_name="M",
-        task_name="T",
         metric="seqeval_f1",
         selection_metric="loss",
         trials=tuple(trials),

@@ -106,7 +106,7 @@ def test_a_selected_model_opens_with_transformers(pocket: Path) -> None:
     assert tokenizer.tokenize("Señor") == tokenizer.tokenize("señor") != tokenizer.tokenize("senor")
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card == (pocket / "cards/distillation/albeto-base-2/ner.md").read_text(encoding="utf-8")
-    assert "95 % interval" in card and "inferences a second" in card and "`beto-cased` (BETO cased)" in card
+    assert "95 % interval" in card and "inferences per second" in card and "`beto-cased` (BETO cased)" in card
 
 
 def test_pipelines_and_plain_classes_take_the_folders(pocket: Path) -> None:

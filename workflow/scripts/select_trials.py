@@ -39,7 +39,6 @@ def main() -> None:
             args.state_dir,
             args.selections_dir / f"{task}.json",
             args.models_dir / task,
-            jobs.task_job(study, task).sources,
         )
         print(f"{args.model} on {task}: {selection['id']} of {len(job.trials)}, {selection['best']}")
 

@@ -1,7 +1,6 @@
-"""Model cards of every selected model, with test scores, size and speed: written when all of them are known.
+"""Model cards of every selected model, written when it is scored and measured. Needs no torch and no pandas.
 
-A card is a file of its own, `R/cards/REGIME/MODEL/TASK.md`, and takes the place of the README that selection put into the
-model's folder. No job reads that README, so nothing is repeated for it. Needs no torch and no pandas.
+A card is a file of its own, `R/cards/REGIME/MODEL/TASK.md`, and the README in the model's folder, which no job reads.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, write_text
 from ligero.models.weights_source import WeightsSource
+from ligero.reporting.model_card import Checkpoint, Evidence, model_card
 from ligero.reporting.results import Record, Results
 from ligero.settings import jobs, plan
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
-from ligero.training.model_card import Checkpoint, Evidence, model_card
 
 DEVICES = ("cpu", "gpu")
 
@@ -39,7 +38,7 @@ def write_cards(results: Results, out: Path) -> int:
                     raise DataError(
                         folder,
                         None,
-                        "the selected model is gone, and its card tells its size and labels.",
+                        "the selected model is gone, and and its card states its size and labels.",
                         f"Select it again: snakemake --forcerun {selecting}.",
                     )
                 known = evidence(results, regime, model, task, scores[regime, model, task])
@@ -57,6 +56,8 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Rec
     study = results.study
     measured = results.speed[regime, model]
     return Evidence(
+        model=plan.system_name(study, regime, model),
+        task=study.tasks[task].name,
         study=f" in the study {study.name} (scale: {study.scale})",
         sources={name: study.sources[name] for name in plan.task_sources(study, task)},
         checkpoint=_checkpoint(results, plan.initial_model(study, regime, model)),

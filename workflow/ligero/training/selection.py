@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ligero.common.errors import LigeroError, MismatchError
@@ -15,8 +15,6 @@ from ligero.common.files import atomic_directory
 from ligero.common.records import DamagedError
 from ligero.models.digests import check_weights
 from ligero.settings.jobs import SelectionJob
-from ligero.settings.sources import Source
-from ligero.training.model_card import Evidence, model_card
 from ligero.training.planning import best_weights
 from ligero.training.records import (
     Candidate,
@@ -91,7 +89,6 @@ def select(
     state_dir: Path,
     out_selection: Path,
     out_model: Path,
-    sources: Mapping[str, Source] | None = None,
 ) -> SelectionRecord:
     """Choose, put the model at `out_model`, write `out_selection`, then delete the other trials' weights.
 
@@ -99,7 +96,6 @@ def select(
 
     Args:
         state_dir: `R/state/REGIME/MODEL`, where the trials keep their weights.
-        sources: the task's files by their ids; only the model card names them.
 
     Raises:
         MismatchError: a trial is missing.
@@ -138,9 +134,6 @@ def select(
             device=best["device"],
             model_digest=model_digest,
         )
-        (staging / "README.md").unlink(missing_ok=True)
-        card = model_card(job, selection, staging, Evidence(sources=sources or {}))
-        (staging / "README.md").write_text(card, encoding="utf-8")
     write_selection(out_selection, selection)
     for record in records:
         if record is not best:

@@ -19,7 +19,6 @@ from ligero.settings.plan import (
     selection_metric_of,
     shards_of,
     stage_of,
-    system_name,
     tokenizer_of,
     trials_of,
 )
@@ -122,8 +121,6 @@ class SelectionJob(Job):
     regime: Regime
     model_id: Identifier
     task_id: Identifier
-    model_name: str
-    task_name: str
     metric: str
     selection_metric: str
     trials: tuple[Trial, ...]
@@ -141,8 +138,6 @@ def selection_job(study: Study, regime: Regime, model_id: str, task_id: str) -> 
         regime=regime,
         model_id=model_id,
         task_id=task_id,
-        model_name=system_name(study, regime, model_id),
-        task_name=study.tasks[task_id].name,
         metric=study.tasks[task_id].metric,
         selection_metric=selection_metric_of(study, regime, task_id),
         trials=tuple(trial for trial in trials_of(study, regime, model_id) if trial.task == task_id),

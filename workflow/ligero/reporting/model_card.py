@@ -1,7 +1,4 @@
-"""The README of a selected model: data, recipe, scores with intervals, size, speed, licence, limits. Needs no torch.
-
-Selection writes it first, with validation figures; once a system is scored and measured, reporting writes it again with the rest.
-"""
+"""The text of a model card: data, recipe, scores with intervals, size, speed, licence, limits. Needs no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +81,15 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a model beside its selection; what is not known yet stays empty, and the card says so.
+    """What the study knows of a model beside its selection.
 
     Attributes:
+        model: its name, task: its task's.
         study: name and scale of the study, as a clause.
         sources: the task's files by their ids, for their licences and citations.
         checkpoint: where the weights started.
-        language: ISO 639 code of the language that the study keeps, or empty.
-        recipe: rows of the recipe's table that the trial does not know: where the weights started, the teacher, the loss.
+        language: ISO 639 code of the language that the corpus is filtered by, or empty.
+        recipe: rows of the recipe's table beside the trial's: where the weights started, the teacher, the loss.
         score: the entry of the score file.
         speed: devices by name to their latency (`median_seconds`, `inferences_per_second`).
         conditions: of that measurement.
@@ -99,29 +97,30 @@ class Evidence:
         cost_conditions: of that count.
     """
 
-    study: str = ""
-    sources: Mapping[str, Source] = field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
-    language: str = ""
-    recipe: Mapping[str, str] = field(default_factory=dict)
-    score: Record | None = None
-    speed: Mapping[str, Record] = field(default_factory=dict)
-    conditions: Record = field(default_factory=dict)
-    cost: Record | None = None
-    cost_conditions: Record = field(default_factory=dict)
+    model: str
+    task: str
+    study: str
+    sources: Mapping[str, Source]
+    checkpoint: Checkpoint
+    language: str
+    recipe: Mapping[str, str]
+    score: Record
+    speed: Mapping[str, Record]
+    conditions: Record
+    cost: Record
+    cost_conditions: Record
 
 
-def model_card(job: SelectionJob, selection: Record, folder: Path, known: Evidence | None = None) -> str:
+def model_card(job: SelectionJob, selection: Record, folder: Path, known: Evidence) -> str:
     """Markdown with the front matter of the hub.
 
     Args:
-        selection: what `select` wrote: the chosen trial, and the figures of all.
+        selection: its record: the chosen trial, and the figures of all.
         folder: the model's files, for its size and label names.
 
     Raises:
         DataError: the model's weights are damaged.
     """
-    known = known or Evidence()
     pipeline = PIPELINES[job.metric]
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     lines = [
@@ -131,16 +130,16 @@ def model_card(job: SelectionJob, selection: Record, folder: Path, known: Eviden
         f"tags: [ligero, {job.regime}, {config.get('model_type', 'transformer')}]",
         *_front_matter(known),
         "---",
-        f"# {job.model_name} on {job.task_name} ({job.regime})",
+        f"# {known.model} on {known.task} ({job.regime})",
         "",
         f"Made by the pipeline Ligero{known.study}. Opens with `{USES[pipeline]}.from_pretrained(FOLDER)`.",
         "",
-        *_data(job, known.sources),
+        *_data(job, known),
         *_recipe(job, selection, known.recipe),
         *_scores(job, selection, pipeline, known.score),
         *_size_and_speed(folder, known),
         *_labels(config, pipeline),
-        *_limits(known),
+        *_limits(known.checkpoint),
     ]
     return "\n".join(lines)
 
@@ -148,8 +147,6 @@ def model_card(job: SelectionJob, selection: Record, folder: Path, known: Eviden
 def _front_matter(known: Evidence) -> list[str]:
     """Licence, language and base model under the hub's keys; what is not known has no key."""
     lines = [f"language: {known.language}"] if known.language else []
-    if known.checkpoint is None:
-        return lines
     texts = {*known.checkpoint.licences, *(source.licence for source in known.sources.values())}
     names = {"-".join(text.lower().split()) for text in texts}
     # One licence over everything that the weights derive from can be named; of several, or an unknown one, a reader must judge.
@@ -160,22 +157,23 @@ def _front_matter(known: Evidence) -> list[str]:
     return lines + ([f"base_model: {known.checkpoint.hub}"] if known.checkpoint.hub else [])
 
 
-def _data(job: SelectionJob, sources: Mapping[str, Source]) -> list[str]:
-    """One row a file of the task; what the configuration does not know is said to be unknown."""
-    lines = [
-        "## Data",
-        "",
-        f"Task `{job.task_id}` ({job.task_name}). Trained on its training split, chosen on its validation split; the "
-        f"test split was not seen. The study's `tasks/{job.task_id}/info.json` has the files' checksums.",
-        "",
-    ]
-    if not sources:
-        return lines
+def _data(job: SelectionJob, known: Evidence) -> list[str]:
+    """A row per file of the task; unknown licences and citations are said to be unknown."""
     rows = [
         f"| {name} | {_cell(source.licence) or 'not known'} | {_cell(source.citation) or 'not known'} |"
-        for name, source in sources.items()
+        for name, source in known.sources.items()
     ]
-    return [*lines, "| file | licence | citation |", "|---|---|---|", *rows, ""]
+    return [
+        "## Data",
+        "",
+        f"Task `{job.task_id}` ({known.task}). Trained on its training split, selected on its validation split; the "
+        f"test split was used for the scores below only. The study's `tasks/{job.task_id}/info.json` has the files' checksums.",
+        "",
+        "| file | licence | citation |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _recipe(job: SelectionJob, selection: Record, more: Mapping[str, str]) -> list[str]:
@@ -203,19 +201,11 @@ def _recipe(job: SelectionJob, selection: Record, more: Mapping[str, str]) -> li
     ]
 
 
-def _scores(job: SelectionJob, selection: Record, pipeline: str, score: Record | None) -> list[str]:
+def _scores(job: SelectionJob, selection: Record, pipeline: str, score: Record) -> list[str]:
     point = selection["best"]
     validation = (
         f"On validation: cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {point['score']:.2f} %."
     )
-    if score is None:
-        return [
-            "## Scores",
-            "",
-            f"{validation} Not scored on the test split when this card was written; test figures with confidence "
-            f"intervals stand in the study's `scores/{job.regime}/`.",
-            "",
-        ]
     rows = []
     for key, name in KEYS[pipeline].items():
         if key in score["metrics"]:
@@ -238,35 +228,27 @@ def _scores(job: SelectionJob, selection: Record, pipeline: str, score: Record |
 def _size_and_speed(folder: Path, known: Evidence) -> list[str]:
     weights = sorted(folder.glob("*.safetensors"))
     size = sum(path.stat().st_size for path in weights)
-    parameters = sum(map(parameters_in, weights))
-    lines = [
+    cost, counted, timing = known.cost, known.cost_conditions, known.conditions
+    rows = [
+        f"| {_cell(_device(device, timing))} | {1000 * timed['median_seconds']:.3f} ms | {timed['inferences_per_second']:.2f} |"
+        for device, timed in known.speed.items()
+    ]
+    return [
         "## Size and speed",
         "",
-        f"{parameters:,} parameters; {size:,} bytes of weights (safetensors).",
+        f"{sum(map(parameters_in, weights)):,} parameters; {size:,} bytes of weights (safetensors).",
+        "",
+        f"{cost['macs']:,} multiply-accumulate operations per forward pass at {counted['sequence_length']} tokens, counted as in the "
+        f"thesis (without attention's products); exact speedup {cost['speedup']:.2f} over `{counted['reference']}`.",
+        "",
+        "| device | median latency | inferences per second |",
+        "|---|---|---|",
+        *rows,
+        "",
+        f"Measured at batch 1 and {timing['sequence_length']} tokens with {timing['engine']} on {timing['date']}, as a sequence "
+        "classifier of this architecture.",
         "",
     ]
-    if known.cost:
-        lines += [
-            f"{known.cost['macs']:,} multiply-accumulate operations a forward pass at {known.cost_conditions['sequence_length']} "
-            f"tokens, counted as in the thesis (without attention's products); exact speedup {known.cost['speedup']:.2f} over "
-            f"`{known.cost_conditions['reference']}`.",
-            "",
-        ]
-    if known.speed:
-        what = known.conditions
-        lines += ["| device | median latency | inferences a second |", "|---|---|---|"]
-        for device, timed in known.speed.items():
-            latency, rate = 1000 * timed["median_seconds"], timed["inferences_per_second"]
-            lines.append(f"| {_cell(_device(device, what))} | {latency:.3f} ms | {rate:.2f} |")
-        lines += [
-            "",
-            f"Measured at batch 1 and {what['sequence_length']} tokens with {what['engine']} on {what['date']}, as a sequence "
-            "classifier of this architecture.",
-            "",
-        ]
-    else:
-        lines += ["Speed: not measured when this card was written.", ""]
-    return lines
 
 
 def _device(device: str, conditions: Record) -> str:
@@ -306,25 +288,19 @@ def _labels(config: Record, pipeline: str) -> list[str]:
     return ["Labels: " + ", ".join(f"`{name}`" for name in labels.values()) + ".", ""] if labels else []
 
 
-def _limits(known: Evidence) -> list[str]:
-    where = "validation split" if known.score is None else "test split"
+def _limits(checkpoint: Checkpoint) -> list[str]:
+    licences = list(dict.fromkeys(text or "not known" for text in checkpoint.licences))
     return [
         "## Licence and limits",
         "",
-        *_licence(known.checkpoint),
+        f"Licence of {checkpoint.name}: {'; '.join(licences)}.",
+        "",
         "The weights derive from the data above and from the corpus (or the published checkpoint) that the encoder was "
-        f"pretrained on; their licences apply. Measured on this task's {where} only: other domains, other "
+        "pretrained on; their licences apply. Measured on this task's test split only: other domains, other "
         "varieties of the language and inputs longer than those of training may give much worse results, and biases of "
         "the data are not corrected.",
         "",
     ]
-
-
-def _licence(checkpoint: Checkpoint | None) -> list[str]:
-    if checkpoint is None:
-        return []
-    licences = list(dict.fromkeys(text or "not known" for text in checkpoint.licences))
-    return [f"Licence of {checkpoint.name}: {'; '.join(licences)}.", ""]
 
 
 def _cell(text: str) -> str:
