@@ -225,7 +225,7 @@ def test_what_separates_cells_is_found(tmp_path: Path, delimiter: str) -> None:
 
 def test_spreadsheets_and_exports(tmp_path: Path) -> None:
     long = "palabra " * 30_000
-    text = f"text;label\n{long};a\n;a\nNULL;b\n;\n;\n\n"
+    text = f"sep=;\ntext;label\n{long};a\n;a\nNULL;b\n;\n;\n"
     found, notes = examples("table", tmp_path / "f.csv", text, "a", "b")
     assert [example.text for example in found] == [long, "", "NULL"]
     assert notes["empty texts kept as they are"] == 1 and notes["blank lines passed over"] == 3
@@ -264,6 +264,13 @@ WRONG_TABLES = [
         "text,label\n\u201cñ,A\n".encode("cp1252"),
         r"f\.csv:2: not UTF-8: byte 0x93 .*iconv -f windows-1252 ",
     ),
+    (
+        "f.csv",
+        "text,label\na,1.0\n",
+        r"f\.csv:2: label '1\.0' .*Did you mean '1'\? \(A spreadsheet or pandas",
+    ),
+    ("f.csv", "text,label\na,opinio\u0301n\n", r"f\.csv:2: label .*It looks like 'opinión' but .*NFD"),
+    ("f.jsonl", '[{"text": "a"}]', r"f\.jsonl:1: expected a JSON object\. .*jq"),
     ("f.csv", "text,label\na,ñ".encode()[:-1], r"f\.csv:2: ends inside a character .*truncated"),
 ]
 
@@ -273,7 +280,7 @@ def test_wrong_tables_are_called_what_they_are(
     tmp_path: Path, name: str, content: str | bytes, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        examples("table", tmp_path / name, content, "A", "B")
+        examples("table", tmp_path / name, content, "A", "1", "opinión")
 
 
 def test_all_bad_rows_at_once(tmp_path: Path) -> None:
@@ -325,6 +332,12 @@ def test_questions_without_an_answer(tmp_path: Path) -> None:
     assert "train: q: 2 questions left out because they have no answer (unanswerable: drop)" in info["notes"]
     with pytest.raises(ValueError, match="'unanswerable' is for the reader squad"):
         task("table", "sequence_classification", "accuracy", ["a", "b"], splits, unanswerable="drop")
+
+
+def test_flat_rows_of_questions_are_called_so(tmp_path: Path) -> None:
+    rows = json.dumps([{"id": "1", "context": "Ana", "answers": {"text": ["Ana"], "answer_start": [0]}}])
+    with pytest.raises(DataError, match=r"f: expected a JSON object with the key 'data' .*flat rows"):
+        examples("squad", tmp_path / "f", rows)
 
 
 def test_unpaired_surrogates_are_replaced_and_offsets_stay(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ class Fetcher:
         tried = "".join(f"\n  - {reason}" for reason in reasons) or "\n  - it has no mirror, archive or URL"
         raise failure(
             f"{source_id}: could not be fetched:{tried}\n"
-            f"Put the file as {source.path} into a folder and set 'mirror' to that folder, or mend its URL in the "
+            f"Put the file as {source.path} into a folder and set 'mirror' to that folder, or correct its URL in the "
             "registry of sources."
         )
 
@@ -140,8 +140,15 @@ class Fetcher:
             return download(location, destination, expected, self.patience)
         if "://" in location:
             raise FetchError(f"{location}: only http, https and folders can be read.")
-        if not Path(location).is_file():
-            raise NotThereError(f"{location}: not there.")
+        path = Path(location)
+        if path.is_symlink() and not path.exists():
+            raise NotThereError(f"{location}: is a link to {path.readlink()}, which is not there.")
+        if not path.is_file():
+            no_mirror = location == self._mirror_location(source) and not Path(self.mirror or "").is_dir()
+            raise NotThereError(
+                f"{location}: not there"
+                + (f"; 'mirror' names no folder: {self.mirror}." if no_mirror else ".")
+            )
         return _copy(Path(location), destination, expected)
 
     def _from_archive(self, source: Source, destination: Path, expected: Expectation) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -187,13 +188,14 @@ def _take_limit(name: str, split: Split, loaded: LoadedSplit) -> None:
 
 
 def _refuse_repeated_ids(path: Path, loaded: LoadedSplit) -> None:
-    seen: set[str] = set()
-    for example in loaded.examples:
-        if example.id in seen:
-            raise DataError(
-                path, None, f"id '{example.id}' occurs twice in the split.", "Ids must be unique."
-            )
-        seen.add(example.id)
+    counts = Counter(example.id for example in loaded.examples)
+    if repeated := [identity for identity, count in counts.items() if count > 1]:
+        others = (
+            f", and so do {len(repeated) - 1:,} others ({', '.join(repeated[1:6])})" if repeated[1:] else ""
+        )
+        raise DataError(
+            path, None, f"id '{repeated[0]}' occurs twice in the split{others}.", "Ids must be unique."
+        )
 
 
 def leaks(splits: Mapping[str, LoadedSplit]) -> dict[str, dict[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -75,6 +76,11 @@ class ReaderContext:
 
     def _meant(self, label: str) -> str:
         """Which label may have been meant: case and white space apart first."""
+        for known in self.labels:
+            if label != known and unicodedata.normalize("NFC", label) == unicodedata.normalize("NFC", known):
+                return f"It looks like {known!r} but has its accents as characters of their own, or the reverse (NFD and NFC). "
+            if re.fullmatch(re.escape(known) + r"\.0+", label):
+                return f"Did you mean {known!r}? (A spreadsheet or pandas made a decimal number of it.) "
         plain = {known.strip().casefold(): known for known in self.labels}
         close = get_close_matches(label.strip().casefold(), plain, n=1)
         return f"Did you mean {plain[close[0]]!r}? " if close else ""

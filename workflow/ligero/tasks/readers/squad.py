@@ -75,8 +75,16 @@ def load_squad(path: Path, notes: Notes) -> dict[str, Any]:
         DataError: not UTF-8, or not JSON (with the line).
     """
     value = parse_json(path, None, read_whole(path), notes)
-    if not isinstance(value, dict):
-        raise DataError(path, None, "expected a JSON object with the key 'data' (SQuAD v1.1).")
+    if not isinstance(value, dict) or "data" not in value:
+        flat = "context" in str(value)[:10_000] and "answer_start" in str(value)[:10_000]
+        raise DataError(
+            path,
+            None,
+            "expected a JSON object with the key 'data' (SQuAD v1.1).",
+            "It looks like the flat rows of the library datasets: group them as data > paragraphs > qas."
+            if flat
+            else "",
+        )
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -152,15 +153,21 @@ def _json_rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, Row]]:
         if isinstance(value, dict):
             yield line, value
         else:
-            context.problems.append(
-                DataError(path, line, "expected a JSON object.", "JSON lines: one object on each line.")
-            )
+            remedy = "JSON lines: one object on each line. An array becomes that with: jq -c '.[]' FILE"
+            context.problems.append(DataError(path, line, "expected a JSON object.", remedy))
 
 
 def _csv_rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, list[str]]]:
     """(first line, cells) of each row; rows without any content (spreadsheets end with such) are counted and passed over."""
     text = read_whole(path)
-    delimiter = context.columns.delimiter or _delimiter(text, _wanted(context.columns))
+    said = _EXCEL.match(text)
+    # Blanked and not cut off, so that line numbers stay.
+    text = "\n" + text[said.end() :] if said else text
+    delimiter = (
+        context.columns.delimiter
+        or (said["delimiter"] if said else None)
+        or _delimiter(text, _wanted(context.columns))
+    )
     if delimiter != ",":
         context.notes[f"files whose cells are separated by {_NAMES[delimiter]}"] += 1
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -187,6 +194,8 @@ def _csv_rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, list[st
 
 
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_EXCEL = re.compile(r"sep=(?P<delimiter>[,;|\t])\n")
+"""The first line of some files of Excel says what separates the cells."""
 
 
 def _delimiter(text: str, wanted: Sequence[str]) -> str:
