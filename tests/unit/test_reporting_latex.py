@@ -68,3 +68,12 @@ def test_a_long_table_breaks_over_pages_and_repeats_its_head() -> None:
     text = table(model=[f"M{n}" for n in range(rows)], loss=[f"{n}.00" for n in range(rows)])
     assert r"\begin{longtable}{lr}" in text and r"\endhead" in text and r"{\small" in text
     assert text.count(r"\bottomrule") == 1 and text.count("{") == text.count("}")
+
+
+def test_a_long_and_wide_table_lies_across() -> None:
+    rows = ROWS_OF_A_PAGE + 1
+    text = table(**{f"figure{n}": [f"{number}.123456" for number in range(rows)] for n in range(16)})
+    assert (
+        text.index(r"\begin{landscape}") < text.index(r"\begin{longtable}") < text.index(r"\end{landscape}")
+    )
+    assert "pdflscape" in text.splitlines()[0] and text.count("{") == text.count("}")

@@ -1,6 +1,7 @@
 """Tables as LaTeX that fits a page: booktabs, the best figures in bold, small intervals beside their figures, notes below.
 
-Needs the packages booktabs and adjustbox; longtable where a table has more than `ROWS_OF_A_PAGE` rows.
+Needs the packages booktabs and adjustbox; where a table has more than `ROWS_OF_A_PAGE` rows longtable, and pdflscape where it is too
+wide for an upright page.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ KEYS = ("task", "cost", "metric")
 NAMES = ("model", "dataset", "source", "stage", "vocabulary")
 """Columns whose cells carry the marks of notes, the first that is there."""
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?[xMK]?")
+TINY = 5
+"""Points of the font of intervals."""
+UPRIGHT, LANDSCAPE = 345, 598
+"""Points that a line of A4 text has in the class article, upright and across."""
 HEADER_WIDTH = 12
 """Characters after which a column's name goes on in another line."""
 
@@ -169,14 +174,16 @@ class _Table:
                 r"\end{adjustbox}",
             ]  # fmt: skip
         else:
-            size = _size(self._width(shown))
+            size, fits = _size(*self._widths(shown))
             lines = [
-                r"% needs \usepackage{booktabs,longtable}",
+                r"% needs \usepackage{booktabs,longtable}" if fits else r"% needs \usepackage{booktabs,longtable,pdflscape}",
+                *([] if fits else [r"\begin{landscape}"]),
                 rf"{{{size}\setlength{{\tabcolsep}}{{3pt}}",
                 rf"\begin{{longtable}}{{{kinds}}}",
                 r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot", *body,
                 r"\end{longtable}}",
             ]  # fmt: skip
+            notes = [*notes, *([] if fits else [r"\end{landscape}"])]
         return "\n".join([*lines, *notes]) + "\n"
 
     def _is_beside_its_figure(self, column: str) -> bool:
@@ -194,17 +201,15 @@ class _Table:
             text = rf"{text}\textsuperscript{{{self.marks[number]}}}"
         return text
 
-    def _width(self, shown: Sequence[str]) -> int:
-        """Characters of a row, intervals at half their width."""
-        widths = []
+    def _widths(self, shown: Sequence[str]) -> tuple[int, int]:
+        """Characters of a row: of its figures and words, and of its small intervals."""
+        plain = small = 0
         for column in shown:
             cells = max((len(cell) for cell in self.cells(column)), default=0)
+            plain += max(cells, *map(len, _lines(column))) + 1
             ends = f"{column}{INTERVAL}"
-            beside = (
-                max((len(cell) for cell in self.cells(ends)), default=0) / 2 if ends in self.columns else 0
-            )
-            widths.append(max(cells + beside, max(map(len, _lines(column)))))
-        return round(sum(widths)) + len(shown)
+            small += max((len(cell) for cell in self.cells(ends)), default=0) if ends in self.columns else 0
+        return plain, small
 
 
 def _escaped_note(line: str) -> str:
@@ -212,10 +217,17 @@ def _escaped_note(line: str) -> str:
     return mark[0] + escaped(line[mark.end() :]) if mark else escaped(line)
 
 
-def _size(characters: int) -> str:
-    """The font in which so many characters fit a line of A4 text (345 pt; a character takes about half of the font's size)."""
-    sizes = ((r"\small", 9), (r"\footnotesize", 8), (r"\scriptsize", 7), (r"\tiny", 5))
-    return next((name for name, points in sizes if characters * points * 0.5 <= 345), r"\tiny")
+def _size(plain: int, small: int) -> tuple[str, bool]:
+    """The largest font in which a row fits the text of an upright A4 page, and whether one does.
+
+    Args:
+        plain: characters in that font, which take about half of its size each.
+        small: characters that are tiny in any.
+    """
+    for name, points in ((r"\small", 9), (r"\footnotesize", 8), (r"\scriptsize", 7), (r"\tiny", TINY)):
+        if 0.5 * (plain * points + small * TINY) <= UPRIGHT:
+            return name, True
+    return (r"\scriptsize" if 0.5 * (plain * 7 + small * TINY) <= LANDSCAPE else r"\tiny"), False
 
 
 def _lines(column: str) -> list[str]:
