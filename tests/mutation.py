@@ -1,7 +1,7 @@
 """Put faults into the library, one at a time, and see whether the tests that own the code find them.
 
 `make mutate`, or `python -m tests.mutation [FIRST[-LAST] ...]`: each fault replaces one piece of text in a copy of the
-working tree and runs the test files beside it, which should then fail. Ends with an error if a fault survives, if its text is not
+working tree and runs the tests named beside it, which should then fail. Ends with an error if a fault survives, if its text is not
 found exactly once, or if its tests fail without it.
 """
 
@@ -22,7 +22,7 @@ from tests.imports import PROJECT
 
 
 class Fault(NamedTuple):
-    """A piece of a file below workflow/ligero, what is put in its place, and the files of tests/unit that should notice."""
+    """A piece of a file below workflow/ligero, what is put in its place, and the tests of tests/unit that should notice."""
 
     file: str
     old: str
@@ -32,42 +32,42 @@ class Fault(NamedTuple):
 
 FAULTS = (
     # corpus, tokenizers
-    Fault("corpus/deduplication.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_pipeline",)),
-    Fault("corpus/language.py", "len(line) < wanted.minimum", "len(line) > wanted.minimum", ("test_corpus_filters",)),
-    Fault("corpus/splitting.py", "(validation if rank", "(training if rank", ("test_corpus_pipeline",)),
-    Fault("tokenizers/quality.py", "(pieces == 1) & (unknowns == 0)", "(pieces == 1)", ("test_tokenizers",)),
-    Fault("tokenizers/training.py", "do_lower_case=settings.lower_case", "do_lower_case=True", ("test_tokenizers",)),
+    Fault("corpus/deduplication.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_pipeline::test_seen_lines_over_many_batches",)),
+    Fault("corpus/language.py", "len(line) < wanted.minimum", "len(line) > wanted.minimum", ("test_corpus_filters::test_other_languages_are_dropped_and_short_lines_kept",)),
+    Fault("corpus/splitting.py", "(validation if rank", "(training if rank", ("test_corpus_pipeline::test_pipeline_splits_and_counts",)),
+    Fault("tokenizers/quality.py", "(pieces == 1) & (unknowns == 0)", "(pieces == 1)", ("test_tokenizers::test_quality_counts_by_hand",)),
+    Fault("tokenizers/training.py", "do_lower_case=settings.lower_case", "do_lower_case=True", ("test_tokenizers::test_letters_and_case",)),
     # tasks
-    Fault("tasks/answers.py", "(length <= max_answer_length)", "(length < max_answer_length)", ("test_metrics_answers", "test_training_scoring")),
-    Fault("tasks/bootstrap.py", "min(1.0, 2 * one_sided", "min(1.0, one_sided", ("test_metrics",)),
+    Fault("tasks/answers.py", "(length <= max_answer_length)", "(length < max_answer_length)", ("test_metrics_answers",)),
+    Fault("tasks/bootstrap.py", "min(1.0, 2 * one_sided", "min(1.0, one_sided", ("test_metrics::test_the_p_value_counts_both_tails",)),
     Fault("tasks/encoding.py", "set(word_ids[room:]) - set(word_ids[:room])", "set(word_ids[room:])", ("test_encoding",)),
     Fault("tasks/encoding.py", "if word >= 0 else IGNORED", "if word >= 0 else 0", ("test_encoding",)),
     # training
-    Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_training_steps",)),
-    Fault("training/trial.py", "course.without_lower_loss > patience", "course.without_lower_loss >= patience", ("test_training_trial",)),
+    Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_optimizers::test_schedule_rises_and_falls_in_lines",)),
+    Fault("training/trial.py", "course.without_lower_loss > patience", "course.without_lower_loss >= patience", ("test_training_trial::test_patience_counts_epochs_without_a_strictly_lower_loss",)),
     Fault("training/cleanup.py", "if result is not best:", "if result is None:", ("test_training_scoring",)),
     Fault("training/selection.py", "if result is not best:", "if result is None:", ("test_selection",)),
-    Fault("training/selection.py", 'return min(results, key=lambda result: result["best"]["loss"])', 'return results[0]', ("test_selection",)),
-    Fault("training/optimizers.py", "parameter.ndim > 1 and", "parameter.ndim > 0 and", ("test_optimizers", "test_training_steps")),
-    Fault("training/batches.py", "default_rng([options.seed, epoch])", "default_rng([options.seed, 0])", ("test_training_batches",)),
+    Fault("training/selection.py", 'return min(results, key=lambda result: result["best"]["loss"])', "return results[0]", ("test_selection",)),
+    Fault("training/optimizers.py", "parameter.ndim > 1 and", "parameter.ndim > 0 and", ("test_optimizers::test_biases_and_norms_do_not_decay",)),
+    Fault("training/batches.py", "default_rng([options.seed, epoch])", "default_rng([options.seed, 0])", ("test_training_batches::test_an_epoch_sees_every_feature_once",)),
     Fault("training/checkpoints.py", "self.steps()[: -self.keep]", "self.steps()[: -self.keep - 1]", ("test_checkpoints",)),
     # distillation
     Fault("distillation/losses.py", "/ student.shape[0] * temperature**2", "/ student.shape[0]", ("test_distillation_losses",)),
-    Fault("distillation/losses.py", "return alpha * gold + (1.0 - alpha) * distilled", "return (1.0 - alpha) * gold + alpha * distilled", ("test_distillation_losses", "test_distillation")),
+    Fault("distillation/losses.py", "return alpha * gold + (1.0 - alpha) * distilled", "return (1.0 - alpha) * gold + alpha * distilled", ("test_distillation_losses",)),
     Fault("distillation/alignment.py", 'step = -1 if number == 1 and answers == "boundary" else 1', "step = 1", ("test_alignment",)),
-    Fault("distillation/ensemble.py", "share[entries] += weight", "share[entries] += 1.0", ("test_distillation",)),
-    Fault("models/students.py", "index * teacher_layers // student_layers for", "(index + 1) * teacher_layers // student_layers - 1 for", ("test_initial_layers",)),
+    Fault("distillation/ensemble.py", "share[entries] += weight", "share[entries] += 1.0", ("test_distillation::test_several_teachers_are_averaged_by_weight_over_those_that_have_the_word",)),
+    Fault("models/students.py", "index * teacher_layers // student_layers for", "(index + 1) * teacher_layers // student_layers - 1 for", ("test_initial_layers::test_the_kept_layers_of_six",)),
     # pretraining
-    Fault("pretraining/masking.py", "fate < 0.8, vocabulary.mask", "fate < 0.9, vocabulary.mask", ("test_pretraining_batches",)),
-    Fault("pretraining/batches.py", "copies, keys = epochs, samples", "copies, keys = epochs, windows", ("test_pretraining_batches",)),
-    Fault("pretraining/store.py", "types = {2 * count: np.uint16", "types = {2 * count: np.int16", ("test_pretraining_batches",)),
-    Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches",)),
+    Fault("pretraining/masking.py", "fate < 0.8, vocabulary.mask", "fate < 0.9, vocabulary.mask", ("test_pretraining_batches::test_masking_follows_the_recipe",)),
+    Fault("pretraining/batches.py", "copies, keys = epochs, samples", "copies, keys = epochs, windows", ("test_pretraining_batches::test_static_masks_repeat_and_dynamic_ones_do_not",)),
+    Fault("pretraining/store.py", "types = {2 * count: np.uint16", "types = {2 * count: np.int16", ("test_pretraining_batches::test_ids_above_half_of_two_bytes_are_read_as_they_were_written",)),
+    Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches::test_rows_are_segments_of_the_text_in_order_or_swapped",)),
     # efficiency, reporting
-    Fault("efficiency/arithmetic.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency", "test_thesis_numbers")),
-    Fault("efficiency/macs.py", "return 2 * architecture.num_hidden_layers", "return architecture.num_hidden_layers", ("test_efficiency",)),
-    Fault("efficiency/outliers.py", "abs(score) <= threshold", "score <= threshold", ("test_efficiency",)),
-    Fault("reporting/published.py", "metric: erratum.corrected for", "metric: figures[metric] for", ("test_thesis_numbers", "test_reporting")),
-    Fault("reporting/tables/ablation.py", '"yes" if test.difference > 0 else "no"', '"yes"', ("test_ablation",)),
+    Fault("efficiency/arithmetic.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency::test_figures_are_truncated_without_binary_noise",)),
+    Fault("efficiency/macs.py", "return 2 * architecture.num_hidden_layers", "return architecture.num_hidden_layers", ("test_efficiency::test_macs_follow_from_the_shape_and_grow_by_equal_steps_with_depth",)),
+    Fault("efficiency/outliers.py", "abs(score) <= threshold", "score <= threshold", ("test_efficiency::test_modified_z_scores_of_a_worked_example",)),
+    Fault("reporting/published.py", "metric: erratum.corrected for", "metric: figures[metric] for", ("test_thesis_numbers::test_the_seventeen_published_scores_follow_from_the_published_tables",)),
+    Fault("reporting/tables/ablation.py", '"yes" if test.difference > 0 else "no"', '"yes"', ("test_ablation::test_the_table_says_whether_a_method_helped",)),
     # settings
     Fault("settings/jobs/training.py", "model.determining_weights(),", "study.models[model_id],", ("test_digests",)),
 )  # fmt: skip
@@ -85,12 +85,15 @@ def working_tree(folder: Path) -> None:
 
 
 def passes(folder: Path, tests: Iterable[str]) -> bool:
-    """Whether these test files pass in the copy.
+    """Whether these tests, FILE or FILE::TEST, pass in the copy.
 
     Raises:
         SystemExit: pytest could not run them.
     """
-    files = [f"tests/unit/{name}.py" for name in tests]
+    files = [
+        f"tests/unit/{name.replace('::', '.py::')}" if "::" in name else f"tests/unit/{name}.py"
+        for name in tests
+    ]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", *files]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
