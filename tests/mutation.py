@@ -35,8 +35,8 @@ FAULTS = (
     Fault("corpus/deduplication.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_pipeline::test_seen_lines_over_many_batches",)),
     Fault("corpus/language.py", "len(line) < wanted.minimum", "len(line) > wanted.minimum", ("test_corpus_filters::test_other_languages_are_dropped_and_short_lines_kept",)),
     Fault("corpus/splitting.py", "(validation if rank", "(training if rank", ("test_corpus_pipeline::test_pipeline_splits_and_counts",)),
-    Fault("tokenizers/quality.py", "(pieces == 1) & (unknowns == 0)", "(pieces == 1)", ("test_tokenizers::test_quality_counts_by_hand",)),
-    Fault("tokenizers/training.py", "do_lower_case=settings.lower_case", "do_lower_case=True", ("test_tokenizers::test_letters_and_case",)),
+    Fault("tokenizers/quality.py", "(lengths == 1) & (unknowns == 0)", "(lengths == 1)", ("test_tokenizers::test_quality_counts_by_hand",)),
+    Fault("tokenizers/word_cache.py", "if vocabulary_size < 65_536", "if vocabulary_size < 70_000", ("test_token_store::test_wide_ids_and_empty_lines",)),
     # tasks
     Fault("tasks/answers.py", "(length <= max_answer_length)", "(length < max_answer_length)", ("test_metrics_answers",)),
     Fault("tasks/bootstrap.py", "min(1.0, 2 * one_sided", "min(1.0, one_sided", ("test_metrics::test_the_p_value_counts_both_tails",)),
@@ -45,9 +45,9 @@ FAULTS = (
     # training
     Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_optimizers::test_schedule_rises_and_falls_in_lines",)),
     Fault("training/trial.py", "course.without_lower_loss > patience", "course.without_lower_loss >= patience", ("test_training_trial::test_patience_counts_epochs_without_a_strictly_lower_loss",)),
-    Fault("training/cleanup.py", "if result is not best:", "if result is None:", ("test_training_scoring",)),
-    Fault("training/selection.py", "if result is not best:", "if result is None:", ("test_selection",)),
-    Fault("training/selection.py", 'return min(results, key=lambda result: result["best"]["loss"])', "return results[0]", ("test_selection",)),
+    Fault("training/cleanup.py", "if planned is not best and planned.finished():", "if planned is None:", ("test_selection::test_of_a_grid_that_runs_only_the_best_finished_trial_keeps_its_weights",)),
+    Fault("training/selection.py", "if record is not best:", "if record is None:", ("test_selection::test_the_model_is_put_at_its_place_and_the_others_are_deleted",)),
+    Fault("training/selection.py", '(-score if selection_metric == "score" else loss, record)', "(loss, record)", ("test_selection::test_lowest_loss_or_highest_score_and_the_first_of_equals",)),
     Fault("training/optimizers.py", "parameter.ndim > 1 and", "parameter.ndim > 0 and", ("test_optimizers::test_biases_and_norms_do_not_decay",)),
     Fault("training/batches.py", "default_rng([options.seed, epoch])", "default_rng([options.seed, 0])", ("test_training_batches::test_an_epoch_sees_every_feature_once",)),
     Fault("training/checkpoints.py", "self.steps()[: -self.keep]", "self.steps()[: -self.keep - 1]", ("test_checkpoints",)),
@@ -60,7 +60,7 @@ FAULTS = (
     # pretraining
     Fault("pretraining/masking.py", "fate < 0.8, vocabulary.mask", "fate < 0.9, vocabulary.mask", ("test_pretraining_batches::test_masking_follows_the_recipe",)),
     Fault("pretraining/batches.py", "copies, keys = epochs, samples", "copies, keys = epochs, windows", ("test_pretraining_batches::test_static_masks_repeat_and_dynamic_ones_do_not",)),
-    Fault("pretraining/store.py", "types = {2 * count: np.uint16", "types = {2 * count: np.int16", ("test_pretraining_batches::test_ids_above_half_of_two_bytes_are_read_as_they_were_written",)),
+    Fault("corpus/token_store.py", "dtype = np.dtype(info.dtype)", 'dtype = np.dtype(info.dtype.replace("u", "i"))', ("test_pretraining_batches::test_ids_above_half_of_two_bytes_are_read_as_they_were_written",)),
     Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches::test_rows_are_segments_of_the_text_in_order_or_swapped",)),
     # efficiency, reporting
     Fault("efficiency/arithmetic.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency::test_figures_are_truncated_without_binary_noise",)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ligero.models.digests import digest_weights, write_weights_digest
 from ligero.reporting.model_card import parameters_in
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
+from ligero.training.cleanup import keep_best_weights
 from ligero.training.selection import best_trial, select
 from tests.builders.weights import weights_file
 
@@ -107,6 +109,28 @@ def test_the_model_is_put_at_its_place_and_the_others_are_deleted(tmp_path: Path
     assert (out / "model.safetensors").read_bytes() == weights_file(work.trials[1].id)
     kept = [(tmp_path / "state" / "t" / trial.id / "best").exists() for trial in work.trials]
     assert kept == [False, True, False]
+
+
+@pytest.mark.parametrize(("metric", "kept"), [("loss", "a"), ("score", "b")])
+def test_of_a_grid_that_runs_only_the_best_finished_trial_keeps_its_weights(
+    tmp_path: Path, metric: str, kept: str
+) -> None:
+    figures = {
+        "a": (0.2, 50.0),
+        "b": (0.3, 70.0),
+        "c": (0.4, 60.0),
+        "diverged": (None, 90.0),
+        "running": None,
+    }
+    grid: list[Any] = []
+    for name, figure in figures.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").touch()
+        record = figure and {"id": name, "best": {"loss": figure[0], "score": figure[1]}}
+        trial = SimpleNamespace(id=name)
+        grid.append(SimpleNamespace(trial=trial, best=tmp_path / name, finished=lambda record=record: record))
+    keep_best_weights(grid, metric)
+    assert {path.parent.name for path in tmp_path.rglob("*.safetensors")} == {kept, "running"}
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
