@@ -153,6 +153,15 @@ def test_labels_that_nearly_agree(tmp_path: Path) -> None:
     ]
 
 
+def test_both_marks_of_an_entity_are_one_type(tmp_path: Path) -> None:
+    sentences = "".join(f"Ana{n} B-PER\nLuz I-PER\nva O\n\nLima{n} B-LOC\nSur I-LOC\n\n" for n in range(40))
+    (tmp_path / "a.conll").write_text(sentences)
+    data = data_of(str(tmp_path / "a.conll"))
+    splits = data.load()
+    assert {one.what for one in findings(data, splits)} == {"small_test", "lengths"}
+    assert len(splits["train"].examples) == pytest.approx(56, abs=8), "a small file gives 70 % to training"
+
+
 def test_leaks_between_files(tmp_path: Path) -> None:
     rows = labelled_texts(1, 120)
     train, test = table(tmp_path / "a.csv", rows[:100]), table(tmp_path / "b.csv", [*rows[100:], rows[0]])

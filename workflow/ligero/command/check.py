@@ -127,7 +127,10 @@ def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]
                     f"labels without an example in the split {split}",
                     missing,
                 )
-    yield from _near_labels(data.labels)
+    types = Counter(
+        {label.removeprefix("B-").removeprefix("I-"): count for label, count in data.labels.items()}
+    )
+    yield from _near_labels(types if data.kind == "token_classification" else data.labels)
 
 
 def _near_labels(labels: Counter[str]) -> Iterator[Finding]:

@@ -45,12 +45,14 @@ class UserData:
     Attributes:
         files: split to its file; only `train` where one file is cut.
         labels: every label with how often it stands in the files, most frequent first; empty for question answering.
+        examples: in the training file, before it is cut.
     """
 
     reader: Reader
     columns: Columns
     files: dict[str, Path]
     labels: Counter[str]
+    examples: int
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> UserData:
@@ -70,15 +72,13 @@ class UserData:
         reader: Reader = args.reader or _reader_of(files["train"])
         columns = _columns(args, reader, files["train"])
         context = _AnyLabel(columns=columns)
-        for path in files.values():
-            for _ in read(reader, path, context):
-                pass
+        examples = {split: sum(1 for _ in read(reader, path, context)) for split, path in files.items()}
         if len(context.found) == 1:
             raise DataError(
                 files["train"], None, f"every example has the label {next(iter(context.found))!r}: there is nothing to learn.",
                 "Check the column that --label names.",
             )  # fmt: skip
-        return cls(reader, columns, files, Counter(dict(context.found.most_common())))
+        return cls(reader, columns, files, Counter(dict(context.found.most_common())), examples["train"])
 
     @property
     def kind(self) -> TaskType:
@@ -108,9 +108,7 @@ class UserData:
             source_of: split to the source id of its file.
         """
         missing = [split for split in SPLITS if split not in self.files]
-        shares = _shares(
-            missing, sum(self.labels.values()) if self.kind == "sequence_classification" else FEW
-        )
+        shares = _shares(missing, self.examples)
         return {
             split: {
                 "sources": [source_of.get(split, source_of["train"])],
