@@ -25,7 +25,7 @@ from ligero.distillation.search import Point, open_search, rows_of, run_search
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.digests import write_weights_digest
 from ligero.settings.jobs import SelectionJob, ShardJob
-from ligero.settings.models import Architecture, Model
+from ligero.settings.models import Architecture
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training import shard as shards
@@ -75,7 +75,7 @@ def grid(inputs: Path, out: Path) -> None:
         ShardJob(
             regime="fine-tuning",
             model_id="m",
-            model=Model(name="", architecture=ARCHITECTURE, weights="local", local="x"),
+            architecture=ARCHITECTURE,
             num_hidden_layers=None,
             trials=TRIALS,
             tasks={"t": task(KIND)},

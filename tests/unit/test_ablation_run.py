@@ -8,7 +8,6 @@ from typing import Any
 from ligero.common.records import read_record
 from ligero.distillation.ablation import run_method
 from ligero.settings.jobs import AblationJob, ShardJob
-from ligero.settings.models import Model
 from ligero.settings.training import TrainingOptions
 from tests.builders.encoding import task
 from tests.builders.kill_programs import ARCHITECTURE, KIND, TRIALS, prepare_grid
@@ -19,7 +18,7 @@ def test_a_scored_run_keeps_its_record_and_no_weights(tmp_path: Path) -> None:
     shard = ShardJob(
         regime="fine-tuning",
         model_id="m",
-        model=Model(name="", architecture=ARCHITECTURE, weights="local", local="x"),
+        architecture=ARCHITECTURE,
         num_hidden_layers=None,
         trials=TRIALS[:1],
         tasks={"t": task(KIND)},

@@ -15,7 +15,7 @@ from ligero.common.errors import MismatchError
 from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, read_record
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
-from ligero.settings.models import Architecture, Model
+from ligero.settings.models import Architecture
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.examples import Answer, QuestionExample
@@ -186,7 +186,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
     shard = ShardJob(
         regime="fine-tuning",
         model_id="m",
-        model=Model(name="", architecture=architecture, weights="local", local="x"),
+        architecture=architecture,
         num_hidden_layers=None,
         trials=tuple(trials),
         tasks={"t": task(kind)},

@@ -125,9 +125,3 @@ class Model(Settings):
         ):
             raise ValueError("objective mlm_sop is ALBERT's; write objective: mlm")
         return self
-
-    def determining_weights(self) -> Model:
-        """The model without its name and grid (a trial holds its point) and without what changes no pretrained weight."""
-        recipe = self.pretraining.determining_weights() if self.pretraining else None
-        grid = type(self).model_fields["grid"].default
-        return self.model_copy(update={"name": "", "grid": grid, "pretraining": recipe})

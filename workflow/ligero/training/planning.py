@@ -151,6 +151,6 @@ def _settings(job: ShardJob, task_id: str) -> TrialSettings:
     return TrialSettings(
         options=job.options_of(task_id).model_dump(mode="json"),
         distillation=job.distillation.model_dump(mode="json") if job.distillation else None,
-        num_hidden_layers=job.num_hidden_layers or job.model.architecture.num_hidden_layers,
+        num_hidden_layers=job.num_hidden_layers or job.architecture.num_hidden_layers,
         initial_layers=job.initial_layers,
     )

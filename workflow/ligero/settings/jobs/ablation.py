@@ -44,7 +44,7 @@ def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> Ablat
         shard=ShardJob(
             regime="fine-tuning" if method.objective == "gold" else "distillation",
             model_id=ablation.student,
-            model=model.determining_weights(),
+            architecture=model.architecture,
             num_hidden_layers=student.num_hidden_layers,
             initial_layers=student.initial_layers,
             trials=(ablation_trial(ablation, task_id, method_id, seed),),

@@ -11,7 +11,7 @@ from ligero.settings.base import Identifier
 from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.tasks import training_view
-from ligero.settings.models import Model
+from ligero.settings.models import Architecture, Model
 from ligero.settings.plan import (
     Trial,
     initial_model,
@@ -44,8 +44,8 @@ class ShardJob(Job):
 
     regime: Regime
     model_id: Identifier
-    model: Model
-    """The model itself, or the student's initial model."""
+    architecture: Architecture
+    """Of the model itself, or of the student's initial model."""
     num_hidden_layers: int | None
     """Layers of the student, where they differ from the initial model's."""
     initial_layers: InitialLayers = "spread"
@@ -89,7 +89,7 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
     return ShardJob(
         regime=regime,
         model_id=model_id,
-        model=model.determining_weights(),
+        architecture=model.architecture,
         num_hidden_layers=student.num_hidden_layers if student else None,
         initial_layers=student.initial_layers if student else "spread",
         trials=tuple(trials),
