@@ -199,7 +199,7 @@ def plan(data: UserData, teacher: Weights, student: Weights | int, family: bool 
 def checked(written_plan: Plan, project: Path, tmp_path: Path) -> dict[str, object]:
     """The configuration after YAML and every check of the settings."""
     path = tmp_path / "study.yaml"
-    path.write_text(written(written_plan.configuration(), "ligero train", ""), encoding="utf-8")
+    path.write_text(written(written_plan.configuration(), ["A line."]), encoding="utf-8")
     read = read_yaml(path)
     assert read == written_plan.configuration()
     return load_study(read, project).model_dump()
@@ -254,6 +254,12 @@ def test_a_study_from_scratch_reads_training_texts_only(
     with pytest.raises(ConfigurationError, match="says something else"):
         main(command)
     assert main([*command, "--overwrite"]) == 0
+    head = (tmp_path / "noticias/study.yaml").read_text(encoding="utf-8").splitlines()
+    assert (
+        head[0].startswith("# Written by: ligero")
+        and head[1].startswith("# Run it: ")
+        and "--snakefile" in head[1]
+    )
 
 
 def test_tagging_and_questions_take_their_own_files(project: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from ligero.command.examples import UserData, words_of
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import sha256_file
 from ligero.settings.shorthand import checkpoint_architecture
+from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.splits import LoadedSplit
 
 BETO = "dccuchile/bert-base-spanish-wwm-uncased"
@@ -122,6 +125,13 @@ class Plan:
             for split, path in self.data.files.items()
         }
 
+    def texts(self) -> str:
+        """The texts of the training split, one a line, each once."""
+        texts = [
+            " ".join(text.split()) for example in self.splits["train"].examples for text in _texts(example)
+        ]
+        return "".join(f"{text}\n" for text in dict.fromkeys(texts))
+
     def configuration(self) -> dict[str, Any]:
         """The study, as it is written to study.yaml."""
         copies = self.copies()
@@ -144,7 +154,7 @@ class Plan:
         }
         task = {**self.data.settings(), "splits": self.data.splits(source_of)}
         if self.from_scratch:
-            sources["texts"] = {"path": TEXTS}
+            sources["texts"] = {"path": TEXTS, "sha256": hashlib.sha256(self.texts().encode()).hexdigest()}
             config |= {
                 "corpus": {
                     "parts": ["texts", *GENERATED],
@@ -263,6 +273,14 @@ class Plan:
         return 4 if self.student.place == ALBETO_TINY else 12
 
 
+def _texts(example: Example) -> list[str]:
+    if isinstance(example, TaggingExample):
+        return [" ".join(example.words)]
+    if isinstance(example, ClassificationExample):
+        return [example.text, *([example.second_text] if example.second_text else [])]
+    return [example.context, example.question]
+
+
 def _halved(layers: int) -> list[int]:
     depths = [layers]
     while depths[-1] > 1:
@@ -274,14 +292,12 @@ def _of_others(weights: Weights) -> dict[str, Any]:
     return {"hub": {"id": weights.place}} if weights.kind == "hub" else {"local": weights.place}
 
 
-def written(config: dict[str, Any], command: str, warning: str) -> str:
-    """A configuration as YAML to read and edit."""
-    head = [
-        f"# Written by: {command}",
-        "# Every key, with its default: docs/configuration.md. Edit it and run the workflow again; only what depends on",
-    ]
-    head += ["# what you changed is repeated."]
-    head += [f"# {line}" for line in warning.splitlines()]
+def written(config: dict[str, Any], head: Sequence[str]) -> str:
+    """A configuration as YAML to read and edit.
+
+    Args:
+        head: lines of comment above it.
+    """
 
     class Dumper(yaml.SafeDumper):
         pass
@@ -302,7 +318,9 @@ def written(config: dict[str, Any], command: str, warning: str) -> str:
         yaml.dump({key: value}, Dumper=Dumper) for key, value in config.items() if not isinstance(value, dict)
     ]
     sections = [_block({key: value}, Dumper) for key, value in config.items() if isinstance(value, dict)]
-    return "\n".join([*head, "".join(line[1:-2] + "\n" for line in simple) + "".join(sections)])
+    return "\n".join(
+        [*(f"# {line}" for line in head), "".join(line[1:-2] + "\n" for line in simple) + "".join(sections)]
+    )
 
 
 def _block(section: dict[str, Any], dumper: Any) -> str:

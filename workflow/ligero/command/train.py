@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +22,6 @@ from ligero.command.systems import System, below_twin, measured_systems, open_re
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.settings.shorthand import checkpoint_architecture
-from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
 generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.
@@ -46,13 +46,19 @@ def run(args: argparse.Namespace) -> int:
     warning = SCRATCH_WARNING if plan.from_scratch else ""
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
-    write_study(plan, folder, shown_line(["ligero", *sys.argv[1:]]), warning, args.overwrite)
     folder = folder.resolve()
     exports = [f"results/exports/distillation/{student}/{name}" for student in plan.students()]
     line = snakemake_line(
         folder, args.cores, ["results/summary.csv", "results/tables/inference_speed.csv", *exports]
     )
-    print(f"{shown_line(line)}", file=sys.stderr)
+    head = [
+        f"Written by: {shown_line(['ligero', *sys.argv[1:]])}",
+        f"Run it: {shown_line(line)}",
+        "Every key, with its default: docs/configuration.md. After a change only what depends on it is repeated.",
+        *warning.splitlines(),
+    ]
+    write_study(plan, folder, head, args.overwrite)
+    print(shown_line(line), file=sys.stderr)
     if args.dry_run:
         return 0
     run_workflow(line, folder / "run.log")
@@ -105,14 +111,13 @@ def _student(given: str | None, teacher: Weights) -> Weights | int:
     return int(given)
 
 
-def write_study(plan: Plan, folder: Path, command: str, warning: str, overwrite: bool) -> None:
+def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) -> None:
     """Write FOLDER/study.yaml and copies of the data, so that the study stays what it is when the files change.
 
     Raises:
         ConfigurationError: another study.yaml is there.
     """
-    config = plan.configuration()
-    text = written(config, command, warning)
+    text = written(plan.configuration(), head)
     path = folder / "study.yaml"
     if (
         path.exists()
@@ -120,30 +125,19 @@ def write_study(plan: Plan, folder: Path, command: str, warning: str, overwrite:
         and _without_comments(path.read_text(encoding="utf-8")) != _without_comments(text)
     ):
         raise ConfigurationError(
-            f"{path}: it is there and says something else, as you edited it or the data or options changed. Run the workflow on it, "
+            f"{path}: it is there and says something else, as you edited it or the data or options changed. Run the line in its head, "
             "name another --out, or let --overwrite replace it"
         )
     for split, name in plan.copies().items():
         with atomic_path(folder / "data" / name) as temporary:
             shutil.copyfile(plan.data.files[split], temporary)
     if plan.from_scratch:
-        texts = [text for example in plan.splits["train"].examples for text in _texts(example)]
-        write_text(
-            folder / "data" / TEXTS, "".join(f"{' '.join(text.split())}\n" for text in dict.fromkeys(texts))
-        )
+        write_text(folder / "data" / TEXTS, plan.texts())
     write_text(path, text)
 
 
 def _without_comments(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-
-
-def _texts(example: Example) -> list[str]:
-    if isinstance(example, TaggingExample):
-        return [" ".join(example.words)]
-    if isinstance(example, ClassificationExample):
-        return [example.text, *([example.second_text] if example.second_text else [])]
-    return [example.context, example.question]
 
 
 def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Budget]) -> int:
