@@ -150,9 +150,9 @@ def bench_encoding(name: str, encoder: FastTokenizer, blocks: list[bytes], round
     cached = LineEncoder(encoder)
     for block in lines:
         ours = np.frombuffer(cached.encode(block)[0], dtype=cached.dtype)
-        theirs = [ids for text in encoder.encode_each(block) for ids in text]
+        theirs = [index for line in block for index in encoder.encode(line)]
         if ours.tolist() != theirs:
-            raise MismatchError("encoding: the word cache and encode_batch_fast differ on this text")
+            raise MismatchError("encoding: the word cache and the tokenizer differ on this text")
 
     def with_cache() -> None:
         fresh = LineEncoder(encoder)

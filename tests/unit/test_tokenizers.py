@@ -17,7 +17,13 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.corpus.sampling import count_lines, sample_lines
 from ligero.corpus.writing import TextWriter
 from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
-from ligero.tokenizers.export import TRICKY_TEXTS, export_encoder, is_cased, load_tokenizer, loses_accents
+from ligero.tokenizers.export import (
+    TRICKY_TEXTS,
+    export_fast_tokenizer,
+    is_cased,
+    load_tokenizer,
+    loses_accents,
+)
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.quality import tokenizer_quality
 from ligero.tokenizers.training import train_tokenizer
@@ -231,7 +237,7 @@ def test_a_tokenizer_that_loses_accents_is_mended(corpus: Path, tmp_path: Path) 
     configuration = json.loads((spoilt / "tokenizer_config.json").read_text())
     del configuration["keep_accents"]  # what the published ALBETO folders lack
     (spoilt / "tokenizer_config.json").write_text(json.dumps(configuration))
-    export_encoder(spoilt)
+    export_fast_tokenizer(spoilt)
     text = ["El niño comió piña."]
     assert FastTokenizer.load(spoilt).encode(text[0]) == FastTokenizer.load(good).encode(text[0])
     assert json.loads((spoilt / "tokenizer_config.json").read_text())["keep_accents"] is True
@@ -243,7 +249,7 @@ def test_a_vocabulary_without_accents_is_refused(tmp_path: Path) -> None:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "nino"]
     BertTokenizer(vocab={word: index for index, word in enumerate(words)}).save_pretrained(str(tmp_path))
     with pytest.raises(LigeroError, match="takes accents and ñ away"):
-        export_encoder(tmp_path)
+        export_fast_tokenizer(tmp_path)
 
 
 def test_broken_folders_are_refused(vocabulary: Path, tmp_path: Path) -> None:
@@ -287,7 +293,7 @@ def test_quality_counts_by_hand(tmp_path: Path) -> None:
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "la", "niña", "##s", "ñ"]
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     BertTokenizer(vocab=vocabulary, do_lower_case=True, strip_accents=False).save_pretrained(str(tmp_path))
-    export_encoder(tmp_path)
+    export_fast_tokenizer(tmp_path)
     found = tokenizer_quality(FastTokenizer.load(tmp_path), ["la niña", "La niñas la zorra", " "])
     assert (found.sentences, found.words, found.tokens) == (2, 6, 7)
     assert (found.fertility, found.tokens_per_sentence) == (7 / 6, 3.5)

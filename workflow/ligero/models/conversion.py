@@ -22,7 +22,7 @@ from ligero.models.weights import INDEX, SINGLE, TASK_HEADS, listed, read_weight
 from ligero.models.weights_source import WeightsSource
 from ligero.settings.jobs import WeightsJob
 from ligero.sources.checksums import SourcesLock
-from ligero.tokenizers.export import export_encoder
+from ligero.tokenizers.export import export_fast_tokenizer
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 COMPARED = (
@@ -80,7 +80,9 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
             )
         _compare(job, staging)
         load_for_task(staging, "sequence_classification", ["0", "1"])
-        info = export_encoder(staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case")
+        info = export_fast_tokenizer(
+            staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case"
+        )
         _compare_vocabulary(job, staging)
         source = replace(source, mended=tuple(info.mended))
         source.write(staging)

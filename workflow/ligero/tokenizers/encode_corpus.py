@@ -1,4 +1,4 @@
-"""Clean text to token ids: the token store of one vocabulary, written in parallel."""
+"""Clean text to token ids: the token store of one tokenizer, written in parallel."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def encode_block(block: bytes) -> EncodedBlock:
     return EncodedBlock(ids, lengths, kept[starts].astype(np.int64), len(block))
 
 
-def encode_corpus(encoder_folder: Path, clean_folder: Path, out: Path, processes: int = 1) -> None:
+def encode_corpus(tokenizer_folder: Path, clean_folder: Path, out: Path, processes: int = 1) -> None:
     """Encode train.txt.zst and validation.txt.zst of `clean_folder` into the token store `out`.
 
     Args:
-        encoder_folder: folder of the vocabulary (fast_tokenizer.json).
+        tokenizer_folder: folder of the tokenizer (fast_tokenizer.json).
         clean_folder: folder of the cleaned corpus.
         out: the store's folder, written whole or not at all.
         processes: how many encode at once; the result does not depend on it.
@@ -68,27 +68,27 @@ def encode_corpus(encoder_folder: Path, clean_folder: Path, out: Path, processes
     Raises:
         DataError: there are no training tokens.
     """
-    encoder = FastTokenizer.load(encoder_folder)
-    dtype = LineEncoder(encoder).dtype
+    tokenizer = FastTokenizer.load(tokenizer_folder)
+    dtype = LineEncoder(tokenizer).dtype
     splits: dict[str, SplitInfo] = {}
     with atomic_directory(out) as staging:
         for split in SPLITS:
             source = clean_folder / f"{split}.txt.zst"
             with SplitWriter(staging, split) as writer:
-                for block in _encoded(source, encoder_folder, processes):
+                for block in _encoded(source, tokenizer_folder, processes):
                     writer.write(block.ids, block.lengths, block.first_lines)
                 splits[split] = writer.finish()
         if not splits["train"].tokens:
             raise DataError(clean_folder / "train.txt.zst", None, "gives no tokens.")
-        write_info(staging, dtype, digest_file(encoder_folder / INFO_FILE), splits)
+        write_info(staging, dtype, digest_file(tokenizer_folder / INFO_FILE), splits)
 
 
-def _encoded(source: Path, encoder_folder: Path, processes: int) -> Iterator[EncodedBlock]:
+def _encoded(source: Path, tokenizer_folder: Path, processes: int) -> Iterator[EncodedBlock]:
     # Compressed text is a third of the text or less.
     useful = 1 + 3 * source.stat().st_size // BYTES_PER_PROCESS if source.exists() else 1
     bar = progress(total=None, label=f"encoding {source.name}", unit="B")
     blocks = ordered_map(
-        encode_block, read_blocks(source), min(processes, useful), _start, (str(encoder_folder),)
+        encode_block, read_blocks(source), min(processes, useful), _start, (str(tokenizer_folder),)
     )
     for block in blocks:
         bar.update(block.characters)

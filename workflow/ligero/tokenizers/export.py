@@ -105,7 +105,7 @@ def is_cased(tokenizer: Any) -> bool | None:
     return sum(text != text.lower() for text in with_letters) > CASED_SHARE * len(with_letters)
 
 
-def export_encoder(
+def export_fast_tokenizer(
     folder: Path,
     lower_case: bool | None = None,
     sample: Iterable[str] = (),
@@ -221,8 +221,8 @@ def _mend(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[
         return dict(_KEEPS_ACCENTS[name])
     raise LigeroError(
         f"{folder}: this {name} takes accents and ñ away ({', '.join(lost)}), "
-        + ("and it is not known how to tell it not to." if has_accents else "and its vocabulary has no ñ.")
-        + " Spanish needs them; use another vocabulary."
+        + ("and there is no known option against it." if has_accents else "and its vocabulary has no ñ.")
+        + " Spanish needs them; use another tokenizer."
     )
 
 
@@ -245,7 +245,7 @@ def check_equal(folder: Path, tokenizer: Any, texts: Sequence[str]) -> None:
     """
     encoder = FastTokenizer.load(folder)
     names = [token for token in tokenizer.all_special_tokens if token]
-    # A vocabulary's normaliser may make a name's brackets of wide ones: "＜pad＞".
+    # A tokenizer's normaliser may make a name's brackets of wide ones: "＜pad＞".
     folded = [unicodedata.normalize("NFKC", text).lower() for text in texts]
     plain = [
         text for text, known in zip(texts, folded, strict=True) if not any(n.lower() in known for n in names)

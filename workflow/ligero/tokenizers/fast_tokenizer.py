@@ -1,6 +1,6 @@
-"""Encode text with a saved vocabulary, on the `tokenizers` library alone: no transformers, so programs start at once.
+"""Encode text with a saved tokenizer, on the `tokenizers` library alone: no transformers, so programs start at once.
 
-A vocabulary's folder holds `fast_tokenizer.json`, the backend of the tokenizer that AutoTokenizer loads from that folder, and
+A tokenizer's folder holds `fast_tokenizer.json`, the backend of the tokenizer that AutoTokenizer loads from that folder, and
 `tokenizer_info.json`. The ids are those of AutoTokenizer, with one intended difference: the name of a special token that
 stands in a text ("</s>" in a manual) is text, never a special token.
 """
@@ -41,7 +41,7 @@ _DISARMED = str.maketrans({"<": "‹", "＜": "‹", "﹤": "‹", "[": "(", "�
 
 @dataclass(frozen=True)
 class TokenizerInfo:
-    """What programs need to know about a vocabulary."""
+    """What programs need to know about a tokenizer."""
 
     kind: str
     """Class of the loaded tokenizer, as in tokenizer_config.json."""
@@ -89,7 +89,7 @@ class TokenizerInfo:
 
 
 class FastTokenizer:
-    """A vocabulary, ready to encode.
+    """A tokenizer, ready to encode.
 
     Attributes:
         backend: the underlying `tokenizers.Tokenizer`, without padding and truncation.
@@ -149,14 +149,6 @@ class FastTokenizer:
         disarmed: list[int] = self.backend.encode(text.translate(_DISARMED), add_special_tokens=False).ids
         return disarmed
 
-    def encode_each(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of many texts at once."""
-        found = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [
-            encoding.ids if self._forbidden.isdisjoint(encoding.ids) else self.encode(text)
-            for text, encoding in zip(texts, found, strict=True)
-        ]
-
     def encode_words(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
         """Ids of words given one by one, and for each id the index of its word; no special tokens.
 
@@ -190,7 +182,7 @@ class FastTokenizer:
             max_length: cut to so many tokens, special ones included; None does not cut.
             stride: tokens shared by windows; windows after the first are in each encoding's `.overflowing`.
             truncation: longest_first, only_first or only_second.
-            add_special_tokens: whether to add the special tokens of the vocabulary's template.
+            add_special_tokens: whether to add the special tokens of the tokenizer's template.
 
         Returns:
             `tokenizers.Encoding`s: ids, type_ids (segments), offsets (characters), sequence_ids, overflowing.
@@ -211,7 +203,7 @@ class FastTokenizer:
         return encodings
 
     def _disarmed_where_needed(self, inputs: list[Any]) -> list[Any]:
-        """Texts with the first sign of special tokens' names replaced where the vocabulary would take them for such."""
+        """Texts with the first sign of special tokens' names replaced where the tokenizer would take them for such."""
         if not self._takes_names_for_tokens():
             return inputs
 

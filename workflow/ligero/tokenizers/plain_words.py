@@ -1,4 +1,4 @@
-"""What a vocabulary does to words of ordinary letters before its model sees them, found once by trying.
+"""What a tokenizer does to words of ordinary letters before its model sees them, found once by trying.
 
 The normaliser and the pre-tokenizer of `tokenizers` take longer over a word than its model. For words of plain letters,
 with punctuation at their ends, their work is known beforehand: each letter becomes the same string everywhere, and
@@ -28,13 +28,13 @@ class PlainWord(NamedTuple):
 
 
 class PlainWords:
-    """Recognises plain words of a vocabulary and says what its model is given for them."""
+    """Recognises plain words of a tokenizer and says what its model is given for them."""
 
     def __init__(self, backend: Tokenizer, prefix: str) -> None:
         """Try the characters one by one.
 
         Args:
-            backend: the vocabulary; it has a pre-tokenizer.
+            backend: the tokenizer; it has a pre-tokenizer.
             prefix: what precedes every word ("" or a space).
         """
         self._backend = backend

@@ -1,4 +1,4 @@
-"""Train a vocabulary on clean text and save it as a tokenizer folder of transformers."""
+"""Train a tokenizer on clean text and save it as transformers does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import atomic_directory
 from ligero.corpus.sampling import count_lines, sample_lines
 from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
-from ligero.tokenizers.export import export_encoder
+from ligero.tokenizers.export import export_fast_tokenizer
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 LINES_COMPARED = 1_000
@@ -40,7 +40,7 @@ def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> 
     """
     total = count_lines(corpus)
     if not total:
-        raise DataError(corpus, None, "no text to train a vocabulary on.")
+        raise DataError(corpus, None, "no text to train a tokenizer on.")
 
     def lines() -> Iterator[str]:
         return sample_lines(corpus, settings.training_sentences, settings.seed, total=total)
@@ -51,7 +51,7 @@ def train_tokenizer(settings: TokenizerSettings, corpus: Path, folder: Path) -> 
         _check_size(settings, len(tokenizer))
         tokenizer.save_pretrained(str(staging))
         compared = sample_lines(corpus, LINES_COMPARED, settings.seed + 1, total=total)
-        return export_encoder(staging, settings.lower_case, compared)
+        return export_fast_tokenizer(staging, settings.lower_case, compared)
 
 
 def _check_size(settings: TokenizerSettings, size: int) -> None:

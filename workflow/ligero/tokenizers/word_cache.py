@@ -28,7 +28,7 @@ _WHOLE_LINE = b""
 class WordCache(dict[str, bytes]):
     """For each word the bytes of its ids; missing words are encoded when they are looked up.
 
-    A new word goes through the vocabulary's steps (normaliser, pre-tokenizer, model) one by one, for plain words through
+    A new word goes through the tokenizer's steps (normaliser, pre-tokenizer, model) one by one, for plain words through
     the model alone, which costs a quarter of encoding it as a text; parts that are cut off it ("," of "casa,") are kept.
     """
 
@@ -40,7 +40,7 @@ class WordCache(dict[str, bytes]):
         backend = encoder.backend
         self._normalize = backend.normalizer.normalize_str if backend.normalizer else None
         self._model = backend.model.tokenize
-        # Tokens that were added to a vocabulary are looked for before its steps; special ones are not (see FastTokenizer), and
+        # Tokens that were added to a tokenizer are looked for before its steps; special ones are not (see FastTokenizer), and
         # no plain word looks like one that starts with a bracket.
         added = backend.get_added_tokens_decoder().values()
         stepwise = backend.pre_tokenizer and all(t.special and t.content[0] in "<[" for t in added)
