@@ -50,6 +50,7 @@ localrules:
     make_figure,
     write_cards,
     report_search,
+    summarise_exports,
     exports,
     searches,
     make_report,

@@ -32,8 +32,26 @@ rule export_model:
         " --examples-dir {params.examples} --out {output} --threads {threads} --expect {params.settings} &> {log}"
 
 
-rule exports:
+rule summarise_exports:
     input:
         LAYOUT.exports(),
+    output:
+        LAYOUT.exports_summary,
+    log:
+        "<results>/logs/summarise_exports.log",
+    conda:
+        "../envs/training.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    message:
+        "Summarising all exports"
+    shell:
+        "python $PROGRAMS/summarise_exports.py {input} --out {output} &> {log}"
+
+
+rule exports:
+    input:
+        LAYOUT.exports_summary,
     message:
         "Every selected model is exported"

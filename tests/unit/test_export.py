@@ -242,3 +242,22 @@ def test_graphs_are_valid_onnx(tmp_path: Path) -> None:
     onnx.checker.check_model(model)
     assert [entry.name for entry in model.graph.input] == ["input_ids", "attention_mask"]
     assert [entry.name for entry in model.graph.output] == ["start", "end"]
+
+
+def test_all_exports_stand_in_one_table(tmp_path: Path) -> None:
+    import csv
+
+    from ligero.export.summary import write_summary
+
+    selected_model(tmp_path / "a", "bert", "sequence_classification").export(tmp_path / "good")
+    selected_model(tmp_path / "b", "albert", "token_classification", change=outlier()).export(
+        tmp_path / "bad"
+    )
+    write_summary([tmp_path / "good", tmp_path / "bad"], tmp_path / "summary.csv")
+    with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["precision"] for row in rows] == ["fp32", "int8"] * 2
+    assert [bool(row["bytes"]) for row in rows] == [True, True, True, False]
+    assert float(rows[0]["test_score"]) == 100.0
+    assert float(rows[3]["validation_drop"]) > 20
+    assert rows[3]["reason"].startswith("int8 loses at least")

@@ -8,11 +8,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from ligero.reporting.registry import TABLES
+from ligero.serving.manifest import Manifest
+from ligero.serving.predictor import Predictor
+from ligero.tasks.columns import read_columns
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs, snakemake_command
 
 pytestmark = pytest.mark.slow
@@ -163,6 +167,44 @@ def test_losers_of_a_grid_leave_no_weights(pocket: Path) -> None:
         assert kept.samefile(
             pocket / "models" / "fine-tuning" / task.parent.name / task.name / "model.safetensors"
         )
+
+
+def answered(row: dict[str, Any]) -> dict[str, Any]:
+    """The item of an example, without its gold answer."""
+    keys = ("text", "second_text", "words", "question", "context")
+    return {key: row[key] for key in keys if row.get(key) is not None}
+
+
+def test_exported_models_answer_on_test_sets_as_the_study_scored(pocket: Path, snakemake: Snakemake) -> None:
+    import pyarrow.parquet as pq
+
+    systems = [("fine-tuning", "beto-cased"), ("distillation", "albeto-base-2")]
+    exports = [
+        f"results/exports/{regime}/{system}/{task}"
+        for regime, system in systems
+        for task in ("xnli", "ner", "mlqa")
+    ]
+    done = snakemake("--", *exports)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    for name in exports:
+        folder = pocket.parent / name
+        manifest = Manifest.read(folder)
+        assert manifest.parity["largest_difference"] <= 1e-4
+        assert manifest.int8["accepted"] == (manifest.int8["drop"] <= 0.5)
+        rows = pq.ParquetFile(pocket / "tasks" / manifest.task / "test.parquet").read().to_pylist()
+        found = [
+            dict(answer)
+            for answer in Predictor(folder, precision="fp32", threads=1).predict(map(answered, rows))
+        ]
+        stored = pocket / "predictions" / manifest.regime / manifest.model
+        if manifest.task == "ner":
+            tags = [[word["label"] or "O" for word in answer["words"]] for answer in found]
+            lines = read_columns(stored / "ner.conll")
+            assert tags == [[tag for *_, tag in sentence] for sentence in lines]
+        else:
+            expected = json.loads((stored / f"{manifest.task}.json").read_text(encoding="utf-8"))
+            key = "label" if manifest.task == "xnli" else "answer"
+            assert {row["id"]: answer[key] for row, answer in zip(rows, found, strict=True)} == expected
 
 
 def test_a_second_run_has_nothing_to_do(pocket: Path, snakemake: Snakemake) -> None:

@@ -111,7 +111,12 @@ class Manifest:
             raise DataError(
                 path, None, f"keys missing or unknown: {', '.join(sorted(wrong))}.", "Export the model again."
             )
-        graphs = {name: GraphFile(**graph) for name, graph in values["graphs"].items()}
+        try:
+            graphs = {name: GraphFile(**graph) for name, graph in values["graphs"].items()}
+        except (TypeError, AttributeError) as error:
+            raise DataError(
+                path, None, f"'graphs' is malformed: {error}.", "Export the model again."
+            ) from error
         return cls(**{**values, "labels": tuple(values["labels"]), "graphs": graphs})
 
     def verify(self, folder: Path) -> None:

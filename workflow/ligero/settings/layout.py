@@ -165,6 +165,11 @@ class Layout:
         """Folder of the exported model."""
         return f"{self.root}/exports/{regime}/{model_id}/{task_id}"
 
+    @property
+    def exports_summary(self) -> str:
+        """Scores, sizes and times of all exports."""
+        return f"{self.root}/exports/summary.csv"
+
     def exports(self) -> list[str]:
         """The exports of all selected models; not part of `all`."""
         return [

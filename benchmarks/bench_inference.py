@@ -1,0 +1,37 @@
+"""Measure exported classifiers against BETO at batch 1; writes a CSV. Weights are random: they do not change the speed."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import torch
+
+import _workflow  # noqa: F401
+from inference_contenders import COLUMNS, measure
+from ligero.common.errors import run_program
+from ligero.common.files import atomic_path
+from ligero.export.processor import processor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--turns", type=int, default=9, help="turns of each contender")
+    parser.add_argument(
+        "--layers", type=int, nargs="*", default=[2, 4, 8], help="students of ALBETO base, beside tiny"
+    )
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print("processor:", json.dumps(processor()))
+    lines = measure(args.turns, args.layers)
+    with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([COLUMNS, *lines])
+    for line in lines:
+        print(*line, sep="  ")
+
+
+if __name__ == "__main__":
+    run_program(main)

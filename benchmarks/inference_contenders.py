@@ -1,0 +1,159 @@
+"""BETO as transformers runs it and as an exported graph, and light models as exported graphs in fp32 and int8."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from ligero.efficiency.classifier import build_classifier
+from ligero.export.processor import processor
+from ligero.serving.predictor import GraphRunner
+from ligero.serving.readers import Feature
+from untrained_models import BETO, FIRST_WORD, TINY, VOCABULARY, Untrained, base
+
+COLUMNS = ("measure", "ours", "peer", "peer_name", "unit", "ratio", "aim")
+Line = tuple[Any, ...]
+LENGTH, MEAN_LENGTH, TEXTS = 512, 30, 32
+EAGER, EXPORTED = "BETO, transformers eager", "BETO, exported in fp32"
+SAME_TEXTS = "the same texts padded to 512"
+
+_AIMS: dict[str, dict[str, dict[str, float]]] = {
+    "vnni": {
+        "fp32": {"tiny": 37, "base-2": 19, "base-4": 8},
+        "int8": {"tiny": 60, "base-2": 49, "base-4": 18, "base-8": 8},
+    },
+    "avx2": {
+        "fp32": {"tiny": 13, "base-2": 6.5, "base-4": 3.3},
+        "int8": {"tiny": 20, "base-2": 10, "base-4": 5},
+    },
+}
+"""Speed over BETO eager that the project set itself, by what the processor has."""
+
+
+def measure(turns: int, layers: Sequence[int]) -> list[Line]:
+    """Lines of COLUMNS; all contenders take turns, and seconds are the processor's."""
+    flags = processor()["flags"]
+    has_vnni = any("vnni" in flag or "amx_int8" in flag for flag in flags)
+    aims = _AIMS["vnni" if has_vnni else "avx2"]
+    generator = np.random.default_rng(0)
+    long = _feature(generator, LENGTH)
+    lengths = np.clip(generator.gamma(3.0, MEAN_LENGTH / 3.0, TEXTS), 4, LENGTH).astype(int).tolist()
+    texts = [_feature(generator, length) for length in lengths]
+    padded = [Feature(text.tokens + [0] * (LENGTH - len(text.tokens)), [0] * LENGTH) for text in texts]
+
+    light = {"tiny": Untrained(TINY), **{f"base-{count}": Untrained(base(count)) for count in layers}}
+    beto = Untrained(BETO)
+    eager = _eager()
+    runners = {
+        (name, precision): _runner(getattr(model, precision))
+        for name, model in light.items()
+        for precision in ("fp32", "int8")
+    }
+    exported = _runner(beto.fp32)
+    contenders: dict[Any, Callable[[], Any]] = {
+        EAGER: lambda: _forward(eager, long),
+        EXPORTED: lambda: exported.run([long]),
+        **{key: partial(runner.run, [long]) for key, runner in runners.items()},
+    }
+    seconds = _in_turn(contenders, turns)
+    lines: list[Line] = []
+    for name, precision in runners:
+        ours = 1 / seconds[name, precision]
+        for peer in (EAGER, EXPORTED):
+            aim = aims[precision].get(name, "") if peer == EAGER else ""
+            lines.append(
+                _line(
+                    f"ALBETO {name}, {precision}, 512 tokens", ours, 1 / seconds[peer], peer, "texts/s", aim
+                )
+            )
+    lines.append(
+        _line(
+            "BETO, exported in fp32, 512 tokens",
+            1 / seconds[EXPORTED],
+            1 / seconds[EAGER],
+            EAGER,
+            "texts/s",
+            "",
+        )
+    )
+
+    short = _in_turn(
+        {
+            "ours": lambda: [runners["tiny", "int8"].run([text]) for text in texts],
+            "padded": lambda: [runners["tiny", "int8"].run([text]) for text in padded],
+        },
+        turns,
+    )
+    mean = f"texts of {np.mean(lengths):.0f} tokens on average"
+    ours = TEXTS / short["ours"]
+    lines.append(
+        _line(f"ALBETO tiny, int8, {mean}", ours, TEXTS / short["padded"], SAME_TEXTS, "texts/s", "")
+    )
+    lines.append(
+        _line(
+            f"ALBETO tiny, int8, {mean}", ours, 1 / seconds[EAGER], f"{EAGER}, {SAME_TEXTS}", "texts/s", 400
+        )
+    )
+    for name, model in light.items():
+        for precision, aim in (("fp32", 1.1), ("int8", "")):
+            size = len(getattr(model, precision).SerializeToString()) / 1e6
+            lines.append(
+                _line(
+                    f"file of ALBETO {name}, {precision}",
+                    size,
+                    model.bytes / 1e6,
+                    "its safetensors",
+                    "MB",
+                    aim,
+                )
+            )
+    return lines
+
+
+def _in_turn(contenders: dict[Any, Callable[[], Any]], turns: int) -> dict[Any, float]:
+    """Median processor seconds of each contender; the first turn warms up."""
+    times: dict[Any, list[float]] = {name: [] for name in contenders}
+    for turn in range(turns + 1):
+        for name, run in contenders.items():
+            start = time.process_time()
+            run()
+            if turn:
+                times[name].append(time.process_time() - start)
+    return {name: median(values) for name, values in times.items()}
+
+
+def _line(measured: str, ours: float, peer: float, peer_name: str, unit: str, aim: float | str) -> Line:
+    return measured, _short(ours), _short(peer), peer_name, unit, _short(ours / peer), aim
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _feature(generator: np.random.Generator, length: int) -> Feature:
+    return Feature(generator.integers(FIRST_WORD, VOCABULARY, length).tolist(), [0] * length)
+
+
+def _runner(model: onnx.ModelProto) -> GraphRunner:
+    return GraphRunner(model.SerializeToString(), pad=0, batches=True, threads=1)
+
+
+def _eager() -> nn.Module:
+    """BETO as the thesis ran it: plain attention, fp32."""
+    model = build_classifier(BETO, 3)
+    model.set_attn_implementation("eager")  # type: ignore[operator]
+    return model
+
+
+def _forward(model: nn.Module, feature: Feature) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = model(torch.tensor([feature.tokens])).logits
+    return logits
