@@ -1,4 +1,4 @@
-"""Requests a second and their time at 1, 8 and 64 clients; writes a CSV.
+"""Requests per second and their time at 1, 8 and 64 clients; writes a CSV.
 
 Server and clients run on this machine and share its cores.
 """
@@ -25,11 +25,11 @@ from ligero.common.files import atomic_path
 COLUMNS = (
     "clients",
     "requests",
-    "requests_a_second",
+    "requests_per_second",
     "p50_ms",
     "p95_ms",
     "p99_ms",
-    "server_cpu_ms_a_request",
+    "server_cpu_ms_per_request",
 )
 SERVE = "import sys; from ligero.serving.app import serve; serve(sys.argv[1], port=0)"
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="exported classifier; default: ALBETO tiny with random weights, int8"
     )
-    parser.add_argument("--texts", type=Path, help="a text a line; default: random words")
+    parser.add_argument("--texts", type=Path, help="one text per line; default: random words")
     parser.add_argument("--tokens", type=int, default=30, help="of a random text, special ones included")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each number of clients")
