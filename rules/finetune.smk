@@ -61,7 +61,8 @@ rule select_trial:
         " --models-dir {params.models} --state-dir {params.state} --expect {params.settings} &> {log}"
 
 
-# Where one job runs all trials of a system, one job selects on all tasks: starting a process takes longer than selecting.
+# If one job runs all trials of a system, one job selects on all tasks: starting a process takes longer than selecting. (Otherwise a
+# task's selection, and its teacher, need not wait for the trials of all other tasks.)
 use rule select_trial as select_trials with:
     input:
         "<results>/trials/{regime}/{system}/shard-0.json",

@@ -106,7 +106,7 @@ def test_a_model_that_is_gone_is_named(made: tuple[Results, Path]) -> None:
     config = Path(results.layout.selected_model("fine-tuning", "bertin", "ner")) / "config.json"
     content = config.read_bytes()
     config.unlink()
-    with pytest.raises(DataError, match="fine-tuning/bertin/ner: the selected model is gone"):
+    with pytest.raises(DataError, match="fine-tuning/bertin/ner: the selected model is missing"):
         write_cards(results, root / "cards")
     config.write_bytes(content)
 

@@ -5,25 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import write_text
-
-TEXT_COLUMNS = ("text", "second_text", "words", "context", "question")
+from ligero.tasks.texts import split_texts
 
 
 def texts_of(path: Path) -> list[str]:
-    """The distinct texts of one split; a sentence given as words is joined by spaces."""
-    table = pq.read_table(path)
-    texts: dict[str, None] = {}
-    for column in (name for name in TEXT_COLUMNS if name in table.column_names):
-        for value in table[column].to_pylist():
-            text = " ".join(value) if isinstance(value, list) else value
-            if text:
-                texts[" ".join(text.split())] = None
-    return list(texts)
+    """The distinct texts of one split, each on one line; a sentence given as words is joined by spaces."""
+    return [text for text in dict.fromkeys(" ".join(text.split()) for text in split_texts(path)) if text]
 
 
 def main() -> None:

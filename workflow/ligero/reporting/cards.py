@@ -38,7 +38,7 @@ def write_cards(results: Results, out: Path) -> int:
                     raise DataError(
                         folder,
                         None,
-                        "the selected model is gone, and and its card states its size and labels.",
+                        "the selected model is missing, and its card states its size and labels.",
                         f"Select it again: snakemake --forcerun {selecting}.",
                     )
                 known = evidence(results, regime, model, task, scores[regime, model, task])

@@ -1,4 +1,4 @@
-"""Small helpers with which every table is put together: cells as printed, notes, the column that tells the scale."""
+"""Helpers that every table is made with: printed cells, notes, the column with the scale."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def joined(notes: Iterable[str | None]) -> str | None:
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], scale: str) -> pd.DataFrame:
     """A table with the given columns, then `scale` and `notes`; what a row leaves out is an empty cell.
 
-    The scale stands in the table itself, so that a miniature's figures cannot be taken for the thesis'. A study of the user's own
+    The scale is in the table itself, so that a miniature's figures cannot be taken for the thesis'. A study of the user's own
     needs no such column, and no column that is the thesis' alone: what no row fills is left out.
     """
     cells = [{"scale": scale, **row} for row in rows]

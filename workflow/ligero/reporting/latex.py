@@ -41,7 +41,7 @@ TINY = 5
 UPRIGHT, LANDSCAPE = 345, 598
 """Points that a line of A4 text has in the class article, upright and across."""
 HEADER_WIDTH = 12
-"""Characters after which a column's name goes on in another line."""
+"""Characters after which a column's name may continue on another line."""
 
 
 def to_latex(frame: pd.DataFrame) -> str:

@@ -210,15 +210,15 @@ TABLES = (
         "tables.tokenizers:tokenizers",
         lambda layout: [layout.tokenizer_quality],
         "How well each vocabulary fits text that it was not trained on: the documents that the corpus keeps "
-        "back, and the test split of each task. Words are what stands between white space; each text (a "
+        "back, and the test split of each task. Words are separated by white space; each text (a "
         "sentence, a title, a context) counts as one sentence.",
     ),
     Entry(
         "datasets",
         "tables.datasets:datasets",
         lambda layout: [layout.task_info(task) for task in layout.study.tasks],
-        "The tasks: examples in each split beside the thesis' counts, and how many test texts stand in the "
-        "training set too. Where a split was cut from another or shortened, the notes say so.",
+        "The tasks: examples in each split beside the thesis' counts, and how many test texts are also in the "
+        "training set. Where a split was cut from another or shortened, the notes say so.",
     ),
     Entry(
         "pretrained_models",
@@ -279,9 +279,9 @@ TABLES = (
         "inference_speed",
         "tables.efficiency:inference_speed",
         lambda layout: [layout.inference_speed],
-        "Inferences a second at batch 1, by the protocol that the configuration gives under ``speed`` "
+        "Inferences per second at batch 1, by the protocol that the configuration gives under ``speed`` "
         "(thesis: 512 tokens, 10 runs to warm up, 100 timed): the median of the timed runs, without those "
-        "whose modified z-score is too large. The systems take turns, a GPU is waited for (the authors' GPU "
+        "whose modified z-score is too large. The systems take turns, GPUs are synchronised (the authors' GPU "
         "timings were not synchronised), systems of one architecture are timed once, and weights are random: "
         "latency does not depend on them.",
     ),
@@ -331,7 +331,7 @@ TABLES = (
         _cost,
         "Runs and device hours of each stage, added up from what every run recorded itself (data, tokenizers "
         "and tables are not counted). A device hour is an hour of one GPU, or of the CPU threads that the row "
-        "names. Beside them what the thesis spent, where it tells.",
+        "names. Beside them what the thesis spent, as far as it says.",
     ),
 )
 

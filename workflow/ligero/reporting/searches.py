@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def trials_table(rows: Sequence[SearchRow], scale: str) -> pd.DataFrame:
-    """One row a finished trial; numbers as they were tried, seconds empty where a trial recorded none."""
+    """One row per finished trial; hyper-parameters as tried, seconds empty if a trial recorded none."""
     return table(COLUMNS, rows, scale)
 
 

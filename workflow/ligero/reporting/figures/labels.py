@@ -18,7 +18,7 @@ DISTANCES = (9.0, 16.0, 25.0, 36.0, 50.0, 66.0)
 MARKER = 5.0
 """Half the side of the square around a point that names must not cover, in pixels."""
 BEAD = 1.5
-"""Half the side of the boxes that stand for a line, in pixels."""
+"""Half the side of the boxes that represent a line, in pixels."""
 LEADER_FROM = 14.0
 """Names farther away than this get a thin line to their point."""
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ligero.common.files import atomic_path
 from ligero.settings.study import Study
 
-# Okabe and Ito (2008): told apart by readers with any colour vision.
+# Okabe and Ito (2008): distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C8C8C"
 
 SIZE = (8.0, 5.0)
@@ -34,7 +34,7 @@ SETTINGS: dict[Any, Any] = {
 
 
 def new_figure(study: Study, title: str) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes; its title tells the study's scale."""
+    """A figure with one pair of axes; its title states the study's scale."""
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
@@ -43,7 +43,7 @@ def new_figure(study: Study, title: str) -> tuple[Figure, Axes]:
 
 
 def new_panels(study: Study, title: str, number: int) -> tuple[Figure, list[Axes]]:
-    """A figure with several pairs of axes side by side and one scale of heights; its title tells the study's scale."""
+    """A figure with several pairs of axes side by side and one scale of heights; its title states the study's scale."""
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=SIZE, layout="constrained")
         panels = figure.subplots(1, number, sharey=True)

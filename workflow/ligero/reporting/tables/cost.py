@@ -43,7 +43,7 @@ class Run:
 
 
 def cost(results: Results) -> pd.DataFrame:
-    """One row a stage and kind of device. The thesis' figures stand in the first row of their stage.
+    """One row per stage and kind of device. The thesis' figures are in the first row of their stage.
 
     A device hour is an hour of one device: of one GPU, or of the CPU threads that the row names.
     """
@@ -124,7 +124,7 @@ def _compared(results: Results) -> Iterator[Run]:
 
 
 def _searched(search: Search) -> Iterator[Run]:
-    """One run a trial; one a worker where trials recorded no time (a worker's record forgets what a kill ended)."""
+    """One run per trial, or per worker if trials recorded no time (a worker's record lacks trials that were killed)."""
     if search.seconds:
         for seconds in search.seconds:
             yield Run("hyper-parameter search", _device(search.workers[0]), seconds)

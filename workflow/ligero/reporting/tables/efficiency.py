@@ -55,7 +55,7 @@ def efficiency(results: Results) -> pd.DataFrame:
 
 
 def inference_speed(results: Results) -> pd.DataFrame:
-    """Inferences a second on the devices of the machine that measured, and under which conditions."""
+    """Inferences per second on the devices of the measuring machine, and the conditions."""
     conditions = results.speed_conditions
     reference = results.speed["fine-tuning", results.study.efficiency.reference]
     no_gpu = None if conditions.get("gpu") else "no GPU on the machine that measured"

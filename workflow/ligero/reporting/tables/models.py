@@ -71,7 +71,7 @@ def _model(results: Results, model_id: str) -> dict[str, Any]:
 
 
 def _size(model: Model) -> str:
-    """The size that a model's name tells, else the one that its width is known by (Devlin et al. 2019)."""
+    """The size in a model's name, or else the one that its width is known by (Devlin et al. 2019)."""
     named = next((size for size in SIZES if size in model.name.lower().split()), None)
     return named or {768: "base", 1024: "large"}.get(model.architecture.hidden_size, "-")
 

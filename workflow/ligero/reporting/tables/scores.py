@@ -19,7 +19,7 @@ STEMS_OF_TYPE: dict[TaskType, tuple[str, ...]] = {
     "token_classification": ("pos", "ner"),
     "question_answering": ("mlqa", "sqac", "tar_xquad"),
 }
-"""The thesis' tasks of each type; their columns stand in the table even where a study lacks the task."""
+"""The thesis' tasks of each type; their columns are in the table even if a study lacks the task."""
 
 
 def text_classification(results: Results) -> pd.DataFrame:

@@ -26,7 +26,7 @@ Scores = Mapping[tuple[Regime, str, str], Record]
 
 
 def summary(results: Results) -> pd.DataFrame:
-    """One row a system: parameters, speedup over the reference by MACs, mean score over the tasks; then the baselines."""
+    """One row per system: parameters, speedup over the reference by MACs, mean score over the tasks; then the baselines."""
     study = results.study
     scores, baselines = results.scores(study.tasks), results.baselines(study.tasks)
     speedups, arithmetic = summary_speedups(results)

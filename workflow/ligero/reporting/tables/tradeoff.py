@@ -16,7 +16,7 @@ FIGURES = ("score", "gain", "hypervolume", "retention")
 
 
 def tradeoff(results: Results) -> pd.DataFrame:
-    """One row a task (or all of them), cost and system."""
+    """One row per task (or all of them), cost and system."""
     study = results.study
     rows = []
     for measured in results.tradeoff:
