@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ligero.common.records import DamagedError
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import read_documents
 from ligero.models.heads import copy_tokenizer
+from ligero.pretraining import run
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, Position
 from ligero.pretraining.records import PretrainingSummary, read_metrics
@@ -120,6 +122,27 @@ def test_the_check_ends_a_run_early(
     with pytest.raises(DamagedError, match=r"train\.bin"):
         train((tokens, folders[1]), tmp_path, total_steps=50)
     assert steps == [0]
+
+
+def test_no_model_is_written_before_the_check_has_ended(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_saved, save = threading.Event(), Pretrainer._save
+
+    def slow(folder: Path) -> None:
+        assert last_saved.wait(60)
+        raise DamagedError(folder, None, "found late.")
+
+    def noted(self: Pretrainer) -> None:
+        save(self)
+        if self.done.step == self.recipe.total_steps:
+            last_saved.set()
+
+    monkeypatch.setattr(run, "check_tokens", slow)
+    monkeypatch.setattr(Pretrainer, "_save", noted)
+    with pytest.raises(DamagedError, match="found late"):
+        train(folders, tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 @kinds
