@@ -58,7 +58,7 @@ class PlannedTrial:
     def finished(self) -> TrialRecord | None:
         """The outcome where the trial is done and nothing that it depends on has changed since."""
         record = read_trial(self.folder)
-        return record if record and record["digest"] == self.digest else None
+        return record if record and record.get("digest") == self.digest else None
 
 
 class DigestedObjectives(Protocol):
