@@ -33,6 +33,7 @@ include: "rules/export.smk"
 include: "rules/tables.smk"
 include: "rules/cards.smk"
 include: "rules/report.smk"
+include: "rules/verify.smk"
 
 
 # Jobs of a second or two run beside Snakemake instead of waiting in a cluster's queue; fetching needs its network.
@@ -54,6 +55,7 @@ localrules:
     exports,
     searches,
     make_report,
+    verify,
 
 
 rule all:

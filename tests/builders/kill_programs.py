@@ -29,7 +29,7 @@ from ligero.settings.models import Architecture
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training import shard as shards
-from ligero.training.records import write_shard
+from ligero.training.records import SelectionRecord, write_shard
 from ligero.training.selection import select
 from ligero.training.trial import run_trial
 from tests.builders.distillation import toy_model, toy_split
@@ -66,18 +66,18 @@ def prepare_grid(folder: Path) -> None:
         (folder / "weights" / name).write_bytes((folder / name).read_bytes())
 
 
-def grid(inputs: Path, out: Path) -> None:
-    """A shard of four trials that checkpoint every epoch, and the selection among them."""
+def shard(inputs: Path, out: Path, trials: tuple[Trial, ...] = TRIALS) -> None:
+    """A shard of four trials that checkpoint every epoch."""
     torch.set_num_threads(1)
     every_epoch = functools.partial(run_trial, seconds_between_checkpoints=0.0)
     shards.run_trial = every_epoch  # type: ignore[attr-defined]
-    results = shards.run_shard(
+    records = shards.run_shard(
         ShardJob(
             regime="fine-tuning",
             model_id="m",
             architecture=ARCHITECTURE,
             num_hidden_layers=None,
-            trials=TRIALS,
+            trials=trials,
             tasks={"t": task(KIND)},
             options=TrainingOptions(),
             distillation=None,
@@ -87,16 +87,26 @@ def grid(inputs: Path, out: Path) -> None:
         examples_dir=inputs / "tasks",
         state_dir=out / "state",
     )
-    write_shard(out / "shard-0.json", results)
+    write_shard(out / "shard-0.json", records)
+
+
+def selection(out: Path, model: Path, trials: tuple[Trial, ...] = TRIALS) -> SelectionRecord:
+    """The selection among the trials of a shard."""
     job = SelectionJob(
         regime="fine-tuning",
         model_id="m",
         task_id="t",
         metric="seqeval_f1",
         selection_metric="loss",
-        trials=TRIALS,
+        trials=trials,
     )
-    select(job, [out / "shard-0.json"], out / "state", out / "selection.json", out / "model")
+    return select(job, [out / "shard-0.json"], out / "state", out / "selection.json", model)
+
+
+def grid(inputs: Path, out: Path) -> None:
+    """A shard of four trials, and the selection among them."""
+    shard(inputs, out)
+    selection(out, out / "model")
     write_json(out / "done.json", {})
 
 

@@ -1,0 +1,195 @@
+"""Everything in a results folder compared with the digests that were recorded when it was made. Needs no torch and no pandas.
+
+What is checked: the checksum of every record, the files that a record lists, a model's files against `weights.digest`, the trial's and
+the selection's digest of a model against the model that is there, answers against their score, downloads against the lock file and
+the registry, checkpoints and exported models against their own lists. Tables, figures and cards have no digest: nothing reads them,
+and they are made anew from checked records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ligero.common.errors import DataError, LigeroError
+from ligero.common.files import read_json
+from ligero.common.hashing import sha256_file
+from ligero.common.records import FILES, REMEDY, DamagedError, check_file, read_record
+from ligero.corpus.reading import read_blocks
+from ligero.models.digests import check_weights, digest_weights
+from ligero.serving.manifest import MANIFEST_FILE, Manifest
+from ligero.settings.study import Study
+from ligero.tokenizers.fast_tokenizer import INFO_FILE
+from ligero.training.planning import BEST
+from ligero.training.records import RESULT, read_scores, read_selection, read_trial
+from ligero.training.scoring import answers_file
+
+PLAIN_FOLDERS = ("sources", "generated", "predictions", "logs", "hub", "cards", "tables", "figures")
+"""Below the results folder: what others wrote, or what nothing reads."""
+PLAIN_NAMES = ("config.json", "sources.lock.json")
+MODEL_RECORDS = ("source.json", INFO_FILE)
+"""The records in the folder of a model or tokenizer; its other JSON is transformers', and listed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An artefact that is not what was recorded.
+
+    Attributes:
+        kind: record, file, weights, text, download, checkpoint or export.
+        problem: what was found and what was expected.
+        remedy: what to do about it.
+    """
+
+    path: Path
+    kind: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared, by kind, and what is wrong."""
+
+    checked: dict[str, int]
+    findings: list[Finding]
+
+
+def verify_results(root: Path, study: Study | None = None) -> Verification:
+    """Check every artefact below a results folder that has a digest; nothing is changed.
+
+    Args:
+        study: whose registry knows the checksums of downloads; without it only the lock file's are compared.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise DataError(root, None, "no such results folder.", "Name the folder under results_dir.")
+    checked: dict[str, int] = {}
+    findings: list[Finding] = []
+    for kind, path, check in _checks(root, study):
+        checked[kind] = checked.get(kind, 0) + 1
+        try:
+            check()
+        except DataError as error:
+            findings.append(Finding(error.path, kind, error.problem, error.remedy))
+        except LigeroError as error:
+            findings.append(Finding(path, kind, str(error), ""))
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            findings.append(
+                Finding(path, kind, f"cannot be checked: {error!r}.", "Delete it and start again.")
+            )
+    return Verification(checked, list(dict.fromkeys(findings)))
+
+
+Check = tuple[str, Path, Callable[[], object]]
+
+
+def _checks(root: Path, study: Study | None) -> Iterator[Check]:
+    """Kind, path and check of every artefact."""
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if not path.is_file() or parts[0] in PLAIN_FOLDERS or any(part.startswith(".") for part in parts):
+            continue
+        in_model = any(path.parent.glob("model*.safetensors"))
+        others = in_model or (path.parent / INFO_FILE).is_file()
+        if path.name == "config.json" and in_model and not (path.parent / MANIFEST_FILE).is_file():
+            yield "weights", path.parent, partial(check_weights, path.parent)
+        elif path.name == MANIFEST_FILE:
+            yield "export", path, partial(_check_export, path.parent)
+        elif path.suffix == ".zst":
+            yield "text", path, partial(_check_text, path)
+        elif path.suffix == ".json" and path.name.startswith("step-"):
+            yield "checkpoint", path.with_suffix(".pt"), partial(_check_checkpoint, path)
+        elif path.suffix == ".json" and _is_record(path, others):
+            yield "record", path, partial(_check_record, root, path, study)
+            yield from _listed_files(path)
+    yield from _downloads(root, study)
+
+
+def _is_record(path: Path, beside_others: bool) -> bool:
+    """Whether a JSON file is ours: not the configuration, and not what transformers and the export write into their folders."""
+    if (
+        path.name in PLAIN_NAMES
+        or path.name.startswith("precision-")
+        or (path.parent / MANIFEST_FILE).is_file()
+    ):
+        return False
+    return path.name in MODEL_RECORDS or not beside_others
+
+
+def _check_record(root: Path, path: Path, study: Study | None) -> None:
+    """A record's own checksum, and what it says of models and answers."""
+    read_record(path)
+    place = path.relative_to(root).parts
+    if path.name == RESULT and (record := read_trial(path.parent)) and (path.parent / BEST).is_dir():
+        _same_model(path.parent / BEST, record["weights_digest"], path)
+    elif place[0] == "selection":
+        model = root / "models" / Path(*place[1:]).with_suffix("")
+        _same_model(model, read_selection(path)["model_digest"], path)
+    elif place[0] == "scores" and study is not None:
+        for score in read_scores(path)["scores"]:
+            folder = root / "predictions" / place[1] / score["model"]
+            answers = answers_file(folder, score["task"], study.tasks[score["task"]].type)
+            check_file(
+                answers, score["predictions_digest"], "Score again: snakemake --forcerun score_systems."
+            )
+
+
+def _same_model(folder: Path, expected: str | None, record: Path) -> None:
+    if (found := digest_weights(folder)) != expected:
+        problem = f"not the model of {record}: its digest is {found}, recorded is {expected}."
+        raise DamagedError(
+            folder, None, problem, "Train and select it again: snakemake --forcerun finetune_model."
+        )
+
+
+def _listed_files(record: Path) -> Iterator[Check]:
+    """The files that a record lists."""
+    try:
+        files = read_record(record).get(FILES, {})
+    except DataError:
+        return
+    for name, digest in files.items() if isinstance(files, dict) else ():
+        yield "file", record.parent / name, partial(check_file, record.parent / name, digest)
+
+
+def _check_export(folder: Path) -> None:
+    Manifest.read(folder).verify(folder)
+
+
+def _check_text(path: Path) -> None:
+    """zstd's own checksum: reading to the end compares it."""
+    for _ in read_blocks(path):
+        pass
+
+
+def _check_checkpoint(described: Path) -> None:
+    record, path = read_json(described), described.with_suffix(".pt")
+    if not path.is_file() or sha256_file(path) not in (record["sha256"], record.get("replaced")):
+        raise DamagedError(path, None, "not what was written; training would pass it over.", "Delete it.")
+
+
+def _downloads(root: Path, study: Study | None) -> Iterator[Check]:
+    """Files that were fetched, against the checksum of the registry or of their first download."""
+    path = root / "sources.lock.json"
+    entries: dict[str, dict[str, str]] = read_json(path) if path.is_file() else {}
+    known = {entry["path"]: entry["sha256"] for entry in entries.values() if "path" in entry}
+    if study is not None:
+        known |= {source.path: source.sha256 for source in study.sources.values() if source.sha256}
+    for name, expected in known.items():
+        if (root / "sources" / name).is_file():
+            yield (
+                "download",
+                root / "sources" / name,
+                partial(_check_download, root / "sources" / name, expected),
+            )
+
+
+def _check_download(path: Path, expected: str) -> None:
+    if (found := sha256_file(path)) != expected:
+        problem = f"it was changed after it was fetched: its SHA-256 is {found}, expected {expected}."
+        raise DamagedError(path, None, problem, REMEDY)
