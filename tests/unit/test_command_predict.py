@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,3 +112,14 @@ def test_serve_passes_its_limits_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen["limits"].items == 3 and seen["limits"].tokens == 32768
     with pytest.raises(ConfigurationError, match="--items 0: expected a number above 0"):
         main(["serve", "folder", "--items", "0"])
+
+
+def test_nothing_is_reported_to_anybody(project: Path, tmp_path: Path) -> None:
+    """onnxruntime 1.32 keeps a device id below the home folder and sends what it counts to its makers, unless told not to."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ORT_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import ligero.serving.session, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"],
+        capture_output=True, text=True, env={**kept, "HOME": str(tmp_path), "PYTHONPATH": str(project / "workflow")},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout == "1\n", done.stderr
+    assert list(tmp_path.rglob("*onnxruntime*")) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ligero.reporting.figures.style import BLUE, GREY, ORANGE, new_panels
+from ligero.reporting.figures.style import BLUE, GREY, ORANGE, new_panels, set_cost_axis, with_prefix
 from ligero.reporting.results import Record, Results
 
 AXIS_NAMES = {
@@ -55,7 +55,10 @@ def _draw(axes: Axes, measured: Record) -> None:
                 fmt=marker, color=colour, markerfacecolor=colour if efficient else "white", markersize=5, elinewidth=0.7,
                 linewidth=0, label=label if efficient else f"{label}, beaten", zorder=3,
             )  # fmt: skip
-    axes.set_xscale("log")
+    plain = measured["axis"] == "milliseconds"
+    set_cost_axis(
+        axes, [s["cost"] for s in systems], lambda value, _: f"{value:g}" if plain else with_prefix(value)
+    )
     axes.set_xlabel(AXIS_NAMES[measured["axis"]], fontsize=8)
     axes.tick_params(axis="x", which="both", labelsize=7)
     axes.margins(x=0.1, y=0.1)

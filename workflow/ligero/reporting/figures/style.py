@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ligero.common.files import atomic_path
 from ligero.settings.study import Study
@@ -33,13 +35,22 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
+NARROW, VERY_NARROW = 8.0, 3.0
+"""Costs whose largest is less than this many times the smallest get more ticks, or ticks at equal distances."""
+
+
 def new_figure(study: Study, title: str) -> tuple[Figure, Axes]:
     """A figure with one pair of axes; its title states the study's scale."""
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{title}  ({study.scale})", loc="left", fontsize=11)
+        axes.set_title(_titled(title, study), loc="left", fontsize=11)
     return figure, axes
+
+
+def _titled(title: str, study: Study) -> str:
+    """A title with the study's scale; a study of the user's own needs none."""
+    return title if study.scale == "own" else f"{title}  ({study.scale})"
 
 
 def new_panels(study: Study, title: str, number: int) -> tuple[Figure, list[Axes]]:
@@ -47,8 +58,34 @@ def new_panels(study: Study, title: str, number: int) -> tuple[Figure, list[Axes
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=SIZE, layout="constrained")
         panels = figure.subplots(1, number, sharey=True)
-        panels[0].set_title(f"{title}  ({study.scale})", loc="left", fontsize=11)
+        panels[0].set_title(_titled(title, study), loc="left", fontsize=11)
     return figure, list(panels)
+
+
+def set_cost_axis(axes: Axes, costs: Sequence[float], tick: Callable[[float, int], str]) -> None:
+    """A logarithmic axis of costs: few ticks, more of them where the costs are near each other.
+
+    Args:
+        tick: from a value and its place to its label.
+    """
+    axes.set_xscale("log")
+    ratio = max(costs) / min(costs)
+    if ratio < VERY_NARROW:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    else:
+        axes.xaxis.set_major_locator(
+            LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if ratio < NARROW else (1.0, 2.0, 5.0))
+        )
+    axes.xaxis.set_major_formatter(FuncFormatter(tick))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def with_prefix(value: float) -> str:
+    """An amount with the prefix of its magnitude: 43.5 G."""
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g} {prefix}"
+    return f"{value:g}"
 
 
 def write_svg(figure: Figure, path: Path) -> None:

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ligero.reporting.figures.labels import Label, place_labels
-from ligero.reporting.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
+from ligero.reporting.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    new_figure,
+    set_cost_axis,
+    with_prefix,
+)
 from ligero.reporting.results import Results, Row
 from ligero.settings import plan
 from ligero.settings.study import Study
@@ -23,8 +31,6 @@ FAMILIES = {
     "roberta": ("RoBERTa, fine-tuned", PURPLE, "o"),
 }
 STUDENTS = ("distilled students", ORANGE, "s")
-NARROW = 8.0
-"""Costs that differ by less than this get more ticks on their logarithmic axis."""
 METRIC_NAMES = {"accuracy": "Accuracy", "f1": "F1"}
 
 
@@ -48,7 +54,7 @@ def score_against_macs(results: Results, task: str | None = None) -> Figure:
         title,
         f"multiply-accumulate operations of one input of {tokens} tokens (thop's count)",
         lambda row: float(results.efficiency[row.regime, row.model]["macs"]),
-        lambda value, _: _with_prefix(value),
+        lambda value, _: with_prefix(value),
     )
 
 
@@ -79,14 +85,7 @@ def _figure(
     figure, axes = new_figure(study, title)
     points = _points(results, [task] if task else list(study.tasks), cost_of)
     lines = _draw_points(axes, study, points)
-    axes.set_xscale("log")
-    costs = [point.cost for point in points]
-    narrow = max(costs) < NARROW * min(costs)
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0))
-    )
-    axes.xaxis.set_major_formatter(FuncFormatter(tick))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    set_cost_axis(axes, [point.cost for point in points], tick)
     axes.set_xlabel(cost_name)
     axes.set_ylabel(_score_name(study, task))
     axes.margins(x=0.12, y=0.12)
@@ -156,11 +155,3 @@ def _score_name(study: Study, task: str | None) -> str:
         return f"score: mean of {len(study.tasks)} tasks, in percent"
     metric = study.tasks[task].metric
     return f"{METRIC_NAMES[HEADLINE[metric]]} on the test set, in percent"
-
-
-def _with_prefix(value: float) -> str:
-    """An amount with the prefix of its magnitude: 43.5 G."""
-    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:g} {prefix}"
-    return f"{value:g}"
