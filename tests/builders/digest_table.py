@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -224,7 +225,7 @@ def leaves(annotation: Any, value: Any, path: Path_, key: str) -> Iterator[tuple
         for name, entry in value.items():
             yield from leaves(model, entry, (*path, name), f"{key}.*")
     else:
-        hints = get_type_hints(model, include_extras=True)
+        hints = _hints(model)
         for name, entry in value.items():
             yield from leaves(hints[name], entry, (*path, name), f"{key}.{name}" if key else name)
 
@@ -280,7 +281,7 @@ def decisive(kind: type[BaseModel], differing: Iterable[str]) -> set[str]:
         field = paths[0][0]
         found.add(f"{kind.__name__}.{field}")
         annotation, paths = (
-            _plain(get_type_hints(kind, include_extras=True)[field]),
+            _plain(_hints(kind)[field]),
             [path[1:] for path in paths],
         )
         if get_origin(annotation) in (dict, tuple):
@@ -337,6 +338,11 @@ def _valid(content: dict[str, Any], values: dict[Path_, Any]) -> Study | None:
     except ValidationError:
         return None
     return None if problems_of(made) or made.model_dump(mode="json") == content else made
+
+
+@cache
+def _hints(model: type[BaseModel]) -> dict[str, Any]:
+    return get_type_hints(model, include_extras=True)
 
 
 def _without_null(annotation: Any) -> Any:
