@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -275,10 +276,11 @@ class _Builder:
     def _stored_int8(self, name: str) -> tuple[str, str]:
         """A weight in int8 [inputs, outputs], and the scale of each output."""
         g = self.graph
-        values, scales = _quantised(self.weights[f"{name}.weight"], WEIGHT_LEVELS, axis=1)
+        made = cache(lambda: _quantised(self.weights[f"{name}.weight"], WEIGHT_LEVELS, axis=1))
+        # Neither is made again where another layer has made them.
         return (
-            g.constant(f"{name}.int8", lambda: values.T),
-            g.constant(f"{name}.scale", lambda: scales[:, 0]),
+            g.constant(f"{name}.int8", lambda: made()[0].T),
+            g.constant(f"{name}.scale", lambda: made()[1][:, 0]),
         )
 
     def _quantised_input(self, x: str, label: str, int8: Int8) -> tuple[str, str, str]:
