@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,10 @@ from ligero.command.planning import Budget, Plan, Weights, slug, written
 from ligero.command.recommend import Limits, ranked
 from ligero.command.systems import System, below_twin
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.common.files import write_json
 from ligero.settings.load import load_study, read_yaml
 from ligero.synthetic.table import labelled_texts
+from tests.builders.results import write_artefacts
 
 BERT = {
     "model_type": "bert", "hidden_size": 96, "num_hidden_layers": 12, "num_attention_heads": 4, "intermediate_size": 192,
@@ -339,3 +342,30 @@ def test_a_student_below_its_twin_is_named() -> None:
     twin, student = system("tiny", 81, 5, 1, "fine-tuning"), system("tiny", 80, 5, 1)
     assert below_twin([*SYSTEMS, twin]) == [(SYSTEMS[3], twin)]
     assert below_twin([system("tiny", 79, 5, 1, "fine-tuning"), student]) == []
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_what_was_changed(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    results = tmp_path / "study" / "results"
+    write_artefacts(study, results)
+    write_json(results / "config.json", study.model_dump(mode="json"))
+    baseline = results / "baselines" / "complaints.json"
+    before = json.loads(baseline.read_text())
+    assert str(baseline) not in json.dumps(_verified(tmp_path / "study", capsys)["findings"])
+    baseline.write_text(json.dumps({**before, "score": 99.0}))
+    (found,) = [
+        one for one in _verified(tmp_path / "study", capsys)["findings"] if one["path"] == str(baseline)
+    ]
+    assert "it was changed after it was written" in found["problem"]
+    assert main(["verify", str(results)]) == 1
+    assert f"{baseline}: it was changed" in capsys.readouterr().out
+
+
+def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    main(["verify", str(place), "--json"])
+    return json.loads(capsys.readouterr().out)

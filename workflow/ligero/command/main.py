@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_recommend(commands)
     _add_list(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -222,6 +223,19 @@ def _add_list(commands: Commands) -> None:
     parser.add_argument("what", choices=("models", "tasks", "systems"))
     _add_results(parser)
     parser.add_argument("--json", action="store_true")
+
+
+def _add_verify(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "verify",
+        "verify",
+        "compare everything in a results folder with the digests recorded when it was made",
+    )
+    parser.add_argument(
+        "results", metavar="RESULTS", help="results of a study, or a folder that holds them in `results`"
+    )
+    parser.add_argument("--json", action="store_true", help="what was compared and found, as JSON")
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
