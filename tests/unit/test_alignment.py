@@ -109,6 +109,20 @@ def test_answers_pair_equal_characters_of_one_window(mode: str, lengths: tuple[i
         assert alignment.counts["student_tokens_outside_teacher_window"] == 0
 
 
+def test_of_bytes_of_one_character_the_first_begins_an_answer_and_the_last_ends_it() -> None:
+    """[CLS], the letter ñ in two bytes, o; the teacher has another token in front."""
+
+    def layout(first: int) -> TokenLayout:
+        positions = np.array([0, first, first + 1, first + 2], np.int32)
+        words = np.array([-1, 0, 0, 0], np.int32)
+        starts, ends = np.array([-1, 0, 0, 1], np.int32), np.array([-1, 1, 1, 2], np.int32)
+        return TokenLayout(np.array([0], np.int32), np.array([0, 4]), positions, words, starts, ends)
+
+    begins, finishes = align(layout(3), layout(5), "question_answering", False, "boundary").pairs
+    assert (begins.positions.tolist(), begins.sources.tolist()) == ([0, 3, 5], [0, 1, 3])
+    assert (finishes.positions.tolist(), finishes.sources.tolist()) == ([0, 4, 5], [0, 2, 3])
+
+
 def test_the_window_that_shares_most_characters_is_chosen() -> None:
     student = layout_of(toy_split("question_answering", 2, 12, max_length=18))
     teacher = layout_of(toy_split("question_answering", 3, 12, max_length=12))
