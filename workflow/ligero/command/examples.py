@@ -44,7 +44,7 @@ class UserData:
 
     Attributes:
         files: split to its file; only `train` where one file is cut.
-        labels: every label with how often it stands in the files, most frequent first; empty for question answering.
+        labels: every label with how often it occurs in the files, most frequent first; empty for question answering.
         examples: in the training file, before it is cut.
     """
 

@@ -22,7 +22,7 @@ BETO = "dccuchile/bert-base-spanish-wwm-uncased"
 ALBETO_TINY = "dccuchile/albert-tiny-spanish"
 SCRATCH = "scratch"
 TEXTS = "texts.txt"
-"""The training texts, one a line: part of the corpus where weights are made from scratch."""
+"""The training texts, one per line: part of the corpus where weights are made from scratch."""
 BATCH = 16
 PIECES_A_WORD = 2.5
 """Generous: small vocabularies cut Spanish words into two pieces on average. A length that is too large costs nothing."""
@@ -126,7 +126,7 @@ class Plan:
         }
 
     def texts(self) -> str:
-        """The texts of the training split, one a line, each once."""
+        """The texts of the training split, one per line, each once."""
         texts = [
             " ".join(text.split()) for example in self.splits["train"].examples for text in _texts(example)
         ]

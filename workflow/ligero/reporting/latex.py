@@ -91,7 +91,7 @@ class _Table:
             del row[place]
 
     def take_out_what_is_everywhere(self) -> None:
-        """Empty columns go; in tables of several rows what every row says goes below: the scale, the processor, the date."""
+        """Empty columns go; in tables of several rows what every row says is moved below: the scale, the processor, the date."""
         for column in list(self.columns):
             values = set(self.cells(column))
             if values == {""}:
