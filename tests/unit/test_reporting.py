@@ -15,8 +15,8 @@ import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import write_json
-from ligero.common.published import THESIS_TABLES
 from ligero.common.records import read_record, write_record
+from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
 from ligero.pretraining.records import read_metrics
 from ligero.reporting.names import stem

@@ -16,7 +16,7 @@ from ligero.models.digests import digest_weights, write_weights_digest
 from ligero.reporting.model_card import parameters_in
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
-from ligero.training.cleanup import keep_best_weights
+from ligero.training.losing_weights import keep_best_weights
 from ligero.training.selection import best_trial, select
 from tests.builders.weights import weights_file
 

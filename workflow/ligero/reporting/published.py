@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from ligero.common.errors import DataError
-from ligero.common.published import THESIS_TABLES
+from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
 from ligero.reporting.names import THESIS_STEMS
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.names import plain
-from ligero.common.published import THESIS_TABLES
+from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.settings.base import Identifier, Settings, SomeIds
 
 

@@ -12,8 +12,8 @@ from ligero.common.hashing import sha256_file
 from ligero.common.records import digests_of, write_record
 from ligero.settings.jobs import TaskJob
 from ligero.settings.tasks import SPLITS
+from ligero.tasks.data_warnings import warnings_of
 from ligero.tasks.examples import digest_examples, write_examples
-from ligero.tasks.soundness import warnings_of
 from ligero.tasks.splits import LoadedSplit, leaks, load_split
 
 

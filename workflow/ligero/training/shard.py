@@ -14,8 +14,8 @@ from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.tasks import Task
-from ligero.training.cleanup import best_finished, keep_best_weights
 from ligero.training.data import EncodedSplit
+from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
 from ligero.training.planning import PlannedTrial, plan_trials
 from ligero.training.records import TrialRecord

@@ -1,4 +1,4 @@
-"""Where the thesis' tables stand."""
+"""Where the thesis' tables are."""
 
 from __future__ import annotations
 
