@@ -157,6 +157,15 @@ def test_the_table_says_whether_a_method_helped(results: Results) -> None:
     assert (idle["seeds"], idle["epochs"], idle["steps"], idle["learning_rate"]) == (2, 2, 12, "1e-3")
 
 
+def test_the_table_says_whether_a_method_harmed(results: Results) -> None:
+    assert results.study.ablation
+    ablation = results.study.ablation.model_copy(update={"reference": "distilled"})
+    study = results.study.model_copy(update={"ablation": ablation})
+    rows = make_table("ablation", Results(study, Path(results.layout.root))).to_dict("records")
+    helped = {row["method"]: (row["difference"], row["helped"]) for row in rows}
+    assert helped["fine-tuned"] == helped["Idle"] == ("-25.00", "no")
+
+
 def test_the_table_reads_what_the_workflow_gives_it(results: Results) -> None:
     written = {str(path) for path in Path(results.layout.root).rglob("*.json")}
     assert set(tables(results.study)["ablation"].inputs(results.layout)) == written

@@ -108,6 +108,7 @@ def test_modified_z_scores_of_a_worked_example() -> None:
     # Median 3, absolute deviations 2 1 0 1 97, their median 1.
     assert modified_z_scores([1, 2, 3, 4, 100]) == pytest.approx([-1.349, -0.6745, 0.0, 0.6745, 65.4265])
     assert without_outliers([1, 2, 3, 4, 100], 3.5) == [1, 2, 3, 4]
+    assert without_outliers([1, 97, 98, 99, 100], 3.5) == [97, 98, 99, 100]
 
 
 def test_where_most_runs_take_the_same_time_the_mean_deviation_scales() -> None:
@@ -139,6 +140,13 @@ def test_macs_follow_from_the_shape_and_grow_by_equal_steps_with_depth(kind: str
     embedded = 8 if kind == "albert" else hidden
     projection = length * 8 * hidden if kind == "albert" else 0
     assert counts[0] == layer + 4 * length * embedded + projection + head
+
+
+def test_attention_takes_two_products_in_each_layer() -> None:
+    """Scores and mixing, each of length x length x hidden size: 2 * 3 layers * 10^2 * 16."""
+    from ligero.efficiency.macs import attention_macs
+
+    assert attention_macs(shape(layers=3), 10) == 9600
 
 
 def test_the_meta_device_counts_as_a_model_with_weights() -> None:
