@@ -26,8 +26,6 @@ try:
 except LigeroError as error:
     raise WorkflowError(str(error))
 
-# After a job that wrote all it had to say into its log: the warnings are shown on the screen too.
-SHOW_WARNINGS = " && {{ grep '^warning: ' {log} >&2 || true; }}"
 LAYOUT = Layout(STUDY)
 TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)
 # The report's captions (workflow/report/caption.rst) see the configuration, and nothing else whose change re-runs no job.

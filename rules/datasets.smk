@@ -27,7 +27,9 @@ rule prepare_task:
         "Reading {wildcards.task}"
     shell:
         "python $PROGRAMS/prepare_task.py --config $CONFIG --task {wildcards.task} --sources-dir {params.sources}"
-        " --out {params.folder} --lock {params.lock} --expect {params.settings} &> {log}" + SHOW_WARNINGS
+        " --out {params.folder} --lock {params.lock} --expect {params.settings} &> {log}"
+        # What it warned of is shown on the screen too, not only in its log.
+        " && {{ grep '^warning: ' {log} >&2 || true; }}"
 
 
 rule encode_task:

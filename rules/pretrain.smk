@@ -67,4 +67,5 @@ rule prepare_weights:
     shell:
         "python $PROGRAMS/prepare_weights.py --config $CONFIG --model {wildcards.model} --out {params.folder}"
         " --hub-cache {params.cache} --lock {params.lock} --expect {params.settings} &> {log}"
-        + SHOW_WARNINGS
+        # What it warned of is shown on the screen too, not only in its log.
+        " && {{ grep '^warning: ' {log} >&2 || true; }}"

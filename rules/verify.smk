@@ -2,6 +2,8 @@
 
 
 rule verify:
+    log:
+        "<results>/logs/verify.log",
     conda:
         "../envs/training.yaml"
     resources:
@@ -12,4 +14,4 @@ rule verify:
     message:
         "Comparing everything in {params.results} with the digests recorded when it was made"
     shell:
-        "python $PROGRAMS/verify_results.py {params.results}"
+        "python $PROGRAMS/verify_results.py {params.results} 2>&1 | tee {log}"
