@@ -156,14 +156,14 @@ def test_old_names_of_norms_are_read(tmp_path: Path) -> None:
     assert torch.equal(new[f"{name}bias"], old[f"{name}beta"])
 
 
-def test_mended_accents_are_recorded(tmp_path: Path) -> None:
-    for layout, mended in (("beto", "strip_accents: false"), ("albeto", "keep_accents: true")):
+def test_repaired_accents_are_recorded(tmp_path: Path) -> None:
+    for layout, repaired in (("beto", "strip_accents: false"), ("albeto", "keep_accents: true")):
         weights = prepare(LAYOUTS[layout](tmp_path / layout), tmp_path / f"{layout}-weights")
-        assert read_json(weights / "source.json")["mended"] == [mended]
+        assert read_json(weights / "source.json")["repaired"] == [repaired]
         encoder = FastTokenizer.load(weights)
         assert encoder.encode("piña") != encoder.encode("pina")
     weights = prepare(bertin(tmp_path / "bertin"), tmp_path / "bertin-weights")
-    assert "mended" not in read_json(weights / "source.json")
+    assert "repaired" not in read_json(weights / "source.json")
 
 
 @pytest.mark.parametrize("said", [None, {"do_lower_case": True, "strip_accents": False}])
@@ -225,7 +225,7 @@ def test_lost_segments_of_pairs_are_put_back(layout: str, tmp_path: Path) -> Non
         LAYOUTS[layout](tmp_path / "checkpoint"), "PreTrainedTokenizerFast", {**MARKS, **other}
     )
     weights = prepare(checkpoint, tmp_path / "weights")
-    assert read_json(weights / "source.json")["mended"] == [
+    assert read_json(weights / "source.json")["repaired"] == [
         "segment ids of pairs: [CLS] first [SEP] 0, second [SEP] 1"
     ]
     encoder = FastTokenizer.load(weights)
@@ -245,5 +245,5 @@ def test_a_vocabulary_of_another_family_keeps_its_single_segment(tmp_path: Path)
     rows = read_json(checkpoint / "config.json")["vocab_size"]
     build_for_pretraining(make_config(architecture("bert"), rows, 1)).save_pretrained(checkpoint)
     weights = prepare(checkpoint, tmp_path / "weights")
-    assert "mended" not in read_json(weights / "source.json")
+    assert "repaired" not in read_json(weights / "source.json")
     assert not FastTokenizer.load(weights).uses_token_types

@@ -154,7 +154,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not the folder of a model"):
         select(work, [tmp_path / "1.json"], *where)
     (best / "config.json").unlink()
-    with pytest.raises(DamagedError, match=r"weights of the best trial are gone"):
+    with pytest.raises(DamagedError, match=r"weights of the best trial are missing"):
         select(work, [tmp_path / "1.json"], *where)
     assert not (tmp_path / "out").exists()
 

@@ -87,7 +87,7 @@ def test_what_was_cut_off_is_said(exported: Any) -> None:
         (
             "question_answering",
             {"question": "a" * 30, "context": "b"},
-            "question has 30 tokens and leaves no room",
+            "question has 30 tokens, which leaves none",
         ),
     ],
 )

@@ -197,8 +197,8 @@ def test_repeated_keys_are_refused_with_their_lines(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_yaml(path)
     said = str(caught.value).splitlines()
-    assert said[0].startswith(f"{path}:5: the key 'tasks' stands in line 1 already")
-    assert said[1].startswith(f"{path}:6: the key 'b' stands in line 6 already")
+    assert said[0].startswith(f"{path}:5: the key 'tasks' is already in line 1")
+    assert said[1].startswith(f"{path}:6: the key 'b' is already in line 6")
     path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\n")
     assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 2}}
 

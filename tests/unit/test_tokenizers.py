@@ -229,7 +229,7 @@ def test_impossible_vocabularies_are_refused(corpus: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tokenizer_that_loses_accents_is_mended(corpus: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_loses_accents_is_repaired(corpus: Path, tmp_path: Path) -> None:
     good = tmp_path / "good"
     train_tokenizer(KINDS["unigram"], corpus, good)
     spoilt = tmp_path / "spoilt"

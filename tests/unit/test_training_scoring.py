@@ -150,7 +150,9 @@ def check_a_grid_that_lost_its_best(
     write_shard(folder / "shard-1.json", results[:1])
     smaller, out = selection.model_copy(update=trimmed), folder / "smaller"
     where = folder / "state", folder / "s1.json", out
-    with pytest.raises(DamagedError, match=r"weights of the best trial are gone.*--forcerun finetune_model"):
+    with pytest.raises(
+        DamagedError, match=r"weights of the best trial are missing.*--forcerun finetune_model"
+    ):
         select(smaller, [folder / "shard-1.json"], *where)
     again = run(shard.model_copy(update=trimmed))
     assert [{**result, "seconds": 0} for result in again] == [{**results[0], "seconds": 0}]

@@ -96,4 +96,4 @@ def test_a_key_that_stands_twice_ends_at_parse_time(snakemake: Snakemake, tmp_pa
     path.write_text(POCKET.read_text(encoding="utf-8") + "tasks: {}\n", encoding="utf-8")
     done = snakemake("-n", "--", "all", configfile=path, folder=tmp_path)
     assert done.returncode != 0
-    assert "the key 'tasks' stands in line" in done.stdout + done.stderr
+    assert "the key 'tasks' is already in line" in done.stdout + done.stderr

@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
     parser.add_argument("--source", required=True, help="id of the source")
-    parser.add_argument("--destination", required=True, type=Path, help="where the file goes")
+    parser.add_argument("--destination", required=True, type=Path, help="where to put the file")
     parser.add_argument(
         "--lock", required=True, type=Path, help="file of checksums recorded at first download"
     )

@@ -1,4 +1,4 @@
-"""Choose the best trial of a system on some tasks and put each one's model at its fixed place."""
+"""Choose the best trial of a system on some tasks and move each selected model to its fixed path."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def main() -> None:
     parser.add_argument(
         "--state-dir", type=Path, required=True, help="R/state/REGIME/MODEL, the trials' weights"
     )
-    parser.add_argument("--selections-dir", type=Path, required=True, help="gets a JSON file a task")
-    parser.add_argument("--models-dir", type=Path, required=True, help="gets a model folder a task")
+    parser.add_argument("--selections-dir", type=Path, required=True, help="gets a JSON file per task")
+    parser.add_argument("--models-dir", type=Path, required=True, help="gets a model folder per task")
     args = parser.parse_args()
     study = load_resolved(args.config)
     chosen = jobs.selections_job(study, args.regime, args.model, args.tasks)

@@ -1,1 +1,1 @@
-"""What every floor may use: errors, atomic files, digests, progress. Imports nothing of ours and nothing heavy."""
+"""What every layer may use: errors, atomic files, digests, progress. Imports nothing of ours and nothing heavy."""

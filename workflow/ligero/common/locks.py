@@ -32,7 +32,7 @@ def file_lock(path: Path) -> FileLock:
 
 @contextmanager
 def only_process(folder: Path, label: str) -> Iterator[None]:
-    """Own the state `folder` until the block ends; where its file system knows no locks, say so and go on.
+    """Own the state `folder` until the block ends; where its file system has no locks, warn and continue.
 
     Args:
         label: who wants it, at the start of messages.

@@ -12,10 +12,7 @@ _FAILED_LOG = re.compile(r"^Logfile (?P<path>\S+):\n=+\n(?P<text>.*?)\n=+$", re.
 _ERROR = re.compile(r"^error: .*?(?=^error: |\Z)", re.MULTILINE | re.DOTALL)
 _INTERRUPTED = "Terminating processes on user request"
 
-GO_ON = (
-    "Interrupted. The same command goes on where this run ended: finished jobs are kept, and trainings continue from their last "
-    "checkpoint."
-)
+GO_ON = "Interrupted. Run the same command to continue: finished jobs are kept, and training resumes from the last checkpoint."
 LOCKED = " The folder is still locked: give the command with --unlock once before."
 
 

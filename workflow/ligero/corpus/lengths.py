@@ -27,7 +27,7 @@ def line_lengths(text: bytes) -> Integers:
 
 
 def document_lengths(lengths: Integers) -> Integers:
-    """Characters of each document, without line feeds, from those of all lines; empty lines stand between documents."""
+    """Characters of each document, without line feeds, from those of all lines; empty lines separate documents."""
     filled = lengths > 0
     starts = np.flatnonzero(filled & ~np.concatenate([[False], filled[:-1]]))
     return np.add.reduceat(lengths, starts) if len(starts) else lengths[:0]

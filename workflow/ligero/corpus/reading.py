@@ -188,7 +188,7 @@ def _blocks_of(name: str, stream: BinaryIO, block_bytes: int) -> Iterator[bytes]
     buffer = _read_full(stream, block_bytes)
     for mark, encoding in _OTHER_ENCODINGS.items():
         if buffer.startswith(mark):
-            raise DataError(name, 1, f"is {encoding}, expected UTF-8.", _mend(encoding))
+            raise DataError(name, 1, f"is {encoding}, expected UTF-8.", _remedy(encoding))
     buffer = buffer.removeprefix(_BYTE_ORDER_MARK)
     lines = offset = 0
     while buffer:
@@ -223,11 +223,11 @@ def _check_utf8(name: str, block: bytes, lines: int, offset: int) -> None:
             name,
             line,
             f"byte {offset + error.start} (0x{block[error.start]:02x}) is not valid UTF-8: {error.reason}.",
-            _mend("the file's encoding, often LATIN1,"),
+            _remedy("the file's encoding, often LATIN1,"),
         ) from error
 
 
-def _mend(encoding: str) -> str:
+def _remedy(encoding: str) -> str:
     return (
         f"Convert it first: iconv -f {encoding} -t UTF-8 (write LATIN1 or the like after -f)."
         if ("," in encoding)

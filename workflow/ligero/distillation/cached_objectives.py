@@ -75,7 +75,7 @@ class CachedObjectives:
     def objective(
         self, task_id: str, task: Task, train: EncodedSplit, loss: Literal["kl", "mse"] | None = None
     ) -> DistillationObjective:
-        """The part that the cached logits make; `loss` stands in place of the settings'."""
+        """The part computed from the cached logits; `loss` overrides the configured one."""
         learning = self._learning.model_copy(update={"loss": loss}) if loss else self._learning
         folders = teacher_folders(self._logits_dir / task_id)
         caches = [LogitCache.open(folder) for folder, _ in folders.values()]
@@ -109,7 +109,7 @@ def with_relations(
 
 
 def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:
-    """Folder and weight of every teacher whose logits a task's cache holds; the first one's are in `folder` itself."""
+    """Folder and weight of every teacher whose logits a task's cache holds; those of the first are in `folder` itself."""
     meta = read_meta(folder)
     return {
         teacher: (folder if teacher == meta["teacher"] else folder / "also" / teacher, weight)

@@ -94,7 +94,7 @@ def check_cache(
     Args:
         meta: the cache's meta.json, from `folder`.
         encoded: the student's encoded task.
-        teacher: folder of the teacher's selected model; where it is gone, the logits are all that is left of it.
+        teacher: folder of the teacher's selected model; where it was deleted, only its logits are left.
 
     Raises:
         MismatchError: names what differs.

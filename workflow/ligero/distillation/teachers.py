@@ -83,7 +83,7 @@ def weights_of(losses: Mapping[str, float], weighting: str) -> dict[str, float]:
 
 
 def _best(losses: Mapping[str, float | None], number: int) -> list[str]:
-    """The models of lowest loss, best first; of equals the one that stands first in the study."""
+    """The models with the lowest loss, best first; ties keep the order of the study."""
     finite = {model: loss for model, loss in losses.items() if loss is not None}
     return sorted(finite, key=lambda model: finite[model])[:number]
 

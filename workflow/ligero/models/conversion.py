@@ -84,7 +84,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
             staging, lower_case=job.lower_case, setting=f"models.{job.model_id}.lower_case"
         )
         _compare_vocabulary(job, staging)
-        source = replace(source, mended=tuple(info.mended))
+        source = replace(source, repaired=tuple(info.repaired))
         source.write(staging)
     return source
 

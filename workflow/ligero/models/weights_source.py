@@ -26,7 +26,7 @@ class WeightsSource:
     """Of local weights."""
     unused_task_head: tuple[str, ...] = ()
     """Weights of a task's head, which are not used."""
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     """What was changed in its tokenizer."""
 
     def write(self, folder: Path) -> None:

@@ -31,7 +31,7 @@ class PretrainingBatch:
 
     Attributes:
         input_ids, token_type_ids: int64 [B, S].
-        positions: int64 [M], where the predicted tokens stand in the flattened [B * S] rows, ascending.
+        positions: int64 [M], indices of the predicted tokens in the flattened [B * S] rows, ascending.
         labels: int64 [M], their ids.
         swapped: int64 [B], the sentence-order label.
         micro: the micro batches, where `cut` made them beforehand.

@@ -26,7 +26,7 @@ class Position(NamedTuple):
 
 
 class MetricsFile:
-    """Appends one JSON object per line. `position` goes into checkpoints, `rewind` returns to it.
+    """Appends one JSON object per line. `position` is saved in checkpoints; `rewind` returns to it.
 
     Raises:
         CheckpointError: by every method, when the file cannot be written.
@@ -93,7 +93,7 @@ class MetricsFile:
             yield
         except OSError as error:
             raise CheckpointError(
-                f"{self.path}: the metrics could not be written ({error}). Make room and start again to continue from the last "
+                f"{self.path}: the metrics could not be written ({error}). Free disk space and start again to continue from the last "
                 "checkpoint."
             ) from error
 

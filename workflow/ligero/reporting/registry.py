@@ -218,7 +218,7 @@ TABLES = (
         "tables.datasets:datasets",
         lambda layout: [layout.task_info(task) for task in layout.study.tasks],
         "The tasks: examples in each split beside the thesis' counts, and how many test texts are also in the "
-        "training set. Where a split was cut from another or shortened, the notes say so.",
+        "training set. The notes name splits that were cut from another or shortened.",
     ),
     Entry(
         "pretrained_models",

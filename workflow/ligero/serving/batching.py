@@ -25,7 +25,7 @@ class BusyError(LigeroError):
     """More tokens wait than the queue may hold.
 
     Args:
-        seconds: after which the queue is likely to have room.
+        seconds: after which the queue probably accepts requests again.
     """
 
     def __init__(self, seconds: int) -> None:

@@ -226,8 +226,8 @@ class AnsweringReader(Reader):
         room = self.manifest.max_length - self.template.pair_length - len(asked)
         if room < 1:
             raise InputError(
-                f"the question has {len(asked)} tokens and leaves no room for its context in the "
-                f"{self.manifest.max_length} that the model reads; ask a shorter one"
+                f"the question has {len(asked)} tokens, which leaves none of the model's "
+                f"{self.manifest.max_length} for its context; ask a shorter one"
             )
         encoding = self.tokenizer.encode_batch([context], add_special_tokens=False)[0]
         found = ContextTokens.of(context, encoding.ids, encoding.offsets)

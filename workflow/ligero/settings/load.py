@@ -1,4 +1,4 @@
-"""From YAML (or Snakemake's dictionary) to a checked Study, with errors that name the key and the mend."""
+"""From YAML (or Snakemake's dictionary) to a checked Study, with errors that name the key and how to fix it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 
 
 def refuse_repeated_keys(paths: Iterable[Path | str]) -> None:
-    """Refuse configuration files in which a key stands twice: of two blocks `tasks:` YAML would silently drop the first.
+    """Refuse configuration files that repeat a key: of two `tasks:` blocks, YAML would silently drop the first.
 
     Raises:
         ConfigurationError: with the file and both lines.
@@ -51,7 +51,7 @@ def refuse_repeated_keys(paths: Iterable[Path | str]) -> None:
 
 
 def _repeated_keys(node: Any, seen: set[int]) -> Iterable[str]:
-    """Every key that stands twice in one mapping, as 'line: problem'; anchors are walked once."""
+    """Every key repeated within a mapping, as 'line: problem'; anchors are visited once."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
@@ -67,8 +67,8 @@ def _repeated_keys(node: Any, seen: set[int]) -> Iterable[str]:
                 first.setdefault(name, line)
                 if before is not None:
                     yield (
-                        f"{line}: the key '{key.value}' stands in line {before} already, which YAML would forget; "
-                        "put both under one"
+                        f"{line}: the key '{key.value}' is already in line {before}, which YAML would drop; "
+                        "merge the two"
                     )
             yield from _repeated_keys(value, seen)
 

@@ -94,7 +94,7 @@ class Pretraining(Settings):
     checkpoint_every: int = Field(1000, ge=1)
     """Steps between checkpoints."""
     keep_checkpoints: int = Field(2, ge=1)
-    """Number of latest checkpoints kept. Each rollback goes back one more, so keep more than `maximum_rollbacks`."""
+    """Number of latest checkpoints kept. Each further rollback returns to an earlier one, so keep more than `maximum_rollbacks`."""
     validate_every: int = Field(1000, ge=1)
     """Steps between evaluations of MLM loss and SOP accuracy on held-out text."""
     log_every: int = Field(10, ge=1)

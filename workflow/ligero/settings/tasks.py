@@ -84,9 +84,9 @@ class Split(Settings):
     share: tuple[float, float] | None = None
     """Take only the groups (documents, articles, premises; else equal texts) whose hash, in [0, 1), falls in this interval."""
     limit: int | None = Field(None, ge=1)
-    """Keep only the first so many examples, for quick trials; the tables say so."""
+    """Keep only this many examples, from the start, for quick trials; the tables note it."""
     without_ids_of: Ids = ()
-    """Drop examples whose id stands in these sources (leaked questions)."""
+    """Drop examples whose id is also in these sources (leaked questions)."""
     expected: int | None = Field(None, ge=1)
     """Examples that the published files must hold, before share, limit and without_ids_of; another count is an error."""
 

@@ -23,7 +23,7 @@ class Expectation:
     size: int | None
     origin: str = ""
     accepted: Callable[[str, int], None] | None = None
-    """Told sum and size of a file that passed, before the file gets its name: a kill in between loses nothing."""
+    """Called with the checksum and size of a file that passed, before the file gets its name: a kill in between loses nothing."""
 
     def check(self, what: str, sha256: str, size: int) -> None:
         """Refuse a file that is not the expected one.
@@ -49,7 +49,7 @@ class Expectation:
 class SourcesLock:
     """The lock file: id -> path, sha256 and bytes of every source whose checksum the registry does not know.
 
-    Models of the hub stand there too: NAME@REVISION -> commit, and sha256 and bytes of each file.
+    It also holds models of the hub: NAME@REVISION -> commit, and sha256 and bytes of each file.
     """
 
     def __init__(self, path: Path) -> None:

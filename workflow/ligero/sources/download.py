@@ -83,7 +83,7 @@ def download(
 ) -> tuple[str, int]:
     """Bring `url` to `destination`; returns (sha256, size in bytes).
 
-    An interrupted download leaves `.NAME.part` beside the destination and goes on from there, unless the server's
+    An interrupted download leaves `.NAME.part` beside the destination and resumes from it, unless the server's
     file changed meanwhile or the server cannot resume. `destination` appears complete and verified, or not at all.
 
     Raises:
@@ -226,5 +226,5 @@ def check_disk_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         raise FetchError(
-            f"{what}: {needed:,} bytes needed in {folder}, {free:,} free. Make room, or put results_dir elsewhere."
+            f"{what}: {needed:,} bytes needed in {folder}, {free:,} free. Free disk space, or put results_dir elsewhere."
         )

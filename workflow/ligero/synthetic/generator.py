@@ -62,7 +62,7 @@ def _splits(
     draw: Callable[[random.Random, int], Item],
     keys: Callable[[Item], Iterable[Hashable]],
 ) -> dict[str, list[Item]]:
-    """``draw(rng, index)`` for every split; an item of which a key stands in another split is drawn again."""
+    """``draw(rng, index)`` for every split; an item that shares a key with another split is drawn again."""
     taken: set[Hashable] = set()
     result: dict[str, list[Item]] = {}
     for split, size in reversed(list(zip(SPLITS, sizes, strict=True))):

@@ -1,6 +1,6 @@
 """From patterns to tagged sentences: agreement, contraction, spacing and a shallow dependency tree.
 
-A pattern is a line of items parted by blanks; ``[a b|c|]`` chooses one alternative (no nesting). Items:
+A pattern is a line of items separated by spaces; ``[a b|c|]`` chooses one alternative (no nesting). Items:
 
 ========================  =====================================================================================
 ``el:C un:C los:C ...``   noun of class C with determiner (el un su este / los unos sus / num, bare, nuda)
@@ -43,7 +43,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Tokens that stand together, with what a verb or participle must agree with."""
+    """A group of tokens, with what a verb or participle must agree with."""
 
     tokens: tuple[Token, ...]
     gender: str = "m"

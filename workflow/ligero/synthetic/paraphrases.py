@@ -1,6 +1,6 @@
 """PAWS-X-like pairs: the two sentences share their words, order and roles decide whether they mean the same.
 
-Half of the kinds can be told from plausible roles or from a contradiction of one word; the rest only by
+Half of the kinds can be recognised by plausible roles or by a contradiction of one word; the rest only by
 comparing who does what in both sentences. In each kind the words do not depend on the label.
 """
 
@@ -63,7 +63,7 @@ def _fixed(pattern: str, voice: Voice) -> str:
 
 
 def _swapped(voice: Voice, label: int, agent: Phrase, patient: Phrase, verbs: tuple[str, ...]) -> Pair:
-    """The event told twice, in another voice or with its adjunct moved; not a paraphrase: with the roles swapped."""
+    """The event described twice, in another voice or with its adjunct moved; not a paraphrase: with the roles swapped."""
     rng = voice.rng
     verb, where = rng.choice(verbs), _fixed(rng.choice(ADJUNCTS), voice)
     passive, flip = rng.random() < 0.3, rng.random() < 0.4

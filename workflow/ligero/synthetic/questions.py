@@ -1,7 +1,7 @@
 """Extractive questions: short contexts of two to four facts in which several words could be the answer.
 
 Three sources of the same make: ``lives`` (MLQA: what happened to a person), ``events`` (SQAC: news with two actors)
-and ``places`` (SQuAD-es / XQuAD: buildings). The relation that the question names stands beside the answer, the other candidates of its kind beside other relations.
+and ``places`` (SQuAD-es / XQuAD: buildings). The relation that the question names is next to the answer; other candidates of its kind are next to other relations.
 """
 
 from __future__ import annotations

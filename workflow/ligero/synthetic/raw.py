@@ -13,7 +13,7 @@ from ligero.synthetic.documents import TOPICS
 from ligero.synthetic.grammar import Voice, say
 
 Document = list[str]
-"""Paragraphs, one a line."""
+"""Paragraphs, one per line."""
 
 HOSTS = ("www.diario-ejemplo.es", "noticias.example.org", "ayuda.example.com", "foro.example.net")
 

@@ -95,7 +95,7 @@ def _pairs(job: AugmentationJob, splits: Splits, wanted: int, examples_dir: Path
         raise DataError(
             examples_dir / "train.parquet",
             None,
-            "no new pair can be made of its texts: every first text stands with every second one already.",
+            "its texts make no new pair: every first text is already paired with every second one.",
             "Take the task out of the ablation, or leave its augmented methods out.",
         )
     return chosen

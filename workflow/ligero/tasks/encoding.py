@@ -202,8 +202,8 @@ def _answering(
                 raise DataError(
                     path,
                     None,
-                    f"question '{row['id']}' has {len(question)} tokens and leaves no room for its context in "
-                    f"{job.max_length}.",
+                    f"question '{row['id']}' has {len(question)} tokens, which leaves none of the {job.max_length} "
+                    "for its context.",
                     "Raise max_length, or drop the question.",
                 )
             overlap = min(job.doc_stride, room // 2)

@@ -19,7 +19,7 @@ WORD = re.compile(r"\w+|[^\w\s]")
 
 @dataclass(frozen=True)
 class Template:
-    """Where special tokens stand: `before` first `between` second `after`, with the segment ids of each part."""
+    """The special tokens around texts: `before` first `between` second `after`, with the segment ids of each part."""
 
     before: tuple[int, ...]
     between: tuple[int, ...]
@@ -147,7 +147,7 @@ class ContextTokens:
 
 
 def windows(tokens: int, room: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of the windows of at most `room` tokens over a context, neighbours sharing `overlap` tokens."""
+    """Begin and end of the windows over a context; neighbours share `overlap` tokens."""
     begin = 0
     while True:
         yield begin, min(begin + room, tokens)

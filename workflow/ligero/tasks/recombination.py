@@ -1,7 +1,7 @@
 """New pairs of texts out of a task's own: a teacher can label what nobody annotated. Needs scikit-learn.
 
-Each first text meets second texts that were annotated with other first texts, the likest ones first: pairs drawn at random have so
-little in common that almost all get one label. Thakur et al., "Augmented SBERT" (NAACL 2021), section 3.1 (there with BM25, here with
+Each first text is paired with second texts that were annotated with other first texts, the most similar first: random pairs have so
+little in common that almost all get the same label. Thakur et al., "Augmented SBERT" (NAACL 2021), section 3.1 (there with BM25, here with
 the cosine of TF-IDF vectors).
 """
 
@@ -24,7 +24,7 @@ Pair = tuple[str, str]
 
 
 def recombined_pairs(pairs: Sequence[Pair], known: Container[Pair], wanted: int, seed: int) -> list[Pair]:
-    """At most `wanted` new pairs, each once: in turn for every first text its likest, second likest, ... second text.
+    """At most `wanted` distinct new pairs: every first text with its most similar second text, then each with its next, and so on.
 
     Args:
         pairs: the training pairs.
@@ -37,7 +37,7 @@ def recombined_pairs(pairs: Sequence[Pair], known: Container[Pair], wanted: int,
     first = _drawn(first, wanted, generator)
     # What a first text was annotated with is likest to it, so that much more is looked at than is wanted.
     depth = -(-wanted // len(first)) + max(Counter(text for text, _ in pairs).values()) + _SPARE
-    ranked = _likest(first, second, min(depth, len(second)))
+    ranked = _most_similar(first, second, min(depth, len(second)))
     found: dict[Pair, Pair] = {}
     for rank in range(ranked.shape[1]):
         for text, number in zip(first, ranked[:, rank].tolist(), strict=True):
@@ -61,8 +61,8 @@ def _drawn(texts: list[str], number: int, generator: np.random.Generator) -> lis
     return [texts[place] for place in np.sort(generator.choice(len(texts), number, replace=False)).tolist()]
 
 
-def _likest(first: Sequence[str], second: Sequence[str], depth: int) -> np.ndarray:
-    """[len(first), depth] indices of the second texts likest to each first one; equals in their order."""
+def _most_similar(first: Sequence[str], second: Sequence[str], depth: int) -> np.ndarray:
+    """[len(first), depth] indices of the second texts most similar to each first text; ties keep their order."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(dtype=np.float32, token_pattern=r"\w+", sublinear_tf=True)

@@ -1,7 +1,7 @@
 """Several runs of one method that differ by their seed: mean, spread, interval and a paired test between two methods.
 
-The interval and the test resample the examples and average over the runs inside each sample, so that they tell how far the test
-set carries; how far the seed carries is told by the standard deviation beside them.
+The interval and the test resample the examples and average over the runs inside each sample, so they show how much
+the test set matters; the standard deviation beside them shows how much the seed does.
 """
 
 from __future__ import annotations

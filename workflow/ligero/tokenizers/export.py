@@ -2,7 +2,7 @@
 
 transformers rebuilds some tokenizers when it loads them and then ignores parts of tokenizer.json, so what counts is the
 backend of the *loaded* tokenizer. It is written to fast_tokenizer.json and compared with the loaded tokenizer on a sample that
-holds what usually goes wrong.
+covers the usual causes of errors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TRICKY_TEXTS = (
     " ",
     "a",
 )
-"""What usually goes wrong: accents, ñ, inverted marks, NFD, ligatures, emoji, quotes, control characters, scripts."""
+"""The usual causes of errors: accents, ñ, inverted marks, NFD, ligatures, emoji, quotes, control characters, scripts."""
 
 _ACCENT_PAIRS = (("año", "ano"), ("él", "el"), ("pingüino", "pinguino"), ("ÁÑO", "ANO"), ("camión", "camion"))
 
@@ -122,7 +122,7 @@ def export_fast_tokenizer(
         setting: the configuration's key for `lower_case`, for messages.
 
     Raises:
-        LigeroError: nothing loadable, a special token missing, accents lost beyond mending, or the case is not that
+        LigeroError: nothing loadable, a special token missing, accents lost beyond repair, or the case is not that
             of the vocabulary.
         MismatchError: fast_tokenizer.json and the loaded tokenizer disagree.
     """
@@ -130,20 +130,22 @@ def export_fast_tokenizer(
     changes: dict[str, Any] = {} if lower_case is None else {"do_lower_case": lower_case}
     tokenizer = load_tokenizer(folder, **changes)
     name = type(tokenizer).__name__
-    mended: list[str] = []
+    repaired: list[str] = []
     if lost := loses_accents(tokenizer.backend_tokenizer):
-        mending = _mend(folder, name, tokenizer, lost)
-        changes |= mending
-        mended += [f"{key}: {json.dumps(value)}" for key, value in mending.items()]
+        repair = _keep_accents(folder, name, tokenizer, lost)
+        changes |= repair
+        repaired += [f"{key}: {json.dumps(value)}" for key, value in repair.items()]
     if changes:
         load_tokenizer(folder, **changes).save_pretrained(str(folder))
         # What counts is what the folder gives without these options.
         tokenizer = load_tokenizer(folder)
         if lost := loses_accents(tokenizer.backend_tokenizer):
-            raise LigeroError(f"{folder}: the tokenizer still loses accents after mending: {', '.join(lost)}")
+            raise LigeroError(
+                f"{folder}: the tokenizer still loses accents after the repair: {', '.join(lost)}"
+            )
     if lacks_segments(folder, tokenizer):
         tokenizer = _with_segments(folder, tokenizer)
-        mended.append("segment ids of pairs: [CLS] first [SEP] 0, second [SEP] 1")
+        repaired.append("segment ids of pairs: [CLS] first [SEP] 0, second [SEP] 1")
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
@@ -164,7 +166,7 @@ def export_fast_tokenizer(
         special=_special_ids(folder, tokenizer),
         uses_token_types=1 in backend.encode("a", "b").type_ids,
         sample_check=len(texts),
-        mended=mended,
+        repaired=repaired,
     )
     info.write(folder)
     check_equal(folder, tokenizer, texts)
@@ -215,7 +217,7 @@ def _with_segments(folder: Path, tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _mend(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[str, Any]:
+def _keep_accents(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[str, Any]:
     has_accents = any("ñ" in token for token in tokenizer.get_vocab())
     if name in _KEEPS_ACCENTS and has_accents:
         return dict(_KEEPS_ACCENTS[name])

@@ -1,8 +1,8 @@
 """Encode text with a saved tokenizer, on the `tokenizers` library alone: no transformers, so programs start at once.
 
 A tokenizer's folder holds `fast_tokenizer.json`, the backend of the tokenizer that AutoTokenizer loads from that folder, and
-`tokenizer_info.json`. The ids are those of AutoTokenizer, with one intended difference: the name of a special token that
-stands in a text ("</s>" in a manual) is text, never a special token.
+`tokenizer_info.json`. The ids are those of AutoTokenizer, with one intended difference: the name of a special token
+in a text ("</s>" in a manual) is text, never a special token.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class TokenizerInfo:
     """Whether the second text of a pair has segment id 1."""
     sample_check: int
     """Texts on which fast_tokenizer.json and the loaded tokenizer were compared."""
-    mended: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
     """What was changed in a tokenizer of others so that it reads as its vocabulary and its model want it."""
     files: dict[str, str] = field(default_factory=dict)
     """Digest of each of the tokenizer's files."""

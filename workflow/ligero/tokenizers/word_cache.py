@@ -22,13 +22,13 @@ MOST_WORDS = 2_000_000
 """Entries kept at most, about 300 MB; a full cache is emptied, which costs time and changes nothing."""
 
 _WHOLE_LINE = b""
-"""Stands in the cache for words whose line must be encoded whole (and for words without ids, which are rare)."""
+"""Marks words whose line must be encoded whole (and words without ids, which are rare)."""
 
 
 class WordCache(dict[str, bytes]):
     """For each word the bytes of its ids; missing words are encoded when they are looked up.
 
-    A new word goes through the tokenizer's steps (normaliser, pre-tokenizer, model) one by one, for plain words through
+    A new word passes through the tokenizer's steps (normaliser, pre-tokenizer, model) one by one, plain words through
     the model alone, which costs a quarter of encoding it as a text; parts that are cut off it ("," of "casa,") are kept.
     """
 

@@ -66,7 +66,7 @@ def frequent_tags(labels: Sequence[str], train: Examples, test: Examples) -> lis
 
 
 def frequent_answers(train: Examples, test: Examples) -> list[str]:
-    """The most frequent training answer that stands in the context; else the context's first words."""
+    """The most frequent training answer that occurs in the context; else the context's first words."""
     counts = Counter(answer["text"] for answers in train.columns["answers"] for answer in answers)
     ranked = sorted(counts, key=lambda text: (-counts[text], text))[:ANSWERS_TRIED]
     found: dict[str, str] = {}

@@ -20,7 +20,7 @@ def epoch_batches(lengths: Ints, batch_size: int, epoch: int, options: TrainingO
         batch_size: effective batch size in features.
         epoch: 0-based; with `shuffle` each epoch has an order of its own, without all have the file's.
 
-    Every feature stands in exactly one batch.
+    Every feature is in exactly one batch.
     """
     order = np.arange(len(lengths))
     generator = np.random.default_rng([options.seed, epoch])

@@ -60,7 +60,7 @@ class Checkpoints:
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             raise CheckpointError(
                 f"{path}: the checkpoint could not be written ({error}). The last good one is at step "
-                f"{max((s for s in self.steps() if s != step), default='none')}; make room and start again to continue."
+                f"{max((s for s in self.steps() if s != step), default='none')}; free disk space and start again to continue."
             ) from error
         self.remove_after(step)
         for old in self.steps()[: -self.keep]:

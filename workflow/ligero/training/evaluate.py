@@ -51,7 +51,7 @@ def predict(
     Args:
         precision: of the forward passes (autocast).
         max_features: features in a batch; None starts with 64 (fewer where they are long) and halves when memory runs out.
-        halvings: gets an entry, from and to, for each halving; what stands in it already holds from the start, so that
+        halvings: gets an entry, from and to, for each halving; entries already there apply from the start, so that
             calls that share a list run out of memory once.
     """
     device = device or next(model.parameters()).device

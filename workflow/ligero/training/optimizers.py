@@ -15,7 +15,7 @@ class Lamb(Optimizer):
 
     The update of a tensor x is lr * phi(|x|) / |u| * u with u = m^ / (sqrt(v^) + eps) + decay * x, where m^ and v^ are
     Adam's bias-corrected moments and phi is the identity. The ratio is 1 where a norm is zero, and in groups with
-    `adapt` False (biases and norms, as Google's ALBERT does). Without `bias_correction` m and v stand for m^ and v^, as in
+    `adapt` False (biases and norms, as Google's ALBERT does). Without `bias_correction` m and v replace m^ and v^, as in
     Google's code.
     """
 

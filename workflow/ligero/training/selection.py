@@ -99,7 +99,7 @@ def select(
 
     Raises:
         MismatchError: a trial is missing.
-        DamagedError: the best one's weights are gone, or not what was written.
+        DamagedError: the weights of the best trial are missing or damaged.
     """
     records = read_trials(job, shards)
     trials = {trial.id: trial for trial in job.trials}
@@ -146,7 +146,7 @@ def _check_best(job: SelectionJob, best: TrialRecord, folder: Path) -> str:
     rule = "finetune_model" if job.regime == "fine-tuning" else "distill_student"
     remedy = f"That trial must be trained once more: snakemake --forcerun {rule}."
     if not (folder / "config.json").is_file():
-        raise DamagedError(folder, None, "the weights of the best trial are gone.", remedy)
+        raise DamagedError(folder, None, "the weights of the best trial are missing.", remedy)
     if (found := check_weights(folder, remedy)) != best["weights_digest"]:
         problem = f"these are not the weights of trial {best['id']}: their digest is {found}, it recorded {best['weights_digest']}."
         raise DamagedError(folder, None, problem, remedy)

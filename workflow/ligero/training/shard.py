@@ -115,7 +115,7 @@ class _Shard:
         return record
 
     def with_weights_of_best(self, planned: PlannedTrial, record: TrialRecord) -> TrialRecord:
-        """The outcome, of a second training where the trial is the best of the finished ones and its weights are gone or damaged."""
+        """The outcome; trained again where the trial is the best of the finished ones and its weights are missing or damaged."""
         if best_finished(self._group(planned), planned.options.selection_metric) is not planned:
             return record
         try:

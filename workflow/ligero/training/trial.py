@@ -46,7 +46,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 5.0
 
 @dataclass
 class _Course:
-    """Where a trial stands; everything but the weights of its checkpoint."""
+    """The progress of a trial: its checkpoint without the weights."""
 
     epoch: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
@@ -82,7 +82,7 @@ def run_trial(
         save_model: writes the best model into the folder it is given, and returns its digest.
         after_epoch: called with the epoch (1-based) and the last entry of the curve, once there is one; may raise to abandon the
             trial (a search that prunes it).
-        replacing: an outcome that is not accepted, because its weights are gone.
+        replacing: an outcome to train again, because its weights are missing.
 
     Raises:
         InUseError: another process has worked on the trial for `locks.PATIENCE` seconds.

@@ -20,7 +20,7 @@ from ligero.settings.study import Study
 
 
 def draw_importances(search: optuna.Study, study: Study, path: Path) -> None:
-    """Each hyper-parameter's share of importance (PED-ANOVA); a figure that says so where too few trials completed."""
+    """Each hyper-parameter's share of the importance (PED-ANOVA); a note instead where too few trials completed."""
     if not importances(search):
         figure, axes = new_figure(study, "Importance of hyper-parameters")
         axes.text(0.5, 0.5, "too few completed trials", ha="center", va="center", transform=axes.transAxes)

@@ -95,7 +95,7 @@ def _methods(results: Results, task_id: str) -> Iterator[Record]:
 
 
 def _verdict(test: PairedTest) -> Record:
-    """The cells of a paired test; a method helped or harmed only where the test says so at the 5 % level."""
+    """The cells of a paired test; a method helped or harmed only if the difference is significant at the 5 % level."""
     significant = test.p_value < SIGNIFICANT
     return {
         "difference": f"{test.difference:+.2f}",

@@ -20,7 +20,7 @@ _SPACES = re.compile(" +")
 
 @dataclass
 class ColumnSentence:
-    """A sentence as it stands in a file.
+    """A sentence as written in a file.
 
     Attributes:
         document: number of the document mark before it; 0 before the first one.

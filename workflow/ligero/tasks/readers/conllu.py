@@ -21,7 +21,7 @@ _COMMENT = re.compile(r"#\s*(?P<key>sent_id|newdoc)\b(?:\s+id)?\s*=?\s*(?P<value
 
 @dataclass
 class TreebankSentence:
-    """A sentence as it stands in a file.
+    """A sentence as written in a file.
 
     Attributes:
         line: its first one.
@@ -47,7 +47,7 @@ def read_treebank(
 ) -> Iterator[TreebankSentence]:
     """The sentences of a CoNLL-U file, for tasks and for the scoring of predictions alike.
 
-    Multiword ranges (`1-2 del`) are passed over, because the words they stand for follow, and so are empty nodes
+    Multiword ranges (`1-2 del`) are skipped, because the words that they combine follow, and so are empty nodes
     (`8.1`). With `keeps_ranges` a range comes before its words with its own UPOS, `_`: that is how the thesis
     comes to 18 categories, one more than Universal Dependencies have. Comments are read as UD 2 writes them
     (`# sent_id = x`) and as UD 1 did (`# sent_id x`).

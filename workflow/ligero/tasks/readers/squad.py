@@ -20,8 +20,8 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
 
     A byte order mark at the head of a context (XQuAD has two) is taken off and offsets are shifted; white space around
     an answer is taken off too. An empty answer text (SQuAD-es has some where alignment failed) is no answer: it is left
-    out and counted, and so is a question that has no other. Questions that SQuAD 2.0 gives no answer are left out and counted
-    where the task says so, else refused.
+    out and counted, and so is a question that has no other. Questions without an answer (SQuAD 2.0) are left out and counted
+    with `unanswerable: drop`, else refused.
 
     Raises:
         DataError: not SQuAD JSON, or a question id twice.

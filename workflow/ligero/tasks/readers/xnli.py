@@ -32,7 +32,7 @@ SPELLINGS = {"contradictory": "contradiction"}
 
 
 def read_xnli(path: Path, context: ReaderContext) -> Iterator[ClassificationExample]:
-    """Read XNLI-1.0 (rows of Spanish only) or XNLI-MT-1.0, told apart by their headers. The group is the premise."""
+    """Read XNLI-1.0 (Spanish rows only) or XNLI-MT-1.0, recognised by the header. The group is the premise."""
     rows = 0
     layouts = [EVALUATION_COLUMNS, TRAINING_COLUMNS]
     for line, row in read_tsv(path, layouts, context.notes, context.problems):
