@@ -147,6 +147,7 @@ def _score(study: Study, task_id: str, level: float) -> dict[str, Any]:
         "examples": 200,
         "seconds": 7.2,
         "device": "A GPU",
+        "threads": 1,
     }
 
 
@@ -190,11 +191,15 @@ def _vocabularies(study: Study) -> dict[str, Any]:
             "task": task,
             "sentences": 100_000 if task is None else 50,
             "words": 500,
+            "different_words": 100,
             "tokens": 800,
             "fertility": 1.6,
             "tokens_per_sentence": 8.0,
             "unknown_share": 0.01 * chance(tokenizer, task),
+            "words_with_unknown": 0.02 * chance(tokenizer, task),
             "single_token_words": 0.5,
+            "single_token_types": 0.3,
+            "used_vocabulary": 0.4,
         }
         for tokenizer in tokenizers_in_use(study)
         for task in texts

@@ -92,9 +92,9 @@ def test_cards_read_no_more_than_the_workflow_gives_them(
     fresh = Results(results.study, root)
     genuine = fresh._read
 
-    def reading(path: str) -> Any:
+    def reading(reader: Any, path: str) -> Any:
         asked.append(path)
-        return genuine(path)
+        return genuine(reader, path)
 
     monkeypatch.setattr(fresh, "_read", reading)
     write_cards(fresh, root / "again")

@@ -6,7 +6,7 @@ import argparse
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
+from ligero.efficiency.records import write_efficiency
 from ligero.efficiency.systems import sizes_for
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
@@ -32,7 +32,7 @@ def main() -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    write_record(args.out, measure(job, sizes))
+    write_efficiency(args.out, measure(job, sizes))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
 from ligero.corpus.reading import read_documents
 from ligero.settings.jobs import tokenizers_job
 from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 from ligero.tasks.texts import split_texts
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from ligero.tokenizers.quality import WordCounts, tokenizer_quality
+from ligero.tokenizers.quality import QualityRecord, QualityRow, WordCounts, tokenizer_quality
 
 MOST_LINES = 100_000
 """Lines of the held-out corpus that are read."""
@@ -39,13 +38,21 @@ def main() -> None:
         texts[None] = WordCounts.of(islice(lines, MOST_LINES))
     for task in job.tasks:
         texts[task] = WordCounts.of(split_texts(root / "tasks" / task / "test.parquet"))
-    rows = []
+    rows: list[QualityRow] = []
     for name in job.tokenizers:
         tokenizer = FastTokenizer.load(layout.tokenizer(name))
-        described = {"tokenizer": name, "kind": tokenizer.info.kind, "size": tokenizer.vocabulary_size}
         for text, counts in texts.items():
-            rows.append({**described, "task": text, **asdict(tokenizer_quality(tokenizer, counts))})
-    write_record(args.out, {"most_lines": MOST_LINES, "rows": rows})
+            quality = asdict(tokenizer_quality(tokenizer, counts))
+            rows.append(
+                QualityRow(
+                    **quality,
+                    tokenizer=name,
+                    kind=tokenizer.info.kind,
+                    size=tokenizer.vocabulary_size,
+                    task=text,
+                )
+            )
+    QualityRecord(MOST_LINES, rows).write(args.out)
 
 
 if __name__ == "__main__":

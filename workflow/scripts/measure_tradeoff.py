@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
+from ligero.reporting.records import write_tradeoff
 from ligero.reporting.results import Results
 from ligero.reporting.tradeoff import measure
 from ligero.settings.jobs import reporting_job
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)
-    write_record(args.out, {"measured": measure(Results(study, args.results))})
+    write_tradeoff(args.out, measure(Results(study, args.results)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_text
-from ligero.common.records import write_record
+from ligero.distillation.records import write_search_summary
 from ligero.distillation.search import read_search, summarise
 from ligero.reporting.figures.search import draw_importances, draw_slices
 from ligero.reporting.searches import best_table, trials_table
@@ -40,7 +40,7 @@ def main() -> None:
     )
     draw_importances(search, settings, args.out / "importances.svg")
     draw_slices(search, args.out / "slices.svg")
-    write_record(args.out / "summary.json", summary)
+    write_search_summary(args.out / "summary.json", summary)
 
 
 if __name__ == "__main__":

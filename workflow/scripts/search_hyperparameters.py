@@ -11,7 +11,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.records import write_record
+from ligero.distillation.records import SearchWorker, write_search_worker
 from ligero.settings.jobs import search_job
 from ligero.settings.program import check_digest, load_resolved, training_arguments
 
@@ -54,7 +54,7 @@ def main() -> None:
     )
     started = time.perf_counter()
     mine = run_search(search, job.trials, task.evaluate, args.state_dir)
-    record = {
+    record: SearchWorker = {
         "search": job.name,
         "trials": mine,
         "finished_by_all": finished_trials(search),
@@ -62,7 +62,7 @@ def main() -> None:
         "device": device_name(training_device()),
         "threads": args.threads,
     }
-    write_record(args.out, record)
+    write_search_worker(args.out, record)
 
 
 if __name__ == "__main__":

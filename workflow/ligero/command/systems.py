@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.reporting.results import Record, Results
+from ligero.efficiency.records import Device
+from ligero.reporting.results import Results
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings import plan
 from ligero.settings.program import load_resolved
@@ -93,7 +95,7 @@ def the_task(results: Results, task: str | None) -> str:
     return task
 
 
-def measured_systems(results: Results, task: str, device: str = "cpu") -> list[System]:
+def measured_systems(results: Results, task: str, device: Device = "cpu") -> list[System]:
     """Every system that was run, in the order of the tables; on a CPU as it was exported, where it was.
 
     Raises:
@@ -107,7 +109,7 @@ def measured_systems(results: Results, task: str, device: str = "cpu") -> list[S
         cost, timed = results.efficiency[row.regime, row.model], results.speed[row.regime, row.model][device]
         record = results.score(row.regime, row.model, task)
         system = System(
-            row.regime, row.model, row.name, *_score(results, task, record), cost["bytes"] / 1e6,
+            row.regime, row.model, row.name, *_score(results, task, record["score"], record["intervals"]), cost["bytes"] / 1e6,
             1000 * timed["median_seconds"] if timed else None, "torch fp32",
             results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model),
         )  # fmt: skip
@@ -115,12 +117,14 @@ def measured_systems(results: Results, task: str, device: str = "cpu") -> list[S
     return systems
 
 
-def _score(results: Results, task: str, record: Record) -> tuple[float, float, float]:
-    """The headline metric of a score record with its interval."""
+def _score(
+    results: Results, task: str, score: float, intervals: Mapping[str, Sequence[float]]
+) -> tuple[float, float, float]:
+    """The headline metric with its interval."""
     from ligero.tasks.metrics import HEADLINE
 
-    low, high = record["intervals"][HEADLINE[results.study.tasks[task].metric]]
-    return record["score"], low, high
+    low, high = intervals[HEADLINE[results.study.tasks[task].metric]]
+    return score, low, high
 
 
 def _as_exported(results: Results, task: str, system: System) -> System:
@@ -130,7 +134,8 @@ def _as_exported(results: Results, task: str, system: System) -> System:
         return system
     manifest = Manifest.read(folder)
     graph = manifest.graphs[manifest.precision]
-    score, low, high = _score(results, task, manifest.scores[manifest.precision])
+    answered = manifest.scores[manifest.precision]
+    score, low, high = _score(results, task, answered["score"], answered["intervals"])
     return replace(
         system, score=score, low=low, high=high, megabytes=graph.bytes / 1e6, milliseconds=graph.milliseconds,
         engine=f"ONNX {manifest.precision}", folder=str(folder),

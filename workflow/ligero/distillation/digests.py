@@ -12,9 +12,9 @@ import numpy as np
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
-from ligero.common.records import read_record
 from ligero.distillation.records import LogitDigests, LogitsMeta
 from ligero.models.digests import digest_weights
+from ligero.tasks.records import read_encoded_info
 
 if TYPE_CHECKING:  # its module imports torch
     from ligero.training.data import EncodedSplit
@@ -62,7 +62,7 @@ def encoder_digest(folder: Path) -> str:
 
 def examples_digest(encoded: Path) -> str:
     """Digest of the training examples that an encoded task was made of, as its info.json records it."""
-    info = read_record(Path(encoded) / "info.json")
+    info = read_encoded_info(Path(encoded))
     try:
         return str(info["examples_digests"]["train"])
     except (KeyError, TypeError) as error:

@@ -91,6 +91,46 @@ class AblationRun(ModelScoreRecord):
     """[examples, counts]: what the metrics are functions of, for tests over several seeds."""
 
 
+class SearchRow(TypedDict):
+    """A finished trial of a search."""
+
+    number: int
+    state: str
+    """complete, pruned or fail."""
+    validation_loss: float | None
+    """Of the trial; of one that did not complete, the lowest that it reported."""
+    epochs: int
+    loss: str | None
+    alpha: float | None
+    temperature: float | None
+    learning_rate: float | None
+    seconds: float | None
+
+
+class SearchSummary(TypedDict):
+    """What a search found; `rows` are its finished trials in the order of their numbers."""
+
+    search: str
+    trials: int
+    pruned: int
+    failed: int
+    best_per_loss: list[SearchRow]
+    importances: dict[str, float]
+    rows: list[SearchRow]
+
+
+class SearchWorker(TypedDict):
+    """What one worker did for a search."""
+
+    search: str
+    trials: int
+    """Of its own that ended."""
+    finished_by_all: int
+    seconds: float
+    device: str
+    threads: int
+
+
 def read_meta(folder: Path) -> LogitsMeta:
     return cast(LogitsMeta, read_record(folder / "meta.json", REMEDY))
 
@@ -116,4 +156,20 @@ def read_run(path: Path) -> AblationRun:
 
 
 def write_run(path: Path, record: AblationRun) -> None:
+    write_record(path, record)
+
+
+def read_search_summary(path: Path) -> SearchSummary:
+    return cast(SearchSummary, read_record(path))
+
+
+def write_search_summary(path: Path, record: SearchSummary) -> None:
+    write_record(path, record)
+
+
+def read_search_worker(path: Path) -> SearchWorker:
+    return cast(SearchWorker, read_record(path))
+
+
+def write_search_worker(path: Path, record: SearchWorker) -> None:
     write_record(path, record)

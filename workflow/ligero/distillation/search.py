@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, get_args
+from typing import get_args
 
 import optuna
 from optuna.storages import JournalStorage
@@ -26,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.locks import file_lock
+from ligero.distillation.records import SearchRow, SearchSummary
 from ligero.settings.distillation import Distillation
 
 LOSSES: tuple[str, ...] = get_args(Distillation.model_fields["loss"].annotation)
@@ -46,34 +47,6 @@ class Point:
     temperature: float
     learning_rate: str
     """As a string with six significant digits, as everywhere."""
-
-
-class SearchRow(TypedDict):
-    """A finished trial of a search."""
-
-    number: int
-    state: str
-    """complete, pruned or fail."""
-    validation_loss: float | None
-    """Of the trial; of one that did not complete, the lowest that it reported."""
-    epochs: int
-    loss: str | None
-    alpha: float | None
-    temperature: float | None
-    learning_rate: float | None
-    seconds: float | None
-
-
-class SearchSummary(TypedDict):
-    """What a search found; `rows` are its finished trials in the order of their numbers."""
-
-    search: str
-    trials: int
-    pruned: int
-    failed: int
-    best_per_loss: list[SearchRow]
-    importances: dict[str, float]
-    rows: list[SearchRow]
 
 
 class DivergedTrialError(LigeroError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from ligero.common.errors import ConfigurationError
 from ligero.common.progress import progress
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.efficiency.classifier import build_without_weights, safetensors_bytes
+from ligero.efficiency.records import Cost, EfficiencyRecord, SystemCost
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.models.build import count_parameters
 from ligero.settings.jobs import EfficiencyJob, MeasuredSystem
@@ -41,7 +41,7 @@ def attention_macs(architecture: Architecture, length: int) -> int:
     return 2 * architecture.num_hidden_layers * length**2 * architecture.hidden_size
 
 
-def cost_of(architecture: Architecture, labels: int, length: int) -> dict[str, int]:
+def cost_of(architecture: Architecture, labels: int, length: int) -> Cost:
     """Parameters, bytes and MACs of one architecture, from its shapes alone."""
     assert architecture.vocab_size is not None
     model = build_without_weights(architecture, labels)
@@ -54,8 +54,8 @@ def cost_of(architecture: Architecture, labels: int, length: int) -> dict[str, i
     }
 
 
-def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """The cost of every system as {"conditions", "rows"}; systems of the same architecture are counted once.
+def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> EfficiencyRecord:
+    """The cost of every system; systems of the same architecture are counted once.
 
     Args:
         job: systems and conditions.
@@ -67,7 +67,7 @@ def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> dict[str, Any]:
     conditions = job.conditions
     check_length(job.systems, conditions.sequence_length, "efficiency.sequence_length")
     architectures = {_key(system): with_vocabulary(system, sizes) for system in job.systems}
-    costs: dict[Architecture, dict[str, int]] = {}
+    costs: dict[Architecture, Cost] = {}
     for architecture in progress(
         list(dict.fromkeys(architectures.values())), label="counting MACs", unit="model"
     ):
@@ -97,9 +97,9 @@ def _key(system: MeasuredSystem) -> tuple[str, str]:
 def _rows(
     systems: Iterable[MeasuredSystem],
     architectures: Mapping[tuple[str, str], Architecture],
-    costs: Mapping[Architecture, dict[str, int]],
+    costs: Mapping[Architecture, Cost],
     reference: int,
-) -> Iterable[dict[str, Any]]:
+) -> Iterable[SystemCost]:
     for system in systems:
         cost = costs[architectures[_key(system)]]
         published_way = thesis_speedup(cost["macs"], reference)

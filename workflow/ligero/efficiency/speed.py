@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from ligero.common.progress import progress
 from ligero.efficiency.classifier import build_classifier, random_input
 from ligero.efficiency.outliers import without_outliers
+from ligero.efficiency.records import Device, Latency, SpeedRecord, TimingConditions
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.settings.efficiency import Speed
 from ligero.settings.jobs import SpeedJob
@@ -26,7 +26,7 @@ LABELS = 3
 """Classes of the timed classifier, as in the thesis; their number moves no clock."""
 
 
-def devices() -> list[str]:
+def devices() -> list[Device]:
     """Devices to measure on, by the names used in the tables: always the CPU, and the first GPU where there is one."""
     return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
@@ -61,7 +61,7 @@ def time_in_turn(models: list[tuple[nn.Module, Tensor]], speed: Speed, label: st
     return seconds
 
 
-def summarise(seconds: list[float], threshold: float) -> dict[str, Any]:
+def summarise(seconds: list[float], threshold: float) -> Latency:
     """Median and mean latency in seconds without outliers, and inferences a second by the median."""
     kept = without_outliers(seconds, threshold)
     return {
@@ -74,8 +74,8 @@ def summarise(seconds: list[float], threshold: float) -> dict[str, Any]:
     }
 
 
-def measure(job: SpeedJob, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Latency of every system as {"conditions", "rows"}; systems of the same architecture are timed once.
+def measure(job: SpeedJob, sizes: Mapping[str, int]) -> SpeedRecord:
+    """Latency of every system; systems of the same architecture are timed once.
 
     Weights are random: latency depends on the architecture alone, so the benchmark needs no training.
 
@@ -86,7 +86,7 @@ def measure(job: SpeedJob, sizes: Mapping[str, int]) -> dict[str, Any]:
     check_length(job.systems, speed.sequence_length, "speed.sequence_length")
     architectures = [with_vocabulary(system, sizes) for system in job.systems]
     distinct = list(dict.fromkeys(architectures))
-    results: dict[str, dict[Architecture, dict[str, Any]]] = {}
+    results: dict[Device, dict[Architecture, Latency]] = {}
     for device in devices():
         models = [_on(device, architecture, LABELS, speed.sequence_length) for architecture in distinct]
         timings = time_in_turn(models, speed, f"timing on the {device.upper()}")
@@ -118,7 +118,7 @@ def _on(device: str, architecture: Architecture, labels: int, length: int) -> tu
     return model, random_input(architecture.vocab_size, length).to(target)
 
 
-def conditions(speed: Speed) -> dict[str, Any]:
+def conditions(speed: Speed) -> TimingConditions:
     """Under which the timings were taken: protocol, device, threads, versions, date."""
     return {
         "batch_size": 1,

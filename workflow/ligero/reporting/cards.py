@@ -9,15 +9,15 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, write_text
+from ligero.efficiency.records import DEVICES
 from ligero.models.weights_source import WeightsSource
 from ligero.reporting.model_card import Checkpoint, Evidence, model_card
-from ligero.reporting.results import Record, Results
+from ligero.reporting.results import Results
 from ligero.settings import jobs, plan
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
-
-DEVICES = ("cpu", "gpu")
+from ligero.training.records import ScoreRecord
 
 
 def write_cards(results: Results, out: Path) -> int:
@@ -51,7 +51,7 @@ def write_cards(results: Results, out: Path) -> int:
     return len(written)
 
 
-def evidence(results: Results, regime: Regime, model: str, task: str, score: Record) -> Evidence:
+def evidence(results: Results, regime: Regime, model: str, task: str, score: ScoreRecord) -> Evidence:
     """What the study's artefacts know of one selected model."""
     study = results.study
     measured = results.speed[regime, model]
@@ -67,7 +67,7 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Rec
             **options_rows(jobs.shard_job(study, regime, model, 0).options, study.tasks[task]),
         },
         score=score,
-        speed={device: measured[device] for device in DEVICES if measured.get(device)},
+        speed={device: latency for device in DEVICES if (latency := measured[device])},
         conditions=results.speed_conditions,
         cost=results.efficiency[regime, model],
         cost_conditions=results.efficiency_conditions,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from ligero.efficiency.arithmetic import truncate
 
-Cell = str | int | None
+Cell = str | int | float | None
+Cells = dict[str, Cell]
+"""Some of a row's cells by column."""
 
 
 def printed(value: float | None, digits: int = 2) -> str | None:
@@ -28,7 +29,7 @@ def joined(notes: Iterable[str | None]) -> str | None:
     return "; ".join(kept) or None
 
 
-def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], scale: str) -> pd.DataFrame:
+def table(columns: Sequence[str], rows: Iterable[Mapping[str, object]], scale: str) -> pd.DataFrame:
     """A table with the given columns, then `scale` and `notes`; what a row leaves out is an empty cell.
 
     The scale is in the table itself, so that a miniature's figures cannot be taken for the thesis'. A study of the user's own

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import DataError
+from ligero.efficiency.records import CountingConditions, Device, Latency, SystemCost, TimingConditions
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
-
-Record = Mapping[str, Any]
+from ligero.training.records import ScoreRecord, SelectionRecord
 
 PIPELINES = {
     "accuracy": "text-classification",
@@ -104,14 +104,14 @@ class Evidence:
     checkpoint: Checkpoint
     language: str
     recipe: Mapping[str, str]
-    score: Record
-    speed: Mapping[str, Record]
-    conditions: Record
-    cost: Record
-    cost_conditions: Record
+    score: ScoreRecord
+    speed: Mapping[Device, Latency]
+    conditions: TimingConditions
+    cost: SystemCost
+    cost_conditions: CountingConditions
 
 
-def model_card(job: SelectionJob, selection: Record, folder: Path, known: Evidence) -> str:
+def model_card(job: SelectionJob, selection: SelectionRecord, folder: Path, known: Evidence) -> str:
     """Markdown with the front matter of the hub.
 
     Args:
@@ -176,7 +176,7 @@ def _data(job: SelectionJob, known: Evidence) -> list[str]:
     ]
 
 
-def _recipe(job: SelectionJob, selection: Record, more: Mapping[str, str]) -> list[str]:
+def _recipe(job: SelectionJob, selection: SelectionRecord, more: Mapping[str, str]) -> list[str]:
     trial, point = selection["trial"], selection["best"]
     micro, seconds = selection.get("micro_batch_size"), selection.get("seconds_of_best")
     rows = {
@@ -201,7 +201,7 @@ def _recipe(job: SelectionJob, selection: Record, more: Mapping[str, str]) -> li
     ]
 
 
-def _scores(job: SelectionJob, selection: Record, pipeline: str, score: Record) -> list[str]:
+def _scores(job: SelectionJob, selection: SelectionRecord, pipeline: str, score: ScoreRecord) -> list[str]:
     point = selection["best"]
     validation = (
         f"On validation: cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {point['score']:.2f} %."
@@ -251,7 +251,7 @@ def _size_and_speed(folder: Path, known: Evidence) -> list[str]:
     ]
 
 
-def _device(device: str, conditions: Record) -> str:
+def _device(device: Device, conditions: TimingConditions) -> str:
     if device == "cpu":
         threads = conditions["cpu_threads"]
         return f"{conditions['cpu']}, {threads} thread{'s' if threads > 1 else ''}"
@@ -283,7 +283,7 @@ def parameters_in(path: Path) -> int:
         ) from error
 
 
-def _labels(config: Record, pipeline: str) -> list[str]:
+def _labels(config: Mapping[str, Any], pipeline: str) -> list[str]:
     labels = config.get("id2label") if pipeline != "question-answering" else None
     return ["Labels: " + ", ".join(f"`{name}`" for name in labels.values()) + ".", ""] if labels else []
 

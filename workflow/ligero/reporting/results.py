@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from ligero.common.errors import DataError
-from ligero.common.records import read_record
 from ligero.corpus.statistics import CorpusRecord, read_statistics
+from ligero.distillation.records import (
+    AblationRun,
+    LogitsCost,
+    SearchWorker,
+    TeacherChoice,
+    read_choice,
+    read_cost,
+    read_run,
+    read_search_summary,
+    read_search_worker,
+)
+from ligero.efficiency.records import (
+    CountingConditions,
+    SystemCost,
+    SystemLatency,
+    TimingConditions,
+    read_efficiency,
+    read_speed,
+)
 from ligero.models.weights_source import WeightsSource
 from ligero.pretraining.records import PretrainingSummary
+from ligero.reporting.records import Measured, read_tradeoff
 from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
+from ligero.tasks.records import TaskInfo, read_task_info
+from ligero.tokenizers.quality import QualityRecord
+from ligero.training.records import (
+    BaselineRecord,
+    SelectionRecord,
+    SystemScoreRecord,
+    TrialRecord,
+    read_baseline,
+    read_scores,
+    read_selection,
+    read_shard,
+)
 
-Record = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,16 +72,16 @@ class Search:
         seconds: of each finished trial that recorded them.
     """
 
-    workers: list[Record]
+    workers: list[SearchWorker]
     seconds: list[float]
 
     @classmethod
     def read(cls, folder: Path) -> Search:
         """Read a search's folder, R/searches/STUDENT/TASK."""
-        workers = [read_record(path) for path in sorted(folder.glob("worker-*.json"))]
+        workers = [read_search_worker(path) for path in sorted(folder.glob("worker-*.json"))]
         summary = folder / "summary.json"
-        rows = read_record(summary)["rows"] if summary.is_file() else []
-        return cls(workers, [float(row["seconds"]) for row in rows if row["seconds"] is not None])
+        rows = read_search_summary(summary)["rows"] if summary.is_file() else []
+        return cls(workers, [row["seconds"] for row in rows if row["seconds"] is not None])
 
 
 class Results:
@@ -71,7 +102,7 @@ class Results:
             for regime, model, initial in chosen
         ]
 
-    def scores(self, tasks: Iterable[str]) -> dict[tuple[Regime, str, str], Record]:
+    def scores(self, tasks: Iterable[str]) -> dict[tuple[Regime, str, str], SystemScoreRecord]:
         """Test scores of all systems by (regime, model, task)."""
         wanted = list(tasks)
         return {
@@ -80,60 +111,61 @@ class Results:
             for task in wanted
         }
 
-    def score(self, regime: Regime, model: str, task: str) -> Record:
+    def score(self, regime: Regime, model: str, task: str) -> SystemScoreRecord:
         """Test score of one system on one task."""
         path = self.layout.score(regime, model, task)
-        records: dict[tuple[str, str], Record] = {
-            (record["model"], record["task"]): record for record in self._read(path)["scores"]
+        records = {
+            (record["model"], record["task"]): record for record in self._read(read_scores, path)["scores"]
         }
         if (model, task) not in records:
             raise DataError(path, None, f"it has no score of '{model}' on '{task}'.", "Score it again.")
         return records[model, task]
 
-    def ablation_run(self, task: str, method: str, seed: int) -> Record:
+    def ablation_run(self, task: str, method: str, seed: int) -> AblationRun:
         """One run of the ablation."""
-        return self._read(self.layout.ablation_run(task, method, seed))
+        return self._read(read_run, self.layout.ablation_run(task, method, seed))
 
-    def baselines(self, tasks: Iterable[str]) -> dict[str, Record]:
+    def baselines(self, tasks: Iterable[str]) -> dict[str, BaselineRecord]:
         """Scores without a model, by task."""
-        return {task: self._read(self.layout.baseline(task)) for task in tasks}
+        return {task: self._read(read_baseline, self.layout.baseline(task)) for task in tasks}
 
     @cached_property
-    def efficiency(self) -> dict[tuple[Regime, str], Record]:
+    def efficiency(self) -> dict[tuple[Regime, str], SystemCost]:
         """Parameters and MACs of every system that is run, by (regime, model)."""
-        return self._of_all_systems(self.layout.efficiency)
+        path = self.layout.efficiency
+        found = {(row["regime"], row["model"]): row for row in self._read(read_efficiency, path)["rows"]}
+        self._refuse_missing(path, found.keys())
+        return found
 
     @cached_property
-    def speed(self) -> dict[tuple[Regime, str], Record]:
+    def speed(self) -> dict[tuple[Regime, str], SystemLatency]:
         """Latency of every system that is run, by (regime, model)."""
-        return self._of_all_systems(self.layout.inference_speed)
+        path = self.layout.inference_speed
+        found = {(row["regime"], row["model"]): row for row in self._read(read_speed, path)["rows"]}
+        self._refuse_missing(path, found.keys())
+        return found
 
-    def _of_all_systems(self, path: str) -> dict[tuple[Regime, str], Record]:
-        found = {(row["regime"], row["model"]): row for row in self._read(path)["rows"]}
+    def _refuse_missing(self, path: str, found: Collection[tuple[Regime, str]]) -> None:
         for regime, model in plan.systems(self.study):
             if (regime, model) not in found:
                 raise DataError(path, None, f"it has no row for {regime} of '{model}'.", "Measure again.")
-        return found
 
     @property
-    def tradeoff(self) -> list[Record]:
-        """Score against cost for each task and each cost, in the shape of `ligero.reporting.tradeoff.Measured`."""
-        found: list[Record] = self._read(self.layout.tradeoff)["measured"]
-        return found
+    def tradeoff(self) -> list[Measured]:
+        """Score against cost for each task and each cost."""
+        return self._read(read_tradeoff, self.layout.tradeoff)
 
     @property
-    def speed_conditions(self) -> Record:
-        conditions: Record = self._read(self.layout.inference_speed)["conditions"]
-        return conditions
+    def speed_conditions(self) -> TimingConditions:
+        return self._read(read_speed, self.layout.inference_speed)["conditions"]
 
     @property
-    def efficiency_conditions(self) -> Record:
-        conditions: Record = self._read(self.layout.efficiency)["conditions"]
-        return conditions
+    def efficiency_conditions(self) -> CountingConditions:
+        return self._read(read_efficiency, self.layout.efficiency)["conditions"]
 
-    def task_info(self, task: str) -> Record:
+    def task_info(self, task: str) -> TaskInfo:
         """Counts, leaks and notes of a task."""
-        return self._read(self.layout.task_info(task))
+        return self._read(lambda path: read_task_info(path.parent), self.layout.task_info(task))
 
     @property
     def corpus(self) -> CorpusRecord | None:
@@ -141,27 +173,27 @@ class Results:
         return read_statistics(Path(self.layout.corpus_statistics)) if self.study.reads_corpus else None
 
     @property
-    def tokenizer_quality(self) -> Record:
+    def tokenizer_quality(self) -> QualityRecord:
         """How well every vocabulary fits every text."""
-        return self._read(self.layout.tokenizer_quality)
+        return self._read(QualityRecord.read, self.layout.tokenizer_quality)
 
-    def teacher(self, task: str) -> Record:
-        return self._read(self.layout.teacher(task))
+    def teacher(self, task: str) -> TeacherChoice:
+        return self._read(read_choice, self.layout.teacher(task))
 
-    def selection(self, regime: Regime, model: str, task: str) -> Record:
-        return self._read(self.layout.selection(regime, model, task))
+    def selection(self, regime: Regime, model: str, task: str) -> SelectionRecord:
+        return self._read(read_selection, self.layout.selection(regime, model, task))
 
-    def trials(self, regime: Regime, model: str) -> list[Record]:
+    def trials(self, regime: Regime, model: str) -> list[TrialRecord]:
         """The records of all trials of a system."""
         shards = range(len(plan.shards_of(self.study, regime, model)))
         paths = [self.layout.shard(regime, model, number) for number in shards]
-        return [trial for path in paths for trial in self._read(path)["trials"]]
+        return [trial for path in paths for trial in self._read(read_shard, path)["trials"]]
 
-    def logits_cost(self, task: str) -> Record:
-        return self._read(self.layout.logits_cost(task))
+    def logits_cost(self, task: str) -> LogitsCost:
+        return self._read(read_cost, self.layout.logits_cost(task))
 
-    def augmented_logits_cost(self, task: str) -> Record:
-        return self._read(self.layout.augmented_logits_cost(task))
+    def augmented_logits_cost(self, task: str) -> LogitsCost:
+        return self._read(read_cost, self.layout.augmented_logits_cost(task))
 
     def searches(self) -> list[Search]:
         """The searches over hyper-parameters that were run; no table waits for one."""
@@ -177,10 +209,11 @@ class Results:
         return PretrainingSummary.read(Path(self.layout.pretraining_summary(model)).parent)
 
     @cached_property
-    def _cache(self) -> dict[str, Record]:
+    def _cache(self) -> dict[str, object]:
         return {}
 
-    def _read(self, path: str) -> Record:
+    def _read(self, reader: Callable[[Path], T], path: str) -> T:
+        """What a reader reads from a file, which it does once."""
         if path not in self._cache:
-            self._cache[path] = read_record(path)
-        return self._cache[path]
+            self._cache[path] = reader(Path(path))
+        return cast(T, self._cache[path])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ligero.distillation.search import SearchRow
+from ligero.distillation.records import SearchRow
 from ligero.reporting.frames import table
 
 COLUMNS = (

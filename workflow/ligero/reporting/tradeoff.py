@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -21,71 +21,16 @@ from ligero.efficiency.tradeoff import (
     interval,
     non_dominated,
 )
+from ligero.reporting.records import Axis, Figure, Measured, Outcome, Retaining
 from ligero.reporting.results import Results, Row
-from ligero.settings.study import Regime
 from ligero.settings.tasks import Task
 from ligero.tasks.bootstrap import resampled
 from ligero.tasks.columns import read_columns
 from ligero.tasks.metrics import HEADLINE
 from ligero.training.scoring import Examples, answers_file, score_answered
 
-Axis = Literal["macs", "milliseconds", "bytes"]
 AXES: tuple[Axis, ...] = ("macs", "milliseconds", "bytes")
 SEED = 42
-
-
-class Figure(NamedTuple):
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Outcome(TypedDict):
-    """One system against one cost."""
-
-    regime: Regime
-    model: str
-    cost: float
-    score: Figure
-    gain: Figure | None
-    """Points above the reference front at the same cost; None outside of its range."""
-    contribution: Figure
-    """To the hypervolume, in points times doublings of cost."""
-    efficient: bool
-    """No other system is as cheap and as good, and better in one of them."""
-    probability: float
-    """In which share of the resamples that holds."""
-    retention: Figure | None
-    """Share of the teacher's score, in percent; None where nobody teaches."""
-    in_reference: bool
-    """A member of the reference front."""
-
-
-class Retaining(TypedDict):
-    """The cheapest system that keeps a share of the teacher's score."""
-
-    share: float
-    regime: Regime | None
-    model: str | None
-    saving: float | None
-    """How many times cheaper than the teacher it is; teachers of several tasks count with their mean cost."""
-    probability: float | None
-    """In which share of the resamples it keeps the share."""
-
-
-class Measured(TypedDict):
-    """What is known of one task, or of all of them (task None), against one cost."""
-
-    task: str | None
-    axis: Axis
-    reference_cost: float
-    """Of the reference point, from which on the hypervolume counts nothing."""
-    reference_score: float
-    """Of the reference point: what needs no model reaches."""
-    systems: list[Outcome]
-    retaining: list[Retaining]
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ import numpy as np
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory
 from ligero.common.hashing import digest_value
-from ligero.common.records import check_file, digests_of, read_record, write_record
+from ligero.common.records import check_file, digests_of
 from ligero.corpus.sampling import sample_lines
 from ligero.settings.jobs import AugmentationJob
 from ligero.settings.tasks import SPLITS
-from ligero.tasks.examples import EXAMPLES_REMEDY, IGNORED
+from ligero.tasks.examples import IGNORED
 from ligero.tasks.recombination import Pair, pair_key, recombined_pairs
+from ligero.tasks.records import EXAMPLES_REMEDY, TaskInfo, read_task_info, write_task_info
 from ligero.tasks.texts import plain_key
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ WORD = re.compile(r"\w+(?:[-.,'’]\w+)*|\.\.\.|[^\w\s]")
 _END = re.compile(r"(?<=[.!?…])[\"'»”’)\]]*\s+")
 
 
-def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, out: Path) -> dict[str, Any]:
+def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, out: Path) -> TaskInfo:
     """Write a task's examples again to `out`, the training split followed by unlabelled ones; all or nothing.
 
     Args:
@@ -47,8 +48,7 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
         examples_dir: `R/tasks/TASK`.
 
     Returns:
-        What `info.json` holds: the task's own with the new counts and digests, and `augmentation` (examples; of sentences also
-        the lines drawn, and how many were left out because the task has them).
+        What `info.json` holds: the task's own with the new counts and digests, and `augmentation`.
 
     Raises:
         DataError: nothing can be added.
@@ -56,7 +56,7 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    info = read_record(examples_dir / "info.json", EXAMPLES_REMEDY)
+    info = read_task_info(examples_dir)
     for name in SPLITS:
         check_file(examples_dir / f"{name}.parquet", info["files"][f"{name}.parquet"], EXAMPLES_REMEDY)
     splits = {name: pq.ParquetFile(examples_dir / f"{name}.parquet").read() for name in SPLITS}
@@ -77,8 +77,8 @@ def augment_task(job: AugmentationJob, corpus: Path | None, examples_dir: Path, 
             whole = pa.concat_tables([table, added]) if name == "train" else table
             pq.write_table(whole, staging / f"{name}.parquet", compression="zstd")
         info["files"] = digests_of(staging, (f"{name}.parquet" for name in SPLITS))
-        write_record(staging / "info.json", info)
-    return dict(info)
+        write_task_info(staging, info)
+    return info
 
 
 def _pairs(job: AugmentationJob, splits: Splits, wanted: int, examples_dir: Path) -> list[Pair]:

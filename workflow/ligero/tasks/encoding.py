@@ -20,12 +20,13 @@ from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value, sha256_file
 from ligero.common.progress import progress
-from ligero.common.records import check_file, digests_of, read_record, write_record
+from ligero.common.records import check_file, digests_of
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
-from ligero.tasks.examples import EXAMPLES_REMEDY, IGNORED
+from ligero.tasks.examples import IGNORED
 from ligero.tasks.features import with_features
 from ligero.tasks.inputs import ContextTokens, Template, windows
+from ligero.tasks.records import EXAMPLES_REMEDY, EncodedInfo, read_task_info, write_encoded_info
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
         DataError: an example that cannot be encoded, named by its id.
     """
     encoder = FastTokenizer.load(encoder_dir)
-    examples_info = read_record(examples_dir / "info.json", EXAMPLES_REMEDY)
+    examples_info = read_task_info(examples_dir)
     counts: dict[str, dict[str, int]] = {}
     digests: dict[str, str] = {}
     with atomic_directory(out) as staging:
@@ -110,17 +111,16 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
             _write(features, staging / f"{split}.parquet", examples_info["labels"])
             counts[split] = {"features": len(features), **counted}
             digests[split] = digest_value([features.digest(), examples_info["digests"][split]])
-        info = {
+        info: EncodedInfo = {
             "vocabulary": vocabulary,
             "files": digests_of(staging, (f"{split}.parquet" for split in SPLITS)),
             "encoder": sha256_file(encoder_dir / "fast_tokenizer.json"),
             "job": job.model_dump(mode="json"),
             "counts": counts,
             "digests": digests,
-            # Shared by all vocabularies: says whether a teacher's logits and a student's features are of the same examples.
             "examples_digests": {split: examples_info["digests"][split] for split in SPLITS},
         }
-        write_record(staging / "info.json", info)
+        write_encoded_info(staging, info)
 
 
 def encode_split(job: EncodingJob, encoder: FastTokenizer, path: Path) -> tuple[FeatureTable, Counter[str]]:

@@ -59,7 +59,6 @@ class QuestionExample:
 
 IGNORED = -100
 """Label of what no loss on gold labels counts: tokens outside words, and what is unlabelled."""
-EXAMPLES_REMEDY = "Make the task anew: snakemake --forcerun prepare_task."
 
 Example = ClassificationExample | TaggingExample | QuestionExample
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from ligero.common.errors import DataError, LigeroError, naming, raise_together
 from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
-from ligero.common.records import digests_of, write_record
+from ligero.common.records import digests_of
 from ligero.settings.jobs import TaskJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.data_warnings import warnings_of
 from ligero.tasks.examples import digest_examples, write_examples
+from ligero.tasks.records import TaskInfo, write_task_info
 from ligero.tasks.splits import LoadedSplit, leaks, load_split
 
 
-def prepare_task(job: TaskJob, sources_dir: Path, out: Path, mirror: Path | None = None) -> dict[str, Any]:
+def prepare_task(job: TaskJob, sources_dir: Path, out: Path, mirror: Path | None = None) -> TaskInfo:
     """Read a task, check it, and write `out/{train,validation,test}.parquet` and `out/info.json`, all or nothing.
 
     Args:
@@ -25,10 +25,7 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path, mirror: Path | None
         mirror: the user's folder that they were copied from; errors name its files.
 
     Returns:
-        What `info.json` holds: counts, read (examples in the files, before shares and limits), left_out (examples that the
-        reader left out, such as questions without an answer), labels, leaks, notes, warnings, sources (id -> sha256), licences
-        and citations (id -> text, where the configuration knows one), digests (split -> 16 digits),
-        files (name -> digest).
+        What `info.json` holds.
 
     Raises:
         DataError: a source that was not fetched, malformed input, or an empty split.
@@ -41,7 +38,7 @@ def prepare_task(job: TaskJob, sources_dir: Path, out: Path, mirror: Path | None
         return _prepare(job, sources_dir, out)
 
 
-def _prepare(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
+def _prepare(job: TaskJob, sources_dir: Path, out: Path) -> TaskInfo:
     task = job.task
 
     def path_of(source: str) -> Path:
@@ -62,7 +59,7 @@ def _prepare(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
             errors.append(error)
     raise_together(errors)
     leaked = leaks(splits)
-    info: dict[str, Any] = {
+    info: TaskInfo = {
         "task": job.task_id,
         "type": task.type,
         "counts": {name: len(split.examples) for name, split in splits.items()},
@@ -76,10 +73,11 @@ def _prepare(job: TaskJob, sources_dir: Path, out: Path) -> dict[str, Any]:
         "licences": {name: source.licence for name, source in job.sources.items() if source.licence},
         "citations": {name: source.citation for name, source in job.sources.items() if source.citation},
         "digests": {name: digest_examples(split.examples) for name, split in splits.items()},
+        "files": {},
     }
     with atomic_directory(out) as staging:
         for name, split in splits.items():
             write_examples(staging / f"{name}.parquet", task.type, task.labels, split.examples)
         info["files"] = digests_of(staging, (f"{name}.parquet" for name in SPLITS))
-        write_record(staging / "info.json", info)
+        write_task_info(staging, info)
     return info

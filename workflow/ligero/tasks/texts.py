@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ligero.common.records import check_listed
-from ligero.tasks.examples import EXAMPLES_REMEDY
+from ligero.tasks.records import EXAMPLES_REMEDY
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 _WORDS_AT_ONCE = 4096
@@ -54,6 +56,43 @@ class TokenizerQuality:
     """The same over different words."""
     used_vocabulary: float
     """Share of the vocabulary's entries that occur."""
+
+
+@dataclass(frozen=True)
+class QualityRow(TokenizerQuality):
+    """How one of a study's tokenizers encodes one of its texts."""
+
+    tokenizer: str
+    kind: str
+    size: int
+    task: str | None
+    """Whose test split the text is; None for the held-out corpus."""
+
+
+@dataclass(frozen=True)
+class QualityRecord:
+    """How every tokenizer of a study encodes every text: `R/benchmarks/tokenizers.json`."""
+
+    most_lines: int
+    """Of the held-out corpus, where it has more."""
+    rows: list[QualityRow]
+
+    def write(self, path: Path) -> None:
+        write_record(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> QualityRecord:
+        """Read what `write` wrote.
+
+        Raises:
+            DataError: it is missing.
+            DamagedError: it is not what was written.
+        """
+        values = read_record(path)
+        try:
+            return cls(values["most_lines"], [QualityRow(**row) for row in values["rows"]])
+        except (KeyError, TypeError) as error:
+            raise DamagedError(path, None, f"does not describe tokenizers: {error}.") from error
 
 
 def tokenizer_quality(tokenizer: FastTokenizer, texts: Iterable[str] | WordCounts) -> TokenizerQuality:

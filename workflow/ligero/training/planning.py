@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ligero.common.hashing import digest_value
-from ligero.common.records import read_record
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
+from ligero.tasks.records import read_encoded_info
 from ligero.training.records import TrialRecord, TrialSettings, read_trial
 
 BEST = "best"
@@ -115,7 +115,7 @@ def group_digest(
 
     Threads and device are left out on purpose: they may change the last bits, and a trial is not repeated for that.
     """
-    info = read_record(encoded / "info.json")
+    info = read_encoded_info(encoded)
     task = job.tasks[task_id]
     return digest_value(
         {

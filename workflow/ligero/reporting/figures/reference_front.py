@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ligero.reporting.figures.style import BLUE, GREY, ORANGE, new_panels, set_cost_axis, with_prefix
-from ligero.reporting.results import Record, Results
+from ligero.reporting.records import Measured
+from ligero.reporting.results import Results
 
 AXIS_NAMES = {
     "macs": "MACs of one input",
@@ -35,7 +36,7 @@ def tradeoff(results: Results, task: str | None = None) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, measured: Record) -> None:
+def _draw(axes: Axes, measured: Measured) -> None:
     systems = measured["systems"]
     front = sorted((system["cost"], system["score"][0]) for system in systems if system["in_reference"])
     axes.plot(

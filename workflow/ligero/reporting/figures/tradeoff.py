@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ligero.efficiency.records import Device
 from ligero.reporting.figures.labels import Label, place_labels
 from ligero.reporting.figures.style import (
     BLUE,
@@ -61,14 +62,20 @@ def score_against_macs(results: Results, task: str | None = None) -> Figure:
 def score_against_latency(results: Results) -> Figure:
     """Score against the measured time of one input, on the GPU where there was one, else on the CPU."""
     conditions = results.speed_conditions
-    device = "gpu" if conditions.get("gpu") else "cpu"
+    device: Device = "gpu" if conditions["gpu"] else "cpu"
     threads = f", threads: {conditions['cpu_threads']}" if device == "cpu" else ""
+
+    def milliseconds(row: Row) -> float:
+        latency = results.speed[row.regime, row.model][device]
+        assert latency, "where conditions name a GPU, every system was timed on it"
+        return 1000 * latency["median_seconds"]
+
     return _figure(
         results,
         None,
         "Score against measured latency",
         f"milliseconds for one input of {conditions['sequence_length']} tokens on {conditions[device]}{threads}",
-        lambda row: 1000 * float(results.speed[row.regime, row.model][device]["median_seconds"]),
+        milliseconds,
         lambda value, _: f"{value:g}",
     )
 

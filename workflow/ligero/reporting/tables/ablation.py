@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ligero.reporting.frames import interval, joined, printed, table
-from ligero.reporting.results import Record, Results
+from ligero.reporting.frames import Cells, interval, joined, printed, table
+from ligero.reporting.results import Results
 from ligero.settings.plan import ablation_runs, ablation_sections, why_not_applicable
 from ligero.tasks.bootstrap import PairedTest
 from ligero.tasks.metrics import HEADLINE
@@ -41,7 +41,7 @@ def ablation(results: Results) -> pd.DataFrame:
     return table(COLUMNS, rows, study.scale)
 
 
-def _teacher(results: Results, task_id: str) -> Record:
+def _teacher(results: Results, task_id: str) -> Cells:
     """The teacher as the study scored it."""
     chosen = results.teacher(task_id)
     score = results.score("fine-tuning", chosen["teacher"], task_id)
@@ -57,7 +57,7 @@ def _teacher(results: Results, task_id: str) -> Record:
     }
 
 
-def _methods(results: Results, task_id: str) -> Iterator[Record]:
+def _methods(results: Results, task_id: str) -> Iterator[Cells]:
     study = results.study
     ablation, distillation = ablation_sections(study)
     task, seed = study.tasks[task_id], distillation.options.seed
@@ -89,12 +89,14 @@ def _methods(results: Results, task_id: str) -> Iterator[Record]:
             **(_verdict(test) if test else {}),
             "seeds": run.number,
             "steps": records[method_id][0]["steps"],
-            **{key: trial[key] for key in ("epochs", "batch_size", "learning_rate")},
+            "epochs": trial["epochs"],
+            "batch_size": trial["batch_size"],
+            "learning_rate": trial["learning_rate"],
             "notes": joined(["reference"] if test is None else []),
         }
 
 
-def _verdict(test: PairedTest) -> Record:
+def _verdict(test: PairedTest) -> Cells:
     """The cells of a paired test; a method helped or harmed only if the difference is significant at the 5 % level."""
     significant = test.p_value < SIGNIFICANT
     return {

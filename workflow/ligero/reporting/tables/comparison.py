@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 import pandas as pd
 
 from ligero.efficiency.arithmetic import short_count
-from ligero.reporting.frames import joined, printed, table
+from ligero.efficiency.records import DEVICES
+from ligero.reporting.frames import Cells, joined, printed, table
 from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks, stem
 from ligero.reporting.published import Key, corrected, errata, printed_figures, recomputed_score
 from ligero.reporting.results import Results
-from ligero.reporting.tables.efficiency import DEVICES
 from ligero.reporting.tables.summary import mean_score, summary_speedups
 
 NOT_COMPARABLE = {
@@ -31,7 +30,7 @@ def comparison(results: Results) -> pd.DataFrame:
     erratum, by their mean and truncation; `difference` is measured minus published, or minus corrected where that is given.
     """
     measured = measured_figures(results)
-    rows: list[dict[str, Any]] = []
+    rows: list[Cells] = []
     for key, figures in printed_figures().items():
         for metric, published in figures.items():
             erratum = errata().get(key, {}).get(metric)
@@ -74,8 +73,8 @@ def measured_figures(results: Results) -> dict[Key, dict[str, str | None]]:
             cells["score"] = printed(mean_score(study, scores, row.regime, row.model))
         timed = results.speed[row.regime, row.model]
         for device in DEVICES:
-            if timed[device]:
-                cells[f"{device}_inferences_per_second"] = printed(timed[device]["inferences_per_second"])
+            if latency := timed[device]:
+                cells[f"{device}_inferences_per_second"] = printed(latency["inferences_per_second"])
         figures[row.regime, row.name] = cells
     return figures
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
 from ligero.corpus.statistics import CorpusRecord, PartRecord
-from ligero.reporting.frames import joined, table
+from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
@@ -21,7 +20,7 @@ def corpus(results: Results) -> pd.DataFrame:
     """Counts of every source (of every file, where one is an archive) and their total, beside the thesis' total."""
     statistics = results.corpus
     rows = [_row(name, counts) for name, counts in _sources(statistics)] if statistics else []
-    total: dict[str, Any] = _row("total", statistics["total"]) if statistics else {"source": "total"}
+    total: Cells = _row("total", statistics["total"]) if statistics else {"source": "total"}
     notes = _notes_on_total(statistics)
     if beside_the_thesis(results.study):
         (published,) = read_table("corpus_totals")
@@ -45,16 +44,21 @@ def _sources(statistics: CorpusRecord) -> Iterable[tuple[str, PartRecord]]:
             yield f"{name}: {file}", counts_of_file
 
 
-def _row(source: str, counts: PartRecord) -> dict[str, Any]:
-    dropped = counts["dropped_lines"]
-    reasons = ", ".join(f"{reason} {number:,}" for reason, number in dropped.items() if number)
+def _row(source: str, counts: PartRecord) -> Cells:
     return {
         "source": source,
         **{name: counts["clean"][name] for name in COUNTS},
         **{f"raw_{name}": counts["raw"][name] for name in COUNTS},
-        "lines_dropped": sum(dropped.values()),
-        "notes": f"lines dropped: {reasons}" if reasons else None,
+        "lines_dropped": sum(counts["dropped_lines"].values()),
+        "notes": _dropped(counts),
     }
+
+
+def _dropped(counts: PartRecord) -> str | None:
+    """How many lines were dropped for which reason, as a note."""
+    dropped = counts["dropped_lines"]
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in dropped.items() if number)
+    return f"lines dropped: {reasons}" if reasons else None
 
 
 def _notes_on_total(statistics: CorpusRecord | None) -> list[str]:
@@ -62,7 +66,7 @@ def _notes_on_total(statistics: CorpusRecord | None) -> list[str]:
         return ["this study reads no corpus"]
     validation = statistics["documents"]["validation"]
     notes = [
-        _row("total", statistics["total"])["notes"],
+        _dropped(statistics["total"]),
         f"{validation:,} documents are kept out of pretraining",
     ]
     if forgotten := statistics.get("near_duplicate_hashes_forgotten"):

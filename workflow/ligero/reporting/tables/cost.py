@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ligero.reporting.frames import joined, table
+from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.published import read_table
-from ligero.reporting.results import Record, Results, Search
+from ligero.reporting.results import Results, Search
 from ligero.settings import plan
 from ligero.settings.plan import ablation_runs, augmented_tasks
 
@@ -72,7 +72,7 @@ def cost(results: Results) -> pd.DataFrame:
     return table(columns, rows, results.study.scale)
 
 
-def _total(runs: list[Run], device: str) -> Record:
+def _total(runs: list[Run], device: str) -> Cells:
     hours = sum(run.seconds * run.devices for run in runs) / HOUR
     return {
         "runs": len(runs),
@@ -82,7 +82,7 @@ def _total(runs: list[Run], device: str) -> Record:
     }
 
 
-def _thesis(row: dict[str, str] | None) -> Record:
+def _thesis(row: dict[str, str] | None) -> Cells:
     if row is None:
         return {}
     return {
@@ -98,16 +98,16 @@ def _runs(results: Results) -> Iterator[Run]:
     for model in plan.pretrained_models(study):
         done = results.pretraining_summary(model)
         devices = 1 if done.device.startswith("cpu") else done.processes
-        device = _device({"device": done.device, "threads": done.threads})
+        device = _device(done.device, done.threads)
         yield Run("pretraining", device, done.seconds, devices)
     for regime, model in plan.systems(study):
         for trial in results.trials(regime, model):
-            yield Run(regime, _device(trial), float(trial["seconds"]))
+            yield Run(regime, _device(trial["device"], trial["threads"]), trial["seconds"])
     for task in study.tasks if study.distillation else ():
         for run in results.logits_cost(task)["runs"]:
-            yield Run("teacher logits", _device(run), float(run["seconds"]))
+            yield Run("teacher logits", _device(run["device"], run["threads"]), run["seconds"])
     for record in results.scores(study.tasks).values():
-        yield Run("scoring", _device(record), float(record.get("seconds", 0.0)))
+        yield Run("scoring", _device(record["device"], record["threads"]), record["seconds"])
     yield from _compared(results)
     for search in results.searches():
         yield from _searched(search)
@@ -117,25 +117,29 @@ def _compared(results: Results) -> Iterator[Run]:
     """Runs of the ablation, each with its scoring, and what its unlabelled examples took."""
     for task in augmented_tasks(results.study):
         for run in results.augmented_logits_cost(task)["runs"]:
-            yield Run("augmented logits", _device(run), float(run["seconds"]))
+            yield Run("augmented logits", _device(run["device"], run["threads"]), run["seconds"])
     for place in ablation_runs(results.study):
         record = results.ablation_run(*place)
-        yield Run("ablation", _device(record), float(record["training_seconds"]) + float(record["seconds"]))
+        yield Run(
+            "ablation",
+            _device(record["device"], record["threads"]),
+            record["training_seconds"] + record["seconds"],
+        )
 
 
 def _searched(search: Search) -> Iterator[Run]:
     """One run per trial, or per worker if trials recorded no time (a worker's record lacks trials that were killed)."""
     if search.seconds:
+        first = search.workers[0]
         for seconds in search.seconds:
-            yield Run("hyper-parameter search", _device(search.workers[0]), seconds)
+            yield Run("hyper-parameter search", _device(first["device"], first["threads"]), seconds)
         return
     for worker in search.workers:
-        yield Run("hyper-parameter search", _device(worker), float(worker["seconds"]))
+        yield Run("hyper-parameter search", _device(worker["device"], worker["threads"]), worker["seconds"])
 
 
-def _device(record: Record) -> str:
-    """A GPU by its name; a CPU with the threads that a run used, where they were recorded."""
-    device, threads = str(record.get("device") or "not recorded"), record.get("threads")
-    if device != "cpu" or not threads:
+def _device(device: str, threads: int) -> str:
+    """A GPU by its name; a CPU with the threads that a run used."""
+    if device != "cpu":
         return device
     return f"cpu, {threads} thread{'s' if threads > 1 else ''}"

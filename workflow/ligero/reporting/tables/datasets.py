@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from ligero.common.names import plain
-from ligero.reporting.frames import joined, table
+from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.names import TASK_TYPES, beside_the_thesis
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.settings.tasks import SPLITS, Task
+from ligero.tasks.records import TaskInfo
 
 
 def datasets(results: Results) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def datasets(results: Results) -> pd.DataFrame:
     return table(columns, rows, results.study.scale)
 
 
-def _row(task: Task, info: Mapping[str, Any], published: Mapping[str, str] | None) -> dict[str, Any]:
+def _row(task: Task, info: TaskInfo, published: Mapping[str, str] | None) -> Cells:
     seen = info.get("leaks", {}).get("train_test", {})
     read = info.get("read")
     return {

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from ligero.efficiency.arithmetic import thesis_arithmetic_applies
-from ligero.reporting.frames import joined, printed, table
+from ligero.efficiency.records import DEVICES, Latency
+from ligero.reporting.frames import Cells, joined, printed, table
 from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.results import Results
-
-DEVICES = ("cpu", "gpu")
 
 
 def efficiency(results: Results) -> pd.DataFrame:
@@ -27,15 +24,20 @@ def efficiency(results: Results) -> pd.DataFrame:
     )
     rows = []
     for row in results.rows():
-        cells: dict[str, Any] = {}
+        cells: Cells = {}
         if not row.left_out:
             cost = results.efficiency[row.regime, row.model]
             full = cost["macs"] + cost["attention_macs"]
             cells = {
-                name: cost[name] for name in ("parameters", "macs", "speedup", "bytes", "vocabulary_size")
+                "parameters": cost["parameters"],
+                "macs": cost["macs"],
+                "speedup": cost["speedup"],
+                "bytes": cost["bytes"],
+                "vocabulary_size": cost["vocabulary_size"],
+                "thesis_speedup": cost["thesis_speedup"] if printable and shown else None,
+                "macs_with_attention": full,
+                "speedup_with_attention": whole / full,
             }
-            cells["thesis_speedup"] = cost["thesis_speedup"] if printable and shown else None
-            cells |= {"macs_with_attention": full, "speedup_with_attention": whole / full}
         rows.append(
             {"regime": row.regime, "model": row.name, **cells, "notes": joined([row.left_out, too_small])}
         )
@@ -61,12 +63,12 @@ def inference_speed(results: Results) -> pd.DataFrame:
     no_gpu = None if conditions.get("gpu") else "no GPU on the machine that measured"
     rows = []
     for row in results.rows():
-        cells: dict[str, Any] = {}
+        cells: Cells = {}
         if not row.left_out:
             timed = results.speed[row.regime, row.model]
             for device in DEVICES:
-                if timed[device]:
-                    cells |= _device_cells(device, timed[device], reference[device])
+                if (latency := timed[device]) and (least := reference[device]):
+                    cells |= _device_cells(device, latency, least)
         rows.append(
             {
                 "regime": row.regime,
@@ -97,7 +99,7 @@ def inference_speed(results: Results) -> pd.DataFrame:
     return table(columns, rows, results.study.scale)
 
 
-def _device_cells(device: str, timed: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]:
+def _device_cells(device: str, timed: Latency, reference: Latency) -> Cells:
     return {
         f"{device}_inferences_per_second": printed(timed["inferences_per_second"]),
         f"{device}_speedup": printed(reference["median_seconds"] / timed["median_seconds"]),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import pandas as pd
 
 from ligero.efficiency.arithmetic import short_count, truncate
 from ligero.models.weights_source import WeightsSource
-from ligero.reporting.frames import joined, table
+from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
@@ -24,7 +23,7 @@ HOUR = 3600.0
 
 def pretrained_models(results: Results) -> pd.DataFrame:
     """Every model of the study; at the thesis' scale also the models that the thesis surveyed and did not include."""
-    rows = [_model(results, model_id) for model_id in results.study.models]
+    rows: list[Cells] = [_model(results, model_id) for model_id in results.study.models]
     if results.study.scale == "thesis":
         rows += [
             {**row, "notes": "surveyed in the thesis, not part of its study"}
@@ -47,11 +46,11 @@ def pretrained_models(results: Results) -> pd.DataFrame:
     return table(columns, rows, results.study.scale)
 
 
-def _model(results: Results, model_id: str) -> dict[str, Any]:
+def _model(results: Results, model_id: str) -> Cells:
     model = results.study.models[model_id]
     reason = results.study.left_out.get(model_id)
-    cost = results.efficiency.get(("fine-tuning", model_id), {})
-    vocabulary = cost.get("vocabulary_size", model.architecture.vocab_size)
+    cost = results.efficiency.get(("fine-tuning", model_id))
+    vocabulary = cost["vocabulary_size"] if cost else model.architecture.vocab_size
     return {
         "included": "no" if reason else "yes",
         "model": model.name,
@@ -122,7 +121,7 @@ def albeto_configurations(results: Results) -> pd.DataFrame:
     for model_id, model in results.study.models.items():
         if (shape := model.architecture).type != "albert":
             continue
-        cost = results.efficiency.get(("fine-tuning", model_id), {})
+        cost = results.efficiency.get(("fine-tuning", model_id))
         rows.append(
             {
                 "model": model.name,
@@ -132,7 +131,7 @@ def albeto_configurations(results: Results) -> pd.DataFrame:
                 "embedding": shape.embedding_size or 128,  # transformers' AlbertConfig
                 "heads": shape.num_attention_heads,
                 "feed_forward": shape.intermediate_size,
-                "exact_parameters": cost.get("parameters"),
+                "exact_parameters": cost["parameters"] if cost else None,
                 "notes": results.study.left_out.get(model_id),
             }
         )
@@ -172,7 +171,7 @@ def pretraining_details(results: Results) -> pd.DataFrame:
     return table(columns, rows, results.study.scale)
 
 
-def _pretraining(results: Results, model_id: str) -> dict[str, Any]:
+def _pretraining(results: Results, model_id: str) -> Cells:
     model = results.study.models[model_id]
     recipe, done = model.pretraining, results.pretraining_summary(model_id)
     assert recipe

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from ligero.reporting.frames import interval, joined, printed, table
+from ligero.reporting.frames import Cells, interval, joined, printed, table
 from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, THESIS_STEMS, beside_the_thesis, stem
-from ligero.reporting.results import Record, Results
+from ligero.reporting.results import Results
 from ligero.settings.study import Study
 from ligero.settings.tasks import TaskType
 from ligero.tasks.metrics import HEADLINE
+from ligero.training.records import ScoreRecord
 
 STEMS_OF_TYPE: dict[TaskType, tuple[str, ...]] = {
     "sequence_classification": ("mldoc", "pawsx", "xnli"),
@@ -47,7 +47,7 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
         for name in STEMS_OF_TYPE[task_type]
         if name not in tasks.values() and beside_the_thesis(study)
     ]
-    rows: list[dict[str, Any]] = []
+    rows: list[Cells] = []
     for row in results.rows():
         found = {task: scores[row.regime, row.model, task] for task in tasks} if not row.left_out else {}
         cells = _cells(tasks, task_type, found)
@@ -61,7 +61,7 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
 
 
 def not_learned_note(
-    study: Study, found: Mapping[str, Record], baselines: Mapping[str, Record]
+    study: Study, found: Mapping[str, ScoreRecord], baselines: Mapping[str, ScoreRecord]
 ) -> str | None:
     """The tasks that a system has not learned: the 95 % interval of its score holds the baseline's, or lies below it.
 
@@ -94,7 +94,7 @@ def score_columns(tasks: Mapping[str, str], task_type: TaskType) -> list[str]:
 
 
 def _cells(
-    tasks: Mapping[str, str], task_type: TaskType, found: Mapping[str, Record]
+    tasks: Mapping[str, str], task_type: TaskType, found: Mapping[str, ScoreRecord]
 ) -> dict[str, str | None]:
     cells: dict[str, str | None] = {}
     for task, record in found.items():

@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 
-from ligero.reporting.frames import table
-from ligero.reporting.results import Record, Results
+from ligero.reporting.frames import Cells, table
+from ligero.reporting.results import Results
 from ligero.settings import plan
+from ligero.training.records import SelectionRecord
 
 
 def teachers(results: Results) -> pd.DataFrame:
@@ -66,17 +67,17 @@ def best_hyperparameters(results: Results) -> pd.DataFrame:
     return table(columns, rows, study.scale)
 
 
-def _chosen(selection: Record) -> Record:
+def _chosen(selection: SelectionRecord) -> Cells:
     trial, best = selection["trial"], selection["best"]
     return {
         "batch_size": trial["batch_size"],
         "epochs": trial["epochs"],
         "learning_rate": trial["learning_rate"],
         "seed": trial["seed"],
-        "best_epoch": _number(best.get("epoch")),
-        "best_step": best.get("step"),
+        "best_epoch": _number(best["epoch"]),
+        "best_step": best["step"],
         "validation_loss": _loss(best["loss"]),
-        "validation_score": None if best.get("score") is None else f"{best['score']:.2f}",
+        "validation_score": None if best["score"] is None else f"{best['score']:.2f}",
         "trials": len(selection["candidates"]),
     }
 

@@ -15,14 +15,15 @@ from ligero.efficiency.arithmetic import (
     thesis_speedup,
     truncate,
 )
-from ligero.reporting.frames import joined, printed, table
+from ligero.reporting.frames import Cells, joined, printed, table
 from ligero.reporting.names import beside_the_thesis, has_the_thesis_tasks
-from ligero.reporting.results import Record, Results
+from ligero.reporting.results import Results
 from ligero.reporting.tables.scores import not_learned_note
 from ligero.settings import plan
 from ligero.settings.study import Regime, Study
+from ligero.training.records import ScoreRecord
 
-Scores = Mapping[tuple[Regime, str, str], Record]
+Scores = Mapping[tuple[Regime, str, str], ScoreRecord]
 
 
 def summary(results: Results) -> pd.DataFrame:
@@ -32,7 +33,7 @@ def summary(results: Results) -> pd.DataFrame:
     speedups, arithmetic = summary_speedups(results)
     rows = []
     for row in results.rows():
-        cells: dict[str, object] = {}
+        cells: Cells = {}
         if not row.left_out:
             cost = results.efficiency[row.regime, row.model]
             cells = {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from ligero.reporting.frames import interval, printed, table
-from ligero.reporting.results import Record, Results
+from ligero.reporting.records import Figure, Measured
+from ligero.reporting.results import Results
 from ligero.settings import plan
 
 COST_NAMES = {"macs": "MACs", "milliseconds": "milliseconds", "bytes": "bytes"}
@@ -50,7 +49,11 @@ def retention(results: Results) -> pd.DataFrame:
     rows = []
     for measured in results.tradeoff:
         for found in measured["retaining"]:
-            model = plan.system_name(study, found["regime"], found["model"]) if found["model"] else None
+            model = (
+                plan.system_name(study, found["regime"], found["model"])
+                if found["regime"] and found["model"]
+                else None
+            )
             rows.append(
                 {
                     "task": _task(results, measured),
@@ -67,7 +70,7 @@ def retention(results: Results) -> pd.DataFrame:
     return table(columns, rows, study.scale)
 
 
-def _task(results: Results, measured: Record) -> str:
+def _task(results: Results, measured: Measured) -> str:
     task = measured["task"]
     return results.study.tasks[task].name if task else "all"
 
@@ -76,8 +79,7 @@ def _amount(axis: str, cost: float) -> str | int:
     return str(printed(cost, 3)) if axis == "milliseconds" else round(cost)
 
 
-def _cells(name: str, figure: Sequence[float] | None) -> dict[str, str | None]:
+def _cells(name: str, figure: Figure | None) -> dict[str, str | None]:
     if figure is None:
         return {name: None, f"{name}_interval": None}
-    value, *ends = figure
-    return {name: printed(value), f"{name}_interval": interval(ends)}
+    return {name: printed(figure.value), f"{name}_interval": interval(figure[1:])}
