@@ -44,7 +44,7 @@ FAULTS = (
     Fault("tasks/encoding.py", "if word >= 0 else IGNORED", "if word >= 0 else 0", ("test_encoding",)),
     # training
     Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_optimizers::test_schedule_rises_and_falls_in_lines",)),
-    Fault("training/trial.py", "course.without_lower_loss > patience", "course.without_lower_loss >= patience", ("test_training_trial::test_patience_counts_epochs_without_a_strictly_lower_loss",)),
+    Fault("training/early_stopping.py", "self.epochs_without_lower_loss > self.patience", "self.epochs_without_lower_loss >= self.patience", ("test_training_trial::test_patience_counts_epochs_without_a_strictly_lower_loss",)),
     Fault("training/losing_weights.py", "if planned is not best and planned.finished():", "if planned is None:", ("test_selection::test_of_a_grid_that_runs_only_the_best_finished_trial_keeps_its_weights",)),
     Fault("training/selection.py", "if record is not best:", "if record is None:", ("test_selection::test_the_model_is_put_at_its_place_and_the_others_are_deleted",)),
     Fault("training/selection.py", '(-score if selection_metric == "score" else loss, record)', "(loss, record)", ("test_selection::test_lowest_loss_or_highest_score_and_the_first_of_equals",)),

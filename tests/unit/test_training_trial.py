@@ -256,6 +256,22 @@ def test_patience_counts_epochs_without_a_strictly_lower_loss(
     assert trial(tmp_path / "c", epochs=6, patience=0)["stopped"] == "patience"
 
 
+def test_a_resumed_trial_counts_the_epochs_before_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(epoch: int, _: object) -> None:
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    _scripted(monkeypatch, [0.5, 0.6, 0.6])
+    with pytest.raises(KeyboardInterrupt):
+        trial(tmp_path, epochs=6, patience=2, after_epoch=killed)
+    # The checkpoint is of the second epoch, the first without a lower loss; two more exceed the patience.
+    _scripted(monkeypatch, [0.55, 0.55])
+    result = trial(tmp_path, epochs=6, patience=2)
+    assert (result["stopped"], [point["epoch"] for point in result["curve"]]) == ("patience", [1, 2, 3, 4])
+
+
 def test_patience_is_in_epochs_however_often_one_is_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from ligero.training.batches import (
 )
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.data import EncodedSplit
+from ligero.training.early_stopping import EarlyStopping
 from ligero.training.evaluate import predict, validation_loss
 from ligero.training.objective import Objective
 from ligero.training.planning import PlannedTrial, versions
@@ -51,9 +52,6 @@ class _Course:
     epoch: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
     best: BestPoint | None = None
-    lowest_loss: float = math.inf
-    without_lower_loss: int = 0
-    """Epochs in a row."""
     seconds: float = 0.0
     halvings: list[dict[str, int | str]] = field(default_factory=list)
     micro_batch_size: int | None = None
@@ -131,6 +129,7 @@ class _Run:
             precision=resolve_once(self.options.precision, device, self.precision_note),
         )
         self.course = _Course()
+        self.early_stopping = EarlyStopping(planned.patience)
         self.checkpoints = Checkpoints(planned.checkpoints, keep=1)
         self.best_weights: dict[str, Tensor] | None = None
         """CPU copy of the best weights; None where the model holds them."""
@@ -161,7 +160,7 @@ class _Run:
 
     def _epoch(self, epoch: int, bar: Any) -> bool:
         """One epoch with its evaluations; True when patience ran out."""
-        course, lowest_before = self.course, self.course.lowest_loss
+        losses: list[float] = []
         evaluations = self._evaluations(epoch)
         batches = epoch_batches(self.train_split.lengths, self.trial.batch_size, epoch, self.options)
         for number, rows in enumerate(batches, start=1):
@@ -169,12 +168,8 @@ class _Run:
             self.runner.step(self.train_split, rows, epoch * self.steps + number - 1)
             bar.update()
             if number in evaluations:
-                self._evaluate(epoch, number)
-        if evaluations:
-            lowered = course.lowest_loss < lowest_before
-            course.without_lower_loss = 0 if lowered else course.without_lower_loss + 1
-        patience = self.planned.patience
-        return patience is not None and course.without_lower_loss > patience
+                losses.append(self._evaluate(epoch, number))
+        return self.early_stopping.stops_after(losses)
 
     def _evaluations(self, epoch: int) -> set[int]:
         """After how many steps of an epoch validation runs: a function of the epoch alone, so that a resumed trial repeats it."""
@@ -191,7 +186,8 @@ class _Run:
             }
             self.best_is_current = False
 
-    def _evaluate(self, epoch: int, number: int) -> None:
+    def _evaluate(self, epoch: int, number: int) -> float:
+        """Add a point to the curve, keep the weights if they are the best so far, and return the validation loss."""
         halvings: list[dict[str, int]] = []
         predictions = predict(
             self.model,
@@ -217,7 +213,7 @@ class _Run:
                 epoch=point["epoch"], step=point["step"], loss=point["validation_loss"], score=point["score"]
             )
             self.best_is_current = True
-        course.lowest_loss = min(course.lowest_loss, loss) if math.isfinite(loss) else course.lowest_loss
+        return loss
 
     def _is_better(self, point: CurvePoint) -> bool:
         """Strictly better than the best so far, so that of equals the earlier one stays."""
@@ -278,6 +274,7 @@ class _Run:
             {
                 "digest": self.planned.digest,
                 "course": dict(vars(course)),
+                "early_stopping": dict(vars(self.early_stopping)),
                 "model": self.model.state_dict(),
                 "optimizer": self.runner.optimizer.state_dict(),
                 "scaler": self.runner.scaler.state_dict(),
@@ -308,6 +305,7 @@ class _Run:
         loss_sum, self.runner.loss_steps = state["since_evaluation"]
         self.runner.loss_sum.fill_(loss_sum)
         self.course = _Course(**state["course"])
+        self.early_stopping = EarlyStopping(**state["early_stopping"])
         self.runner.micro_batch_size = self.course.micro_batch_size or self.runner.micro_batch_size
 
 
