@@ -17,17 +17,13 @@ import pytest
 from ligero.common.errors import MismatchError
 from ligero.tasks.bootstrap import bootstrap, paired_bootstrap
 from ligero.tasks.metrics import (
-    accuracy,
     answer_scores,
     chunks,
-    mlqa_scores,
     normalize_mlqa_es,
     normalize_squad,
     score_answers,
     score_classification,
     score_tagging,
-    seqeval_scores,
-    squad_scores,
 )
 from tests.builders.upos import UPOS
 
@@ -37,9 +33,9 @@ ODD = [*BIO, "E-PER", "S-PER", "S-LOC", "I", "B", "O-X", "X"]
 
 
 def test_accuracy() -> None:
-    assert accuracy([0, 1, 2, 1], [0, 1, 1, 1]) == 75.0
+    assert score_classification([0, 1, 2, 1], [0, 1, 1, 1]).metrics == {"accuracy": 75.0}
     with pytest.raises(MismatchError, match="1 predictions for 2 examples"):
-        accuracy([0, 1], [0])
+        score_classification([0, 1], [0])
 
 
 # --- tagging ----------------------------------------------------------------------------------------------------------
@@ -56,7 +52,7 @@ def test_the_quirk_of_plain_upos() -> None:
     assert chunks([["NOUN", "NOUN", "VERB"]]) == [{("OUN", 0, 1), ("ERB", 2, 2)}]
     assert chunks([["SCONJ"]]) == chunks([["CCONJ"]]) == [{("CONJ", 0, 0)}]
     gold, predicted = [["DET", "NOUN", "SCONJ", "VERB"]], [["DET", "NOUN", "CCONJ", "VERB"]]
-    scores = seqeval_scores(gold, predicted)
+    scores = score_tagging(gold, predicted).metrics
     assert scores["f1"] == 100.0, "the wrong conjunction goes unseen"
     assert scores["accuracy"] == 75.0, "honest token accuracy sees it"
 
@@ -64,7 +60,7 @@ def test_the_quirk_of_plain_upos() -> None:
 def test_golden_entity_scores() -> None:
     gold = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "B-ORG"]]
     predicted = [["B-PER", "O", "O", "B-LOC"], ["B-ORG", "B-ORG"]]
-    scores = seqeval_scores(gold, predicted)  # 2 of 4 predicted, 2 of 3 gold chunks are right
+    scores = score_tagging(gold, predicted).metrics  # 2 of 4 predicted, 2 of 3 gold chunks are right
     assert scores["precision"] == 50.0
     assert scores["recall"] == pytest.approx(200 / 3)
     assert scores["f1"] == pytest.approx(400 / 7)
@@ -79,13 +75,13 @@ def test_equal_to_seqeval(tags: list[str]) -> None:
     for _ in range(25):
         gold = [[draw.choice(tags) for _ in range(draw.randint(1, 9))] for _ in range(40)]
         predicted = [[tag if draw.random() < 0.7 else draw.choice(tags) for tag in one] for one in gold]
-        ours = seqeval_scores(gold, predicted)
+        scored = score_tagging(gold, predicted)
+        ours = scored.metrics
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for name in ("f1", "precision", "recall", "accuracy"):
                 theirs = getattr(seqeval, f"{name}_score")(gold, predicted)
                 assert ours[name] == pytest.approx(100 * theirs, abs=1e-9)
-        scored = score_tagging(gold, predicted)
         sums = scored.units.sum(axis=0)
         for name, statistic in scored.statistics.items():
             assert statistic(sums) == pytest.approx(ours[name], abs=1e-9), (
@@ -95,9 +91,9 @@ def test_equal_to_seqeval(tags: list[str]) -> None:
 
 def test_tags_that_do_not_fit_are_refused() -> None:
     with pytest.raises(MismatchError, match="sentence 2: 1 predicted tags for 2 words"):
-        seqeval_scores([["O"], ["O", "O"]], [["O"], ["O"]])
+        score_tagging([["O"], ["O", "O"]], [["O"], ["O"]])
     with pytest.raises(MismatchError, match="1 predicted sentences for 2"):
-        seqeval_scores([["O"], ["O"]], [["O"]])
+        score_tagging([["O"], ["O"]], [["O"]])
 
 
 # --- question answering -----------------------------------------------------------------------------------------------
@@ -138,10 +134,11 @@ def test_golden_answers(
 def test_sets_of_answers() -> None:
     references = {"1": ["río Ebro"], "2": ["Ana", "Ana Ruiz"], "3": ["x"], "4": ["y"]}
     predictions = {"1": "el río Ebro", "2": "Ana Ruiz", "3": "z"}
-    assert squad_scores(references, predictions) == pytest.approx({"exact_match": 25.0, "f1": 45.0})
-    assert mlqa_scores(references, predictions) == pytest.approx({"exact_match": 50.0, "f1": 50.0})
+    assert score_answers(references, predictions).metrics == pytest.approx(
+        {"exact_match": 25.0, "f1": 45.0, "mlqa_exact_match": 50.0, "mlqa_f1": 50.0}
+    )
     with pytest.raises(MismatchError, match="1 predictions for unknown questions, the first is '9'"):
-        squad_scores(references, {"9": "x"})
+        score_answers(references, {"9": "x"})
 
 
 def _plain_squad_f1(prediction: str, reference: str) -> float:

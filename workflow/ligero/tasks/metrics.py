@@ -72,11 +72,6 @@ def score_classification(references: Sequence[int | str], predictions: Sequence[
     return _scored(units, {"accuracy": _column_ratio(0, 1)})
 
 
-def accuracy(references: Sequence[int | str], predictions: Sequence[int | str]) -> float:
-    """Share of equal labels, in percent."""
-    return score_classification(references, predictions).metrics["accuracy"]
-
-
 # --- tagging ----------------------------------------------------------------------------------------------------------
 
 
@@ -188,13 +183,6 @@ def _by_seqeval(
     return {"precision": 100 * float(precision), "recall": 100 * float(recall), "f1": 100 * float(f1)}
 
 
-def seqeval_scores(
-    references: Sequence[Sequence[str]], predictions: Sequence[Sequence[str]]
-) -> dict[str, float]:
-    """`precision`, `recall`, `f1` (chunks) and `accuracy` (words), in percent."""
-    return score_tagging(references, predictions).metrics
-
-
 # --- question answering -----------------------------------------------------------------------------------------------
 
 _ENGLISH_ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -276,15 +264,3 @@ def score_answers(references: Mapping[str, Sequence[str]], predictions: Mapping[
             units[row, 2:4] = answer_scores(given, texts, normalize_mlqa_es)
     names = ("exact_match", "f1", "mlqa_exact_match", "mlqa_f1")
     return _scored(units, {name: _column_ratio(column, 4) for column, name in enumerate(names)})
-
-
-def squad_scores(references: Mapping[str, Sequence[str]], predictions: Mapping[str, str]) -> dict[str, float]:
-    """`exact_match` and `f1` of SQuAD v1.1's official script, in percent."""
-    metrics = score_answers(references, predictions).metrics
-    return {"exact_match": metrics["exact_match"], "f1": metrics["f1"]}
-
-
-def mlqa_scores(references: Mapping[str, Sequence[str]], predictions: Mapping[str, str]) -> dict[str, float]:
-    """`exact_match` and `f1` of MLQA's official script for Spanish, in percent."""
-    metrics = score_answers(references, predictions).metrics
-    return {"exact_match": metrics["mlqa_exact_match"], "f1": metrics["mlqa_f1"]}

@@ -7,7 +7,7 @@ that changes re-runs exactly the jobs whose digest it changes, and no job can re
 from __future__ import annotations
 
 from ligero.settings.jobs.ablation import AblationJob, ablation_job
-from ligero.settings.jobs.base import Job, digest
+from ligero.settings.jobs.base import Credit, Job, digest
 from ligero.settings.jobs.corpus import CleaningJob, cleaning_job
 from ligero.settings.jobs.distillation import LogitsJob, TeacherJob, logits_job, teacher_job
 from ligero.settings.jobs.efficiency import (
@@ -26,7 +26,7 @@ from ligero.settings.jobs.pretraining import (
     pretraining_job,
     weights_job,
 )
-from ligero.settings.jobs.reporting import CardsJob, Credit, ReportingJob, cards_job, reporting_job
+from ligero.settings.jobs.reporting import CardsJob, ReportingJob, cards_job, reporting_job
 from ligero.settings.jobs.search import SearchJob, search_job
 from ligero.settings.jobs.tasks import (
     AugmentationJob,

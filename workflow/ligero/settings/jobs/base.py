@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ligero.common.hashing import digest_value
 from ligero.settings.base import Settings
+from ligero.settings.sources import Source
 
 
 class Job(Settings):
@@ -12,6 +13,17 @@ class Job(Settings):
     def determining(self) -> Settings:
         """The part of it on which the job's result depends: all of it, unless a kind of job says otherwise."""
         return self
+
+
+class Credit(Settings):
+    """To whom a source's file is owed."""
+
+    licence: str
+    citation: str
+
+    @classmethod
+    def of(cls, source: Source) -> Credit:
+        return cls(licence=source.licence, citation=source.citation)
 
 
 def digest(job: Settings) -> str:

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from ligero.settings.base import Identifier
 from ligero.settings.export import Export
-from ligero.settings.jobs.base import Job
+from ligero.settings.jobs.base import Credit, Job
 from ligero.settings.jobs.tasks import EncodingJob, encoding_job, training_view
 from ligero.settings.plan import initial_model, stage_of, system_name, task_sources, tokenizer_of
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
-
-
-class Provenance(Job):
-    """Licence and citation of one of the task's files."""
-
-    licence: str
-    citation: str
 
 
 class ExportJob(Job):
@@ -33,7 +26,7 @@ class ExportJob(Job):
     encoding: EncodingJob
     options: TrainingOptions
     export: Export
-    sources: dict[Identifier, Provenance]
+    sources: dict[Identifier, Credit]
 
 
 def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> ExportJob:
@@ -49,8 +42,5 @@ def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> Exp
         encoding=encoding_job(study, task_id),
         options=stage_of(study, regime).options,
         export=study.export,
-        sources={
-            source: Provenance(licence=study.sources[source].licence, citation=study.sources[source].citation)
-            for source in task_sources(study, task_id)
-        },
+        sources={source: Credit.of(study.sources[source]) for source in task_sources(study, task_id)},
     )

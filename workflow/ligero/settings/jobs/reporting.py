@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ligero.settings.base import Identifier, Settings
+from ligero.settings.base import Identifier
 from ligero.settings.hardware import HardwareOfStages
-from ligero.settings.jobs.base import Job
+from ligero.settings.jobs.base import Credit, Job
 from ligero.settings.plan import task_sources
 from ligero.settings.study import Study
 
@@ -26,13 +26,6 @@ class ReportingJob(Job):
 
     study: Study
     """Without NOT_REPORTED, and without what only decides how fast models are pretrained."""
-
-
-class Credit(Settings):
-    """To whom a file is owed."""
-
-    licence: str
-    citation: str
 
 
 class CardsJob(Job):
@@ -59,8 +52,6 @@ def cards_job(study: Study) -> CardsJob:
     """The job of the model cards: beside the study the licences and citations of the files that models learned from."""
     corpus = study.corpus.parts if study.corpus else ()
     names = (*corpus, *(name for task in study.tasks for name in task_sources(study, task)))
-    credits = {
-        name: Credit(licence=study.sources[name].licence, citation=study.sources[name].citation)
-        for name in names
-    }
-    return CardsJob(study=reporting_job(study).study, sources=credits)
+    return CardsJob(
+        study=reporting_job(study).study, sources={name: Credit.of(study.sources[name]) for name in names}
+    )
