@@ -22,6 +22,7 @@ from ligero.export.weights import Outline, Weights, outline_of
 from ligero.serving.manifest import FORMAT, TOKENIZER_FILE, GraphFile, Manifest
 from ligero.serving.readers import Feature
 from ligero.settings.models import Architecture
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 VOCABULARY = 31_000
 FIRST_WORD = 5
@@ -112,18 +113,24 @@ def write_folder(untrained: Untrained, folder: Path) -> None:
         doc_stride=128,
         n_best=20,
         max_answer_length=30,
-        tokenizer={
-            "kind": "WordLevel",
-            "lower_case": False,
-            "vocabulary_size": VOCABULARY,
-            "special": special,
-            "uses_token_types": True,
-            "sample_check": 0,
-        },
-        graphs={"int8": GraphFile(graph.name, graph.stat().st_size, True, None, {})},
+        tokenizer=TokenizerInfo(
+            kind="WordLevel",
+            lower_case=False,
+            vocabulary_size=VOCABULARY,
+            special=special,
+            uses_token_types=True,
+            sample_check=0,
+        ),
+        graphs={"int8": GraphFile(graph.name, graph.stat().st_size, True, None, None)},
         precision="int8",
-        parity={},
-        int8={"accepted": True},
+        parity={
+            "features": 0,
+            "decisions": 0,
+            "unequal_decisions": 0,
+            "largest_difference": 0.0,
+            "tolerance": 0.0,
+        },
+        int8={"accepted": False, "reason": "an untrained model has no score that could drop"},
         scores={},
         sources={},
         versions={},

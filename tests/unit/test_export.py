@@ -48,6 +48,7 @@ def test_an_exported_model_answers_as_the_trained_one(
     pairs = task_type == "sequence_classification" and architecture in ("albert", "roberta")
     selected = selected_model(tmp_path / "study", architecture, task_type, pairs=pairs)
     manifest = selected.export(tmp_path / "out")
+    assert Manifest.read(tmp_path / "out") == manifest
     assert 0 < manifest.parity["largest_difference"] <= 1e-4
     assert manifest.parity["unequal_decisions"] == 0
     predictor = Predictor(tmp_path / "out", precision="fp32", threads=1)

@@ -11,6 +11,7 @@ import pytest
 
 from ligero.common.errors import DataError, LigeroError
 from ligero.common.files import read_json, write_json
+from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, differing
 from ligero.serving.readers import InputError
 from ligero.serving.session import available_cores
@@ -193,6 +194,27 @@ def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "manifest.json", {"format": 1, "colour": "red"})
     with pytest.raises(DataError, match=r"keys missing or unknown: .*colour"):
         Predictor(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("parity", {"features": 3}, "'parity' has the keys features; expected features, decisions, "),
+        ("int8", {"accepted": True}, "'int8' has the keys accepted; expected .* or accepted, reason"),
+        ("processor", [], r"'processor' has the keys \[\]; expected name, flags"),
+        ("scores", {"fp32": {"score": 1.0}}, r"'scores\.fp32' has the keys score; expected task, "),
+        ("sources", None, "'sources' is malformed"),
+        ("graphs", {"fp32": {"file": "a"}}, "'graphs' is malformed"),
+        ("tokenizer", {"kind": "a"}, "'tokenizer' is malformed"),
+    ],
+)
+def test_a_manifest_whose_records_lack_keys_is_refused(
+    exported: Any, tmp_path: Path, part: str, value: object, message: str
+) -> None:
+    manifest = read_json(exported["sequence_classification"][1] / "manifest.json")
+    write_json(tmp_path / "manifest.json", {**manifest, part: value})
+    with pytest.raises(DataError, match=message):
+        Manifest.read(tmp_path)
 
 
 def test_threads_follow_the_quota_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from ligero.command.project import PROJECT
 from ligero.command.systems import open_results
 from ligero.settings.load import read_yaml
+
+Row = dict[str, str | int]
+"""A line of the list: what its columns say."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,12 +21,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     columns = list(rows[0]) if rows else []
     widths = {column: max(len(column), *(len(str(row[column])) for row in rows)) for column in columns}
-    for row in [dict(zip(columns, columns, strict=True)), *rows] if rows else []:
+    head: Row = dict(zip(columns, columns, strict=True))
+    for row in [head, *rows] if rows else []:
         print("  ".join(f"{row[column]!s:{widths[column]}}" for column in columns).rstrip())
     return 0
 
 
-def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
+def _models(args: argparse.Namespace) -> list[Row]:
     """The models of the hub that the registry knows."""
     known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
     return [
@@ -39,7 +42,7 @@ def _models(args: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def _tasks(args: argparse.Namespace) -> list[dict[str, Any]]:
+def _tasks(args: argparse.Namespace) -> list[Row]:
     return [
         {
             "task": task_id,
@@ -52,7 +55,7 @@ def _tasks(args: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def _systems(args: argparse.Namespace) -> list[dict[str, Any]]:
+def _systems(args: argparse.Namespace) -> list[Row]:
     results = open_results(args.results)
     return [
         {"regime": row.regime, "system": row.model, "name": row.name, "left out": row.left_out or ""}

@@ -14,8 +14,8 @@ from typing import Any, TextIO
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import read_json
 from ligero.common.progress import progress
+from ligero.serving.answers import Item
 from ligero.serving.predictor import Predictor
-from ligero.serving.readers import Item
 
 STANDARD_INPUT = "-"
 

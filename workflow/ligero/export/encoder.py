@@ -12,10 +12,9 @@ logits with the model's own. Two shortcuts are exact in real numbers:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import numpy as np
 import onnx
@@ -31,11 +30,11 @@ WEIGHT_LEVELS = 63
 EMBEDDING_LEVELS = 127
 """Quantised embeddings are looked up, never multiplied in int8: all eight bits are right everywhere."""
 
-_ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gelu": ("Gelu", {}),
-    "gelu_new": ("Gelu", {"approximate": "tanh"}),
-    "gelu_pytorch_tanh": ("Gelu", {"approximate": "tanh"}),
-    "relu": ("Relu", {}),
+_ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+    "gelu": lambda graph, x: graph.op("Gelu", x),
+    "gelu_new": lambda graph, x: graph.op("Gelu", x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda graph, x: graph.op("Gelu", x, approximate="tanh"),
+    "relu": lambda graph, x: graph.op("Relu", x),
 }
 
 
@@ -147,8 +146,7 @@ class _Builder:
         attended = self._product(context, names.attention_output, number, f"{number}.context")
         x = self._norm(g.op("Add", attended, x), names.attention_norm)
         inner = self._product(x, names.intermediate, number, f"{number}.attended")
-        kind, attributes = self._activation()
-        inner = g.op(kind, inner, **attributes)
+        inner = self._activated(inner)
         return self._norm(
             g.op("Add", self._product(inner, names.output, number, f"{number}.inner"), x), names.output_norm
         )
@@ -220,14 +218,14 @@ class _Builder:
 
     # --- pieces -------------------------------------------------------------------------------------------------------
 
-    def _activation(self) -> tuple[str, dict[str, Any]]:
+    def _activated(self, x: str) -> str:
         known = _ACTIVATIONS.get(self.outline.activation)
         if known is None:
             raise LigeroError(
                 f"{self.weights.folder}/config.json: activation '{self.outline.activation}' cannot be exported; "
                 f"expected one of {', '.join(_ACTIVATIONS)}."
             )
-        return known
+        return known(self.graph, x)
 
     def _norm(self, x: str, name: str) -> str:
         g = self.graph

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -20,16 +19,27 @@ from ligero.export.quantisation import Gate, quantise
 from ligero.export.splits import milliseconds, predict_split
 from ligero.export.weights import Weights, outline_of
 from ligero.models.heads import load_selected
-from ligero.serving.manifest import FORMAT, TOKENIZER_FILE, GraphFile, Manifest, Precision
+from ligero.serving.answers import Item
+from ligero.serving.manifest import (
+    FORMAT,
+    TOKENIZER_FILE,
+    Accepted,
+    GraphFile,
+    GraphScore,
+    Manifest,
+    NotTried,
+    Precision,
+    Refused,
+)
 from ligero.serving.predictor import GraphRunner, Predictor
 from ligero.settings.jobs import ExportJob
 from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer
 from ligero.training.data import EncodedSplit
-from ligero.training.evaluate import predict
+from ligero.training.evaluate import Predictions, predict
 from ligero.training.scoring import Examples, score_predictions, score_record
 
 GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
-CHECKS: dict[str, Any] = {
+CHECKS: dict[str, Item] = {
     "text": "Ana vive en Madrid.",
     "pair": {"text": "Ana vive en Madrid.", "second_text": "Ana vive en España."},
     "question": {"question": "¿Dónde vive Ana?", "context": "Ana vive en Madrid."},
@@ -71,8 +81,10 @@ def export_model(
         name: Examples.load(examples_dir / f"{name}.parquet", task.type) for name in ("validation", "test")
     }
     exact = build(outline, weights)
-    runners = {"fp32": GraphRunner(exact.SerializeToString(), tokenizer.pad, True, threads)}
-    predictions = {"fp32": predict_split(runners["fp32"], splits["test"])}
+    runners: dict[Precision, GraphRunner] = {
+        "fp32": GraphRunner(exact.SerializeToString(), tokenizer.pad, True, threads)
+    }
+    predictions: dict[Precision, Predictions] = {"fp32": predict_split(runners["fp32"], splits["test"])}
     trained = predict(load_selected(model_dir, task.type), splits["test"])
     try:
         parity = compare(trained, predictions["fp32"], splits["test"])
@@ -81,7 +93,7 @@ def export_model(
 
     models: dict[Precision, onnx.ModelProto] = {"fp32": exact}
     batches: dict[Precision, bool] = {"fp32": True}
-    int8: dict[str, Any] = {"accepted": False, "reason": "export.int8 is false"}
+    int8: Accepted | Refused | NotTried = {"accepted": False, "reason": "export.int8 is false"}
     if job.export.int8:
         gate = Gate(
             task=task,
@@ -102,7 +114,7 @@ def export_model(
             )
             predictions["int8"] = predict_split(runners["int8"], splits["test"])
 
-    scores = {}
+    scores: dict[Precision, GraphScore] = {}
     for name, found in predictions.items():
         answered = score_predictions(task, whole, found, splits["test"], examples["test"])
         scores[name] = {"split": "test", **score_record(job.task_id, task, answered, whole.seed)}
@@ -111,9 +123,9 @@ def export_model(
         for name, model in models.items():
             (staging / GRAPH_FILES[name]).write_bytes(model.SerializeToString())
         shutil.copyfile(model_dir / FAST_TOKENIZER_FILE, staging / TOKENIZER_FILE)
-        for name in _COPIED:
-            if (model_dir / name).is_file():
-                shutil.copyfile(model_dir / name, staging / name)
+        for copied in _COPIED:
+            if (model_dir / copied).is_file():
+                shutil.copyfile(model_dir / copied, staging / copied)
         files = {path.name: sha256_file(path) for path in sorted(staging.iterdir())}
         graphs = {
             name: GraphFile(
@@ -121,7 +133,7 @@ def export_model(
                 bytes=(staging / GRAPH_FILES[name]).stat().st_size,
                 batches=batches[name],
                 milliseconds=times[name],
-                check={},
+                check=None,
             )
             for name in models
         }
@@ -140,13 +152,16 @@ def export_model(
             doc_stride=job.encoding.doc_stride,
             n_best=whole.n_best,
             max_answer_length=whole.max_answer_length,
-            tokenizer=asdict(tokenizer.info),
+            tokenizer=tokenizer.info,
             graphs=graphs,
             precision="int8" if "int8" in models else "fp32",
             parity=parity,
             int8=int8,
             scores=scores,
-            sources={name: source.model_dump() for name, source in job.sources.items()},
+            sources={
+                name: {"licence": source.licence, "citation": source.citation}
+                for name, source in job.sources.items()
+            },
             versions={name: version(name) for name in _LIBRARIES},
             processor=processor(),
             files=files,

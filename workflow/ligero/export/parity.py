@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ligero.common.errors import MismatchError
+from ligero.serving.manifest import Parity
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
 
@@ -14,7 +15,7 @@ TOLERANCE = 1e-4
 """Largest difference of logits that counts as rounding."""
 
 
-def compare(trained: Predictions, exported: Predictions, split: EncodedSplit) -> dict[str, Any]:
+def compare(trained: Predictions, exported: Predictions, split: EncodedSplit) -> Parity:
     """Figures of the comparison of two models' logits on a split.
 
     Raises:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
+
+from ligero.serving.manifest import Processor
 
 RELEVANT_FLAGS = (
     "avx2",
@@ -21,7 +22,7 @@ RELEVANT_FLAGS = (
 """Instruction sets that decide how fast small products are."""
 
 
-def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
     """Name and relevant flags of the processor; on systems without /proc only what Python knows."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()

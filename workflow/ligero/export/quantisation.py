@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -18,6 +18,7 @@ import onnx
 from ligero.export.encoder import Int8, build
 from ligero.export.splits import features_of, predict_split, predictions_of
 from ligero.export.weights import Outline, Weights
+from ligero.serving.manifest import Accepted, Attempt, Conditions, Products, Refused, Verdict
 from ligero.serving.predictor import GraphRunner, padded
 from ligero.serving.readers import Feature
 from ligero.serving.session import open_session
@@ -48,7 +49,7 @@ class Quantised:
 
     model: onnx.ModelProto | None
     batches: bool
-    record: dict[str, Any]
+    record: Accepted | Refused
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Gate:
     def answered(self) -> Answered:
         return score_predictions(self.task, self.options, self.reference, self.split, self.examples)
 
-    def judge(self, model: onnx.ModelProto, batches: bool) -> dict[str, Any]:
+    def judge(self, model: onnx.ModelProto, batches: bool) -> Verdict:
         """Score of a graph, drop against fp32 in points with the 95 % interval of the paired bootstrap, and whether it passes."""
         runner = GraphRunner(model.SerializeToString(), self.pad, batches, self.threads)
         found = predict_split(runner, self.split)
@@ -104,9 +105,9 @@ def quantise(
     sample = [features[row] for row in drawn.tolist()]
     ranges = observed_ranges(outline, weights, sample, gate.pad, gate.threads)
     every = frozenset(range(len(outline.layers)))
-    tried: list[dict[str, Any]] = []
+    tried: list[Attempt] = []
 
-    def attempt(method: Method, layers: frozenset[int]) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    def attempt(method: Method, layers: frozenset[int]) -> tuple[onnx.ModelProto, Attempt]:
         model = build(outline, weights, Int8(ranges if method == "static" else None, layers))
         verdict = gate.judge(model, batches=method == "static")
         tried.append({"method": method, "layers_in_fp32": sorted(every - layers), **verdict})
@@ -121,7 +122,7 @@ def quantise(
             left -= {layer}
             yield method, left
 
-    common = {
+    common: Conditions = {
         "max_drop": settings.max_drop,
         "calibration_examples": len(sample),
         "weights": "int8 of 7 bits (-63..63), a scale for each output: sums cannot saturate on processors without VNNI",
@@ -162,7 +163,7 @@ def observed_ranges(
     return {label: (low, highs[label]) for label, low in lows.items()}
 
 
-def products(model: onnx.ModelProto) -> dict[str, int]:
+def products(model: onnx.ModelProto) -> Products:
     """How many products with weights a graph computes in int8 and in fp32; the head's are in fp32 always."""
     kinds = [node.op_type for node in model.graph.node]
     return {"int8": kinds.count("MatMulIntegerToFloat"), "fp32": kinds.count("Gemm")}

@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from ligero.serving.manifest import Precision
 from ligero.serving.predictor import GraphRunner
 from ligero.serving.readers import Feature, Outputs
 from ligero.settings.tasks import TaskType
@@ -38,10 +39,12 @@ def predict_split(runner: GraphRunner, split: EncodedSplit) -> Predictions:
     return predictions_of(runner.run(features_of(split)), split.task_type)
 
 
-def milliseconds(runners: Mapping[str, GraphRunner], split: EncodedSplit, runs: int = 15) -> dict[str, float]:
+def milliseconds(
+    runners: Mapping[Precision, GraphRunner], split: EncodedSplit, runs: int = 15
+) -> dict[Precision, float]:
     """Median time of a forward pass of each graph on the split's feature of median length, the graphs taking turns."""
     feature = features_of(split)[int(np.argsort(split.lengths)[len(split) // 2])]
-    times: dict[str, list[float]] = {name: [] for name in runners}
+    times: dict[Precision, list[float]] = {name: [] for name in runners}
     for _ in range(runs + 1):
         for name, runner in runners.items():
             start = time.perf_counter()

@@ -5,32 +5,34 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ligero.common.files import atomic_path
-from ligero.serving.manifest import Manifest
+from ligero.serving.manifest import Manifest, Precision
 from ligero.tasks.metrics import HEADLINE
 
-COLUMNS = (
-    "regime",
-    "model",
-    "task",
-    "precision",
-    "metric",
-    "test_score",
-    "low",
-    "high",
-    "validation_drop",
-    "drop_low",
-    "drop_high",
-    "bytes",
-    "milliseconds",
-    "largest_logit_difference",
-    "method",
-    "layers_in_fp32",
-    "processor",
-    "reason",
-)
+
+class Row(TypedDict, total=False):
+    """A graph, or why there is none."""
+
+    regime: str
+    model: str
+    task: str
+    precision: str
+    metric: str
+    test_score: float
+    low: float
+    high: float
+    validation_drop: float
+    drop_low: float
+    drop_high: float
+    bytes: int
+    milliseconds: float | None
+    largest_logit_difference: float
+    method: str
+    layers_in_fp32: str
+    processor: str
+    reason: str
 
 
 def write_summary(folders: Iterable[Path], out: Path) -> None:
@@ -40,15 +42,16 @@ def write_summary(folders: Iterable[Path], out: Path) -> None:
     one thread, on `processor`.
     """
     with atomic_path(out) as path, path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS)
+        writer = csv.DictWriter(handle, list(Row.__annotations__))
         writer.writeheader()
         for folder in folders:
             writer.writerows(_rows(Manifest.read(folder)))
 
 
-def _rows(manifest: Manifest) -> Iterable[dict[str, Any]]:
-    for precision in ("fp32", "int8"):
-        row: dict[str, Any] = {
+def _rows(manifest: Manifest) -> Iterable[Row]:
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    for precision in precisions:
+        row: Row = {
             "regime": manifest.regime,
             "model": manifest.model,
             "task": manifest.task,
@@ -57,16 +60,17 @@ def _rows(manifest: Manifest) -> Iterable[dict[str, Any]]:
         }
         graph, score = manifest.graphs.get(precision), manifest.scores.get(precision)
         if graph and score:
-            low, high = score["intervals"][HEADLINE[manifest.metric]]
-            row |= {"metric": manifest.metric, "test_score": score["score"], "low": low, "high": high}
-            row |= {"bytes": graph.bytes, "milliseconds": graph.milliseconds}
+            row["metric"], row["test_score"] = manifest.metric, score["score"]
+            row["low"], row["high"] = score["intervals"][HEADLINE[manifest.metric]]
+            row["bytes"], row["milliseconds"] = graph.bytes, graph.milliseconds
+        int8 = manifest.int8
         if precision == "fp32":
             row["largest_logit_difference"] = manifest.parity["largest_difference"]
-        elif "drop" in manifest.int8:
-            row["validation_drop"] = manifest.int8["drop"]
-            row["drop_low"], row["drop_high"] = manifest.int8["drop_interval"]
-            row["method"] = manifest.int8["method"]
-            row["layers_in_fp32"] = " ".join(map(str, manifest.int8["layers_in_fp32"]))
-        if precision == "int8":
-            row["reason"] = manifest.int8.get("reason", "")
+        elif "drop" in int8:
+            row["validation_drop"] = int8["drop"]
+            row["drop_low"], row["drop_high"] = int8["drop_interval"]
+            row["method"] = int8["method"]
+            row["layers_in_fp32"] = " ".join(map(str, int8["layers_in_fp32"]))
+        if precision == "int8" and "reason" in int8:
+            row["reason"] = int8["reason"]
         yield row

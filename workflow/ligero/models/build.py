@@ -20,7 +20,7 @@ def make_config(architecture: Architecture, vocabulary_size: int, pad_token_id: 
         pad_token_id: RoBERTa also counts its positions from this id on.
     """
     a = architecture
-    values: dict[str, Any] = {
+    values: dict[str, str | int | float | None] = {
         "vocab_size": a.vocab_size or vocabulary_size,
         "max_position_embeddings": a.max_position_embeddings,
         "pad_token_id": pad_token_id,

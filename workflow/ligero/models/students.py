@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from ligero.common.errors import ConfigurationError
 from ligero.models.architectures import family_of
 from ligero.settings.distillation import InitialLayers
+
+Value = TypeVar("Value")
 
 
 def kept_layers(teacher_layers: int, student_layers: int, which: InitialLayers = "spread") -> list[int]:
@@ -35,7 +37,7 @@ def kept_layers(teacher_layers: int, student_layers: int, which: InitialLayers =
     return [index * teacher_layers // student_layers for index in range(student_layers)]
 
 
-def cut_layers(weights: Mapping[str, Any], model_type: str, kept: list[int]) -> dict[str, Any]:
+def cut_layers(weights: Mapping[str, Value], model_type: str, kept: list[int]) -> dict[str, Value]:
     """The weights with only the layers `kept`, renumbered from 0; shared layers (ALBERT) stay untouched."""
     layers = family_of(model_type).layers
     if layers is None:

@@ -23,6 +23,11 @@ def compiled_for(
     """
     # Twice as many graphs as lengths may be made: one is also made anew where gradients are off. `recompile_limit` as an argument
     # needs torch 2.12 or later.
-    few: dict[str, Any] = {} if recipe.whole_word else {"dynamic": False, "recompile_limit": 2 * LENGTHS}
-    compiled: Any = torch.compile(module, backend=backend, **few)
+    compiled: Any = (
+        torch.compile(module, backend=backend)
+        if recipe.whole_word
+        else torch.compile(  # type: ignore[call-overload]  # its overloads lack recompile_limit
+            module, backend=backend, dynamic=False, recompile_limit=2 * LENGTHS
+        )
+    )
     return compiled

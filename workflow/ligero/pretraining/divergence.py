@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from ligero.common.errors import LigeroError
 from ligero.common.files import read_json, write_json
@@ -51,6 +51,15 @@ def refuse_repetition(folder: Path, settings: Divergence) -> None:
         raise DivergenceError(f"{known['message']} (Said before; nothing was changed since.)")
 
 
+class WatchState(TypedDict):
+    """What a DivergenceWatch has seen."""
+
+    mean: float
+    weight: float
+    best: float
+    steps: int
+
+
 class DivergenceWatch:
     """Tells at each step whether the run has diverged; its state is part of a checkpoint."""
 
@@ -78,9 +87,9 @@ class DivergenceWatch:
             )
         return None
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> WatchState:
         return {"mean": self.mean, "weight": self.weight, "best": self.best, "steps": self.steps}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: WatchState) -> None:
         self.mean, self.weight = state["mean"], state["weight"]
         self.best, self.steps = state["best"], state["steps"]

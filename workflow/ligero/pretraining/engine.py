@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from ligero.pretraining.interruption import Interruption
 from ligero.pretraining.metrics import MetricsFile, Position
 from ligero.pretraining.objective import make_objective
 from ligero.pretraining.records import METRICS_FILE, MetricsLine
+from ligero.pretraining.run_state import Progress, RunState
 from ligero.pretraining.speed import Speed
 from ligero.pretraining.validation import validate
 from ligero.settings.pretraining import Pretraining
@@ -42,26 +43,6 @@ from ligero.training.optimizers import make_optimizer, set_learning_rate
 from ligero.training.schedules import linear_warmup_decay
 
 _DROPOUT = 31
-
-
-@dataclass
-class Progress:
-    """What a run has done so far; part of a checkpoint."""
-
-    step: int = 0
-    tokens: int = 0
-    """What the weights have seen: a rollback takes its own back."""
-    seconds: float = 0.0
-    """All that the run took, evaluations, checkpoints and what was thrown away counted."""
-    computed_tokens: int = 0
-    computing_seconds: float = 0.0
-    """Of all steps, thrown away or not, and of nothing but steps: the run's mean speed."""
-    first_saved: int | None = None
-    """Step of the first checkpoint."""
-    rate_scale: float = 1.0
-    rollbacks: list[MetricsLine] = field(default_factory=list)
-    last: dict[str, float] = field(default_factory=dict)
-    validation: dict[str, float] = field(default_factory=dict)
 
 
 class Pretrainer:
@@ -114,7 +95,7 @@ class Pretrainer:
         self.speed = Speed(self.model.config, recipe, placement, self.precision)
         self._stopping = False
         self._saved_step = -1
-        self._initial: dict[str, Any] = {}
+        self._initial: RunState | None = None
 
     def run(self) -> bool:
         """Train to the end of the recipe; False when an interruption stopped it after a checkpoint.
@@ -256,16 +237,12 @@ class Pretrainer:
 
     # State
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> RunState:
         """What a checkpoint holds; every process must call it, and only the first gets the tensors."""
         from ligero.pretraining.sharding import whole_state
 
-        return {
-            **whole_state(self.model, self.optimizer),
-            "watch": self.watch.state(),
-            "progress": dict(vars(self.done)),
-            "metrics": tuple(self.metrics.position()),
-        }
+        weights, moments = whole_state(self.model, self.optimizer)
+        return RunState(weights, moments, self.watch.state(), replace(self.done), self.metrics.position())
 
     def weights(self) -> dict[str, Tensor]:
         """The model's weights, whole, tied ones once, in the first process; every process must call it."""
@@ -275,32 +252,29 @@ class Pretrainer:
         named = {name for name, _ in tensors}
         return {name: value for name, value in whole_weights(self.model).items() if name in named}
 
-    def _beginning(self) -> dict[str, Any]:
+    def _beginning(self) -> RunState:
         """The state before the first step, in every process, to roll back to where there is no checkpoint yet."""
         from ligero.pretraining.sharding import whole_weights
 
         weights = whole_weights(self.model, everywhere=True)
-        return {
-            "model": {name: value.detach().to("cpu", copy=True) for name, value in weights.items()},
-            "watch": self.watch.state(),
-            "progress": dict(vars(self.done)),
-        }
+        copied = {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
+        return RunState(copied, None, self.watch.state(), replace(self.done), Position(0, ""))
 
     def _save(self) -> None:
         if self.done.first_saved is None:
             self.done.first_saved = self.done.step
         state = self._state()
         if self.placement.is_first:
-            self.checkpoints.save(self.done.step, state)
+            self.checkpoints.save(self.done.step, state.plain())
         self._saved_step = self.done.step
         self.placement.barrier()
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self, state: RunState) -> None:
         from ligero.pretraining.sharding import load_whole_state
 
-        load_whole_state(self.model, self.optimizer, state)
-        self.watch.restore(state["watch"])
-        self.done = Progress(**{**state["progress"], "rollbacks": list(state["progress"]["rollbacks"])})
+        load_whole_state(self.model, self.optimizer, state.model, state.optimizer)
+        self.watch.restore(state.watch)
+        self.done = replace(state.progress)
 
     def _resume(self) -> None:
         """Continue from the latest intact checkpoint, or start."""
@@ -313,9 +287,9 @@ class Pretrainer:
             return
         self._restore(found[1])
         self._saved_step = found[0]
-        self.metrics.rewind(Position(*found[1]["metrics"]))
+        self.metrics.rewind(found[1].metrics)
 
-    def _agreed(self, passed_over: int | None) -> tuple[int, dict[str, Any]] | None:
+    def _agreed(self, passed_over: int | None) -> tuple[int, RunState] | None:
         """The latest intact checkpoint, the same in all processes: the first one chooses.
 
         Args:
@@ -335,7 +309,7 @@ class Pretrainer:
                 f"{self.checkpoints.folder}: process {self.placement.rank} cannot read the checkpoint of step {step} that the first "
                 "process reads; the state folder must lie on a file system that all processes share"
             )
-        return found
+        return (found[0], RunState.of(found[1])) if found else None
 
     def _diverged(self, step: int, problem: str) -> None:
         """Stop, or go back to an earlier checkpoint with a lower rate, as the authors did for large and xlarge."""
@@ -353,9 +327,9 @@ class Pretrainer:
                 remember(self.state_folder, settings, message)
             raise DivergenceError(message)
         rollbacks, scale = done.rollbacks, done.rate_scale * settings.learning_rate_scale
-        found = self._rollback_target()
-        target = found[0] if found else 0
-        self._restore(found[1] if found else self._initial)
+        target, state = self._rollback_target() or (0, self._initial)
+        assert state is not None  # kept where a recipe rolls back
+        self._restore(state)
         rolled: MetricsLine = {
             "step": step + 1,
             "to_step": target,
@@ -370,7 +344,7 @@ class Pretrainer:
         self._save()  # and the checkpoints after it go
         print(f"{message}; back to step {target} with the learning rate times {scale:.3f}")
 
-    def _rollback_target(self) -> tuple[int, dict[str, Any]] | None:
+    def _rollback_target(self) -> tuple[int, RunState] | None:
         """The checkpoint to go back to; None is the beginning.
 
         A second divergence before a new checkpoint means that the last one was already on its way out, so the one before is
@@ -379,7 +353,8 @@ class Pretrainer:
         rollbacks = self.done.rollbacks
         found = self._agreed(rollbacks[-1]["to_step"] if rollbacks else None)
         if found is None and (oldest := self._agreed(None)) is not None:
-            first = oldest[1]["progress"]["first_saved"]
+            first = oldest[1].progress.first_saved
+            assert first is not None  # set before the first checkpoint is written
             return oldest if oldest[0] > first else None
         return found
 

@@ -5,12 +5,14 @@ Checkpoints hold whole tensors, so that a run can continue with another number o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
+    OptimizerStateType,
     StateDictOptions,
+    ValueType,
     get_model_state_dict,
     get_state_dict,
     set_model_state_dict,
@@ -45,31 +47,35 @@ def shard(objective: nn.Module, device: torch.device, world: int, half: bool = F
     fully_shard(objective, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
 
 
-def whole_weights(model: nn.Module, everywhere: bool = False) -> dict[str, Any]:
+def whole_weights(model: nn.Module, everywhere: bool = False) -> dict[str, Tensor]:
     """The weights with whole tensors: on the CPU in the first process, or on its device in each. Every process must call it."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=not everywhere)
-    return get_model_state_dict(model, options=options)
+    return cast(dict[str, Tensor], get_model_state_dict(model, options=options))
 
 
-def whole_state(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
-    """Weights (key `model`) and moments (`optimizer`, by parameter name) with whole tensors on the CPU, in the first process.
+def whole_state(model: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], OptimizerStateType]:
+    """Weights, and moments by parameter name, with whole tensors on the CPU, in the first process.
 
     Every process must call it.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     weights, moments = get_state_dict(model, optimizer, options=options)
-    return {"model": weights, "optimizer": moments}
+    return cast(dict[str, Tensor], weights), moments
 
 
-def load_whole_state(model: nn.Module, optimizer: Optimizer, state: dict[str, Any]) -> None:
+def load_whole_state(
+    model: nn.Module, optimizer: Optimizer, weights: dict[str, Tensor], moments: OptimizerStateType | None
+) -> None:
     """Load what `whole_state` gave, read by every process, each of which takes its shard of every tensor.
 
     Without moments the optimiser starts afresh.
     """
-    if "optimizer" in state:
+    if moments is not None:
         # Not strict: a parameter that never had a gradient has no moments.
         options = StateDictOptions(full_state_dict=True, strict=False)
-        set_optimizer_state_dict(model, optimizer, state["optimizer"], options=options)
+        set_optimizer_state_dict(model, optimizer, moments, options=options)
     else:
         optimizer.state.clear()
-    set_model_state_dict(model, state["model"], options=StateDictOptions(full_state_dict=True))
+    set_model_state_dict(
+        model, cast(dict[str, ValueType], weights), options=StateDictOptions(full_state_dict=True)
+    )

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 
 import uvicorn
 from starlette.applications import Starlette
@@ -33,6 +33,20 @@ from ligero.serving.readers import InputError, Question
 _PATHS = ("/predict", "/info", "/health/live", "/health/ready", "/metrics", "/openapi.json")
 _INLINE_BYTES = 4096
 """Smaller bodies are tokenised at once, larger ones in a thread, so that they hold nobody up."""
+
+
+class Problem(TypedDict):
+    """Why a request was refused."""
+
+    message: str
+    item: NotRequired[int]
+    """Which of several items is at fault, counted from 1."""
+
+
+class Failure(TypedDict):
+    """The body of an answer that is an error."""
+
+    error: Problem
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,7 @@ class Server:
                     answer["id"] = item["id"]
             self.measures.items.inc(items)
             self.measures.truncated.inc(sum(answer["truncated"] is True for answer in answers))
+            content: object
             status, content = 200, answers[0] if single else {"answers": answers}
         except RefusalError as error:
             status, content = error.status, _error(str(error), error.item)
@@ -285,8 +300,8 @@ def _refuse_constant(name: str) -> None:
     raise RefusalError(400, f"the body is not JSON: {name} is no number")
 
 
-def _error(message: str, item: int | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, **({"item": item} if item else {})}}
+def _error(message: str, item: int | None = None) -> Failure:
+    return {"error": {"message": message, "item": item} if item else {"message": message}}
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TypeVar
 
 from ligero.common.errors import LigeroError
+from ligero.serving.answers import Answer
 from ligero.serving.predictor import Predictor
-from ligero.serving.readers import Answer, Question
+from ligero.serving.readers import Question
 
 Result = TypeVar("Result")
 BATCH_TOKENS = 2048

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict, final
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
+from ligero.serving.answers import Answer, Item
+from ligero.tasks.metrics import ScoreRecord
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 if TYPE_CHECKING:
     from ligero.settings.tasks import TaskType  # imports pydantic, which serving does without
@@ -16,6 +19,113 @@ if TYPE_CHECKING:
 MANIFEST_FILE, TOKENIZER_FILE = "manifest.json", "tokenizer.json"
 FORMAT = 1
 Precision = Literal["fp32", "int8"]
+REMEDY = "Export the model again."
+
+
+class StoredCheck(TypedDict):
+    """An item, and the answer to it when the model was exported."""
+
+    item: Item
+    answer: Answer
+
+
+class Parity(TypedDict):
+    """How far the fp32 graph's logits are from the trained model's on the test split."""
+
+    features: int
+    decisions: int
+    """Arg max compared."""
+    unequal_decisions: int
+    largest_difference: float
+    tolerance: float
+
+
+class Verdict(TypedDict):
+    """An int8 graph beside the fp32 graph on the validation split."""
+
+    score: float
+    score_fp32: float
+    drop: float
+    """Points lost."""
+    drop_interval: list[float]
+    """95 % interval of the paired bootstrap."""
+    equal_answers: float
+    """Share of examples with the answer of fp32."""
+    passes: bool
+
+
+class Attempt(Verdict):
+    """An int8 graph, and what the gate made of it."""
+
+    method: Literal["static", "dynamic"]
+    """Whether ranges come from calibration or are measured in each run."""
+    layers_in_fp32: list[int]
+
+
+class Conditions(TypedDict):
+    """What holds for every int8 graph that is tried."""
+
+    max_drop: float
+    calibration_examples: int
+    weights: str
+    """How weights are quantised, in words."""
+
+
+class Products(TypedDict):
+    """How many products with weights a graph computes in each precision."""
+
+    int8: int
+    fp32: int
+
+
+class _Tried(Attempt, Conditions):
+    tried: int
+    """Graphs."""
+
+
+@final
+class Accepted(_Tried):
+    """The int8 graph that passed the gate."""
+
+    accepted: Literal[True]
+    products: Products
+
+
+@final
+class Refused(_Tried):
+    """No int8 graph passed; the figures are those of the best."""
+
+    accepted: Literal[False]
+    reason: str
+
+
+@final
+class NotTried(TypedDict):
+    """No int8 graph was wanted."""
+
+    accepted: Literal[False]
+    reason: str
+
+
+class GraphScore(ScoreRecord):
+    """The score of a graph on a split."""
+
+    split: str
+
+
+class Provenance(TypedDict):
+    """Licence and citation of one of the task's files."""
+
+    licence: str
+    citation: str
+
+
+class Processor(TypedDict):
+    """On which something was measured."""
+
+    name: str
+    flags: list[str]
+    """Instruction sets that decide how fast small products are."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +139,14 @@ class GraphFile:
             answer beside other texts, so such a graph reads one text at a time.
         milliseconds: median of a forward pass with one thread when it was exported, one text of median length; None where it was
             not measured.
-        check: an item and its answer; a server is ready when it gives this answer.
+        check: an item and its answer; a server is ready when it gives this answer. None only while the export asks for it.
     """
 
     file: str
     bytes: int
     batches: bool
     milliseconds: float | None
-    check: dict[str, Any]
+    check: StoredCheck | None
 
 
 @dataclass(frozen=True)
@@ -52,12 +162,12 @@ class Manifest:
         max_length: longest input in tokens, special ones included.
         doc_stride: tokens that neighbouring windows of a long context share (question answering).
         n_best, max_answer_length: how answers are picked, see `ligero.tasks.answers`.
-        tokenizer: description of `tokenizer.json` (`ligero.tokenizers.fast_tokenizer.TokenizerInfo`).
+        tokenizer: description of `tokenizer.json`.
         graphs: by precision.
         precision: which graph answers unless another is asked for.
-        parity: how far the fp32 graph's logits are from the trained model's on the test split.
+        parity: the fp32 graph beside the trained model.
         int8: whether the quantised graph was accepted, by what figures, and if not why.
-        scores: of the trained model and of the int8 graph, with 95 % intervals.
+        scores: of each graph on the test split.
         sources: licences and citations of the task's files.
         versions: of the libraries that made the export.
         processor: on which it was measured.
@@ -78,15 +188,15 @@ class Manifest:
     doc_stride: int
     n_best: int
     max_answer_length: int
-    tokenizer: dict[str, Any]
+    tokenizer: TokenizerInfo
     graphs: dict[Precision, GraphFile]
     precision: Precision
-    parity: dict[str, Any]
-    int8: dict[str, Any]
-    scores: dict[str, Any]
-    sources: dict[str, Any]
+    parity: Parity
+    int8: Accepted | Refused | NotTried
+    scores: dict[Precision, GraphScore]
+    sources: dict[str, Provenance]
     versions: dict[str, str]
-    processor: dict[str, Any]
+    processor: Processor
     files: dict[str, str]
 
     def write(self, folder: Path) -> None:
@@ -97,7 +207,7 @@ class Manifest:
         """Read a folder's manifest.
 
         Raises:
-            DataError: none is there, it is of another format, or lacks a key.
+            DataError: none is there, it is of another format, or lacks a key somewhere.
         """
         path = Path(folder) / MANIFEST_FILE
         if not path.is_file():
@@ -105,19 +215,24 @@ class Manifest:
         values = read_json(path)
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             found = values.get("format") if isinstance(values, dict) else values
-            raise DataError(path, None, f"format is {found!r}, expected {FORMAT}.", "Export the model again.")
+            raise DataError(path, None, f"format is {found!r}, expected {FORMAT}.", REMEDY)
         expected = {field.name for field in fields(cls)}
         if wrong := expected ^ values.keys():
-            raise DataError(
-                path, None, f"keys missing or unknown: {', '.join(sorted(wrong))}.", "Export the model again."
-            )
+            raise DataError(path, None, f"keys missing or unknown: {', '.join(sorted(wrong))}.", REMEDY)
+        part = ""
         try:
-            graphs = {name: GraphFile(**graph) for name, graph in values["graphs"].items()}
+            for part, kinds in _RECORDS.items():
+                _check_keys(path, part, values[part], *kinds)
+            for part, kind in (("scores", GraphScore), ("sources", Provenance)):
+                for name, record in values[part].items():
+                    _check_keys(path, f"{part}.{name}", record, kind)
+            part = "graphs"
+            graphs = {name: GraphFile(**graph) for name, graph in values[part].items()}
+            part = "tokenizer"
+            tokenizer = TokenizerInfo(**values[part])
         except (TypeError, AttributeError) as error:
-            raise DataError(
-                path, None, f"'graphs' is malformed: {error}.", "Export the model again."
-            ) from error
-        return cls(**{**values, "labels": tuple(values["labels"]), "graphs": graphs})
+            raise DataError(path, None, f"'{part}' is malformed: {error}.", REMEDY) from error
+        return cls(**{**values, "labels": tuple(values["labels"]), "graphs": graphs, "tokenizer": tokenizer})
 
     def verify(self, folder: Path) -> None:
         """Compare the folder's files with their digests.
@@ -128,10 +243,23 @@ class Manifest:
         for name, expected in self.files.items():
             path = folder / name
             if not path.is_file():
-                raise DataError(
-                    path, None, "no such file, but the manifest names it.", "Export the model again."
-                )
+                raise DataError(path, None, "no such file, but the manifest names it.", REMEDY)
             if sha256_file(path) != expected:
                 raise DataError(
                     path, None, "differs from its digest in the manifest.", "Copy or export the model again."
                 )
+
+
+_RECORDS: dict[str, tuple[type, ...]] = {
+    "parity": (Parity,),
+    "int8": (Accepted, Refused, NotTried),
+    "processor": (Processor,),
+}
+
+
+def _check_keys(path: Path, part: str, record: object, *kinds: type) -> None:
+    """Refuse a record whose keys are not those of one of `kinds`."""
+    if not isinstance(record, dict) or all(record.keys() != kind.__annotations__.keys() for kind in kinds):
+        found = ", ".join(record) if isinstance(record, dict) else repr(record)
+        expected = " or ".join(", ".join(kind.__annotations__) for kind in kinds)
+        raise DataError(path, None, f"'{part}' has the keys {found}; expected {expected}.", REMEDY)

@@ -12,8 +12,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ligero.common.errors import DataError, LigeroError
+from ligero.serving.answers import Answer, Item
 from ligero.serving.manifest import TOKENIZER_FILE, GraphFile, Manifest, Precision
-from ligero.serving.readers import READERS, Answer, Feature, InputError, Item, Outputs, Question
+from ligero.serving.readers import READERS, Feature, InputError, Outputs, Question
 from ligero.serving.session import available_cores, open_session
 from ligero.tokenizers.fast_tokenizer import FastTokenizer, TokenizerInfo
 
@@ -59,7 +60,7 @@ class Predictor:
             reason = self.manifest.int8.get("reason", "it was not exported")
             raise LigeroError(f"{folder}: there is no {self.precision} graph: {reason}")
         self.graph: GraphFile = self.manifest.graphs[self.precision]
-        tokenizer = load_tokenizer(folder, TokenizerInfo(**self.manifest.tokenizer))
+        tokenizer = load_tokenizer(folder, self.manifest.tokenizer)
         self._reader = READERS[self.manifest.task_type](self.manifest, tokenizer)
         self._runner = GraphRunner(
             folder / self.graph.file, tokenizer.pad, self.graph.batches, threads or available_cores()
@@ -106,10 +107,15 @@ class Predictor:
         """Answer the question whose answer the export stored.
 
         Raises:
-            LigeroError: the answer is another one.
+            LigeroError: the answer is another one, or none was stored.
         """
-        (found,) = self.predict([self.graph.check["item"]])
-        if difference := differing(found, self.graph.check["answer"]):
+        stored = self.graph.check
+        if stored is None:
+            raise LigeroError(
+                f"{self.graph.file}: the manifest has no question for this graph; export the model again"
+            )
+        (found,) = self.predict([stored["item"]])
+        if difference := differing(found, stored["answer"]):
             raise LigeroError(
                 f"{self.graph.file}: the answer to its stored question has changed: {difference}"
             )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ligero.common.errors import LigeroError
+from ligero.serving.answers import Answer, Entity, Item, TaggedWord
 from ligero.serving.manifest import Manifest
 from ligero.tasks.answers import Candidate, Window, candidates
 from ligero.tasks.inputs import WORD, ContextTokens, Template, windows
@@ -20,76 +21,10 @@ from ligero.tokenizers.fast_tokenizer import FastTokenizer
 Floats = NDArray[np.float32]
 Outputs = dict[str, Floats]
 """Logits of one feature by the graph's output names, without padding."""
-Item = str | Mapping[str, Any]
-"""What is asked: a text, or an object with the task's keys and, if wanted, an `id` that the answer repeats."""
 
 
 class InputError(LigeroError):
     """An item that cannot be answered: a key is missing or unknown, or a value has the wrong type."""
-
-
-class LabelAnswer(TypedDict):
-    """Classification."""
-
-    id: NotRequired[Any]
-    label: str
-    score: float
-    """Probability of the label."""
-    scores: dict[str, float]
-    """Probability of every label."""
-    tokens: int
-    """Tokens that the model read, special ones included."""
-    truncated: bool
-    """Whether the text was longer than the model reads, so that its end was ignored."""
-
-
-class TaggedWord(TypedDict):
-    word: str
-    start: int
-    end: int
-    label: str | None
-    """None where the model did not read the word: it was cut off, or has no tokens."""
-    score: float | None
-
-
-class Entity(TypedDict):
-    type: str
-    text: str
-    start: int
-    """First character in the text, counted in Unicode code points."""
-    end: int
-    """Character after the last."""
-    score: float
-    """Mean probability of its words' labels."""
-
-
-class TagsAnswer(TypedDict):
-    """Tagging; of words given one by one, characters are counted in the words joined by spaces."""
-
-    id: NotRequired[Any]
-    words: list[TaggedWord]
-    entities: list[Entity]
-    """Empty where the labels do not mark the beginnings of entities (parts of speech)."""
-    tokens: int
-    truncated: bool
-
-
-class SpanAnswer(TypedDict):
-    """Question answering."""
-
-    id: NotRequired[Any]
-    answer: str
-    start: int
-    end: int
-    score: float
-    """Share of this span among the likeliest ones (softmax of start logit + end logit), as SQuAD's scripts define it."""
-    tokens: int
-    windows: int
-    """Into how many overlapping windows the context was cut. All of it is read."""
-    truncated: bool
-
-
-Answer = LabelAnswer | TagsAnswer | SpanAnswer
 
 
 class Feature(NamedTuple):

@@ -127,7 +127,7 @@ def export_fast_tokenizer(
         MismatchError: fast_tokenizer.json and the loaded tokenizer disagree.
     """
     folder = Path(folder)
-    changes: dict[str, Any] = {} if lower_case is None else {"do_lower_case": lower_case}
+    changes: dict[str, bool] = {} if lower_case is None else {"do_lower_case": lower_case}
     tokenizer = load_tokenizer(folder, **changes)
     name = type(tokenizer).__name__
     repaired: list[str] = []
@@ -217,7 +217,7 @@ def _with_segments(folder: Path, tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _keep_accents(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[str, Any]:
+def _keep_accents(folder: Path, name: str, tokenizer: Any, lost: Sequence[str]) -> dict[str, bool]:
     has_accents = any("ñ" in token for token in tokenizer.get_vocab())
     if name in _KEEPS_ACCENTS and has_accents:
         return dict(_KEEPS_ACCENTS[name])

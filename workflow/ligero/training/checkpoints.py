@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -41,7 +42,7 @@ class Checkpoints:
         found = (_NAME.match(path.name) for path in self.folder.glob("step-*.json"))
         return sorted(int(match[1]) for match in found if match)
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
+    def save(self, step: int, state: Mapping[str, object]) -> None:
         """Write a checkpoint, then remove those beyond the last `keep`, and those of later steps.
 
         Later ones are damaged or were left behind by a rollback: counted among the last, they would push out the new one.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from ligero.common.records import read_record, write_record
+from ligero.tasks.metrics import ScoreRecord
 
 RESULT = "result.json"
 
@@ -118,17 +119,6 @@ class SelectionRecord(TypedDict):
     micro_batch_size: int
     device: str
     model_digest: str
-
-
-class ScoreRecord(TypedDict):
-    """How good answers on a test split are; intervals are 95 % percentile bootstraps over examples."""
-
-    task: str
-    metric: str
-    score: float
-    metrics: dict[str, float]
-    intervals: dict[str, list[float]]
-    examples: int
 
 
 class BaselineRecord(ScoreRecord):
