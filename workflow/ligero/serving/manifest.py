@@ -10,7 +10,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
 from ligero.serving.answers import Answer, Item
-from ligero.tasks.metrics import ScoreRecord
+from ligero.tasks.records import ScoreRecord
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +28,6 @@ Statistic = Callable[[Units], NDArray[np.float64]]
 
 HEADLINE = {"accuracy": "accuracy", "seqeval_f1": "f1", "token_accuracy": "accuracy", "squad_f1": "f1"}
 """Key, among a task's metrics, of each setting `metric`."""
-
-
-class ScoreRecord(TypedDict):
-    """How good answers on a test split are, as files keep it; intervals are 95 % percentile bootstraps over examples."""
-
-    task: str
-    metric: str
-    score: float
-    metrics: dict[str, float]
-    intervals: dict[str, list[float]]
-    examples: int
 
 
 @dataclass(frozen=True)

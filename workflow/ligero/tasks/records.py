@@ -1,4 +1,7 @@
-"""What is to be known of a prepared task and of an encoded one, one type per `info.json` with its reader and its writer."""
+"""What is to be known of a prepared task and of an encoded one, one type per `info.json` with its reader and its writer.
+
+Also the score of answers, which several files hold.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,17 @@ class EncodedInfo(TypedDict):
     """Split to the digest of its features and examples."""
     examples_digests: dict[str, str]
     """Shared by all vocabularies: says whether a teacher's logits and a student's features are of the same examples."""
+
+
+class ScoreRecord(TypedDict):
+    """How good answers on a test split are, as files keep it; intervals are 95 % percentile bootstraps over examples."""
+
+    task: str
+    metric: str
+    score: float
+    metrics: dict[str, float]
+    intervals: dict[str, list[float]]
+    examples: int
 
 
 def read_task_info(folder: Path) -> TaskInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from ligero.common.records import read_record, write_record
-from ligero.tasks.metrics import ScoreRecord
+from ligero.tasks.records import ScoreRecord
 
 RESULT = "result.json"
 

@@ -19,15 +19,8 @@ from ligero.settings.tasks import Task, TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.answers import Window, predict_answers
 from ligero.tasks.columns import write_columns
-from ligero.tasks.metrics import (
-    HEADLINE,
-    Scored,
-    ScoreRecord,
-    score_answers,
-    score_classification,
-    score_tagging,
-)
-from ligero.tasks.records import EXAMPLES_REMEDY
+from ligero.tasks.metrics import HEADLINE, Scored, score_answers, score_classification, score_tagging
+from ligero.tasks.records import EXAMPLES_REMEDY, ScoreRecord
 from ligero.training.records import ModelScoreRecord, SystemScoreRecord
 
 if TYPE_CHECKING:  # their modules import torch, and baselines are scored without
