@@ -270,11 +270,11 @@ def test_published_teachers_are_found_by_their_printed_names(tmp_path: Path) -> 
     files = [selection(tmp_path, model, 0.5) for model in "abc"]
     assert choose_teacher(teacher_job("published"), files, TOKENIZERS)["teacher"] == "b"
     assert choose_teacher(teacher_job("published", name="TAR/XQuAD"), files, TOKENIZERS)["teacher"] == "a"
-    with pytest.raises(ConfigurationError, match="names no teacher for task 'ner'"):
+    with pytest.raises(ConfigurationError, match="the thesis has no teacher for task 'ner'"):
         choose_teacher(teacher_job("published", name="Sentiment"), files, TOKENIZERS)
     table = tmp_path / "teachers.csv"
     table.write_text("dataset,teacher\nNER,mBERT\n")
-    with pytest.raises(ConfigurationError, match=r"asks for mBERT .* no candidate"):
+    with pytest.raises(ConfigurationError, match=r"requires mBERT .* not a model of this study"):
         choose_teacher(teacher_job("published"), files, TOKENIZERS, table)
 
 

@@ -151,7 +151,7 @@ def test_the_head_of_another_task_is_not_taken_even_where_it_fits(
     head = {"classifier.weight": torch.ones(labels, 16), "classifier.bias": torch.ones(labels)}
     change_weights(folder, lambda weights: weights | head)
     source = prepared(folder)
-    assert source["unused_task_head"] == ["classifier.bias", "classifier.weight"]
+    assert source.unused_task_head == ("classifier.bias", "classifier.weight")
     assert "every task starts with a new task head, initialised from the seed" in capsys.readouterr().err
     model = load_for_task(tmp_path / "out", "token_classification", ["a", "b"], seed=4)
     plain = load_for_task(new_model(tmp_path / "plain"), "token_classification", ["a", "b"], seed=4)
@@ -274,7 +274,7 @@ def test_hub_tries_older_names_and_records_the_commit(
         model_id="m", architecture=architecture("bert"), weights="hub", hub=hub, local=None, lower_case=None
     )
     source = prepare_weights(job, tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))
-    assert source == {"hub": "old/name", "requested": "abc", "revision": "old"}
+    assert (source.hub, source.requested, source.revision) == ("old/name", "abc", "old")
     assert asked == [("new/name", False), ("old/name", False), ("old/name", True)]
     monkeypatch.setattr(
         "huggingface_hub.snapshot_download", lambda *a, **k: download("new/name", "", tmp_path, [])
