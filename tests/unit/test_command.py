@@ -134,7 +134,8 @@ def test_what_check_finds(tmp_path: Path) -> None:
     )
     assert "1 texts have more than one label empresas: id 4; mercados: id 122" in found["contradictions"]
     assert "1 empty texts id 123" in found["empty_texts"]
-    assert "3 labels have fewer than 10 examples" in found["rare_labels"] and "raro" in found["rare_labels"]
+    assert "2 labels have fewer than 10 training examples Sociedad: 1; socieda: 1" in found["rare_labels"]
+    assert found["labels_not_in_train"] == "error: labels without an example in the split train raro"
     assert "near_labels" in found and "small_test" in found
 
 

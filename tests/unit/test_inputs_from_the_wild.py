@@ -481,7 +481,7 @@ def test_warnings_of_a_task(tmp_path: Path) -> None:
     wanted = task("table", "sequence_classification", "accuracy", ["a", "b", "c"], spec)
     job = TaskJob(task_id="t", task=wanted, sources={name: Source(path=f"{name}.csv") for name in rows})
     assert prepare_task(job, tmp_path, tmp_path / "out")["warnings"] == [
-        "leak: 1 examples of test have the same text as one of train",
+        "leak: 1 examples of test (50.0 %) have the same text as one of train",
         "test: test: 1 empty texts kept as they are",
         "train: 1 texts occur with different labels",
         "train: no example of c",

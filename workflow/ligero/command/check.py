@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Literal
 
 from ligero.command.examples import UserData, words_of
 from ligero.common.errors import DataError
+from ligero.tasks.data_warnings import (
+    RARE,
+    absent_labels,
+    ids_by_answer,
+    leak_warnings,
+    rare_labels,
+    small_test,
+)
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.splits import LoadedSplit, folded_content, leaks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-RARE = 10
-"""A label with fewer examples can hardly be learned, and hardly be measured."""
-SMALL_TEST = 100
-"""With fewer test examples one more right answer moves accuracy by more than a point."""
 SHOWN = 5
 
 
@@ -95,7 +99,7 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
         *_texts(examples),
         *_repetitions(examples),
         *_leaks(splits),
-        *_sizes(splits),
+        *_sizes(data, splits),
         *(_tokens(examples, model) if model else _words(examples)),
     ]
     order = ("error", "warning", "note")
@@ -112,14 +116,13 @@ def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]
                 f"{len(data.labels):,} labels for {sum(data.labels.values()):,} examples: this column does not hold classes", [],
             )  # fmt: skip
             return
-        rare = [label for label, count in data.labels.items() if count < RARE]
-        if rare:
+        if rare := rare_labels(data.labels, splits["train"]):
             yield Finding(
-                "warning", "rare_labels", f"{len(rare)} labels have fewer than {RARE} examples", rare
-            )
+                "warning", "rare_labels", f"{len(rare)} labels have fewer than {RARE} training examples",
+                [f"{label}: {count}" for label, count in rare.items()],
+            )  # fmt: skip
         for split, loaded in splits.items():
-            there = {e.label for e in loaded.examples if isinstance(e, ClassificationExample)}
-            if missing := [label for label in data.labels if label not in there]:
+            if missing := absent_labels(data.labels, loaded):
                 level: Literal["error", "warning"] = "error" if split == "train" else "warning"
                 yield Finding(
                     level,
@@ -191,9 +194,7 @@ def _texts(examples: list[Example]) -> Iterator[Finding]:
 
 
 def _repetitions(examples: list[Example]) -> Iterator[Finding]:
-    answers: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for example in examples:
-        answers[folded_content(example)][_answer(example)].append(example.id)
+    answers = ids_by_answer(examples, folded_content)
     repeated = [ids for by_answer in answers.values() for ids in by_answer.values() if len(ids) > 1]
     if repeated:
         extra = sum(len(ids) - 1 for ids in repeated)
@@ -214,34 +215,14 @@ def _repetitions(examples: list[Example]) -> Iterator[Finding]:
         )
 
 
-def _answer(example: Example) -> str:
-    if isinstance(example, ClassificationExample):
-        return example.label
-    if isinstance(example, TaggingExample):
-        return " ".join(example.labels)
-    return "|".join(answer.text for answer in example.answers)
-
-
 def _leaks(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
-    for pair, counts in leaks(splits).items():
-        earlier, later = pair.split("_")
-        for kind, count in counts.items():
-            if count:
-                share = 100 * count / len(splits[later].examples)
-                yield Finding(
-                    "warning", "leak",
-                    f"{count:,} examples of {later} ({share:.1f} %) have the {kind.replace('_', ' ')} as one of {earlier}: scores will "
-                    "be too high", [],
-                )  # fmt: skip
+    for sentence in leak_warnings(splits, leaks(splits)):
+        yield Finding("warning", "leak", f"{sentence}: scores will be too high", [])
 
 
-def _sizes(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
-    count = len(splits["test"].examples)
-    if count < SMALL_TEST:
-        yield Finding(
-            "note", "small_test", f"the test split has {count} examples: one more right answer is {100 / count:.1f} points; expect wide "
-            "intervals", [],
-        )  # fmt: skip
+def _sizes(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
+    if small := small_test(data.task().metric, splits["test"]):
+        yield Finding("note", "small_test", small, [])
 
 
 def _words(examples: list[Example]) -> Iterator[Finding]:

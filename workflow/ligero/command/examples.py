@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import ConfigurationError, DataError
+from ligero.settings.shorthand import with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
-from ligero.tasks.examples import Example
+from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.readers import ReaderContext, read
 from ligero.tasks.splits import LoadedSplit, load_split
 
@@ -123,28 +124,18 @@ class UserData:
         labels = {"labels": self.label_set()} if self.kind != "question_answering" else {}
         return {"reader": self.reader, **({"columns": columns} if columns else {}), **labels}
 
+    def task(self) -> Task:
+        """The task as the workflow will have it, with the names of splits for the ids of its sources."""
+        task = {**self.settings(), "splits": self.splits({split: split for split in self.files})}
+        return Task.model_validate(with_defaults({"tasks": {"data": task}})["tasks"]["data"])
+
     def load(self) -> dict[str, LoadedSplit]:
         """The splits as the workflow will read them.
 
         Raises:
             DataError: as `load_split`.
         """
-        kind = self.kind
-        metric = {"sequence_classification": "accuracy", "token_classification": "token_accuracy"}.get(
-            kind, "squad_f1"
-        )
-        of_split = {split: split for split in self.files}
-        labels = self.settings().get("labels", [])
-        task = Task.model_validate(
-            {
-                "name": "data",
-                "type": kind,
-                "metric": metric,
-                "splits": self.splits(of_split),
-                **self.settings(),
-                "labels": labels,
-            }
-        )
+        task = self.task()
         return {split: load_split(task, split, lambda source: self.files[source]) for split in SPLITS}
 
 
@@ -205,8 +196,6 @@ def header_of(path: Path) -> list[str]:
 
 def words_of(example: Example) -> int:
     """Words, apart by white space, that a model reads of one example."""
-    from ligero.tasks.examples import ClassificationExample, TaggingExample
-
     if isinstance(example, TaggingExample):
         return len(example.words)
     if isinstance(example, ClassificationExample):

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from ligero.settings.tasks import SPLITS, Task
-from ligero.tasks.examples import ClassificationExample, Example, TaggingExample, content_key
+from ligero.tasks.examples import ClassificationExample, Example, QuestionExample, TaggingExample, content_key
 from ligero.tasks.metrics import chunks
 from ligero.tasks.splits import LoadedSplit
 
-FEW = 10
+RARE = 10
 """A label with fewer training examples is hardly learned."""
 POINTS = 5.0
 """A test set that leaves a score more than this uncertain, in percentage points to each side, tells few systems apart."""
@@ -22,45 +22,74 @@ def warnings_of(
     task: Task, splits: Mapping[str, LoadedSplit], leaked: Mapping[str, Mapping[str, int]]
 ) -> list[str]:
     """Everything worth a warning, a sentence each; `leaked` as `ligero.tasks.splits.leaks` counts it."""
+    small = small_test(task.metric, splits["test"])
     return [
-        *_of_leaks(leaked),
-        *(warning for name, split in splits.items() for warning in split.warnings),
+        *leak_warnings(splits, leaked),
+        *(warning for split in splits.values() for warning in split.warnings),
         *_of_contradictions(splits["train"]),
         *_of_labels(task, splits),
-        *_of_size(task, splits["test"]),
+        *([small] if small else []),
     ]
 
 
-def _of_leaks(leaked: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+def leak_warnings(
+    splits: Mapping[str, LoadedSplit], leaked: Mapping[str, Mapping[str, int]]
+) -> Iterator[str]:
+    """A sentence for each pair of splits and each way in which they share examples."""
     for pair, counts in leaked.items():
         first, second = pair.split("_")
         for kind, count in counts.items():
             if count:
-                yield f"leak: {count:,} examples of {second} have the {kind.replace('_', ' ')} as one of {first}"
+                share = 100 * count / len(splits[second].examples)
+                yield (
+                    f"leak: {count:,} examples of {second} ({share:.1f} %) have the {kind.replace('_', ' ')} as one of {first}"
+                )
+
+
+def ids_by_answer(
+    examples: Iterable[Example], key: Callable[[Example], Hashable] = content_key
+) -> dict[Hashable, dict[str, list[str]]]:
+    """Ids of the examples with the same text (`key`), by their labels or answers: repetitions share both, contradictions the text."""
+    found: dict[Hashable, dict[str, list[str]]] = {}
+    for example in examples:
+        found.setdefault(key(example), {}).setdefault(_answer(example), []).append(example.id)
+    return found
+
+
+def _answer(example: Example) -> str:
+    if isinstance(example, ClassificationExample):
+        return example.label
+    if isinstance(example, TaggingExample):
+        return " ".join(example.labels)
+    return "|".join(answer.text for answer in example.answers)
 
 
 def _of_contradictions(train: LoadedSplit) -> Iterator[str]:
     """Equal texts that are labelled differently: no model can learn both."""
-    labels: dict[object, set[object]] = {}
-    for example in train.examples:
-        if isinstance(example, ClassificationExample):
-            labels.setdefault(content_key(example), set()).add(example.label)
-        elif isinstance(example, TaggingExample):
-            labels.setdefault(content_key(example), set()).add(example.labels)
-    if count := sum(len(found) > 1 for found in labels.values()):
+    labelled = (example for example in train.examples if not isinstance(example, QuestionExample))
+    if count := sum(len(found) > 1 for found in ids_by_answer(labelled).values()):
         yield f"train: {count:,} texts occur with different labels"
 
 
 def _of_labels(task: Task, splits: Mapping[str, LoadedSplit]) -> Iterator[str]:
-    counts = {name: Counter(_labels(splits[name].examples)) for name in SPLITS}
-    for name in SPLITS if task.labels else ():
-        if absent := [label for label in task.labels if not counts[name][label]]:
+    for name in SPLITS:
+        if absent := absent_labels(task.labels, splits[name]):
             yield f"{name}: no example of {', '.join(absent)}"
-    rare = [
-        f"{label} ({counts['train'][label]})" for label in task.labels if 0 < counts["train"][label] < FEW
-    ]
-    if rare:
-        yield f"train: fewer than {FEW} examples of {', '.join(rare)}"
+    if rare := rare_labels(task.labels, splits["train"]):
+        shown = ", ".join(f"{label} ({count})" for label, count in rare.items())
+        yield f"train: fewer than {RARE} examples of {shown}"
+
+
+def absent_labels(labels: Iterable[str], split: LoadedSplit) -> list[str]:
+    """Labels without an example in a split."""
+    counts = Counter(_labels(split.examples))
+    return [label for label in labels if not counts[label]]
+
+
+def rare_labels(labels: Iterable[str], train: LoadedSplit) -> dict[str, int]:
+    """Labels with some training examples, but fewer than RARE, and how many they have."""
+    counts = Counter(_labels(train.examples))
+    return {label: counts[label] for label in labels if 0 < counts[label] < RARE}
 
 
 def _labels(examples: list[Example]) -> Iterator[str]:
@@ -71,16 +100,17 @@ def _labels(examples: list[Example]) -> Iterator[str]:
             yield from example.labels
 
 
-def _of_size(task: Task, test: LoadedSplit) -> Iterator[str]:
-    """The 95 % interval of a share at its widest, for the number of decisions that the metric counts."""
+def small_test(metric: str, test: LoadedSplit) -> str | None:
+    """That the test split is too small, by the 95 % interval of a share at its widest, for the decisions that the metric counts."""
     what, number = "examples", len(test.examples)
     tagged = [example.labels for example in test.examples if isinstance(example, TaggingExample)]
-    if task.metric == "seqeval_f1":
+    if metric == "seqeval_f1":
         what, number = "entities", sum(map(len, chunks(tagged)))
     elif tagged:
         what, number = "words", sum(map(len, tagged))
-    points = 100 * 1.96 * math.sqrt(0.25 / number) if number else math.inf
     if not number:
-        yield f"test: no {what}, so that nothing can be scored"
-    elif points > POINTS:
-        yield f"test: {number:,} {what} are few; a score is uncertain by up to {points:.0f} points to each side"
+        return f"test: no {what}, so that nothing can be scored"
+    points = 100 * 1.96 * math.sqrt(0.25 / number)
+    if points <= POINTS:
+        return None
+    return f"test: {number:,} {what} are few; a score is uncertain by up to {points:.0f} points to each side"
