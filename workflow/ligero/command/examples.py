@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.settings.shorthand import with_defaults
@@ -15,6 +16,9 @@ from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.readers import ReaderContext, read
 from ligero.tasks.splits import LoadedSplit, load_split
 
+Yaml: TypeAlias = "str | int | float | bool | Sequence[Yaml] | Mapping[str, Yaml] | None"
+Section = dict[str, Yaml]
+"""A part of a configuration, as it is written to a YAML file."""
 READER_OF_ENDING: dict[str, Reader] = {
     ".csv": "table",
     ".tsv": "table",
@@ -102,7 +106,7 @@ class UserData:
             found, key=lambda label: (label != "O", label[2:] if label[:2] in ("B-", "I-") else label, label)
         )
 
-    def splits(self, source_of: dict[str, str]) -> dict[str, dict[str, Any]]:
+    def splits(self, source_of: dict[str, str]) -> dict[str, Section]:
         """The settings `splits`: a file of its own for each split, or a cut of the training file.
 
         Args:
@@ -118,7 +122,7 @@ class UserData:
             for split in SPLITS
         }
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Section:
         """The settings of the task but for its splits."""
         columns = self.columns.model_dump(exclude_defaults=True, exclude_none=True)
         labels = {"labels": self.label_set()} if self.kind != "question_answering" else {}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
-from ligero.command.examples import UserData, words_of
+from ligero.command.examples import Section, UserData, words_of
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import sha256_file
 from ligero.settings.shorthand import checkpoint_architecture
@@ -132,7 +132,7 @@ class Plan:
         ]
         return "".join(f"{text}\n" for text in dict.fromkeys(texts))
 
-    def configuration(self) -> dict[str, Any]:
+    def configuration(self) -> Section:
         """The study, as it is written to study.yaml."""
         copies = self.copies()
         source_of = {split: slug(Path(name).stem) for split, name in copies.items()}
@@ -141,18 +141,18 @@ class Plan:
             for split, path in self.data.files.items()
         }
         length = self.length
-        options: dict[str, Any] = {"max_length": length, "seed": self.seed}
+        options: Section = {"max_length": length, "seed": self.seed}
         if self.data.kind == "question_answering":
             options["doc_stride"] = length // 4
         if not self.from_scratch:
             options["head_learning_rate_factor"] = 10.0
-        config: dict[str, Any] = {
+        config: Section = {
             "name": self.name,
             "results_dir": "results",
             "mirror": "data",
             "seed": self.seed,
         }
-        task = {**self.data.settings(), "splits": self.data.splits(source_of)}
+        task: Section = {**self.data.settings(), "splits": self.data.splits(source_of)}
         if self.from_scratch:
             sources["texts"] = {"path": TEXTS, "sha256": hashlib.sha256(self.texts().encode()).hexdigest()}
             config |= {
@@ -193,7 +193,7 @@ class Plan:
         }
 
     @staticmethod
-    def grid(epochs: int, rate: str) -> dict[str, Any]:
+    def grid(epochs: int, rate: str) -> Section:
         return {"batch_size": [BATCH], "epochs": [epochs], "learning_rate": [rate]}
 
     @property
@@ -210,29 +210,29 @@ class Plan:
         examples = len(self.splits["train"].examples)
         return min(12, max(3, round(600 * BATCH / examples)))
 
-    def models(self) -> tuple[str, dict[str, Any]]:
+    def models(self) -> tuple[str, dict[str, Section]]:
         """Id of the teacher, and the models that are fine-tuned: the teacher and, where it has weights of its own, the student."""
         if self.from_scratch:
-            recipe = {
+            recipe: Section = {
                 "objective": "mlm", "optimizer": "adamw", "learning_rate": "3e-3", "batch_size": 16, "warmup_steps": 30,
                 "total_steps": 200, "sequence_length": 64, "max_ngram": 1, "masked_share": 0.2, "embedding_initializer_range": 0.1,
                 "micro_batch_size": 16, "checkpoint_every": 100, "validate_every": 100,
             }  # fmt: skip
-            shape = {
+            shape: Section = {
                 "max_position_embeddings": self.length,
                 "dropout": 0.0,
                 "num_attention_heads": 4,
                 "num_hidden_layers": 2,
             }
-            teacher = {"type": "bert", "hidden_size": 128, "intermediate_size": 256, **shape}
-            student = {
+            teacher: Section = {"type": "bert", "hidden_size": 128, "intermediate_size": 256, **shape}
+            student: Section = {
                 "type": "albert",
                 "hidden_size": 64,
                 "intermediate_size": 128,
                 "embedding_size": 64,
                 **shape,
             }
-            made = {"tokenizer": "words", "pretraining": recipe}
+            made: Section = {"tokenizer": "words", "pretraining": recipe}
             return "teacher", {
                 "teacher": {"architecture": teacher, **made},
                 "student": {"architecture": student, **made},
@@ -248,7 +248,7 @@ class Plan:
         assert isinstance(self.student, Weights)
         return self.student.id if self.student.id != self.teacher.id else f"{self.student.id}-student"
 
-    def students(self) -> dict[str, Any]:
+    def students(self) -> dict[str, Section]:
         """The students: one, or with a budget one of each depth, halved down to one layer."""
         if isinstance(self.student, int):
             depths = _halved(self.student) if self.family else [self.student]
@@ -288,11 +288,11 @@ def _halved(layers: int) -> list[int]:
     return depths
 
 
-def _of_others(weights: Weights) -> dict[str, Any]:
+def _of_others(weights: Weights) -> Section:
     return {"hub": {"id": weights.place}} if weights.kind == "hub" else {"local": weights.place}
 
 
-def written(config: dict[str, Any], head: Sequence[str]) -> str:
+def written(config: Section, head: Sequence[str]) -> str:
     """A configuration as YAML to read and edit.
 
     Args:
@@ -305,7 +305,7 @@ def written(config: dict[str, Any], head: Sequence[str]) -> str:
     def represent_list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
         return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
 
-    def represent_mapping(dumper: yaml.SafeDumper, value: dict[str, Any]) -> yaml.Node:
+    def represent_mapping(dumper: yaml.SafeDumper, value: Section) -> yaml.Node:
         flat = all(not isinstance(item, dict) for item in value.values())
         return dumper.represent_mapping(
             "tag:yaml.org,2002:map", value, flow_style=flat and len(str(value)) < 1000 and bool(value)
@@ -323,7 +323,7 @@ def written(config: dict[str, Any], head: Sequence[str]) -> str:
     )
 
 
-def _block(section: dict[str, Any], dumper: Any) -> str:
+def _block(section: Section, dumper: type[yaml.SafeDumper]) -> str:
     text: str = yaml.dump(
         section, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,13 +46,14 @@ def part_bounds(lengths: Ints, part_tokens: int = PART_TOKENS) -> list[tuple[int
 def features_between(split: EncodedSplit, start: int, stop: int) -> EncodedSplit:
     """The features [start, stop) of a split."""
     low, high = int(split.offsets[start]), int(split.offsets[stop])
-    changed: dict[str, Any] = {"offsets": split.offsets[start : stop + 1] - low}
-    for field in fields(split):
-        column = getattr(split, field.name)
-        if field.name in ("task_type", "offsets") or not len(column):
-            continue
-        changed[field.name] = column[low:high] if field.name in _TOKEN_COLUMNS else column[start:stop]
-    return replace(split, **changed)
+
+    def cut(name: str) -> Ints:
+        column: Ints = getattr(split, name)
+        return column[low:high] if name in _TOKEN_COLUMNS else column[start:stop]
+
+    names = {field.name for field in fields(split)} - {"task_type", "offsets"}
+    offsets = split.offsets[start : stop + 1] - low
+    return EncodedSplit(split.task_type, offsets=offsets, **{name: cut(name) for name in names})
 
 
 def entry_logits(split: EncodedSplit, layout: TokenLayout, predictions: Predictions) -> Logits:
