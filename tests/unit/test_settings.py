@@ -14,6 +14,7 @@ from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.settings import jobs, plan
 from ligero.settings.describe import SECTIONS, json_schema, reference_page
 from ligero.settings.load import load_study, without_missing_weights
+from ligero.settings.presets import with_preset
 from ligero.settings.program import check_digest
 
 
@@ -114,6 +115,21 @@ def test_the_thesis_protocol_picks_answers_by_their_score(project: Path) -> None
             chosen["fine_tuning"] = {**section, "options": {"max_length": 512}}
             chosen["distillation"] = {**config["distillation"], "options": {"max_length": 512}}
         assert "score" not in load_study(chosen, project).fine_tuning.selection.values()
+
+
+def test_a_protocol_needs_no_section_to_fill() -> None:
+    filled = with_preset({"protocol": "thesis", "tasks": {"own": {"type": "question_answering"}}})
+    assert filled["fine_tuning"] == {
+        "selection": {"own": "score"},
+        "options": {
+            "weight_decay": 0.0,
+            "max_grad_norm": 1.0,
+            "shuffle": True,
+            "bucket_by_length": False,
+            "label_subwords": "all",
+        },
+    }
+    assert "distillation" not in filled
 
 
 def test_published_grids_are_complete(project: Path) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from ligero.common.errors import LigeroError
 from ligero.common.hashing import sha256_file
 from ligero.models.weights_source import WeightsSource
 from ligero.settings.models import HubModel
-from ligero.sources.checksums import Expectation, SourcesLock
+from ligero.sources.checksums import Expectation, LockedFile, SourcesLock
 
 WANTED = ("*.json", "*.txt", "*.model", "model*.safetensors", "NOTICE*", "LICENSE*", "README.md")
 OLD_FORMAT = "pytorch_model.bin"
@@ -32,15 +31,16 @@ def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path,
         ChecksumError: a file is not the one of the first download.
     """
     key = f"{hub.id}@{hub.revision or 'newest'}"
-    known = lock.entry(key)
+    known = lock.hub_entry(key)
     # The name that served it first comes first: with the commit in the cache, no other is then asked for.
     names = [known["hub"], hub.id, *hub.aliases] if known else [hub.id, *hub.aliases]
     folder, name = _downloaded(names, known["revision"] if known else hub.revision, cache)
     files = {
-        path.name: {"sha256": sha256_file(path), "bytes": path.stat().st_size} for path in used_files(folder)
+        path.name: LockedFile(sha256=sha256_file(path), bytes=path.stat().st_size)
+        for path in used_files(folder)
     }
     if known is None:
-        lock.record_entry(key, {"hub": name, "revision": folder.name, "files": files})
+        lock.record_hub(key, {"hub": name, "revision": folder.name, "files": files})
         print(
             f"{hub.id}: revision not known before; recorded commit {folder.name} of {name} and the checksums of "
             f"{len(files)} files in {lock.path}",
@@ -57,12 +57,17 @@ def used_files(folder: Path) -> list[Path]:
     return sorted({path for pattern in names for path in folder.glob(pattern)})
 
 
-def _check(key: str, found: dict[str, Any], known: dict[str, Any], folder: Path, lock: SourcesLock) -> None:
+def _check(
+    key: str, found: dict[str, LockedFile], known: dict[str, LockedFile], folder: Path, lock: SourcesLock
+) -> None:
     origin = f"recorded at the first download in {lock.path}; remove '{key}' there to accept another"
     for name in sorted(found.keys() | known.keys()):
-        one, other = known.get(name, {}), found.get(name, {})
-        expected = Expectation(one.get("sha256", "none: the file is new"), one.get("bytes"), origin)
-        expected.check(str(folder / name), other.get("sha256", "no such file"), other.get("bytes", 0))
+        one, other = known.get(name), found.get(name)
+        expected = Expectation(
+            one["sha256"] if one else "none: the file is new", one["bytes"] if one else None, origin
+        )
+        sha256, size = (other["sha256"], other["bytes"]) if other else ("no such file", 0)
+        expected.check(str(folder / name), sha256, size)
 
 
 def _downloaded(names: list[str], revision: str | None, cache: Path) -> tuple[Path, str]:

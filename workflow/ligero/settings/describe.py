@@ -16,7 +16,7 @@ from ligero.settings.distillation import Augmentation, Distillation, Student
 from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, Limits, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
-from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE
+from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE, StagePreset
 from ligero.settings.pretraining import Divergence, Pretraining
 from ligero.settings.search import Search
 from ligero.settings.shorthand import FILLED
@@ -126,7 +126,7 @@ def reference_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _by_path(section: dict[str, Any]) -> dict[str, Any]:
+def _by_path(section: StagePreset) -> dict[str, object]:
     """Keys of a section's preset with those of its options, as 'options.KEY'."""
     others = {key: value for key, value in section.items() if key != "options"}
     return {**others, **{f"options.{key}": value for key, value in section["options"].items()}}
@@ -183,7 +183,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _types(model: type[BaseModel]) -> dict[str, Any]:
+def _types(model: type[BaseModel]) -> dict[str, object]:
     """Annotations of a model's keys, with what pydantic would strip of them."""
     return get_type_hints(model, include_extras=True)
 

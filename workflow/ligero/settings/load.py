@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def _repeated_keys(node: Any, seen: set[int]) -> Iterable[str]:
             yield from _repeated_keys(value, seen)
 
 
-def load_study(config: dict[str, Any], root: Path | str) -> Study:
+def load_study(config: Mapping[str, object], root: Path | str) -> Study:
     """Check a raw configuration; `root` is the project's folder, against which the registry of sources is found.
 
     Raises:
@@ -104,26 +104,29 @@ def _errors(lines: Iterable[str]) -> ConfigurationError:
     return ConfigurationError("the configuration has errors:\n" + "\n".join(lines))
 
 
-def _with_registry(config: dict[str, Any], path: Path) -> dict[str, Any]:
+def _with_registry(config: Mapping[str, object], path: Path) -> dict[str, object]:
     """Fill in the known sources and models of the hub; what is no mapping is left for the checks to refuse."""
     try:
         known = read_yaml(path)
     except ConfigurationError as error:
         raise ConfigurationError(f"source_registry: {error}") from error
-    for key in ("sources", "hub_models"):
-        if not isinstance(known.get(key, {}), dict):
+    sources, hub_models = known.get("sources", {}), known.get("hub_models", {})
+    for key, section in (("sources", sources), ("hub_models", hub_models)):
+        if not isinstance(section, dict):
             raise ConfigurationError(f"source_registry: {path}: {key}: expected a mapping of ids to entries")
     own = config.get("sources") or {}
     if isinstance(own, dict):
-        config = {**config, "sources": {**known.get("sources", {}), **own}}
-    return _with_known_models(config, known.get("hub_models", {}))
+        config = {**config, "sources": {**sources, **own}}
+    return _with_known_models(config, hub_models)
 
 
-def _with_known_models(config: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _with_known_models(
+    config: Mapping[str, object], known: Mapping[str, Mapping[str, object]]
+) -> dict[str, object]:
     """Fill what the registry knows of the hub's models (architecture, revision, older names, licence, citation); given keys win."""
     models = config.get("models")
     if not isinstance(models, dict):
-        return config
+        return dict(config)
     filled = dict(models)
     for model_id, model in models.items():
         hub = model.get("hub") if isinstance(model, dict) else None

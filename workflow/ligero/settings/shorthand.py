@@ -52,7 +52,7 @@ _DISTILBERT_KEYS = {
 }
 
 
-def with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(config: Mapping[str, object]) -> dict[str, object]:
     """The raw configuration with what FILLED lists; whatever it gives itself wins, and malformed parts are left for the checks.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
@@ -46,6 +46,29 @@ class Expectation:
             self.accepted(sha256, size)
 
 
+class LockedFile(TypedDict):
+    """What was recorded of a file."""
+
+    sha256: str
+    bytes: int
+
+
+class SourceEntry(LockedFile):
+    """What the lock file has under the id of a source."""
+
+    path: str
+
+
+class HubEntry(TypedDict):
+    """What the lock file has of a model of the hub, under NAME@REVISION."""
+
+    hub: str
+    """The name that served it."""
+    revision: str
+    """Its commit."""
+    files: dict[str, LockedFile]
+
+
 class SourcesLock:
     """The lock file: id -> path, sha256 and bytes of every source whose checksum the registry does not know.
 
@@ -55,7 +78,7 @@ class SourcesLock:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def _entries(self) -> dict[str, dict[str, Any]]:
+    def _entries(self) -> dict[str, SourceEntry | HubEntry]:
         if not self.path.exists():
             return {}
         entries = read_json(self.path)
@@ -63,17 +86,20 @@ class SourcesLock:
             raise DataError(self.path, None, "expected a JSON object of source ids.", "Delete the file.")
         return entries
 
+    def _source(self, source_id: str) -> SourceEntry | None:
+        return cast("SourceEntry | None", self._entries().get(source_id))
+
     def expectation(self, source_id: str, source: Source) -> Expectation:
         """The registry's checksum, else the one recorded at the first download, else none."""
         if source.sha256:
             return Expectation(source.sha256, source.bytes, "registry of sources")
-        entry = self._entries().get(source_id)
+        entry = self._source(source_id)
         if entry is None:
             return Expectation(None, source.bytes, "registry of sources")
         origin = (
             f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
         )
-        return Expectation(str(entry["sha256"]), source.bytes or int(entry["bytes"]), origin)
+        return Expectation(entry["sha256"], source.bytes or entry["bytes"], origin)
 
     def refuse_changed(self, source_id: str, source: Source, mirrored: Path, fetched: Path) -> None:
         """Refuse a mirror's file that was written after it was fetched and is not the expected one any more.
@@ -92,12 +118,10 @@ class SourcesLock:
             ChecksumError: two jobs fetched different contents.
         """
         with file_lock(self.path.with_name(f".{self.path.name}.guard")):
-            entries = self._entries()
-            if source_id in entries:
-                Expectation(str(entries[source_id]["sha256"]), None, f"recorded in {self.path}").check(
-                    source_id, sha256, size
-                )
+            if entry := self._source(source_id):
+                Expectation(entry["sha256"], None, f"recorded in {self.path}").check(source_id, sha256, size)
                 return
+            entries = self._entries()
             entries[source_id] = {"path": source.path, "sha256": sha256, "bytes": size}
             write_json(self.path, dict(sorted(entries.items())))
 
@@ -109,11 +133,11 @@ class SourcesLock:
             if kept != entries:
                 write_json(self.path, kept)
 
-    def entry(self, key: str) -> dict[str, Any] | None:
-        """What was recorded under a key, if anything."""
-        return self._entries().get(key)
+    def hub_entry(self, key: str) -> HubEntry | None:
+        """What was recorded of a model of the hub, if anything."""
+        return cast("HubEntry | None", self._entries().get(key))
 
-    def record_entry(self, key: str, entry: dict[str, Any]) -> None:
+    def record_hub(self, key: str, entry: HubEntry) -> None:
         """Keep what a first download found; another job's entry of meanwhile must be the same.
 
         Raises:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,13 @@ from ligero.common.progress import progress
 from ligero.common.records import check_file, digests_of
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
-from ligero.tasks.examples import IGNORED
+from ligero.tasks.examples import IGNORED, ClassificationRow, QuestionRow, TaggingRow
 from ligero.tasks.features import with_features
 from ligero.tasks.inputs import ContextTokens, Template, windows
 from ligero.tasks.records import EXAMPLES_REMEDY, EncodedInfo, read_task_info, write_encoded_info
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
+
+Row = TypeVar("Row", ClassificationRow, TaggingRow, QuestionRow)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,7 +140,7 @@ def _classification(
 ) -> tuple[FeatureTable, Counter[str]]:
     features = FeatureTable(("example", "label"), ("input_ids", "token_type_ids"))
     counted: Counter[str] = Counter(examples=0, truncated=0)
-    for rows in _chunks(path, ["text", "second_text", "label"]):
+    for rows in _chunks(path, ClassificationRow):
         first = _ids(encoder, [row["text"] for row in rows])
         second = _ids(encoder, [row["second_text"] or "" for row in rows])
         for row, a, b in zip(rows, first, second, strict=True):
@@ -159,7 +161,7 @@ def _tagging(
     counted: Counter[str] = Counter(examples=0, truncated=0, lost_words=0, words_without_tokens=0)
     room = job.max_length - template.single_length
     before, after = [-1] * len(template.before), [-1] * len(template.single_after)
-    for rows in _chunks(path, ["words", "labels"]):
+    for rows in _chunks(path, TaggingRow):
         for row in rows:
             ids, word_ids = encoder.encode_words(row["words"])
             counted["words_without_tokens"] += len(row["words"]) - len(set(word_ids))
@@ -193,7 +195,7 @@ def _answering(
     counted: Counter[str] = Counter(
         examples=0, several_windows=0, less_overlap=0, windows_without_answer=0, answers_in_no_window=0
     )
-    for rows in _chunks(path, ["id", "context", "question", "answers"]):
+    for rows in _chunks(path, QuestionRow):
         questions = _ids(encoder, [row["question"] for row in rows])
         contexts = encoder.encode_batch([row["context"] for row in rows], add_special_tokens=False)
         for row, question, encoded in zip(rows, questions, contexts, strict=True):
@@ -250,8 +252,8 @@ def _ids(encoder: FastTokenizer, texts: list[str]) -> list[list[int]]:
     return [encoding.ids for encoding in encoder.encode_batch(texts, add_special_tokens=False)]
 
 
-def _chunks(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of an examples file, some at a time."""
+def _chunks(path: Path, row: type[Row]) -> Iterator[list[Row]]:
+    """The rows of an examples file, some at a time, with the columns that their type has."""
     import pyarrow.parquet as pq
 
     try:
@@ -261,7 +263,7 @@ def _chunks(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
             path, None, f"not a readable Parquet file: {error}.", "Run prepare_task.py."
         ) from error
     with progress(total=file.metadata.num_rows, label=f"encoding {path.stem}", unit="example") as bar:
-        for chunk in file.iter_batches(CHUNK, columns=columns):
+        for chunk in file.iter_batches(CHUNK, columns=list(row.__annotations__)):
             yield chunk.to_pylist()
             bar.update(chunk.num_rows)
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ligero.common.files import atomic_path
 from ligero.settings.tasks import TaskType
@@ -59,6 +59,38 @@ class QuestionExample:
 
 IGNORED = -100
 """Label of what no loss on gold labels counts: tokens outside words, and what is unlabelled."""
+
+
+class ClassificationRow(TypedDict):
+    """What is encoded of a row of an examples file; labels are numbers."""
+
+    text: str
+    second_text: str | None
+    label: int
+
+
+class TaggingRow(TypedDict):
+    """Likewise; one label for each word."""
+
+    words: list[str]
+    labels: list[int]
+
+
+class AnswerRow(TypedDict):
+    """An `Answer`, as the files hold it."""
+
+    text: str
+    start: int
+
+
+class QuestionRow(TypedDict):
+    """Likewise."""
+
+    id: str
+    context: str
+    question: str
+    answers: list[AnswerRow]
+
 
 Example = ClassificationExample | TaggingExample | QuestionExample
 
@@ -140,5 +172,5 @@ def _rows(examples: Iterable[Example], index: dict[str, int]) -> Iterator[tuple[
         elif isinstance(example, TaggingExample):
             yield example.id, example.group, list(example.words), [index[label] for label in example.labels]
         else:
-            answers = [{"text": answer.text, "start": answer.start} for answer in example.answers]
+            answers = [AnswerRow(text=answer.text, start=answer.start) for answer in example.answers]
             yield example.id, example.group, example.context, example.question, answers

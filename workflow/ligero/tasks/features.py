@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import pyarrow
 
 _KEY = b"huggingface"
+
+Feature: TypeAlias = "dict[str, str | list[str] | Feature]"
+"""The type of a column as `datasets` writes it: of a value, of labels, of the values of a list, or of the fields of a structure."""
 
 
 def with_features(schema: pyarrow.Schema, labels: Mapping[str, Sequence[str]]) -> pyarrow.Schema:
@@ -33,7 +36,7 @@ def with_features(schema: pyarrow.Schema, labels: Mapping[str, Sequence[str]]) -
     return schema.with_metadata({**(schema.metadata or {}), _KEY: described.encode()})
 
 
-def _feature(kind: pyarrow.DataType, labels: Sequence[str] | None) -> dict[str, Any]:
+def _feature(kind: pyarrow.DataType, labels: Sequence[str] | None) -> Feature:
     import pyarrow as pa
 
     if pa.types.is_list(kind):

@@ -9,9 +9,12 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
+
+if TYPE_CHECKING:
+    from ligero.tasks.examples import AnswerRow  # imports pydantic, which serving does without
 
 WORD = re.compile(r"\w+|[^\w\s]")
 """A word of a context in question answering: where vocabularies meet when logits are aligned."""
@@ -132,7 +135,7 @@ class ContextTokens:
             words.append(word_at[start] if start < end else -1)
         return cls(ids, starts, ends, words)
 
-    def token_span(self, answers: list[dict[str, Any]]) -> tuple[int, int] | None:
+    def token_span(self, answers: Sequence[AnswerRow]) -> tuple[int, int] | None:
         """First and last token of the first answer, or None where there is none."""
         if not answers or not self.ids:
             return None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ligero.settings.base import Identifier
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.jobs.base import Credit, Job
 from ligero.settings.plan import task_sources
 from ligero.settings.study import Study
 
-NOT_REPORTED: dict[str, Any] = {
+NOT_REPORTED: dict[str, object] = {
     "hardware": HardwareOfStages(),
     "search": None,
     "mirror": None,

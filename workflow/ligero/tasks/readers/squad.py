@@ -28,7 +28,7 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
     """
     seen: set[str] = set()
     unanswerable: list[str] = []
-    for article in _list(path, load_squad(path, context.notes), "data", "top level"):
+    for article in _articles(path, context.notes):
         paragraphs = _list(path, article, "paragraphs", "an article")
         title = str(article.get("title") or "")
         for paragraph in paragraphs:
@@ -46,10 +46,11 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
                     )
                 seen.add(identity)
                 question = _text(path, entry, "question", f"question '{identity}'")
-                if _is_unanswerable(path, entry, identity):
+                given = _given_answers(path, entry, identity)
+                if not given:
                     unanswerable.append(identity)
                     continue
-                answers = _answers(path, entry, identity, passage, shift, context)
+                answers = _answers(path, given, identity, passage, shift, context)
                 if answers:
                     yield QuestionExample(
                         identity, title, context.check_text(passage), context.check_text(question), answers
@@ -68,8 +69,8 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
         )
 
 
-def load_squad(path: Path, notes: Notes) -> dict[str, Any]:
-    """The JSON object of a SQuAD file.
+def _articles(path: Path, notes: Notes) -> list[Any]:
+    """The articles of a SQuAD file.
 
     Raises:
         DataError: not UTF-8, or not JSON (with the line).
@@ -85,7 +86,7 @@ def load_squad(path: Path, notes: Notes) -> dict[str, Any]:
             if flat
             else "",
         )
-    return value
+    return _list(path, value, "data", "top level")
 
 
 def reference_answers(path: Path, drops_unanswerable: bool = False) -> dict[str, list[str]]:
@@ -96,7 +97,7 @@ def reference_answers(path: Path, drops_unanswerable: bool = False) -> dict[str,
     """
     references: dict[str, list[str]] = {}
     unanswerable: dict[str, None] = {}
-    for article in _list(path, load_squad(path, Counter()), "data", "top level"):
+    for article in _articles(path, Counter()):
         for paragraph in _list(path, article, "paragraphs", "an article"):
             for entry in _list(path, paragraph, "qas", "a paragraph"):
                 identity = _id(path, entry, "a question")
@@ -107,11 +108,12 @@ def reference_answers(path: Path, drops_unanswerable: bool = False) -> dict[str,
                         f"question id '{identity}' occurs twice.",
                         "Give each its own id: an answer is found by it.",
                     )
-                if _is_unanswerable(path, entry, identity):
+                given = _given_answers(path, entry, identity)
+                if not given:
                     unanswerable[identity] = None
                     continue
                 references[identity] = [
-                    _text(path, answer, "text", f"question '{identity}'") for answer in entry["answers"]
+                    _text(path, answer, "text", f"question '{identity}'") for answer in given
                 ]
     if unanswerable and not drops_unanswerable:
         number = len(references) + len(unanswerable)
@@ -119,9 +121,10 @@ def reference_answers(path: Path, drops_unanswerable: bool = False) -> dict[str,
     return references
 
 
-def _is_unanswerable(path: Path, entry: dict[str, Any], identity: str) -> bool:
-    """Whether a question has no answer in its context (`is_impossible` of SQuAD 2.0, or an empty list)."""
-    return not _list(path, entry, "answers", f"question '{identity}'") or entry.get("is_impossible") is True
+def _given_answers(path: Path, entry: Any, identity: str) -> list[Any]:
+    """The answers of a question; none where `is_impossible` of SQuAD 2.0 says that its context has none."""
+    answers = _list(path, entry, "answers", f"question '{identity}'")
+    return [] if entry.get("is_impossible") is True else answers
 
 
 def _refused(path: Path, unanswerable: list[str], number: int, how: str) -> DataError:
@@ -134,11 +137,11 @@ def _refused(path: Path, unanswerable: list[str], number: int, how: str) -> Data
 
 
 def _answers(
-    path: Path, entry: dict[str, Any], identity: str, passage: str, shift: int, context: ReaderContext
+    path: Path, entries: list[Any], identity: str, passage: str, shift: int, context: ReaderContext
 ) -> tuple[Answer, ...]:
     answers = []
-    for given in entry["answers"]:
-        parts = given if isinstance(given, dict) else {}
+    for entry in entries:
+        parts = entry if isinstance(entry, dict) else {}
         text, start = parts.get("text"), parts.get("answer_start")
         if not isinstance(text, str) or not isinstance(start, int) or isinstance(start, bool):
             context.problems.append(
