@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.settings.shorthand import with_defaults
+from ligero.settings.shorthand import task_with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.readers import ReaderContext, read
@@ -131,7 +131,7 @@ class UserData:
     def task(self) -> Task:
         """The task as the workflow will have it, with the names of splits for the ids of its sources."""
         task = {**self.settings(), "splits": self.splits({split: split for split in self.files})}
-        return Task.model_validate(with_defaults({"tasks": {"data": task}})["tasks"]["data"])
+        return Task.model_validate(task_with_defaults("data", task))
 
     def load(self) -> dict[str, LoadedSplit]:
         """The splits as the workflow will read them.

@@ -65,7 +65,7 @@ def with_defaults(config: Mapping[str, object]) -> dict[str, object]:
         if models and isinstance(efficiency, dict):
             filled["efficiency"] = {"reference": next(iter(models)), **efficiency}
     if isinstance(tasks := config.get("tasks"), dict):
-        filled["tasks"] = {key: _task(key, task) for key, task in tasks.items()}
+        filled["tasks"] = {key: task_with_defaults(key, task) for key, task in tasks.items()}
     distillation = config.get("distillation")
     if isinstance(distillation, dict) and isinstance(students := distillation.get("students"), dict):
         named = {key: _student(key, student) for key, student in students.items()}
@@ -124,7 +124,8 @@ def checkpoint_architecture(folder: Path, key: str) -> dict[str, Any]:
     return {"type": named["model_type"], **architecture}
 
 
-def _task(task_id: Any, task: Any) -> Any:
+def task_with_defaults(task_id: Any, task: Any) -> Any:
+    """The raw settings of one task, likewise."""
     if not isinstance(task, dict):
         return task
     reader = task.get("reader")
