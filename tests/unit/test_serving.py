@@ -205,6 +205,11 @@ def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
         ("scores", {"fp32": {"score": 1.0}}, r"'scores\.fp32' has the keys score; expected task, "),
         ("sources", None, "'sources' is malformed"),
         ("graphs", {"fp32": {"file": "a"}}, "'graphs' is malformed"),
+        (
+            "graphs",
+            {"fp32": {"file": "a", "bytes": 1, "batches": True, "milliseconds": 1.0, "check": {"item": "b"}}},
+            r"'graphs\.fp32\.check' has the keys item; expected item, answer",
+        ),
         ("tokenizer", {"kind": "a"}, "'tokenizer' is malformed"),
     ],
 )

@@ -228,6 +228,9 @@ class Manifest:
                     _check_keys(path, f"{part}.{name}", record, kind)
             part = "graphs"
             graphs = {name: GraphFile(**graph) for name, graph in values[part].items()}
+            for name, graph in graphs.items():
+                if graph.check is not None:
+                    _check_keys(path, f"graphs.{name}.check", graph.check, StoredCheck)
             part = "tokenizer"
             tokenizer = TokenizerInfo(**values[part])
         except (TypeError, AttributeError) as error:
