@@ -61,8 +61,9 @@ localrules:
 rule all:
     default_target: True
     input:
-        map(LAYOUT.table, TABLES),
-        map(LAYOUT.figure, FIGURES),
+        # Lists: Snakemake takes the first item of an iterator to see what it holds, and loses it.
+        [LAYOUT.table(name) for name in TABLES],
+        [LAYOUT.figure(name) for name in FIGURES],
         f"{R}/cards",
     message:
         "Summary, tables, figures and model cards are complete"
@@ -70,7 +71,6 @@ rule all:
 
 rule fetch:
     input:
-        # Lists: Snakemake would exhaust an iterator before it reads it, and fetch nothing.
         [LAYOUT.source(source) for source in plan.wanted_sources(STUDY)],
         [LAYOUT.weights_digest(model) for model in plan.models_of_others(STUDY)],
     message:

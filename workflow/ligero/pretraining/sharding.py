@@ -53,12 +53,16 @@ def whole_weights(model: nn.Module, everywhere: bool = False) -> dict[str, Tenso
     return cast(dict[str, Tensor], get_model_state_dict(model, options=options))
 
 
-def whole_state(model: nn.Module, optimizer: Optimizer) -> tuple[dict[str, Tensor], OptimizerStateType]:
+def whole_state(
+    model: nn.Module, optimizer: Optimizer
+) -> tuple[dict[str, Tensor], OptimizerStateType | None]:
     """Weights, and moments by parameter name, with whole tensors on the CPU, in the first process.
 
-    Every process must call it.
+    Every process must call it. Before the first step there are no moments: None.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    if not optimizer.state:  # torch would take an empty step to make moments, and LAMB would count it
+        return cast(dict[str, Tensor], get_model_state_dict(model, options=options)), None
     weights, moments = get_state_dict(model, optimizer, options=options)
     return cast(dict[str, Tensor], weights), moments
 
@@ -76,6 +80,8 @@ def load_whole_state(
         set_optimizer_state_dict(model, optimizer, moments, options=options)
     else:
         optimizer.state.clear()
+        for group in optimizer.param_groups:
+            group.pop("step", None)  # LAMB counts its steps here
     set_model_state_dict(
         model, cast(dict[str, ValueType], weights), options=StateDictOptions(full_state_dict=True)
     )
