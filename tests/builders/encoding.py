@@ -8,8 +8,8 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ligero.common.records import digests_of, write_record
-from ligero.settings.jobs import EncodingJob
-from ligero.settings.tasks import Split, Splits, Task
+from ligero.settings.jobs import EncodingJob, TaskSpec
+from ligero.settings.tasks import TaskType
 from ligero.tasks.encoding import encode_task
 from ligero.tasks.examples import (
     TaggingExample,
@@ -52,20 +52,12 @@ def job(task_type: str, max_length: int = 32, doc_stride: int = 4) -> EncodingJo
 LABELS = ("O", "B-X", "I-X")
 
 
-def task(kind: str) -> Task:
-    split = Split(sources=("s",))
-    reader, metric, labels = {
-        "token_classification": ("conll2002", "seqeval_f1", LABELS),
-        "question_answering": ("squad", "squad_f1", ()),
+def task(kind: TaskType) -> TaskSpec:
+    metric, labels = {
+        "token_classification": ("seqeval_f1", LABELS),
+        "question_answering": ("squad_f1", ()),
     }[kind]
-    return Task(
-        name="T",
-        type=kind,  # type: ignore[arg-type]
-        reader=reader,  # type: ignore[arg-type]
-        splits=Splits(train=split, validation=split, test=split),
-        labels=labels,
-        metric=metric,  # type: ignore[arg-type]
-    )
+    return TaskSpec(type=kind, labels=labels, metric=metric)
 
 
 def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:

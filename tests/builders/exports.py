@@ -17,9 +17,10 @@ from ligero.models.build import make_config
 from ligero.models.heads import save_for_task
 from ligero.serving.manifest import Manifest
 from ligero.settings.export import Export
-from ligero.settings.jobs import ExportJob
+from ligero.settings.jobs import ExportJob, TaskSpec
 from ligero.settings.models import Architecture
-from ligero.settings.tasks import Split, Splits, Task, TaskType
+from ligero.settings.shorthand import METRICS
+from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.encoding import encode_task
 from ligero.tasks.examples import (
@@ -40,11 +41,6 @@ LABELS = {
     "sequence_classification": ("no", "sí", "quizá"),
     "token_classification": ("O", "B-X", "I-X"),
     "question_answering": (),
-}
-READERS = {
-    "sequence_classification": ("table", "accuracy"),
-    "token_classification": ("conll2002", "seqeval_f1"),
-    "question_answering": ("squad", "squad_f1"),
 }
 MAX_LENGTH = 24
 Change = Callable[[nn.Module], None]
@@ -135,23 +131,14 @@ def selected_model(
 
 
 def _job(task_type: TaskType, pairs: bool, export: Export) -> ExportJob:
-    split = Split(sources=("s",))
-    reader, metric = READERS[task_type]
-    task = Task(
-        name="T",
-        type=task_type,
-        reader=reader,  # type: ignore[arg-type]
-        splits=Splits(train=split, validation=split, test=split),
-        labels=LABELS[task_type],
-        metric=metric,  # type: ignore[arg-type]
-    )
     return ExportJob(
         regime="fine-tuning",
         model_id="m",
         name="M",
         tokenizer="v",
         task_id="t",
-        task=task,
+        task_name="T",
+        task=TaskSpec(type=task_type, labels=LABELS[task_type], metric=METRICS[task_type]),
         pairs=pairs,
         encoding=job(task_type, MAX_LENGTH),
         options=TrainingOptions(max_length=MAX_LENGTH, doc_stride=4),

@@ -28,7 +28,7 @@ NEVER_ALONE = {
     *(f"{kind}.regime" for kind in ("ShardJob", "SelectionJob", "MeasuredSystem", "ExportJob")),
     *("SelectionJob.task_id", "ExportJob.task_id"),
     # What changes together with another field of the same job.
-    *("WeightsJob.weights", "ExportJob.pairs", "ExportJob.encoding"),
+    *("WeightsJob.weights", "TaskSpec.type"),
     # A study without a corpus pretrains nothing: it differs from one with a corpus in more than one setting.
     "TokenizersJob.held_out",
 }

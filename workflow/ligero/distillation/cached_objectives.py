@@ -18,8 +18,7 @@ from ligero.distillation.records import LogitsMeta, read_meta
 from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
-from ligero.settings.jobs import ShardJob, StudentLearning
-from ligero.settings.tasks import Task
+from ligero.settings.jobs import ShardJob, StudentLearning, TaskSpec
 from ligero.training.data import EncodedSplit
 from ligero.training.objective import Objective
 
@@ -64,7 +63,7 @@ class CachedObjectives:
         """Of the teachers' logits: a trial made with others is another trial."""
         return self._digests[task_id]
 
-    def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
+    def build(self, task_id: str, task: TaskSpec, train: EncodedSplit) -> Objective:
         """What the student's trials on a task minimise, from its caches aligned with the training split."""
         objective = self.objective(task_id, task, train)
         if self._learning.relations == "none":
@@ -73,7 +72,7 @@ class CachedObjectives:
         return with_relations(objective, meta, self._teachers_dir, task, train, self._learning)
 
     def objective(
-        self, task_id: str, task: Task, train: EncodedSplit, loss: Literal["kl", "mse"] | None = None
+        self, task_id: str, task: TaskSpec, train: EncodedSplit, loss: Literal["kl", "mse"] | None = None
     ) -> DistillationObjective:
         """The part computed from the cached logits; `loss` overrides the configured one."""
         learning = self._learning.model_copy(update={"loss": loss}) if loss else self._learning
@@ -87,7 +86,7 @@ def with_relations(
     objective: DistillationObjective,
     meta: LogitsMeta,
     teachers_dir: Path,
-    task: Task,
+    task: TaskSpec,
     train: EncodedSplit,
     learning: StudentLearning,
 ) -> RelationObjective:
@@ -119,7 +118,7 @@ def teacher_folders(folder: Path) -> dict[str, tuple[Path, float]]:
 
 def cached_objective(
     caches: Sequence[LogitCache],
-    task: Task,
+    task: TaskSpec,
     train: EncodedSplit,
     learning: StudentLearning,
     weights: Sequence[float] = (1.0,),

@@ -143,7 +143,7 @@ def export_model(
             regime=job.regime,
             model=job.model_id,
             task=job.task_id,
-            task_name=task.name,
+            task_name=job.task_name,
             task_type=task.type,
             metric=task.metric,
             pairs=job.pairs,

@@ -23,7 +23,7 @@ from ligero.serving.predictor import GraphRunner, padded
 from ligero.serving.readers import Feature
 from ligero.serving.session import open_session
 from ligero.settings.export import Export
-from ligero.settings.tasks import Task
+from ligero.settings.jobs import TaskSpec
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.bootstrap import paired_bootstrap
 from ligero.tasks.metrics import HEADLINE
@@ -60,7 +60,7 @@ class Gate:
         answered: of the fp32 graph.
     """
 
-    task: Task
+    task: TaskSpec
     options: TrainingOptions
     split: EncodedSplit
     examples: Examples

@@ -23,7 +23,7 @@ from ligero.efficiency.tradeoff import (
 )
 from ligero.reporting.records import Axis, Figure, Measured, Outcome, Retaining
 from ligero.reporting.results import Results, Row
-from ligero.settings.tasks import Task
+from ligero.settings.jobs import TaskSpec
 from ligero.tasks.bootstrap import resampled
 from ligero.tasks.columns import read_columns
 from ligero.tasks.metrics import HEADLINE
@@ -61,7 +61,7 @@ class Scores:
             DataError: predictions or examples are missing or malformed.
             MismatchError: they do not give the score that was recorded.
         """
-        study, task = results.study, results.study.tasks[task_id]
+        study, task = results.study, TaskSpec.of(results.study.tasks[task_id])
         rows = tuple(row for row in results.rows() if not row.left_out)
         examples = Examples.load(Path(results.layout.root, "tasks", task_id, "test.parquet"), task.type)
         metric = HEADLINE[task.metric]
@@ -126,9 +126,8 @@ def stored_answers(results: Results, row: Row, task_id: str, examples: Examples)
     Raises:
         MismatchError: they are of other examples.
     """
-    task: Task = results.study.tasks[task_id]
     path = predictions_path(results, row, task_id)
-    if task.type == "token_classification":
+    if results.study.tasks[task_id].type == "token_classification":
         answers: list[Any] = [[tag for *_, tag in sentence] for sentence in read_columns(path)]
         if list(map(len, answers)) != list(map(len, examples.columns["words"])):
             raise MismatchError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ligero.settings.tasks import Task
+from ligero.settings.jobs import TaskSpec
 from ligero.training.records import BaselineRecord
 from ligero.training.scoring import Examples, score_answered, score_record
 
@@ -22,7 +22,7 @@ OPENING_WORDS = 3
 """Words of the context's opening that answer a question whose context holds none of them."""
 
 
-def score_baseline(task_id: str, task: Task, folder: Path, seed: int = 42) -> BaselineRecord:
+def score_baseline(task_id: str, task: TaskSpec, folder: Path, seed: int = 42) -> BaselineRecord:
     """Baseline of a task on its test split, as a score with a name.
 
     Args:

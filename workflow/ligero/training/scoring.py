@@ -14,8 +14,8 @@ from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_json
 from ligero.common.hashing import digest_file
 from ligero.common.records import check_listed
-from ligero.settings.jobs import ScoringJob
-from ligero.settings.tasks import Task, TaskType
+from ligero.settings.jobs import ScoringJob, TaskSpec
+from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.answers import Window, predict_answers
 from ligero.tasks.columns import write_columns
@@ -79,7 +79,11 @@ class Answered:
 
 
 def score_predictions(
-    task: Task, options: TrainingOptions, predictions: Predictions, split: EncodedSplit, examples: Examples
+    task: TaskSpec,
+    options: TrainingOptions,
+    predictions: Predictions,
+    split: EncodedSplit,
+    examples: Examples,
 ) -> Answered:
     """Answers and metrics of a model's logits on a split.
 
@@ -103,7 +107,7 @@ def score_predictions(
     return score_answered(task, answers, examples)
 
 
-def score_answered(task: Task, answers: list[Any], examples: Examples) -> Answered:
+def score_answered(task: TaskSpec, answers: list[Any], examples: Examples) -> Answered:
     """Metrics of answers, whoever gave them."""
     if task.type == "sequence_classification":
         scored = score_classification(_named(task.labels, examples.columns["label"]), answers)
@@ -117,7 +121,7 @@ def score_answered(task: Task, answers: list[Any], examples: Examples) -> Answer
     return Answered(answers, scored.metrics[HEADLINE[task.metric]], scored)
 
 
-def score_record(task_id: str, task: Task, answered: Answered, seed: int) -> ScoreRecord:
+def score_record(task_id: str, task: TaskSpec, answered: Answered, seed: int) -> ScoreRecord:
     """The entry of a score file; intervals are 95 % percentile bootstraps over examples."""
     metrics = dict(answered.scored.metrics)
     intervals = answered.scored.intervals(seed)
@@ -140,7 +144,7 @@ def answers_file(folder: Path, task_id: str, task_type: TaskType) -> Path:
     return folder / f"{task_id}.{'conll' if task_type == 'token_classification' else 'json'}"
 
 
-def write_answers(folder: Path, task_id: str, task: Task, answers: list[Any], examples: Examples) -> Path:
+def write_answers(folder: Path, task_id: str, task: TaskSpec, answers: list[Any], examples: Examples) -> Path:
     """Keep answers in the form that score.py reads: JSON id -> text or label, or CoNLL columns word, gold, predicted."""
     path = answers_file(folder, task_id, task.type)
     if task.type != "token_classification":
@@ -181,7 +185,7 @@ def score_selected(
 
 def score_model(
     task_id: str,
-    task: Task,
+    task: TaskSpec,
     options: TrainingOptions,
     *,
     model_dir: Path,

@@ -11,9 +11,8 @@ from typing import Protocol
 
 from ligero.common.errors import DataError
 from ligero.models.digests import check_weights
-from ligero.settings.jobs import ShardJob
+from ligero.settings.jobs import ShardJob, TaskSpec
 from ligero.settings.plan import Trial
-from ligero.settings.tasks import Task
 from ligero.training.data import EncodedSplit
 from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
@@ -30,7 +29,7 @@ class Objectives(Protocol):
         """Of what the objective of a task depends on beyond the job's settings; part of a trial's digest."""
         ...
 
-    def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
+    def build(self, task_id: str, task: TaskSpec, train: EncodedSplit) -> Objective:
         """The objective of a task; called once per task, with the split that its rows index."""
         ...
 
@@ -41,7 +40,7 @@ class GoldObjectives:
     def digest(self, task_id: str) -> str:
         return "gold"
 
-    def build(self, task_id: str, task: Task, train: EncodedSplit) -> Objective:
+    def build(self, task_id: str, task: TaskSpec, train: EncodedSplit) -> Objective:
         return GoldObjective(task.type)
 
 

@@ -33,12 +33,12 @@ from ligero.settings.jobs.tasks import (
     BaselineJob,
     EncodingJob,
     TaskJob,
+    TaskSpec,
     augmentation_job,
     baseline_job,
     documents_fingerprint,
     encoding_job,
     task_job,
-    training_view,
 )
 from ligero.settings.jobs.tokenizers import TokenizersJob, tokenizers_job
 from ligero.settings.jobs.training import (
@@ -76,6 +76,7 @@ __all__ = [
     "SpeedJob",
     "StudentLearning",
     "TaskJob",
+    "TaskSpec",
     "TeacherJob",
     "TokenizersJob",
     "WeightsJob",
@@ -103,6 +104,5 @@ __all__ = [
     "task_job",
     "teacher_job",
     "tokenizers_job",
-    "training_view",
     "weights_job",
 ]

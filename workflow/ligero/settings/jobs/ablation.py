@@ -6,7 +6,7 @@ from ligero.settings.ablation import Method
 from ligero.settings.base import Identifier
 from ligero.settings.distillation import Distillation
 from ligero.settings.jobs.base import Job
-from ligero.settings.jobs.tasks import training_view
+from ligero.settings.jobs.tasks import TaskSpec
 from ligero.settings.jobs.training import ShardJob, StudentLearning, options_for
 from ligero.settings.plan import ablation_sections, ablation_trial
 from ligero.settings.study import Study
@@ -48,7 +48,7 @@ def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> Ablat
             num_hidden_layers=student.num_hidden_layers,
             initial_layers=student.initial_layers,
             trials=(ablation_trial(ablation, task_id, method_id, seed),),
-            tasks={task_id: training_view(study.tasks[task_id])},
+            tasks={task_id: TaskSpec.of(study.tasks[task_id])},
             options=options,
             distillation=_learning(distillation, method) if method.objective == "distilled" else None,
         ),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from ligero.settings.base import Identifier
 from ligero.settings.export import Export
 from ligero.settings.jobs.base import Credit, Job
-from ligero.settings.jobs.tasks import EncodingJob, encoding_job, training_view
+from ligero.settings.jobs.tasks import EncodingJob, TaskSpec, encoding_job
 from ligero.settings.plan import initial_model, stage_of, system_name, task_sources, tokenizer_of
 from ligero.settings.study import Regime, Study
-from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
 
 
@@ -20,7 +19,8 @@ class ExportJob(Job):
     name: str
     tokenizer: Identifier
     task_id: Identifier
-    task: Task
+    task_name: str
+    task: TaskSpec
     pairs: bool
     """Whether the task's examples are pairs of texts."""
     encoding: EncodingJob
@@ -37,7 +37,8 @@ def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> Exp
         name=system_name(study, regime, model_id),
         tokenizer=tokenizer_of(study, initial_model(study, regime, model_id)),
         task_id=task_id,
-        task=training_view(task),
+        task_name=task.name,
+        task=TaskSpec.of(task),
         pairs=task.has_pairs,
         encoding=encoding_job(study, task_id),
         options=stage_of(study, regime).options,

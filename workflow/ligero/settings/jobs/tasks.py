@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import fingerprint_files
-from ligero.settings.base import Identifier
+from ligero.settings.base import Identifier, Settings
 from ligero.settings.jobs.base import Job
 from ligero.settings.plan import task_sources
 from ligero.settings.sources import Source
 from ligero.settings.study import Study
-from ligero.settings.tasks import Splits, Task, TaskType
+from ligero.settings.tasks import Task, TaskType
 
 
 class TaskJob(Job):
@@ -53,10 +53,16 @@ def encoding_job(study: Study, task_id: str) -> EncodingJob:
     )
 
 
-def training_view(task: Task) -> Task:
-    """A task without its grid, which is in the trials, its note, and the expected counts of its files."""
-    splits = Splits(**{name: split.model_copy(update={"expected": None}) for name, split in task.splits})
-    return task.model_copy(update={"grid": Task.model_fields["grid"].default, "note": "", "splits": splits})
+class TaskSpec(Settings):
+    """What is predicted in a task, and how that is scored. The rest of a task only says which data it has, and they are inputs."""
+
+    type: TaskType
+    labels: tuple[str, ...]
+    metric: str
+
+    @classmethod
+    def of(cls, task: Task) -> TaskSpec:
+        return cls(type=task.type, labels=task.labels, metric=task.metric)
 
 
 class AugmentationJob(Job):
@@ -98,18 +104,16 @@ class BaselineJob(Job):
     """Score a task's baseline, which needs no model."""
 
     task_id: Identifier
-    task: Task
-    """Without its grid, note, expected counts and length."""
+    task: TaskSpec
     seed: int
     """Seed of the bootstrap for the intervals."""
 
 
 def baseline_job(study: Study, task_id: str) -> BaselineJob:
     """The job of a task's baseline: how it is scored; its examples are inputs."""
-    task = training_view(study.tasks[task_id])
     return BaselineJob(
         task_id=task_id,
-        task=task.model_copy(update={"max_length": None}),
+        task=TaskSpec.of(study.tasks[task_id]),
         seed=study.fine_tuning.options.seed,
     )
 

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from ligero.settings.base import Identifier
 from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
-from ligero.settings.jobs.tasks import training_view
+from ligero.settings.jobs.tasks import TaskSpec
 from ligero.settings.models import Architecture, Model
 from ligero.settings.plan import (
     Trial,
@@ -23,7 +23,6 @@ from ligero.settings.plan import (
     trials_of,
 )
 from ligero.settings.study import Regime, Study
-from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
 
 
@@ -50,7 +49,7 @@ class ShardJob(Job):
     """Layers of the student, where they differ from the initial model's."""
     initial_layers: InitialLayers = "spread"
     trials: tuple[Trial, ...]
-    tasks: dict[Identifier, Task]
+    tasks: dict[Identifier, TaskSpec]
     options: TrainingOptions
     selection: dict[Identifier, Literal["loss", "score"]] = Field(default_factory=dict)
     """By task id: what selects its best epoch, where it differs from the options."""
@@ -93,7 +92,7 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
         num_hidden_layers=student.num_hidden_layers if student else None,
         initial_layers=student.initial_layers if student else "spread",
         trials=tuple(trials),
-        tasks={task: training_view(study.tasks[task]) for task in task_ids},
+        tasks={task: TaskSpec.of(study.tasks[task]) for task in task_ids},
         options=options,
         selection={
             task: metric
@@ -157,7 +156,7 @@ class ScoringJob(Job):
     regime: Regime
     systems: dict[Identifier, Identifier]
     """Tokenizer id by system id."""
-    tasks: dict[Identifier, Task]
+    tasks: dict[Identifier, TaskSpec]
     options: TrainingOptions
 
 
@@ -167,6 +166,6 @@ def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
     return ScoringJob(
         regime=regime,
         systems={system: tokenizer_of(study, initial_model(study, regime, system)) for system in members},
-        tasks={task: training_view(study.tasks[task]) for task in tasks},
+        tasks={task: TaskSpec.of(study.tasks[task]) for task in tasks},
         options=stage_of(study, regime).options,
     )
