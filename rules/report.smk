@@ -3,8 +3,8 @@
 
 rule make_report:
     input:
-        map(LAYOUT.table, TABLES),
-        map(LAYOUT.figure, FIGURES),
+        [LAYOUT.table(name) for name in TABLES],
+        [LAYOUT.figure(name) for name in FIGURES],
     output:
         "<results>/report.html",
     log:

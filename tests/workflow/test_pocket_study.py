@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ligero.reporting import registry
 from ligero.reporting.registry import TABLES
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import Predictor
+from ligero.settings.load import load_study
 from ligero.tasks.columns import read_columns
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs, snakemake_command
 
@@ -91,6 +93,11 @@ def test_every_table_is_there_in_three_formats(pocket: Path) -> None:
     for name in (entry.name for entry in TABLES):
         for ending in ("csv", "md", "tex"):
             assert (pocket / "tables" / f"{name}.{ending}").stat().st_size > 0, f"{name}.{ending}"
+
+
+def test_every_figure_is_there(pocket: Path, project: Path) -> None:
+    for name in registry.figures(load_study(yaml.safe_load(POCKET.read_text(encoding="utf-8")), project)):
+        assert (pocket / "figures" / f"{name}.svg").stat().st_size > 0, name
 
 
 def test_report_is_one_page_with_tables_and_figures(pocket: Path) -> None:
