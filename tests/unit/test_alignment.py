@@ -192,7 +192,7 @@ def test_a_token_that_the_teachers_window_cuts_has_no_target(mode: str, teacher:
     for pairs in alignment.pairs:
         assert 0 in pairs.positions and 3 not in pairs.positions
         assert pairs.offsets.tolist() == [0, len(pairs.positions)]
-    with pytest.raises(MismatchError, match="1 targets lie on tokens outside"):
+    with pytest.raises(MismatchError, match="1 targets are on tokens outside"):
         outside = Pairs(np.array([0, 2]), np.array([0, 3], np.int32), np.array([0, 1]))
         replace(alignment, pairs=(outside, outside))
 

@@ -255,7 +255,7 @@ def test_a_study_from_scratch_reads_training_texts_only(
     assert texts == {" ".join(e.text.split()) for e in splits["train"].examples}  # type: ignore[union-attr]
     assert main(command) == 0, "the same again resumes"
     table(news, labelled_texts(2, 200))
-    with pytest.raises(ConfigurationError, match="says something else"):
+    with pytest.raises(ConfigurationError, match="already exists and differs"):
         main(command)
     assert main([*command, "--overwrite"]) == 0
     head = (tmp_path / "noticias/study.yaml").read_text(encoding="utf-8").splitlines()

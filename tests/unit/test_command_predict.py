@@ -94,7 +94,7 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:
     for command in (["predict", str(tmp_path), "-"], ["serve", str(tmp_path)]):
         with pytest.raises(DataError, match=r"no manifest\.json"):
             main(command)
-    with pytest.raises(DataError, match=r"holds no study\.yaml"):
+    with pytest.raises(DataError, match=r"contains no study\.yaml"):
         main(["export", str(tmp_path)])
 
 

@@ -170,6 +170,6 @@ def test_metrics_before_a_checkpoint(tmp_path: Path, kind: str, capsys: pytest.C
         MetricsFile(path).rewind(position)
     path.unlink()
     MetricsFile(path).rewind(position)
-    assert "metrics start anew" in capsys.readouterr().err
+    assert "starting a new file" in capsys.readouterr().err
     MetricsFile(path).rewind(Position(0, ""))
     assert path.read_bytes() == b""

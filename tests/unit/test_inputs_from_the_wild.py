@@ -497,7 +497,7 @@ def test_nothing_is_trained_in_a_run_that_found_wrong_data(tmp_path: Path) -> No
     config.write_text("{}")
     refuse_unsound_data(config)
     note_soundness(config, "ner", DataError("a", 1, "wrong"))
-    with pytest.raises(DataError, match=r"tasks: nothing is trained while the data of ner are wrong"):
+    with pytest.raises(DataError, match=r"tasks: nothing is trained until the data of ner are corrected"):
         refuse_unsound_data(config)
     os.utime(tmp_path / "state" / "unsound" / "ner", (1, 1))
     refuse_unsound_data(config)  # another run found it

@@ -76,7 +76,7 @@ MALFORMED: list[tuple[bytes, int, str]] = [
     (b'{"text": "\\ud800"}', 422, "half of a surrogate pair"),
     (b'{"items": []}', 422, "at least one item"),
     (b'{"items": 3}', 422, "at least one item"),
-    (b'{"items": ["a"], "more": 1}', 422, "unknown key 'more' beside 'items'"),
+    (b'{"items": ["a"], "more": 1}', 422, "unknown key 'more' next to 'items'"),
     (json.dumps({"items": ["a"] * 9}).encode(), 422, "9 items; at most 8"),
     (json.dumps({"items": ["a", 3]}).encode(), 422, "item 2: expected an object"),
     (json.dumps({"items": ["a" * 30] * 8}).encode(), 422, "the request has 192 tokens; at most 100"),

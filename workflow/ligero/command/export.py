@@ -13,12 +13,12 @@ from ligero.settings import plan
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export the systems that are asked for and print their folders."""
+    """Export the requested systems and print their folders."""
     folder = Path(args.study).expanduser().resolve()
     if not (folder / "study.yaml").is_file():
         raise DataError(
-            folder, None, "holds no study.yaml.",
-            "Name the folder of a study that `ligero train` wrote. Elsewhere: snakemake --configfile CONFIG exports",
+            folder, None, "contains no study.yaml.",
+            "Name the folder of a study that `ligero train` wrote. For other studies: snakemake --configfile CONFIG exports",
         )  # fmt: skip
     results = open_results(folder)
     task = the_task(results, args.task)

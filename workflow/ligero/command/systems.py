@@ -59,8 +59,8 @@ def results_folder(place: str | Path) -> Path:
         if (folder / "config.json").is_file():
             return folder
     raise DataError(
-        place, None, "holds no results: neither config.json nor results/config.json is there.",
-        "Name the folder of a study with --results; it is written when the workflow starts.",
+        place, None, "contains no results: there is neither config.json nor results/config.json.",
+        "Name a study's folder with --results; config.json is written when the workflow starts.",
     )  # fmt: skip
 
 

@@ -125,8 +125,8 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
         and _without_comments(path.read_text(encoding="utf-8")) != _without_comments(text)
     ):
         raise ConfigurationError(
-            f"{path}: it is there and says something else, as you edited it or the data or options changed. Run the line in its head, "
-            "name another --out, or let --overwrite replace it"
+            f"{path} already exists and differs: it was edited, or the data or options changed. Run the command at its top, "
+            "choose another --out, or replace it with --overwrite"
         )
     for split, name in plan.copies().items():
         with atomic_path(folder / "data" / name) as temporary:

@@ -72,7 +72,7 @@ class Alignment:
             unknown = np.count_nonzero(~_is_known(pairs, self.known, self.context))
             if unknown:
                 raise MismatchError(
-                    f"alignment by {self.mode}: {unknown} targets lie on tokens outside the text that the teacher saw; "
+                    f"alignment by {self.mode}: {unknown} targets are on tokens outside the text that the teacher saw; "
                     "drop them with `within_known` first"
                 )
 

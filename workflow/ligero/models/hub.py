@@ -90,7 +90,7 @@ def _downloaded(names: list[str], revision: str | None, cache: Path) -> tuple[Pa
             if old or list(folder.glob("model*.safetensors")):
                 return folder, name
     raise HubError(
-        f"the hub gave none of the model's names at revision {revision or '(newest)'}:\n  "
+        f"the hub has the model under none of its names at revision {revision or '(newest)'}:\n  "
         + "\n  ".join(problems)
-        + f"\nOn a machine with network, run this job once to fill {cache}; afterwards it works without."
+        + f"\nRun this job once on a machine with network to fill {cache}; after that it works offline."
     )

@@ -307,7 +307,7 @@ class Pretrainer:
         if step >= 0 and (found is None or found[0] != step):
             raise CheckpointError(
                 f"{self.checkpoints.folder}: process {self.placement.rank} cannot read the checkpoint of step {step} that the first "
-                "process reads; the state folder must lie on a file system that all processes share"
+                "process reads; the state folder must be on a file system that all processes share"
             )
         return (found[0], RunState.of(found[1])) if found else None
 

@@ -77,7 +77,7 @@ class MetricsFile:
         with self._readable():
             size = self._handle.seek(0, os.SEEK_END)
             if size == 0 < position.bytes:
-                print(f"{self.path}: deleted since the last checkpoint; metrics start anew", file=sys.stderr)
+                print(f"{self.path}: deleted since the last checkpoint; starting a new file", file=sys.stderr)
                 return
             self._handle.truncate(min(position.bytes, size))
             self._handle.seek(0, os.SEEK_END)

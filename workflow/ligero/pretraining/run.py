@@ -141,11 +141,11 @@ def _in_background(check: Callable[[], None]) -> Future[None]:
 
 
 def _mention_other_states(prepared: Prepared, state: Path) -> None:
-    """Say that checkpoints of other settings are there and not used."""
+    """Report checkpoints of other settings, which are not used."""
     others = [path.name for path in state.glob("*") if path.is_dir() and path.name != prepared.fingerprint]
     if others:
         print(
-            f"{prepared.job.model_id}: settings, text or vocabulary changed since an unfinished run; starting anew "
+            f"{prepared.job.model_id}: settings, text or vocabulary changed since an unfinished run; starting over "
             f"({', '.join(others)} stays in {state} until this run has ended)",
             file=sys.stderr,
         )

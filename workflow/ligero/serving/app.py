@@ -287,7 +287,7 @@ def _items(body: bytes, limit: int) -> tuple[bool, list[Any]]:
     if not isinstance(value, dict) or "items" not in value:
         return True, [value]
     if unknown := [key for key in value if key != "items"]:
-        raise RefusalError(422, f"unknown key '{unknown[0]}' beside 'items'")
+        raise RefusalError(422, f"unknown key '{unknown[0]}' next to 'items'")
     items = value["items"]
     if not isinstance(items, list) or not items:
         raise RefusalError(422, "'items' must be a list of at least one item")

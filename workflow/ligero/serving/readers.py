@@ -225,7 +225,7 @@ def _texts(item: Item, keys: tuple[str, ...], instead: str | None = None) -> tup
 
 def _words(item: Mapping[str, Any]) -> list[str]:
     if unknown := [key for key in item if key not in ("words", "id")]:
-        raise InputError(f"unknown key '{unknown[0]}' beside 'words'")
+        raise InputError(f"unknown key '{unknown[0]}' next to 'words'")
     words = item["words"]
     if not isinstance(words, list | tuple):
         raise InputError(f"'words' must be a list of strings, found {type(words).__name__}")

@@ -81,8 +81,8 @@ def load_study(config: Mapping[str, object], root: Path | str) -> Study:
     """
     if re.search(r"\s", str(root)):
         raise ConfigurationError(
-            f"the project lies in the folder '{root}', whose name has a space: commands would break there; "
-            "move or clone it to another"
+            f"the project is in '{root}', a path with a space, which would break commands; "
+            "move it to a path without spaces"
         )
     filled = with_preset(with_defaults(config))
     registry = filled.get("source_registry", Study.model_fields["source_registry"].default)

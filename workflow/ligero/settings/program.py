@@ -68,8 +68,8 @@ def refuse_unsound_data(config: Path) -> None:
     notes = sorted((config.parent / _UNSOUND).glob("*"))
     if wrong := [note.name for note in notes if note.stat().st_mtime >= started]:
         raise DataError(
-            config.parent / "tasks", None, f"nothing is trained while the data of {', '.join(wrong)} are wrong.",
-            "Correct them (the errors say how), and give the same command again.",
+            config.parent / "tasks", None, f"nothing is trained until the data of {', '.join(wrong)} are corrected.",
+            "Correct them (see the errors above) and run the same command again.",
         )  # fmt: skip
 
 

@@ -134,8 +134,8 @@ def _drop_ids(
         return
     if not READERS[task.reader].has_global_ids:
         raise ConfigurationError(
-            f"splits.{name}.without_ids_of: reader '{task.reader}' numbers each file anew, so equal ids are not the same example. "
-            f"It works with {', '.join(sorted(r for r, found in READERS.items() if found.has_global_ids))}; leave it out."
+            f"splits.{name}.without_ids_of: reader '{task.reader}' numbers the examples of each file from the start, so equal ids do not mean the same example. "
+            f"Remove the key; it works only with {', '.join(sorted(r for r, found in READERS.items() if found.has_global_ids))}."
         )
     context = _context(task, ())
     forbidden: set[str] = set()

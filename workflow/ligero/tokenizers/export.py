@@ -152,7 +152,7 @@ def export_fast_tokenizer(
     lowers = backend.normalizer is not None and "ABC" not in backend.normalizer.normalize_str("ABC")
     if lower_case is not None and lowers != lower_case:
         raise LigeroError(
-            f"{folder}: lower_case: {str(lower_case).lower()} was asked for, but a {name} loaded from here "
+            f"{folder}: lower_case is {str(lower_case).lower()} in the configuration, but a {name} loaded from here "
             f"{'lower-cases' if lowers else 'keeps the case'}; a tokenizer of this class cannot be changed."
         )
     if lower_case is None and (cased := is_cased(tokenizer)) is not None and cased == lowers:
