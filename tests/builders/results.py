@@ -101,7 +101,13 @@ def _write(study: Study, root: Path) -> None:
         teacher = min(losses, key=lambda model: losses[model])
         write_record(
             layout.teacher(task_id),
-            {"task": task_id, "teacher": teacher, "rule": "validation", "losses": losses},
+            {
+                "task": task_id,
+                "teacher": teacher,
+                "rule": "validation",
+                "losses": losses,
+                "weights": {teacher: 1.0},
+            },
         )
         cost = {"teacher": teacher, "seconds": 36.0, "device": "cpu", "threads": 1}
         write_record(layout.logits_cost(task_id), {"task": task_id, "runs": [cost]})
@@ -155,9 +161,11 @@ def _info(study: Study, task_id: str) -> dict[str, Any]:
     return {
         "task": task_id,
         "counts": {"train": 2000, "validation": 200, "test": 200},
+        "read": {"train": 2000, "validation": 200, "test": 200},
         "labels": list(study.tasks[task_id].labels),
         "leaks": {"train_test": {"same_id": 0, "same_text": 3}},
         "notes": ["leak: 3 examples of test have the same text as one of train"],
+        "warnings": [],
     }
 
 
@@ -222,6 +230,10 @@ def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str,
         "id": trials[best].id,
         "best": {"epoch": 2, "step": 100, "loss": results[best]["loss"], "score": 80.0},
         "candidates": results,
+        "seconds": 12.0,
+        "seconds_of_best": 2.0,
+        "micro_batch_size": 8,
+        "device": "cpu",
     }
 
 

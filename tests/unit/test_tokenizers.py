@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.common.records import DamagedError, write_record
 from ligero.corpus.sampling import count_lines, sample_lines
 from ligero.corpus.writing import TextWriter
 from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
@@ -25,7 +26,7 @@ from ligero.tokenizers.export import (
     loses_accents,
 )
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from ligero.tokenizers.quality import tokenizer_quality
+from ligero.tokenizers.quality import QualityRecord, TokenizerQuality, tokenizer_quality
 from ligero.tokenizers.training import train_tokenizer
 from ligero.tokenizers.word_cache import LineEncoder
 
@@ -300,3 +301,13 @@ def test_quality_counts_by_hand(tmp_path: Path) -> None:
     assert (found.unknown_share, found.words_with_unknown) == (1 / 7, 1 / 6)
     assert (found.single_token_words, found.different_words) == (4 / 6, 5)
     assert found.used_vocabulary == 3 / 9
+
+
+def test_a_record_of_tokenizers_that_lacks_a_figure_is_refused(tmp_path: Path) -> None:
+    row = dict.fromkeys(TokenizerQuality.__annotations__, 1) | {"tokenizer": "a", "kind": "K", "size": 9}
+    write_record(tmp_path / "tokenizers.json", {"most_lines": 5, "rows": [{**row, "task": None}]})
+    record = QualityRecord.read(tmp_path / "tokenizers.json")
+    assert (record.most_lines, record.rows[0].size, record.rows[0].fertility) == (5, 9, 1)
+    write_record(tmp_path / "tokenizers.json", {"most_lines": 5, "rows": [row]})
+    with pytest.raises(DamagedError, match=r"does not describe tokenizers: .*'task'"):
+        QualityRecord.read(tmp_path / "tokenizers.json")

@@ -84,8 +84,9 @@ def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str
     if student.num_hidden_layers:
         rows["layers"] = str(student.num_hidden_layers)
     chosen = results.teacher(task)
-    teachers = list(chosen.get("weights") or [chosen["teacher"]])
-    rows["teacher"] = ", ".join(f"`{teacher}` ({study.models[teacher].name})" for teacher in teachers)
+    rows["teacher"] = ", ".join(
+        f"`{teacher}` ({study.models[teacher].name})" for teacher in chosen["weights"]
+    )
     rows["loss"] = (
         f"{distillation.loss}, alpha {distillation.alpha:g}, temperature {distillation.temperature:g}; stops after more than "
         f"{distillation.patience} epochs without a lower validation loss"

@@ -178,15 +178,15 @@ def _data(job: SelectionJob, known: Evidence) -> list[str]:
 
 def _recipe(job: SelectionJob, selection: SelectionRecord, more: Mapping[str, str]) -> list[str]:
     trial, point = selection["trial"], selection["best"]
-    micro, seconds = selection.get("micro_batch_size"), selection.get("seconds_of_best")
+    micro, seconds = selection["micro_batch_size"], selection["seconds_of_best"]
     rows = {
         **more,
         "learning rate": f"{trial['learning_rate']}, linear decay",
-        "effective batch size": f"{trial['batch_size']}" + (f" (micro batch {micro})" if micro else ""),
+        "effective batch size": f"{trial['batch_size']} (micro batch {micro})",
         "epochs": f"{trial['epochs']} (best weights of epoch {point['epoch']}, step {point['step']})",
         "seed": str(trial["seed"]),
-        "device": str(selection["device"]),
-        **({"training time": f"{seconds:.1f} s"} if seconds is not None else {}),
+        "device": selection["device"],
+        "training time": f"{seconds:.1f} s",
         "the whole grid's training time": f"{selection['seconds']:.1f} s",
     }
     return [
@@ -209,7 +209,7 @@ def _scores(job: SelectionJob, selection: SelectionRecord, pipeline: str, score:
     rows = []
     for key, name in KEYS[pipeline].items():
         if key in score["metrics"]:
-            low, high = score.get("intervals", {}).get(key, (math.nan, math.nan))
+            low, high = score["intervals"].get(key, (math.nan, math.nan))
             rows.append(f"| {name} | {score['metrics'][key]:.2f} | {low:.2f} to {high:.2f} |")
     return [
         "## Scores",
@@ -255,7 +255,7 @@ def _device(device: Device, conditions: TimingConditions) -> str:
     if device == "cpu":
         threads = conditions["cpu_threads"]
         return f"{conditions['cpu']}, {threads} thread{'s' if threads > 1 else ''}"
-    return str(conditions.get(device) or device)
+    return conditions["gpu"] or device
 
 
 def parameters_in(path: Path) -> int:

@@ -46,7 +46,7 @@ def _teacher(results: Results, task_id: str) -> Cells:
     chosen = results.teacher(task_id)
     score = results.score("fine-tuning", chosen["teacher"], task_id)
     task = results.study.tasks[task_id]
-    others = [results.study.models[m].name for m in chosen.get("weights", ()) if m != chosen["teacher"]]
+    others = [results.study.models[m].name for m in chosen["weights"] if m != chosen["teacher"]]
     return {
         "task": task.name,
         "method": f"teacher: {results.study.models[chosen['teacher']].name}",

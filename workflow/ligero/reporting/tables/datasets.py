@@ -37,16 +37,15 @@ def datasets(results: Results) -> pd.DataFrame:
 
 
 def _row(task: Task, info: TaskInfo, published: Mapping[str, str] | None) -> Cells:
-    seen = info.get("leaks", {}).get("train_test", {})
-    read = info.get("read")
+    seen = info["leaks"]["train_test"]
     return {
         "dataset": task.name,
         "task_type": TASK_TYPES[task.type],
         "categories": len(task.labels) if task.labels else "-",
         **{split: info["counts"][split] for split in SPLITS},
-        "in_the_files": " / ".join(str(read[split]) for split in SPLITS) if read else None,
+        "in_the_files": " / ".join(str(info["read"][split]) for split in SPLITS),
         "published_counts": " / ".join(published[split] for split in SPLITS) if published else None,
-        "test_ids_seen_in_training": seen.get("same_id"),
-        "test_texts_seen_in_training": seen.get("same_text"),
-        "notes": joined([*info.get("notes", ()), *info.get("warnings", ())]),
+        "test_ids_seen_in_training": seen["same_id"],
+        "test_texts_seen_in_training": seen["same_text"],
+        "notes": joined([*info["notes"], *info["warnings"]]),
     }

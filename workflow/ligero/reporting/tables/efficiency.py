@@ -60,7 +60,7 @@ def inference_speed(results: Results) -> pd.DataFrame:
     """Inferences per second on the devices of the measuring machine, and the conditions."""
     conditions = results.speed_conditions
     reference = results.speed["fine-tuning", results.study.efficiency.reference]
-    no_gpu = None if conditions.get("gpu") else "no GPU on the machine that measured"
+    no_gpu = None if conditions["gpu"] else "no GPU on the machine that measured"
     rows = []
     for row in results.rows():
         cells: Cells = {}
@@ -76,9 +76,9 @@ def inference_speed(results: Results) -> pd.DataFrame:
                 **cells,
                 "cpu": conditions["cpu"],
                 "cpu_threads": conditions["cpu_threads"],
-                "gpu": conditions.get("gpu"),
+                "gpu": conditions["gpu"],
                 "sequence_length": conditions["sequence_length"],
-                "engine": conditions.get("engine"),
+                "engine": conditions["engine"],
                 "date": conditions["date"],
                 "notes": joined([row.left_out, no_gpu]),
             }

@@ -70,7 +70,7 @@ def not_learned_note(
     """
     names = []
     for task_id, record in found.items():
-        ends = record.get("intervals", {}).get(HEADLINE[study.tasks[task_id].metric])
+        ends = record["intervals"].get(HEADLINE[study.tasks[task_id].metric])
         if ends is not None and task_id in baselines and ends[0] <= baselines[task_id]["score"]:
             names.append(study.tasks[task_id].name)
     return f"not learned, no better than the baseline: {', '.join(names)}" if names else None
@@ -101,7 +101,7 @@ def _cells(
         for metric in (*THESIS_METRICS[task_type], *ADDED_METRICS[task_type]):
             column = f"{tasks[task]}_{metric.suffix}"
             cells[column] = printed(record["metrics"].get(metric.key))
-            cells[f"{column}_interval"] = interval(record.get("intervals", {}).get(metric.key))
+            cells[f"{column}_interval"] = interval(record["intervals"].get(metric.key))
     return cells
 
 
