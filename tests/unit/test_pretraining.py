@@ -18,6 +18,7 @@ from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.records import read_metrics
+from ligero.pretraining.run_state import RunState
 from ligero.settings.pretraining import Divergence
 from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import (
@@ -136,6 +137,23 @@ def test_divergence_rolls_back(
     kept, lost = split_kept(curve)
     assert [step for step, _ in kept] == list(range(1, 9))
     assert [step for step, _ in lost[0]] == [4] and len(lost) == times
+
+
+def test_the_watch_goes_back_with_the_weights(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four steps were good; the checkpoint is of the third."""
+    spoiled(monkeypatch, {4}, 1)
+    restore, seen = Pretrainer._restore, []
+
+    def watched(self: Pretrainer, state: RunState) -> None:
+        seen.append(self.watch.steps)
+        restore(self, state)
+        seen.append(self.watch.steps)
+
+    monkeypatch.setattr(Pretrainer, "_restore", watched)
+    assert train(folders, tmp_path, divergence={"on_divergence": "rollback"})
+    assert seen == [4, 3]
 
 
 def test_repeated_divergence_stays_with_the_oldest_checkpoint(
