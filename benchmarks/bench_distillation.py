@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import torch
 
 import _workflow  # noqa: F401
+from _measurements import write_measurements
 from distillation_contenders import COLUMNS, measure
 from ligero.common.errors import run_program
-from ligero.common.files import atomic_path
 
 
 def main() -> None:
@@ -22,10 +21,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     lines = measure(args.turns)
-    with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([COLUMNS, *lines])
-    for line in lines:
-        print(*line, sep="  ")
+    write_measurements(args.out, COLUMNS, lines)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
 import torch
 
 import _workflow  # noqa: F401
+from _measurements import write_measurements
 from inference_contenders import COLUMNS, measure
 from ligero.common.errors import run_program
-from ligero.common.files import atomic_path
 from ligero.export.processor import processor
 
 
@@ -27,10 +26,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print("processor:", json.dumps(processor()))
     lines = measure(args.turns, args.layers)
-    with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([COLUMNS, *lines])
-    for line in lines:
-        print(*line, sep="  ")
+    write_measurements(args.out, COLUMNS, lines)
 
 
 if __name__ == "__main__":

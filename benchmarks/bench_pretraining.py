@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -16,8 +15,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import _workflow  # noqa: F401
+from _measurements import write_measurements
 from ligero.common.errors import LigeroError, run_program
-from ligero.common.files import atomic_path
 from ligero.common.progress import progress
 
 MIRROR = Path("../shared/data/raw")
@@ -84,10 +83,7 @@ def main() -> None:
         if args.learn_tokens:
             write_store(args.texts, folder / "small", 4_000, args.megabytes)
             lines.append(losses(args, folder / "small"))
-    with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([COLUMNS, *lines])
-    for line in lines:
-        print(*line, sep="  ")
+    write_measurements(args.out, COLUMNS, lines)
 
 
 def _work(args: argparse.Namespace) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
 import json
 import os
 import subprocess
@@ -19,8 +18,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import _workflow  # noqa: F401
+from _measurements import write_measurements
 from ligero.common.errors import LigeroError, run_program
-from ligero.common.files import atomic_path
 
 COLUMNS = (
     "clients",
@@ -94,10 +93,7 @@ def main() -> None:
             ids = np.random.default_rng(0).integers(5, 31_000, (64, args.tokens - 2))
             texts = [" ".join(f"w{word}" for word in row) for row in ids.tolist()]
         lines = measure(folder, _requests(texts), args.clients, args.seconds)
-    with atomic_path(args.out) as path, path.open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([COLUMNS, *lines])
-    for line in [COLUMNS, *lines]:
-        print(*line, sep="  ")
+    write_measurements(args.out, COLUMNS, lines)
 
 
 def measure(

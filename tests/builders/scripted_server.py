@@ -9,8 +9,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from ligero.sources.download import Patience
+
 BODY = bytes(range(256)) * 4096  # 1 MiB
 PIECE = 1 << 14
+QUICK = Patience(attempts=4, first_wait=0.0, read_timeout=5.0, sleep=lambda seconds: None)
 
 
 class Server:

@@ -1,7 +1,8 @@
-"""What the tests of pretraining share: a token store and an uninterrupted run."""
+"""What unit tests share: a token store, an uninterrupted run of pretraining, a server that misbehaves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.builders.pretraining import Folders
+    from tests.builders.scripted_server import Server
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +32,14 @@ def whole(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("whole")
     assert train(folders, place, total_steps=STEPS)
     return place
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that gives the file whole, until a test scripts something else."""
+    from tests.builders.scripted_server import Server
+
+    running = Server()
+    yield running
+    running.http.shutdown()
+    running.http.server_close()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -18,20 +17,11 @@ from ligero.sources import download as download_module
 from ligero.sources.checksums import Expectation
 from ligero.sources.download import Patience, download
 from ligero.sources.errors import ChecksumError, FetchError, NotThereError
-from tests.builders.scripted_server import BODY, Server
+from tests.builders.scripted_server import BODY, QUICK, Server
 
 SUM = hashlib.sha256(BODY).hexdigest()
 NOTHING = Expectation(None, None)
-QUICK = Patience(attempts=4, first_wait=0.0, read_timeout=5.0, sleep=lambda seconds: None)
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,11 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.settings.sources import ArchiveMember, Source
 from ligero.sources.archives import members, open_member
 from ligero.sources.checksums import SourcesLock
-from ligero.sources.download import Patience
 from ligero.sources.errors import ChecksumError, FetchError
 from ligero.sources.fetching import Fetcher
-from tests.builders.scripted_server import BODY, Server
+from tests.builders.scripted_server import BODY, QUICK, Server
 
 SUM = hashlib.sha256(BODY).hexdigest()
-QUICK = Patience(attempts=4, first_wait=0.0, read_timeout=5.0, sleep=lambda seconds: None)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
 
 
 def fetcher(tmp_path: Path, sources: dict[str, Source], **options: Any) -> Fetcher:

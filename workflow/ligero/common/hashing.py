@@ -26,20 +26,14 @@ def digest_value(value: Any) -> str:
 
 def digest_file(path: Path | str) -> str:
     """The XXH3 of a file's content, as 32 hexadecimal digits: finds damage, at the speed of memory."""
-    digest = xxhash.xxh3_128()
     with Path(path).open("rb") as handle:
-        while chunk := handle.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, xxhash.xxh3_128).hexdigest()
 
 
 def sha256_file(path: Path | str) -> str:
     """The SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
     with Path(path).open("rb") as handle:
-        while chunk := handle.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def digest_files(root: Path | str, names: list[str] | None = None) -> str:
