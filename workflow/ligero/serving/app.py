@@ -30,7 +30,6 @@ from ligero.serving.openapi import openapi
 from ligero.serving.predictor import Predictor
 from ligero.serving.readers import InputError, Question
 
-_PATHS = ("/predict", "/info", "/health/live", "/health/ready", "/metrics", "/openapi.json")
 _INLINE_BYTES = 4096
 """Smaller bodies are tokenised at once, larger ones in a thread, so that they hold nobody up."""
 
