@@ -210,7 +210,7 @@ def test_own_yaml_is_read_as_pyyaml_reads_it(project: Path) -> None:
 
 
 def test_a_project_folder_with_a_space_is_refused(default_config: Config) -> None:
-    with pytest.raises(ConfigurationError, match="whose name has a space"):
+    with pytest.raises(ConfigurationError, match="a path with a space"):
         load_study(default_config, Path("/home/me/my projects/ligero"))
 
 
