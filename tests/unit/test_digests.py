@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import digest_table
-from tests.builders.digest_table import Change
+from tests.builders import reruns_by_setting
+from tests.builders.reruns_by_setting import Change
 
 NEVER_ALONE = {
     # Ids and regimes: no setting changes them, a job with another one is another job.
@@ -37,12 +37,12 @@ NEVER_ALONE = {
 
 @pytest.fixture(scope="module")
 def changes() -> list[Change]:
-    return digest_table.changes(digest_table.study())
+    return reruns_by_setting.changes(reruns_by_setting.study())
 
 
 def test_a_changed_setting_runs_the_jobs_of_the_table_again(changes: list[Change]) -> None:
-    """Where this fails on purpose: `PYTHONPATH=workflow python -m tests.builders.digest_table`; then review the table's diff."""
-    assert digest_table.as_csv(changes, digest_table.study()) == digest_table.TABLE.read_text(
+    """Where this fails on purpose: `PYTHONPATH=workflow python -m tests.builders.reruns_by_setting`; then review the table's diff."""
+    assert reruns_by_setting.as_csv(changes, reruns_by_setting.study()) == reruns_by_setting.TABLE.read_text(
         encoding="utf-8"
     )
 
@@ -52,6 +52,8 @@ def test_no_field_of_a_job_can_be_dropped_unseen(changes: list[Change]) -> None:
     alone: set[str] = set()
     for change in changes:
         for job, _, differing in change.jobs:
-            alone |= digest_table.decisive(type(job), differing or ())
-    fields = {f"{kind.__name__}.{name}" for kind in digest_table.job_kinds() for name in kind.model_fields}
+            alone |= reruns_by_setting.decisive(type(job), differing or ())
+    fields = {
+        f"{kind.__name__}.{name}" for kind in reruns_by_setting.job_kinds() for name in kind.model_fields
+    }
     assert fields - alone == NEVER_ALONE

@@ -10,7 +10,8 @@ import pytest
 
 from ligero.common.errors import MismatchError
 from ligero.common.files import read_json, write_json
-from ligero.common.records import digests_of, read_record, write_record
+from ligero.common.hashing import digest_file
+from ligero.common.records import DamagedError, digests_of, read_record, write_record
 from ligero.reporting.registry import draw_figure, figures, make_table, tradeoff_inputs
 from ligero.reporting.results import Results, Row
 from ligero.reporting.tradeoff import AXES, Measured, Scores, measure, predictions_path, stored_answers
@@ -78,12 +79,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         examples = Examples.load(path, task.type)
         for place, row in enumerate(found.rows()):
             answers = answers_of(task, right_of(row, place))
-            write_answers(predictions_path(found, row, task_id).parent, task_id, task, answers, examples)
+            answered = write_answers(
+                predictions_path(found, row, task_id).parent, task_id, task, answers, examples
+            )
             scores_path = Path(found.layout.score(row.regime, row.model, task_id))
             records = read_record(scores_path)
             for record in records["scores"]:
                 if (record["model"], record["task"]) == (row.model, task_id):
                     record["score"] = score_answered(task, answers, examples).score
+                    record["predictions_digest"] = digest_file(answered)
             write_record(scores_path, records)
     return Results(study, root)
 
@@ -153,17 +157,28 @@ def test_the_mean_is_over_tasks(measured: list[Measured]) -> None:
     assert parts[-1] == pytest.approx(np.mean(parts[:-1]))
 
 
-def test_predictions_of_another_run_are_refused(results: Results, tmp_path: Path) -> None:
-    row = results.rows()[0]
-    path = predictions_path(results, row, "pawsx")
+def test_predictions_that_were_changed_after_scoring_are_refused(results: Results) -> None:
+    path = predictions_path(results, results.rows()[0], "pawsx")
     before = path.read_bytes()
     try:
         write_json(path, {**read_json(path), "0": "1"})
+        with pytest.raises(DamagedError, match=r"pawsx.*changed after it was written"):
+            Scores.of_task(results, "pawsx")
+    finally:
+        path.write_bytes(before)
+
+
+def test_predictions_that_do_not_give_the_recorded_score_are_refused(results: Results) -> None:
+    row = results.rows()[0]
+    path = Path(results.layout.score(row.regime, row.model, "pawsx"))
+    before = path.read_bytes()
+    record = read_record(path)
+    try:
+        for score in record["scores"]:
+            score["score"] += 1.0
+        write_record(path, record)
         with pytest.raises(MismatchError, match=r"its answers give .* but the recorded score is"):
-            Scores.of_task(results, "pawsx")
-        write_json(path, {"0": "1"})
-        with pytest.raises(MismatchError, match="no answer to '1'"):
-            Scores.of_task(results, "pawsx")
+            Scores.of_task(Results(results.study, results.layout.root), "pawsx")
     finally:
         path.write_bytes(before)
 

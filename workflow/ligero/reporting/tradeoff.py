@@ -11,6 +11,7 @@ import numpy as np
 
 from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
+from ligero.common.records import check_file
 from ligero.efficiency.tradeoff import (
     REFERENCE_FACTOR,
     RETENTIONS,
@@ -124,9 +125,12 @@ def stored_answers(results: Results, row: Row, task_id: str, examples: Examples)
     """A system's answers on the test split, one an example, as they were stored when it was scored.
 
     Raises:
+        DamagedError: they were changed after they were scored.
         MismatchError: they are of other examples.
     """
     path = predictions_path(results, row, task_id)
+    recorded = results.score(row.regime, row.model, task_id)["predictions_digest"]
+    check_file(path, recorded, "Score again: snakemake --forcerun score_systems.")
     if results.study.tasks[task_id].type == "token_classification":
         answers: list[Any] = [[tag for *_, tag in sentence] for sentence in read_columns(path)]
         if list(map(len, answers)) != list(map(len, examples.columns["words"])):

@@ -1,6 +1,6 @@
 """Which jobs re-run when a setting changes: every leaf of a study changed in turn, and the jobs whose digest that changes.
 
-`PYTHONPATH=workflow python -m tests.builders.digest_table` writes tests/data/digest_table.csv. A change of that file is to be reviewed: it says what
+`PYTHONPATH=workflow python -m tests.builders.reruns_by_setting` writes tests/data/reruns_by_setting.csv. A change of that file is to be reviewed: it says what
 users will wait for again after they edit a setting, and above all which results would stay although a setting changed.
 """
 
@@ -27,7 +27,7 @@ from ligero.settings.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "tests/data/digest_study.yaml"
-TABLE = ROOT / "tests/data/digest_table.csv"
+TABLE = ROOT / "tests/data/reruns_by_setting.csv"
 
 Path_ = tuple[str | int, ...]
 
