@@ -16,10 +16,10 @@ from ligero.command.check import findings
 from ligero.command.examples import UserData
 from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
-from ligero.command.recommend import Limits, ranked
-from ligero.command.systems import System, below_twin
+from ligero.command.systems import below_twin
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_json
+from ligero.reporting.recommendation import Limits, System, ranked
 from ligero.settings.load import load_study, read_yaml
 from ligero.synthetic.table import labelled_texts
 from tests.builders.results import write_artefacts
@@ -313,7 +313,18 @@ def system(
     model: str, score: float, megabytes: float, milliseconds: float | None, regime: str = "distillation"
 ) -> System:
     return System(
-        regime, model, model, score, score - 1, score + 1, megabytes, milliseconds, "torch fp32", "f", model
+        regime,
+        model,
+        model,
+        score,
+        score - 1,
+        score + 1,
+        megabytes,
+        milliseconds,
+        "torch fp32",
+        "f",
+        model,
+        int(1e6 * megabytes),
     )  # type: ignore[arg-type]
 
 
@@ -333,6 +344,7 @@ SYSTEMS = [
         (Limits(megabytes=10), ["unmeasured", "tiny"]),
         (Limits(milliseconds=5, megabytes=10, score=80), ["tiny"]),
         (Limits(milliseconds=0.5), []),
+        (Limits(macs=20e6), ["unmeasured", "twin", "small", "tiny"]),
     ],
 )
 def test_ranked_by_score_among_those_that_keep_the_limits(limits: Limits, names: list[str]) -> None:

@@ -213,6 +213,9 @@ def _add_recommend(commands: Commands) -> None:
     parser.add_argument("--task", help="id of the task; may be left out where the study has one")
     parser.add_argument("--max-ms", type=float, metavar="MS", help="median milliseconds of one input")
     parser.add_argument("--max-mb", type=float, metavar="MB", help="megabytes (10^6) of weights")
+    parser.add_argument(
+        "--max-macs", type=float, metavar="COUNT", help="multiply-accumulate operations of one input: 2e9"
+    )
     parser.add_argument("--min-score", type=float, metavar="POINTS", help="test score in percent")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where the time was measured")
     parser.add_argument("--json", action="store_true")

@@ -5,52 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from ligero.command.systems import System, measured_systems, open_results, printed_systems, the_task
+from ligero.command.systems import open_results, printed_systems, the_task
 from ligero.common.errors import ConfigurationError
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a system must keep; None is no limit."""
-
-    milliseconds: float | None = None
-    megabytes: float | None = None
-    score: float | None = None
-
-    def broken_by(self, system: System) -> list[str]:
-        """What the system does not keep, in words; a time that was not measured is not kept."""
-        broken = []
-        if self.milliseconds is not None:
-            if system.milliseconds is None:
-                broken.append("its time was not measured on this device")
-            elif system.milliseconds > self.milliseconds:
-                broken.append(f"{system.milliseconds:.2f} ms is more than {self.milliseconds:g}")
-        if self.megabytes is not None and system.megabytes > self.megabytes:
-            broken.append(f"{system.megabytes:.2f} MB is more than {self.megabytes:g}")
-        if self.score is not None and system.score < self.score:
-            broken.append(f"{system.score:.2f} points are less than {self.score:g}")
-        return broken
-
-
-def ranked(systems: Sequence[System], limits: Limits) -> list[System]:
-    """The systems that keep all limits: highest score first, of equal ones the smaller."""
-    kept = [system for system in systems if not limits.broken_by(system)]
-    return sorted(kept, key=lambda system: (-system.score, system.megabytes))
+from ligero.reporting.recommendation import Limits, measured_systems, ranked
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the recommended system and the runner-up; 1 where none keeps the limits."""
-    for name in ("max_ms", "max_mb", "min_score"):
+    for name in ("max_ms", "max_mb", "max_macs", "min_score"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise ConfigurationError(f"--{name.replace('_', '-')} {value:g}: expected a number above 0")
     results = open_results(args.results)
     task = the_task(results, args.task)
     systems = measured_systems(results, task, args.device)
-    limits = Limits(args.max_ms, args.max_mb, args.min_score)
+    limits = Limits(args.max_ms, args.max_mb, args.min_score, args.max_macs)
     kept = ranked(systems, limits)
     if args.json:
         answer = {

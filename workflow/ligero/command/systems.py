@@ -1,52 +1,15 @@
-"""The measured systems of a study: score with its interval, size and time, read from the files of a results folder."""
+"""Results folders and measured systems, as the commands read and print them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.efficiency.records import Device
+from ligero.reporting.recommendation import System
 from ligero.reporting.results import Results
-from ligero.serving.manifest import MANIFEST_FILE, Manifest
-from ligero.settings import plan
 from ligero.settings.program import load_resolved
-from ligero.settings.study import Regime
-
-
-@dataclass(frozen=True)
-class System:
-    """One system on one task.
-
-    Attributes:
-        score: headline metric on the test split, in percent, with its 95 % bootstrap interval.
-        megabytes: of the weights, in 10^6 bytes.
-        milliseconds: median of one input, or None where it was not measured. Exported: of median length, with one thread; else of
-            the study's length, with its threads.
-        engine: what was measured: `torch fp32`, or the graph of its export.
-        folder: where it lies, below the results or exports.
-        initial: id of the model that it starts from.
-    """
-
-    regime: Regime
-    model: str
-    name: str
-    score: float
-    low: float
-    high: float
-    megabytes: float
-    milliseconds: float | None
-    engine: str
-    folder: str
-    initial: str
-
-    @property
-    def label(self) -> str:
-        """Its name, and whether it was distilled."""
-        return f"{self.name} ({'distilled' if self.regime == 'distillation' else 'fine-tuned'})"
 
 
 def results_folder(place: str | Path) -> Path:
@@ -93,53 +56,6 @@ def the_task(results: Results, task: str | None) -> str:
     if task not in results.study.tasks:
         raise ConfigurationError(f"--task {task}: the study has no such task; known: {known}")
     return task
-
-
-def measured_systems(results: Results, task: str, device: Device = "cpu") -> list[System]:
-    """Every system that was run, in the order of the tables; on a CPU as it was exported, where it was.
-
-    Raises:
-        DataError: something was not made yet.
-    """
-    study = results.study
-    systems = []
-    for row in results.rows():
-        if row.left_out:
-            continue
-        cost, timed = results.efficiency[row.regime, row.model], results.speed[row.regime, row.model][device]
-        record = results.score(row.regime, row.model, task)
-        system = System(
-            row.regime, row.model, row.name, *_score(results, task, record["score"], record["intervals"]), cost["bytes"] / 1e6,
-            1000 * timed["median_seconds"] if timed else None, "torch fp32",
-            results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model),
-        )  # fmt: skip
-        systems.append(_as_exported(results, task, system) if device == "cpu" else system)
-    return systems
-
-
-def _score(
-    results: Results, task: str, score: float, intervals: Mapping[str, Sequence[float]]
-) -> tuple[float, float, float]:
-    """The headline metric with its interval."""
-    from ligero.tasks.metrics import HEADLINE
-
-    low, high = intervals[HEADLINE[results.study.tasks[task].metric]]
-    return score, low, high
-
-
-def _as_exported(results: Results, task: str, system: System) -> System:
-    """The system as the graph that its export answers with; as it is where it was not exported."""
-    folder = Path(results.layout.export(system.regime, system.model, task))
-    if not (folder / MANIFEST_FILE).is_file():
-        return system
-    manifest = Manifest.read(folder)
-    graph = manifest.graphs[manifest.precision]
-    answered = manifest.scores[manifest.precision]
-    score, low, high = _score(results, task, answered["score"], answered["intervals"])
-    return replace(
-        system, score=score, low=low, high=high, megabytes=graph.bytes / 1e6, milliseconds=graph.milliseconds,
-        engine=f"ONNX {manifest.precision}", folder=str(folder),
-    )  # fmt: skip
 
 
 def printed_systems(systems: list[System]) -> str:

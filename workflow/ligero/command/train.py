@@ -17,10 +17,10 @@ from ligero.command.check import findings, summary, tell
 from ligero.command.examples import UserData
 from ligero.command.planning import ALBETO_TINY, BETO, TEXTS, Budget, Plan, Weights, slug, written
 from ligero.command.project import run_workflow, shown_line, snakemake_line
-from ligero.command.recommend import Limits, ranked
-from ligero.command.systems import System, below_twin, measured_systems, open_results, printed_systems
+from ligero.command.systems import below_twin, open_results, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
+from ligero.reporting.recommendation import Limits, System, measured_systems, ranked
 from ligero.settings.shorthand import checkpoint_architecture
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
