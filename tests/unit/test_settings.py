@@ -12,9 +12,9 @@ import yaml
 
 from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.settings import jobs, plan
+from ligero.settings.defaults import with_preset
 from ligero.settings.describe import SECTIONS, json_schema, reference_page
 from ligero.settings.load import load_study, without_missing_weights
-from ligero.settings.presets import with_preset
 from ligero.settings.program import check_digest
 
 

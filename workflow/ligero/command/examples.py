@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.settings.shorthand import task_with_defaults
+from ligero.settings.defaults import task_with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.readers import ReaderContext, read

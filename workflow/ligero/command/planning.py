@@ -14,7 +14,7 @@ import yaml
 from ligero.command.examples import Section, UserData, words_of
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import sha256_file
-from ligero.settings.shorthand import checkpoint_architecture
+from ligero.settings.defaults import checkpoint_architecture
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.splits import LoadedSplit
 

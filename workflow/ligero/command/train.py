@@ -21,7 +21,7 @@ from ligero.command.systems import below_twin, open_results, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.reporting.recommendation import Limits, System, measured_systems, ranked
-from ligero.settings.shorthand import checkpoint_architecture
+from ligero.settings.defaults import checkpoint_architecture
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
 generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.

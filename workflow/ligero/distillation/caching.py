@@ -23,8 +23,8 @@ from ligero.distillation.cache import (
 )
 from ligero.distillation.records import LogitsMeta, LogitsRun
 from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
+from ligero.settings.base import ResolvedPrecision
 from ligero.settings.jobs import LogitsJob
-from ligero.settings.precision import ResolvedPrecision
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ligero.common.errors import ConfigurationError
 from ligero.distillation.records import TeacherChoice
+from ligero.settings.distillation import PUBLISHED, published_teacher
 from ligero.settings.jobs import TeacherJob
-from ligero.settings.teachers import PUBLISHED, published_teacher
 from ligero.training.records import read_selection
 
 

@@ -15,7 +15,7 @@ import torch
 from ligero.common.errors import DataError, LigeroError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_value
-from ligero.settings.precision import Precision, ResolvedPrecision
+from ligero.settings.base import Precision, ResolvedPrecision
 
 _DTYPES: dict[ResolvedPrecision, torch.dtype | None] = {
     "fp32": None,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ligero.pretraining.distributed import DistributedContext
-from ligero.settings.precision import ResolvedPrecision
+from ligero.settings.base import ResolvedPrecision
 from ligero.settings.pretraining import Pretraining
 
 

@@ -1,4 +1,4 @@
-"""The base of every settings model, and kinds of values that several settings share: ids, rates, lists without repetition."""
+"""The base of every settings model, and kinds of values that several settings share: ids, rates, precisions, lists."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ ResultsFolder = Annotated[
     str, BeforeValidator(below_home), StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")
 ]
 """A folder whose name is used in paths and shell commands without quotes."""
+
+
+ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["auto", ResolvedPrecision]
+UnscaledPrecision = Literal["auto", "fp32", "bf16"]
+"""Of pretraining, which does not scale its loss as fp16 needs."""
 
 
 class Settings(BaseModel):

@@ -9,23 +9,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from ligero.settings.ablation import Ablation, Method
 from ligero.settings.base import Identifier, LearningRate, ResultsFolder, Sha256
-from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates
-from ligero.settings.distillation import Augmentation, Distillation, Student
-from ligero.settings.efficiency import Efficiency, Speed
+from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
+from ligero.settings.defaults import FILLED, PROTOCOLS, SELECTED_BY_SCORE, StagePreset
+from ligero.settings.distillation import Augmentation, Distillation, Student, Teachers
+from ligero.settings.efficiency import Efficiency, Export, Speed
 from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, Limits, PretrainingHardware
 from ligero.settings.models import Architecture, HubModel, Model
-from ligero.settings.presets import PROTOCOLS, SELECTED_BY_SCORE, StagePreset
 from ligero.settings.pretraining import Divergence, Pretraining
-from ligero.settings.search import Search
-from ligero.settings.shorthand import FILLED
 from ligero.settings.sources import ArchiveMember, Source
 from ligero.settings.study import Study
 from ligero.settings.tasks import Columns, Label, Split, Splits, Task
-from ligero.settings.teachers import Teachers
-from ligero.settings.tokenizers import Tokenizer
-from ligero.settings.training import FineTuning, Grid, GridOverride, TrainingOptions
+from ligero.settings.training import Ablation, FineTuning, Grid, GridOverride, Method, Search, TrainingOptions
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Study (the top level)", Study),
@@ -58,6 +53,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`search`", Search),
     ("`efficiency`", Efficiency),
     ("`speed`", Speed),
+    ("`export`", Export),
     ("`hardware`", HardwareOfStages),
     ("`hardware.data`", DataHardware),
     ("`hardware.pretraining`", PretrainingHardware),

@@ -7,13 +7,11 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from ligero.common.errors import ConfigurationError
-from ligero.settings.ablation import Ablation
 from ligero.settings.base import Identifier, LearningRate, Settings
-from ligero.settings.distillation import Distillation
+from ligero.settings.distillation import Distillation, published_teacher
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
-from ligero.settings.teachers import published_teacher
-from ligero.settings.training import Grid, Training
+from ligero.settings.training import Ablation, Grid, Training
 
 
 class Trial(Settings):

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import LearningRate, Settings
-from ligero.settings.precision import UnscaledPrecision
+from ligero.settings.base import LearningRate, Settings, UnscaledPrecision
 
 
 class Divergence(Settings):

@@ -1,4 +1,4 @@
-"""Settings that fine-tuning and distillation share: grids and the options of the training loop; the section of fine-tuning."""
+"""Settings of training on tasks: grids, options of the loop, fine-tuning, the hyper-parameter search, the ablation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from ligero.settings.base import Counts, Identifier, LearningRates, PerJob, Settings
-from ligero.settings.precision import Precision
+from ligero.settings.base import (
+    Counts,
+    Identifier,
+    Ids,
+    LearningRate,
+    LearningRates,
+    PerJob,
+    Precision,
+    Seeds,
+    Settings,
+    SomeIds,
+)
 
 
 class TrainingOptions(Settings):
@@ -108,3 +118,74 @@ class FineTuning(Training):
 
     grid: Grid = Grid(batch_size=(16,), epochs=(4,), learning_rate=("5e-5",))
     """The trials of each system and task."""
+
+
+class Search(Settings):
+    """Searches over loss, alpha, temperature and learning rate with Optuna (thesis: 500 and 332 trials); target `searches`."""
+
+    students: Ids = ()
+    """Ids of the students to search for; empty means all."""
+    tasks: Ids = ()
+    """Ids of the tasks to search on; empty means all."""
+    trials: int = Field(500, ge=1)
+    """Finished trials per search, by all of its workers together."""
+    workers: int = Field(1, ge=1)
+    """Jobs that work on one search at the same time; with a single worker the outcome depends on the seed only."""
+    batch_size: int | None = Field(None, ge=1)
+    """Effective batch size of every trial; null means the first in distillation.grid."""
+    epochs: int | None = Field(None, ge=1)
+    """Maximum epochs per trial, and Hyperband's largest resource; null means the first in distillation.grid."""
+    patience: int | None = Field(None, ge=0)
+    """A trial stops after more than this many epochs without a strictly lower validation loss; null means distillation.patience."""
+
+
+class Method(Settings):
+    """One way to train the student. A null value inherits from `distillation`, or from `ablation`."""
+
+    name: str | None = None
+    """Name in the table; null means the method's id."""
+    objective: Literal["gold", "distilled"] = "distilled"
+    """Learn from gold labels alone (fine-tuning), or from the cached logits of the task's teacher."""
+    loss: Literal["kl", "ce", "mse"] | None = None
+    """Overrides `distillation.loss`."""
+    alpha: float | None = Field(None, ge=0.0, le=1.0)
+    """Overrides `distillation.alpha`."""
+    temperature: float | None = Field(None, gt=0.0)
+    """Overrides `distillation.temperature`."""
+    relations: Literal["none", "hidden", "attention"] | None = None
+    """Overrides `distillation.relations`."""
+    relation_weight: float | None = Field(None, gt=0.0)
+    """Overrides `distillation.relation_weight`."""
+    augmented: bool = False
+    """Also train on the unlabelled examples of `distillation.augmentation`, which makes an epoch longer."""
+    batch_size: int | None = Field(None, ge=1)
+    """Overrides `ablation.batch_size`."""
+    epochs: int | None = Field(None, ge=1)
+    """Overrides `ablation.epochs`."""
+    learning_rate: LearningRate | None = None
+    """Overrides `ablation.learning_rate`."""
+
+
+class Ablation(Settings):
+    """Does distillation help? A table of training methods, with several seeds each.
+
+    All methods start from the same weights, read the same data with the options of `distillation.options`, run all their
+    epochs, and keep the best epoch by validation.
+    """
+
+    student: Identifier
+    """Id of one of `distillation.students`."""
+    tasks: SomeIds
+    """Ids of the tasks that it is trained on."""
+    seeds: Seeds
+    """One run per seed, which determines the head's initial weights, the order of the examples and dropout."""
+    batch_size: int = Field(ge=1)
+    """Effective batch size of methods that do not set their own."""
+    epochs: int = Field(ge=1)
+    """Epochs of methods that do not set their own."""
+    learning_rate: LearningRate
+    """Learning rate of methods that do not set their own."""
+    reference: Identifier
+    """Id of the method that the others are tested against."""
+    methods: dict[Identifier, Method] = Field(min_length=2)
+    """Methods by id, in the order of the table."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ligero.models.precision import autocast
-from ligero.settings.precision import ResolvedPrecision
+from ligero.settings.base import ResolvedPrecision
 from ligero.training.batches import length_sorted_batches
 from ligero.training.data import IGNORED, EncodedSplit, Ints
 from ligero.training.steps import is_out_of_memory

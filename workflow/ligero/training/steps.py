@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from ligero.common.counter_rng import splitmix64
 from ligero.common.errors import LigeroError
 from ligero.models.precision import autocast, resolve
-from ligero.settings.precision import ResolvedPrecision
+from ligero.settings.base import ResolvedPrecision
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import Batch, EncodedSplit, Ints
 from ligero.training.objective import Objective

@@ -1,29 +1,164 @@
-"""Jobs that train, select and score: shards of trials of fine-tuning and distillation."""
+"""Jobs that train: pretraining, teachers and their logits, shards of trials and their scores, searches, the ablation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from ligero.settings.base import Identifier
+from ligero.common.errors import ConfigurationError
+from ligero.settings.base import Identifier, Precision
+from ligero.settings.corpus import Tokenizer
 from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
-from ligero.settings.jobs.tasks import TaskSpec
-from ligero.settings.models import Architecture, Model
+from ligero.settings.jobs.data import TaskSpec
+from ligero.settings.models import Architecture, HubModel, Model
 from ligero.settings.plan import (
     Trial,
+    ablation_sections,
+    ablation_trial,
     initial_model,
     scoring_shards_of,
     selection_metric_of,
     shards_of,
     stage_of,
+    teacher_candidates,
     tokenizer_of,
     trials_of,
 )
+from ligero.settings.pretraining import Pretraining
 from ligero.settings.study import Regime, Study
-from ligero.settings.training import TrainingOptions
+from ligero.settings.tasks import TaskType
+from ligero.settings.training import Method, Search, TrainingOptions
+
+
+class PretrainingJob(Job):
+    """Pretrain one model."""
+
+    model_id: Identifier
+    architecture: Architecture
+    recipe: Pretraining
+    tokenizer: Tokenizer
+
+    def determining(self) -> PretrainingJob:
+        """The part of the job on which the weights of a run that does not diverge depend."""
+        return self.model_copy(update={"recipe": self.recipe.determining_weights()})
+
+
+def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
+    """The job of a model's pretraining: its shape, its recipe and its tokenizer's settings; the text itself is an input.
+
+    Names, grids and the settings of fine-tuning are not part of it, and of the recipe only what affects the weights
+    (`PretrainingJob.determining`).
+    """
+    model = study.models[model_id]
+    assert model.pretraining and model.tokenizer
+    return PretrainingJob(
+        model_id=model_id,
+        architecture=model.architecture,
+        recipe=model.pretraining,
+        tokenizer=study.tokenizers[model.tokenizer],
+    )
+
+
+class WeightsJob(Job):
+    """Fetch or copy weights from the hub or a local folder, convert and check them."""
+
+    model_id: Identifier
+    architecture: Architecture
+    weights: str
+    hub: HubModel | None
+    local: str | None
+    lower_case: bool | None
+
+
+def weights_job(study: Study, model_id: str) -> WeightsJob:
+    """The job of a model with `weights: hub` or `local`; the files of a local folder are its inputs."""
+    model = study.models[model_id]
+    return WeightsJob(
+        model_id=model_id,
+        architecture=model.architecture,
+        weights=model.weights,
+        hub=model.hub,
+        local=model.local,
+        lower_case=model.lower_case,
+    )
+
+
+def local_files(study: Study, model_id: str) -> list[str]:
+    """The files of a model's local folder, which are inputs of the rule that copies and checks it."""
+    local = study.models[model_id].local if study.models[model_id].weights == "local" else None
+    if not local:
+        return []
+    files = (path for path in Path(local).glob("*") if path.is_file())
+    return sorted(str(path) for path in files if not path.name.startswith("."))
+
+
+class TeacherJob(Job):
+    """Choose the teacher of one task."""
+
+    task_id: Identifier
+    task_name: str
+    rule: str
+    choice: Identifier | None
+    candidates: dict[Identifier, str]
+    """Names by model id."""
+    number: int = 1
+    weighting: str = "mean"
+
+
+def teacher_job(study: Study, task_id: str) -> TeacherJob:
+    """The job of a task's teacher: the rule and the candidates; their selections, with validation losses, are inputs.
+
+    Raises:
+        ConfigurationError: the rule is 'published', and the thesis' teacher of the task is missing.
+    """
+    return TeacherJob(
+        task_id=task_id,
+        task_name=study.tasks[task_id].name,
+        rule=study.teachers.rule,
+        choice=study.teachers.choices.get(task_id),
+        candidates={model: study.models[model].name for model in teacher_candidates(study, task_id)},
+        number=study.teachers.number,
+        weighting=study.teachers.weighting,
+    )
+
+
+class LogitsJob(Job):
+    """Cache the logits of a task's teacher on the training split."""
+
+    task_id: Identifier
+    task_type: TaskType
+    labels: tuple[str, ...]
+    dtype: Literal["float16", "float32"]
+    micro_batch_size: int | None
+    precision: Precision
+    max_words: int | None
+    """The students' limit on words, so that the teacher reads the same words."""
+
+
+def logits_job(study: Study, task_id: str) -> LogitsJob:
+    """The job of a task's cached logits: how the teacher runs and what is stored; the teacher and the encoded task are inputs.
+
+    Raises:
+        ConfigurationError: the study has no distillation.
+    """
+    if study.distillation is None:
+        raise ConfigurationError(
+            "distillation: the study has no such section; add it to cache teacher logits"
+        )
+    options = study.fine_tuning.options
+    return LogitsJob(
+        task_id=task_id,
+        task_type=study.tasks[task_id].type,
+        labels=study.tasks[task_id].labels,
+        dtype=study.distillation.logits_dtype,
+        micro_batch_size=options.micro_batch_size,
+        precision=study.distillation.logits_precision or options.precision,
+        max_words=study.distillation.options.max_words,
+    )
 
 
 class StudentLearning(Learning):
@@ -169,3 +304,113 @@ def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
         tasks={task: TaskSpec.of(study.tasks[task]) for task in tasks},
         options=stage_of(study, regime).options,
     )
+
+
+class SearchJob(Job):
+    """Search hyper-parameters for one student on one task."""
+
+    shard: ShardJob
+    """With a single trial, whose learning rate is replaced in every trial of the search."""
+    trials: int
+    """Finished trials at which the search ends."""
+
+    @property
+    def trial(self) -> Trial:
+        return self.shard.trials[0]
+
+    @property
+    def name(self) -> str:
+        """Name of Optuna's study in the journal."""
+        return f"{self.trial.model}-{self.trial.task}"
+
+
+def search_job(study: Study, student: str, task: str) -> SearchJob:
+    """The job of one search, the same for all of its workers and for its report.
+
+    The hyper-parameters that are searched have fixed values in it: the configuration's own do not affect a search.
+
+    Raises:
+        ConfigurationError: there is no such student or task.
+    """
+    if study.distillation is None or student not in study.distillation.students or task not in study.tasks:
+        raise ConfigurationError(
+            f"no search of student '{student}' on task '{task}': one of them is not configured"
+        )
+    search = study.search or Search()
+    number, first = next(
+        (number, trial)
+        for number, shard in enumerate(shards_of(study, "distillation", student))
+        for trial in shard
+        if trial.task == task
+    )
+    shard = shard_job(study, "distillation", student, number)
+    trial = first.model_copy(
+        update={"batch_size": search.batch_size or first.batch_size, "epochs": search.epochs or first.epochs}
+    )
+    learning = StudentLearning.of(study.distillation)
+    # Replaced in every trial of the search, so the configuration's values must not affect the digest.
+    searched: dict[str, object] = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
+    if search.patience is not None:
+        searched["patience"] = search.patience
+    return SearchJob(
+        shard=shard.model_copy(
+            update={
+                "trials": (trial,),
+                "tasks": {task: shard.tasks[task]},
+                "selection": {},
+                "evaluate_every_steps": {},
+                "distillation": learning.model_copy(update=searched),
+            }
+        ),
+        trials=search.trials,
+    )
+
+
+METHOD_SETTINGS = ("loss", "alpha", "temperature", "relations", "relation_weight")
+"""Keys of a method that override those of the section `distillation`."""
+
+
+class AblationJob(Job):
+    """Train and score one method on one task with one seed."""
+
+    method: Identifier
+    shard: ShardJob
+    """With a single trial; its `distillation` is null if the method learns from gold labels."""
+    augmented: bool = False
+    """Whether it also trains on unlabelled examples."""
+
+
+def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> AblationJob:
+    """The job of one run: the options of `distillation` with the method's overrides and the seed.
+
+    Other methods, tasks and seeds of the ablation are not part of it, so adding one trains that one only.
+
+    Raises:
+        ConfigurationError: the study has no ablation.
+    """
+    ablation, distillation = ablation_sections(study)
+    method = ablation.methods[method_id]
+    student = distillation.students[ablation.student]
+    model = study.models[student.initial]
+    options = options_for(model, distillation.options.model_copy(update={"seed": seed}))
+    return AblationJob(
+        method=method_id,
+        augmented=method.augmented,
+        shard=ShardJob(
+            regime="fine-tuning" if method.objective == "gold" else "distillation",
+            model_id=ablation.student,
+            architecture=model.architecture,
+            num_hidden_layers=student.num_hidden_layers,
+            initial_layers=student.initial_layers,
+            trials=(ablation_trial(ablation, task_id, method_id, seed),),
+            tasks={task_id: TaskSpec.of(study.tasks[task_id])},
+            options=options,
+            distillation=_learning(distillation, method) if method.objective == "distilled" else None,
+        ),
+    )
+
+
+def _learning(distillation: Distillation, method: Method) -> StudentLearning:
+    """The section `distillation` with the method's overrides; no patience, so that every method runs all its epochs."""
+    chosen = {key: getattr(method, key) for key in METHOD_SETTINGS if getattr(method, key) is not None}
+    return StudentLearning.of(distillation).model_copy(update={**chosen, "patience": None})

@@ -1,13 +1,100 @@
-"""Combinations of settings that cannot work, or would silently not have the effect they suggest."""
+"""Checks across the sections of a study: references to undefined ids, and settings that cannot work together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import combinations
 
+from ligero.common.errors import ConfigurationError
 from ligero.common.names import plain
-from ligero.settings.checks.teaching import teaching_problems
+from ligero.settings.plan import teacher_candidates
 from ligero.settings.study import Study
+
+
+def problems_of(study: Study) -> list[str]:
+    """Problems between sections, each as 'key path: problem': undefined references, or, if there are none, clashes."""
+    return [*undefined(study)] or [*clashes(study)]
+
+
+def undefined(study: Study) -> Iterator[str]:
+    """Every reference to an undefined id, as 'key path: what is missing'."""
+    yield from _undefined_in_data(study)
+    yield from _undefined_in_teachers(study)
+    yield from _undefined_in_students(study)
+    yield from _missing("efficiency.reference", "model", study.efficiency.reference, study.models)
+
+
+def _missing(path: str, kind: str, wanted: str, known: Iterable[str]) -> Iterator[str]:
+    if wanted not in (names := list(known)):
+        yield f"{path}: no {kind} '{wanted}' ({_hint(wanted, names)})"
+
+
+def _undefined_in_data(study: Study) -> Iterator[str]:
+    for number, part in enumerate(study.corpus.parts if study.corpus else ()):
+        yield from _missing(f"corpus.parts.{number}", "source", part, study.sources)
+    for source_id, source in study.sources.items():
+        if source.archive:
+            path = f"sources.{source_id}.archive.source"
+            yield from _missing(path, "source", source.archive.source, study.sources)
+    for model_id, model in study.models.items():
+        if model.tokenizer:
+            yield from _missing(
+                f"models.{model_id}.tokenizer", "tokenizer", model.tokenizer, study.tokenizers
+            )
+        if model.weights == "pretrain" and not study.corpus:
+            yield f"models.{model_id}.weights: 'pretrain' requires the section corpus"
+    for task_id, task in study.tasks.items():
+        for archive in task.documents:
+            yield from _missing(f"tasks.{task_id}.documents", "source", archive, study.sources)
+        for split, spec in task.splits:
+            for wanted in (*spec.sources, *spec.without_ids_of):
+                yield from _missing(f"tasks.{task_id}.splits.{split}", "source", wanted, study.sources)
+
+
+def _undefined_in_teachers(study: Study) -> Iterator[str]:
+    for task_id, model_id in study.teachers.choices.items():
+        yield from _missing("teachers.choices", "task", task_id, study.tasks)
+        yield from _missing(f"teachers.choices.{task_id}", "model", model_id, study.models)
+    for model_id in study.teachers.candidates or ():
+        yield from _missing("teachers.candidates", "model", model_id, study.models)
+    if study.teachers.rule == "list":
+        for task_id in study.tasks:
+            if task_id not in study.teachers.choices:
+                yield f"teachers.choices: rule 'list' requires an entry for task '{task_id}'"
+
+
+def _undefined_in_students(study: Study) -> Iterator[str]:
+    students = study.distillation.students if study.distillation else {}
+    for student_id, student in students.items():
+        yield from _missing(
+            f"distillation.students.{student_id}.initial", "model", student.initial, study.models
+        )
+    for stage in ("fine_tuning", "distillation"):
+        section = getattr(study, stage)
+        for key in ("selection", "evaluate_every_steps") if section else ():
+            for task_id in getattr(section, key):
+                yield from _missing(f"{stage}.{key}", "task", task_id, study.tasks)
+    if study.search:
+        for student_id in study.search.students:
+            yield from _missing("search.students", "student", student_id, students)
+        for task_id in study.search.tasks:
+            yield from _missing("search.tasks", "task", task_id, study.tasks)
+    if study.ablation:
+        yield from _missing("ablation.student", "student", study.ablation.student, students)
+        for task_id in study.ablation.tasks:
+            yield from _missing("ablation.tasks", "task", task_id, study.tasks)
+        methods = study.ablation.methods
+        yield from _missing("ablation.reference", "method", study.ablation.reference, methods)
+
+
+def _hint(wanted: str, names: Sequence[str]) -> str:
+    """The known ids, or the nearest ones if there are many."""
+    if len(names) <= 10:
+        return f"known: {', '.join(names) or 'none'}"
+    nearest = get_close_matches(wanted, names, n=3, cutoff=0.4)
+    return f"nearest of {len(names)}: {', '.join(nearest)}" if nearest else f"none of {len(names)} is similar"
+
 
 SPECIAL_TOKENS_OF_A_PAIR = 3
 """At least: [CLS], and [SEP] after the question and after the context (RoBERTa has one more)."""
@@ -222,3 +309,75 @@ def _reference(study: Study) -> Iterator[str]:
         yield (
             f"efficiency.reference: '{reference}' is excluded: {study.left_out[reference]}; or choose another reference model"
         )
+
+
+def teaching_problems(study: Study) -> Iterable[str]:
+    """Problems with the choice of teachers, as 'key path: problem'; none without distillation."""
+    if study.distillation is None:
+        return
+    if study.teachers.number > 1 and study.teachers.rule != "validation":
+        yield (
+            f"teachers.number: the rule '{study.teachers.rule}' gives one teacher per task; use rule validation for "
+            f"{study.teachers.number}, or remove number"
+        )
+    if study.teachers.candidates and study.teachers.rule != "validation":
+        yield (
+            f"teachers.candidates: not used by the rule '{study.teachers.rule}'; remove the key, or use rule validation"
+        )
+    too_few: set[str] = set()
+    for task_id in study.tasks:
+        try:
+            candidates = teacher_candidates(study, task_id)
+        except ConfigurationError as error:
+            yield str(error)
+            continue
+        if (named := study.teachers.choices.get(task_id)) in study.left_out:
+            yield f"teachers.choices.{task_id}: '{named}' is excluded: {study.left_out[named]}; or choose another teacher"
+        elif named is None and study.teachers.rule == "validation":
+            too_few |= _too_few(study, candidates)
+        yield from _unrelated(study, task_id, candidates)
+    yield from sorted(too_few)
+
+
+def _too_few(study: Study, candidates: list[str]) -> set[str]:
+    without = f" ({', '.join(study.left_out)} excluded)" if study.left_out else ""
+    if not candidates:
+        return {f"teachers.candidates: none is available{without}; choose others, or build their weights"}
+    if study.teachers.number > len(candidates):
+        return {
+            f"teachers.number: {study.teachers.number} teachers per task, but only {len(candidates)} candidates{without}"
+        }
+    return set()
+
+
+def _unrelated(study: Study, task_id: str, candidates: list[str]) -> Iterable[str]:
+    """Students whose relations cannot be matched, since no candidate teacher has their vocabulary."""
+    for path, student_id in _relating(study, task_id):
+        assert study.distillation
+        initial = study.distillation.students[student_id].initial
+        if initial in study.left_out or any(_may_share(study, initial, teacher) for teacher in candidates):
+            continue
+        yield (
+            f"{path}: requires a teacher with the student's vocabulary, but no teacher of task '{task_id}' "
+            f"({', '.join(candidates)}) has that of student '{student_id}'; set teachers.choices.{task_id}, or relations: none"
+        )
+
+
+def _relating(study: Study, task_id: str) -> Iterable[tuple[str, str]]:
+    """Key path and student of every setting that matches relations on a task."""
+    assert study.distillation
+    inherited = study.distillation.relations
+    if inherited != "none":
+        yield from (("distillation.relations", student) for student in study.distillation.students)
+    if study.ablation and task_id in study.ablation.tasks:
+        for method_id, method in study.ablation.methods.items():
+            if method.objective == "distilled" and method.relations not in (None, "none", inherited):
+                yield f"ablation.methods.{method_id}.relations", study.ablation.student
+
+
+def _may_share(study: Study, one: str, other: str) -> bool:
+    """Whether two models may have the same vocabulary: tokenizers trained here are compared by id, others may be equal."""
+    first, second = study.models[one], study.models[other]
+    if first.tokenizer or second.tokenizer:
+        return first.tokenizer == second.tokenizer
+    return True

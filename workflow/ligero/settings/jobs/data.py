@@ -1,15 +1,46 @@
-"""Jobs on the tasks' data: reading, encoding, unlabelled examples, baselines."""
+"""Jobs on data: the corpus, tokenizers, and reading, encoding and augmenting the tasks."""
 
 from __future__ import annotations
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import fingerprint_files
 from ligero.settings.base import Identifier, Settings
+from ligero.settings.corpus import Corpus
 from ligero.settings.jobs.base import Job
-from ligero.settings.plan import task_sources
+from ligero.settings.plan import task_sources, tokenizers_in_use
 from ligero.settings.sources import Source
 from ligero.settings.study import Study
 from ligero.settings.tasks import Task, TaskType
+
+
+class CleaningJob(Job):
+    """Clean the corpus and hold out documents for validation."""
+
+    corpus: Corpus
+    """All of it: parts in their order too, since the text is written and repetitions are dropped in that order."""
+
+
+def cleaning_job(study: Study) -> CleaningJob:
+    """The job of the whole section `corpus`: any of its settings cleans it again."""
+    assert study.corpus
+    return CleaningJob(corpus=study.corpus)
+
+
+class TokenizersJob(Job):
+    """Tokenizers, and the texts that they are tried on."""
+
+    tokenizers: tuple[Identifier, ...]
+    tasks: tuple[Identifier, ...]
+    """Of each the test split."""
+    held_out: bool
+    """Whether there is a corpus, whose held-out documents come first."""
+
+
+def tokenizers_job(study: Study) -> TokenizersJob:
+    """The job of the measurement of all tokenizers in use; what they and the texts contain are its inputs."""
+    return TokenizersJob(
+        tokenizers=tuple(tokenizers_in_use(study)), tasks=tuple(study.tasks), held_out=study.reads_corpus
+    )
 
 
 class TaskJob(Job):
