@@ -14,7 +14,8 @@ from ligero import __version__
 DESCRIPTION = (
     "Train, check, serve and compare light language models. `ligero COMMAND --help` explains a command."
 )
-EXIT = """exit status: 0 done; 1 done, but the answer is no (check found errors, recommend found no system, verify found a difference);
+EXIT = """exit status: 0 done; 1 done, but the answer is no (check found errors, recommend found no system, verify or why
+found a difference);
 2 bad input or a failed run; 130 interrupted"""
 
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_recommend(commands)
     _add_list(commands)
     _add_verify(commands)
+    _add_why(commands)
     return parser
 
 
@@ -239,6 +241,23 @@ def _add_verify(commands: Commands) -> None:
         "results", metavar="RESULTS", help="results of a study, or a folder that holds them in `results`"
     )
     parser.add_argument("--json", action="store_true", help="what was compared and found, as JSON")
+
+
+def _add_why(commands: Commands) -> None:
+    parser = _command(
+        commands, "why", "why", "say where a number of a table comes from, back to source files",
+        "Example: ligero why results/summary.csv 'ALBETO tiny (distilled)' score --recompute",
+    )  # fmt: skip
+    parser.add_argument("table", metavar="TABLE", help="results/summary.csv or a file of results/tables")
+    parser.add_argument("row", metavar="ROW", nargs="?", help="a system's name, or any text of the row")
+    parser.add_argument("column", metavar="COLUMN", nargs="?")
+    parser.add_argument("--all", action="store_true", help="every number of the table")
+    parser.add_argument(
+        "--recompute", action="store_true", help="compute it once more from stored answers and compare"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="the whole chain, with every candidate and option"
+    )
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:

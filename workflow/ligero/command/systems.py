@@ -10,6 +10,7 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.reporting.recommendation import System
 from ligero.reporting.results import Results
 from ligero.settings.program import load_resolved
+from ligero.settings.study import Study
 
 
 def results_folder(place: str | Path) -> Path:
@@ -30,14 +31,22 @@ def results_folder(place: str | Path) -> Path:
 def open_results(place: str | Path) -> Results:
     """The artefacts of a study at a place, wherever it was made."""
     folder = results_folder(place)
+    return Results(study_of(folder), folder)
+
+
+def study_of(folder: Path) -> Study:
+    """The study in a results folder, as its configuration has it.
+
+    Raises:
+        DataError: it is of another version.
+    """
     try:
-        study = load_resolved(folder / "config.json")
+        return load_resolved(folder / "config.json")
     except ValidationError as error:
         raise DataError(
             folder / "config.json", None, f"not a study of this version ({error.errors()[0]['msg']}).",
             "Make the results again with this version, or read them with the one that made them.",
         ) from error  # fmt: skip
-    return Results(study, folder)
 
 
 def the_task(results: Results, task: str | None) -> str:

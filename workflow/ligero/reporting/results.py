@@ -40,6 +40,7 @@ from ligero.tokenizers.quality import QualityRecord
 from ligero.training.records import (
     BaselineRecord,
     SelectionRecord,
+    ShardRecord,
     SystemScoreRecord,
     TrialRecord,
     read_baseline,
@@ -187,7 +188,11 @@ class Results:
         """The records of all trials of a system."""
         shards = range(len(plan.shards_of(self.study, regime, model)))
         paths = [self.layout.shard(regime, model, number) for number in shards]
-        return [trial for path in paths for trial in self._read(read_shard, path)["trials"]]
+        return [trial for path in paths for trial in self.shard(path)["trials"]]
+
+    def shard(self, path: str) -> ShardRecord:
+        """The trials that shared a process."""
+        return self._read(read_shard, path)
 
     def logits_cost(self, task: str) -> LogitsCost:
         return self._read(read_cost, self.layout.logits_cost(task))

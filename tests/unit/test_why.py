@@ -1,0 +1,159 @@
+"""`ligero why`: the chain of a number, and every number once more from stored answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.command.main import main
+from ligero.common.errors import ConfigurationError
+from ligero.efficiency.macs import cost_of
+from ligero.reporting.provenance.recompute import _counted
+from ligero.reporting.provenance.records import Count
+from ligero.settings.load import load_study, read_yaml
+from ligero.settings.models import Architecture
+from tests.builders.provenance import small_study, write_answered
+
+
+@pytest.fixture(scope="module")
+def made(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a small study."""
+    folder = tmp_path_factory.mktemp("study") / "results"
+    write_answered(small_study(read_yaml(project / "config.yaml"), project), folder)
+    return folder
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    """A copy of them, free to be changed."""
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+def why(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    status = main(["why", *map(str, arguments)])
+    return status, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("table", "numbers"),
+    # Three systems: parameters, speedup, score and MACs; a baseline's score. 4 x (value, interval), and so on.
+    [("summary.csv", 13), ("tables/text_classification.csv", 8), ("tables/sequence_tagging.csv", 12), ("tables/question_answering.csv", 24)],
+)  # fmt: skip
+def test_every_number_is_what_the_answers_give(
+    made: Path, capsys: pytest.CaptureFixture[str], table: str, numbers: int
+) -> None:
+    status, said = why(capsys, made / table, "--all", "--recompute")
+    assert (status, said) == (
+        0,
+        f"{made / table}: recomputed {numbers} numbers, {numbers} equal to the digit, 0 not\n",
+    )
+
+
+def test_the_chain_names_everything_behind_a_students_score(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = why(
+        capsys, made / "summary.csv", "ALBETO tiny (distilled)", "score", "--recompute", "--json"
+    )
+    (chain,) = json.loads(said)
+    assert status == 0 and chain["recomputed"] == {"printed": chain["printed"], "equal": True, "problems": []}
+    assert [one["task"] for one in chain["measurements"]] == ["xnli", "ner", "sqac"]
+    ner = chain["measurements"][1]
+    assert ner["predictions"]["path"].endswith("predictions/distillation/albeto-tiny/ner.conll")
+    assert ner["predictions"]["state"] == ner["teaching"]["logits"]["state"] == "as recorded"
+    assert ner["trial"]["id"] in {candidate["id"] for candidate in ner["trial"]["candidates"]}
+    assert ner["trial"]["place"] == 1 and ner["start"]["model"] == "albeto-tiny"
+    assert [source["id"] for source in ner["data"]["sources"]] == [
+        "embedded-ner-train",
+        "embedded-ner-dev",
+        "embedded-ner-test",
+    ]
+    assert {source["licence"] for source in ner["data"]["sources"]} == {"Apache-2.0"}
+    assert chain["command"] == (
+        "snakemake --configfile=results/config.json --cores all --forcerun score_systems score_baseline -- results/summary.csv"
+    )
+
+
+def test_a_name_alone_finds_the_fine_tuned_and_the_distilled(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, said = why(capsys, made / "summary.csv", "albeto tiny", "score")
+    assert "ALBETO tiny (fine-tuned), score:" in said and "ALBETO tiny (distilled), score:" in said
+    assert "(as recorded)" in said and "made again by" in said
+
+
+def test_changed_answers_are_named(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = results / "predictions/fine-tuning/albeto-tiny/xnli.json"
+    given = json.loads(answers.read_text())
+    first = next(iter(given))
+    given[first] = "entailment" if given[first] != "entailment" else "neutral"
+    answers.write_text(json.dumps(given))
+    status, said = why(capsys, results / "summary.csv", "--all", "--recompute")
+    assert status == 1
+    assert f"not equal: ALBETO tiny (fine-tuned), score: {answers}: changed since it was scored." in said
+    assert "13 numbers, 12 equal to the digit, 1 not" in said
+
+
+def test_an_answer_that_is_missing_is_no_score_of_zero(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = results / "predictions/fine-tuning/albeto-tiny/xnli.json"
+    given = json.loads(answers.read_text())
+    given.popitem()
+    answers.write_text(json.dumps(given))
+    status, said = why(capsys, results / "summary.csv", "ALBETO tiny (fine-tuned)", "score", "--recompute")
+    assert status == 1 and "it answers 29 of 30 test examples" in said
+
+
+def test_an_edited_table_is_found(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = results / "summary.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    cells = lines[1].split(",")
+    was, cells[4] = cells[4], "99.99"
+    path.write_text("".join([lines[0], ",".join(cells), *lines[2:]]))
+    status, said = why(capsys, path, "BETO uncased (fine-tuned)", "score", "--recompute")
+    assert status == 1 and f"the table holds 99.99, the files give {was}" in said
+
+
+def test_of_other_tables_the_files_are_named_and_why_no_more(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = why(
+        capsys, made / "tables/inference_speed.csv", "BETO uncased", "cpu_median_ms", "--recompute"
+    )
+    assert status == 0 and "times are measured" in said and "benchmarks/inference_speed.json" in said
+
+
+def test_what_is_not_there_is_refused(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, words in (
+        ((made / "summary.csv", "ALBETO tinny (distilled)", "score"), "it has ALBETO tiny (distilled)"),
+        ((made / "summary.csv", "ALBETO tiny", "scores"), "no column 'scores'; it has regime, model"),
+        ((made / "tables/nothing.csv", "a", "b"), "expected a table of the study, one of corpus.csv"),
+        ((made / "summary.csv",), "name a row and a column"),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            why(capsys, *arguments)
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["albert", "bert", "roberta", "distilbert"])
+def test_the_formulas_count_what_thop_counts(kind: Any) -> None:
+    shape = Architecture(
+        type=kind, vocab_size=530, hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=80,
+        embedding_size=20 if kind == "albert" else None, max_position_embeddings=70,
+    )  # fmt: skip
+    cost, conditions = cost_of(shape, 5, 33), {"sequence_length": 33, "labels": 5}
+    for what in ("parameters", "macs", "attention_macs", "vocabulary_size"):
+        count = Count("fine-tuning", "m", "m", what, 0, shape.model_dump(), conditions)  # type: ignore[arg-type]
+        assert _counted(count) == cost[what], what  # type: ignore[literal-required]
+
+
+def test_the_thesis_counts_follow_from_the_formulas(project: Path) -> None:
+    tiny = load_study(read_yaml(project / "config/thesis.yaml"), project).models["albeto-tiny"].architecture
+    conditions = {"sequence_length": 512, "labels": 3}
+    macs = Count("fine-tuning", "m", "m", "macs", 0, tiny.model_dump(), conditions)  # type: ignore[arg-type]
+    assert _counted(macs) // 10**7 == 241  # 2.41 GMAC
