@@ -217,7 +217,7 @@ class Chains:
         names["speedup_with_attention"] = names["macs_with_attention"]
         reference = self.results.study.efficiency.reference
         compared: list[tuple[Regime, str]] = [("fine-tuning", reference)] if "speedup" in column else []
-        conditions = dict(self.results.efficiency_conditions)
+        conditions = self.results.efficiency_conditions
         found = []
         for regime, model in [(row.regime, row.model), *compared]:
             cost, system = self.results.efficiency[regime, model], self.links.architectures[regime, model]

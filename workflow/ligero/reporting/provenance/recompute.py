@@ -20,6 +20,7 @@ from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.records import Chain, Count, Measurement, Recomputed
 from ligero.settings import plan
 from ligero.settings.jobs import TaskSpec
+from ligero.settings.models import Architecture
 from ligero.settings.tasks import TaskType
 from ligero.tasks.columns import read_columns
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class
@@ -241,28 +242,22 @@ def _counted(one: Count) -> int:
 
     MACs are those that thop sees: one for each weight of a linear layer and token, four for each element of a layer norm.
     """
-    shape: dict[str, Any] = dict(one.architecture)
-    kind, width, layers, inner = (
-        shape[key] for key in ("type", "hidden_size", "num_hidden_layers", "intermediate_size")
-    )
+    shape, conditions = Architecture.model_validate(one.architecture), one.conditions
+    albert, width, layers = shape.type == "albert", shape.hidden_size, shape.num_hidden_layers
+    vocabulary, length, labels = shape.vocab_size or 0, conditions["sequence_length"], conditions["labels"]
     if one.what == "vocabulary_size":
-        return int(shape["vocab_size"])
-    embedded = shape["embedding_size"] or 128 if kind == "albert" else width
-    length, labels = int(str(one.conditions["sequence_length"])), int(str(one.conditions["labels"]))
+        return vocabulary
     if one.what == "attention_macs":
-        return int(2 * layers * length**2 * width)
-    inside = 4 * width**2 + 2 * width * inner
-    mapping = embedded * width if kind == "albert" else 0
+        return 2 * layers * length**2 * width
+    embedded = (shape.embedding_size or 128) if albert else width
+    inside = 4 * width**2 + 2 * width * shape.intermediate_size
+    mapping = embedded * width if albert else 0
     head = width**2 + width * labels
     if one.what == "macs":
         norms = 4 * length * (embedded + 2 * layers * width)
-        return int(length * (layers * inside + mapping) + norms + head)
-    rows = (
-        shape["vocab_size"]
-        + shape["max_position_embeddings"]
-        + (0 if kind == "distilbert" else shape["type_vocab_size"])
-    )
-    layer = inside + 4 * width + inner + width + 4 * width  # weights, biases, two norms
-    kept = 1 if kind == "albert" else layers
-    biases = (width if kind == "albert" else 0) + width + labels
-    return int(rows * embedded + 2 * embedded + mapping + kept * layer + head + biases)
+        return length * (layers * inside + mapping) + norms + head
+    segments = 0 if shape.type == "distilbert" else shape.type_vocab_size
+    rows = vocabulary + shape.max_position_embeddings + segments
+    layer = inside + 9 * width + shape.intermediate_size  # with the biases and two norms
+    biases = (width if albert else 0) + width + labels
+    return rows * embedded + 2 * embedded + mapping + (1 if albert else layers) * layer + head + biases

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ligero.distillation.records import LogitDigests
+from ligero.efficiency.records import CountingConditions
 from ligero.settings.study import Regime
 from ligero.training.records import Candidate
 
@@ -180,7 +181,7 @@ class Count:
     what: str
     value: int
     architecture: dict[str, object]
-    conditions: dict[str, object]
+    conditions: CountingConditions
 
 
 @dataclass(frozen=True)
