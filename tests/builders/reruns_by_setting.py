@@ -33,6 +33,8 @@ Path_ = tuple[str | int, ...]
 
 OTHERS: dict[str, tuple[Any, ...]] = {
     "sources.*.archive.source": ("text",),
+    "sources.*.url": ("https://example.org/other",),
+    "sources.*.alternatives": (["https://example.org/other"],),
     "corpus.parts": (["more-text", "text"],),
     "corpus.language.code": ("pt",),
     "corpus.near_duplicates.similarity": (0.7,),

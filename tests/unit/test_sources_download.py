@@ -98,6 +98,41 @@ def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
     assert [request["path"] for request in server.requests] == ["/file.bin", "/elsewhere"]
 
 
+@pytest.mark.parametrize(
+    "location", ["http://localhost:{port}/x", "http://[::1]:{port}/x", "http://127.0.0.2:{port}/x"]
+)
+def test_a_redirect_from_a_public_address_into_this_machine_is_refused_at_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    is_inner = download_module._is_inner
+    monkeypatch.setattr(download_module, "_is_inner", lambda host: host != "127.0.0.1" and is_inner(host))
+    port = str(server.http.server_address[1])
+    server.steps = [server.status(302, Location=location.format(port=port)), server.whole]
+    with pytest.raises(FetchError, match=r"redirects to .*, an address of this machine .*Correct the URL"):
+        download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert len(server.requests) == 1 and leftovers(tmp_path) == []
+
+
+def test_inner_addresses_are_known() -> None:
+    inner = ("127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fd00::1")
+    assert [
+        host for host in (*inner, "8.8.8.8", "2001:4860:4860::8888") if not download_module._is_inner(host)
+    ] == [
+        "8.8.8.8",
+        "2001:4860:4860::8888",
+    ]
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://example.org/x"])
+def test_a_redirect_to_another_protocol_is_refused_at_once(
+    server: Server, tmp_path: Path, location: str
+) -> None:
+    server.steps = [server.status(302, Location=location)]
+    with pytest.raises(FetchError, match="redirects to an address that is neither http nor https"):
+        download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert len(server.requests) == 1
+
+
 def test_a_wrong_checksum_names_both_sums_and_keeps_nothing(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ChecksumError) as caught:
         download(server.url, tmp_path / "f", Expectation("0" * 64, None, "registry of sources"), QUICK)

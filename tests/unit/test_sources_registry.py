@@ -51,6 +51,15 @@ def test_checksums_are_those_of_the_manifest(registry: dict[str, Source], shared
         assert (known[row["path"]].sha256, known[row["path"]].bytes) == (row["sha256"], int(row["bytes"]))
 
 
+@pytest.mark.parametrize(
+    "address", ["/data/mine.txt", "mine.txt", "file:///data/mine.txt", "https:///mine.txt"]
+)
+@pytest.mark.parametrize("key", ["url", "alternatives"])
+def test_what_is_not_published_has_no_address(key: str, address: str) -> None:
+    with pytest.raises(ValueError, match=r"is not an http or https address; .* as d/mine\.txt .*'mirror'"):
+        Source.model_validate({"path": "d/mine.txt", key: address if key == "url" else [address]})
+
+
 def test_fetching_imports_nothing_heavy() -> None:
     """Hundreds of jobs start this program; HTTP is imported only when a URL is used."""
     code = (

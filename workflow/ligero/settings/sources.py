@@ -6,7 +6,7 @@ import re
 
 from pydantic import model_validator
 
-from ligero.settings.base import Identifier, Settings, Sha256, UserPath
+from ligero.settings.base import Identifier, Settings, Sha256
 
 
 class ArchiveMember(Settings):
@@ -23,9 +23,9 @@ class Source(Settings):
 
     path: str
     """Path below a mirror and below the folder of fetched files."""
-    url: UserPath | None = None
-    """Primary location."""
-    alternatives: tuple[UserPath, ...] = ()
+    url: str | None = None
+    """Primary location: an http or https address."""
+    alternatives: tuple[str, ...] = ()
     """Further locations, tried in order after the primary one."""
     archive: ArchiveMember | None = None
     """Extract it from another source if no mirror has the file itself."""
@@ -49,4 +49,14 @@ class Source(Settings):
         parts = self.path.split("/")
         if self.path.startswith("/") or ".." in parts or "\\" in self.path:
             raise ValueError(f"path {self.path!r} must be relative and must not contain '..'")
+        return self
+
+    @model_validator(mode="after")
+    def _is_published(self) -> Source:
+        for address in (self.url, *self.alternatives):
+            if address is not None and not re.match(r"https?://[^/]", address):
+                raise ValueError(
+                    f"{address!r} is not an http or https address; a file on this machine belongs as {self.path} into the "
+                    "folder under 'mirror'"
+                )
         return self

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ligero.common.hashing import CHUNK
 from ligero.common.progress import progress
@@ -122,7 +125,12 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
     failures = 0
     if part.size and part.size == expected.size:  # killed between the last byte and the file's final name
         return
-    with httpx.Client(follow_redirects=True, timeout=timeout, headers={"User-Agent": "ligero"}) as client:
+    with httpx.Client(
+        follow_redirects=True,
+        timeout=timeout,
+        headers={"User-Agent": "ligero"},
+        event_hooks={"request": [lambda request: _refuse_inner_address(url, request.url.host)]},
+    ) as client:
         while True:
             before, wait = part.size, None
             try:
@@ -136,6 +144,10 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
                         f"{url}: the server answered {status} {error.response.reason_phrase}."
                     ) from error
                 problem, wait = f"the server answered {status}", _retry_after(error.response)
+            except httpx.UnsupportedProtocol as error:
+                raise FetchError(
+                    f"{url}: the server redirects to an address that is neither http nor https."
+                ) from error
             except httpx.TransportError as error:
                 problem = f"{type(error).__name__}: {error}".rstrip(": ")
             except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
@@ -146,6 +158,29 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
             pause = min(wait or patience.first_wait * 2 ** (failures - 1), patience.longest_wait)
             print(f"{url}: {problem}; {part.size:,} bytes so far, again in {pause:.0f} s", file=sys.stderr)
             patience.sleep(pause)
+
+
+def _refuse_inner_address(url: str, host: str) -> None:
+    """Refuse a redirect from a public address into this machine or its network, which would read what the server itself cannot.
+
+    Raises:
+        FetchError: `host` is at a loopback, private or other reserved address, and the host of `url` is not.
+    """
+    first = urlsplit(url).hostname or ""
+    if host != first and _is_inner(host) and not _is_inner(first):
+        raise FetchError(
+            f"{url}: the server redirects to {host}, an address of this machine or of its own network, which is refused. Correct the "
+            "URL; where that is the right place, give its address as 'url'."
+        )
+
+
+def _is_inner(host: str) -> bool:
+    """Whether any address of a host is loopback, private or reserved; one without an address is not."""
+    try:
+        found = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
+    except (OSError, UnicodeError):
+        return False
+    return any(not ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_global for entry in found)
 
 
 def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation) -> bool:
