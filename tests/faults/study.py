@@ -1,0 +1,196 @@
+"""A finished small study, its jobs, copies of it in which a job is to be done again, and the comparison of a copy with it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+MINI = Path(__file__).with_name("mini.yaml")
+TARGETS = ("all", "exports")
+PATIENCE = 600
+"""Seconds after which a run counts as one that hangs."""
+TIMES = re.compile(
+    r"seconds|_per_second$|speed|latenc|^(date|checksum|runs|fastest|median|measured|share_of_peak|predictions_digest)$|gflops|peak"
+)
+"""Keys of JSON that measure time, or the digest of what does."""
+MEASURED = (
+    "benchmarks/inference_speed.json", "benchmarks/tradeoff.json", "tables/cost.*", "tables/tradeoff*", "tables/summary.*",
+    "summary.csv", "figures/score_vs_latency*", "figures/tradeoff*", "cards/*", "exports/*/README.md", "models/*/README.md",
+)  # fmt: skip
+"""Files that show how fast something was: another run's are others."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a finished study, as Snakemake recorded it."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    inputs: tuple[str, ...]
+    command: str
+    log: str
+    seconds: float
+
+    @property
+    def state(self) -> str | None:
+        """The folder in which it keeps what it has so far."""
+        found = re.search(r" --state(?:-dir)? (\S+)", self.command)
+        return found[1] if found else None
+
+    @property
+    def program(self) -> str:
+        found = re.search(r"\$PROGRAMS/(\w+\.py)", self.command)
+        return found[1] if found else "python"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A configuration and the folder of its finished run."""
+
+    config: Path
+    finished: Path
+
+    def command(self, folder: Path, targets: Iterable[str], *options: str) -> list[str]:
+        """Snakemake in a folder, as a user gives it but for the pace of its scheduler."""
+        return [
+            sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--configfile", str(self.config),
+            "--workflow-profile", str(PROJECT / "profiles" / "default"), "--directory", str(folder), "--cores", "1",
+            "--max-jobs-per-timespan", "1000/1s", *options, "--", *targets,
+        ]  # fmt: skip
+
+    def start(
+        self, folder: Path, targets: Iterable[str], *options: str, before: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Start Snakemake as the leader of a process group of its own; `before` is a command that starts it."""
+        return subprocess.Popen(
+            [*before, *self.command(folder, targets, *options)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=PROJECT,
+            start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def run(
+        self, folder: Path, targets: Iterable[str], *options: str, before: Sequence[str] = ()
+    ) -> tuple[int | None, str]:
+        """Run to the end: exit status, None where it hung and was killed, and what it said."""
+        return ended(self.start(folder, targets, *options, before=before))
+
+    def finish(self) -> None:
+        """Run the study from nothing."""
+        self.finished.mkdir(parents=True)
+        status, said = self.run(self.finished, TARGETS)
+        if status != 0:
+            raise SystemExit(f"error: {self.config}: the undisturbed run failed:\n{said[-5000:]}")
+
+    def jobs(self) -> list[Job]:
+        """Its jobs, in a fixed order."""
+        found: dict[tuple[str, str], list[tuple[str, Any]]] = {}
+        for path in sorted((self.finished / ".snakemake" / "metadata").rglob("*")):
+            if path.is_file():
+                record = json.loads(path.read_text(encoding="utf-8"))
+                name = base64.b64decode(
+                    "".join(path.relative_to(self.finished / ".snakemake/metadata").parts)
+                ).decode()
+                found.setdefault((record["rule"], " ".join(record["log"])), []).append(
+                    (name.removesuffix("/"), record)
+                )
+        return [
+            Job(
+                rule,
+                tuple(sorted(name for name, _ in made)),
+                tuple(sorted({name for _, record in made for name in record["input"]})),
+                made[0][1]["shellcmd"] or "",
+                log,
+                made[0][1]["endtime"] - made[0][1]["starttime"],
+            )
+            for (rule, log), made in sorted(found.items())
+        ]
+
+    def copy(self, folder: Path, without: Job | None = None, keep_state: bool = False) -> None:
+        """A copy of the finished study in which one job is still to be done."""
+        shutil.copytree(self.finished, folder, symlinks=True, dirs_exist_ok=True)
+        for name in without.outputs if without else ():
+            remove(folder / name)
+        if without and without.state and not keep_state:
+            remove(folder / without.state)
+
+    def differences(self, folder: Path) -> list[str]:
+        """The artefacts below the results folder that are missing, or are not those of the undisturbed run, digit by digit."""
+        wrong = []
+        for path in artefacts(self.finished / "results"):
+            name = path.relative_to(self.finished / "results")
+            other = folder / "results" / name
+            if not other.is_file():
+                wrong.append(f"{name} is missing")
+            elif not same(path, other, str(name)):
+                wrong.append(f"{name} is another")
+        return wrong
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int | None, str]:
+    """Wait for a run: exit status, None where it hung and was killed, and what it said."""
+    try:
+        said, _ = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, process.communicate()[0]
+    return process.returncode, said
+
+
+def artefacts(results: Path) -> Iterator[Path]:
+    """Every file of a results folder that is a result: no logs, states of unfinished work or locks."""
+    for path in sorted(results.rglob("*")):
+        parts = path.relative_to(results).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if (
+            path.is_file()
+            and not hidden
+            and parts[0] not in ("logs", "state", "hub")
+            and parts[:2] != ("benchmarks", "jobs")
+        ):
+            yield path
+
+
+def same(one: Path, other: Path, name: str) -> bool:
+    """Whether two artefacts are the same but for the times that they report."""
+    if (content := one.read_bytes()) == other.read_bytes() or any(
+        Path(name).match(pattern) for pattern in MEASURED
+    ):
+        return True
+    if one.suffix == ".json":
+        try:
+            return without_times(json.loads(content)) == without_times(json.loads(other.read_bytes()))
+        except ValueError:
+            return False
+    if one.suffix == ".jsonl":
+        lines = [
+            [without_times(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            for path in (one, other)
+        ]
+        return lines[0] == lines[1]
+    return False
+
+
+def without_times(value: Any) -> Any:
+    """JSON without the keys that measure time."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if not TIMES.search(key)}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
