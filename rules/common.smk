@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.common.run_end import say_at_exit
+from ligero.common.run_start import begin_run, release_dead_lock
 from ligero.reporting import registry
 from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
@@ -58,7 +59,12 @@ wildcard_constraints:
     shard=r"\d+",
 
 
+if workflow.is_main_process:
+    release_dead_lock()
+
+
 onstart:
+    begin_run(Path(R))
     write_json(CONFIG, STUDY.model_dump(mode="json"))
     for what, reason in reasons_left_out(STUDY).items():
         print(f"{what} is left out: {reason}", file=sys.stderr)

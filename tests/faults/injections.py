@@ -32,6 +32,8 @@ BUGS = (UNCLEAR, WRONG, LOST, HANGS)
 
 UNREAD = ("tables", "figures", "cards")
 """What nothing reads: a person does."""
+TOGETHER = ("corpus", "tokenizers", "tokens", "pretrained", "tasks", "encoded", "logits")
+"""Where what lies beside a declared input is read too."""
 LOCKED = "cannot be locked"
 
 
@@ -469,7 +471,11 @@ def _readers(case: Case, name: Path) -> list[Job]:
     """The jobs that read an artefact: those with it among their inputs, or with what lies beside it, or that name its folder."""
     path = Path("results") / name
     declared = [job for job in case.jobs if any(Path(given) in (path, *path.parents) for given in job.inputs)]
-    beside = [job for job in case.jobs if any(Path(given).parent == path.parent for given in job.inputs)]
+    beside = [
+        job
+        for job in case.jobs
+        if name.parts[0] in TOGETHER and any(Path(given).parent == path.parent for given in job.inputs)
+    ]
     places = {str(parent) for parent in path.parents if len(parent.parts) > 2}
     named = [job for job in case.jobs if places & set(job.command.split())]
     writers = {job.log for job in case.jobs if str(path) in job.outputs}

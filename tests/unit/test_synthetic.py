@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ligero.settings.sources import GENERATED
 from ligero.synthetic import domains
 from ligero.synthetic.files import FILES
 from ligero.synthetic.generator import PRODUCERS, QA_FILES, SPLITS, XNLI_COLUMNS, StudySizes, generate
@@ -53,7 +54,9 @@ def blocks(path: Path) -> list[list[str]]:
 
 
 def test_writes_exactly_its_files(study: Path) -> None:
-    assert sorted(str(p.relative_to(study)) for p in study.rglob("*") if p.is_file()) == sorted(FILES)
+    assert sorted(str(p.relative_to(study)) for p in study.rglob("*") if p.is_file()) == sorted(
+        [*FILES, GENERATED]
+    )
 
 
 def test_same_bytes_whatever_the_hash_seed(study: Path, tmp_path: Path) -> None:

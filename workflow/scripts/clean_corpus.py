@@ -10,6 +10,7 @@ from ligero.common.errors import run_program
 from ligero.corpus.pipeline import clean_corpus
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.sources.checksums import check_sources
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     job = jobs.cleaning_job(study)
     check_digest(job, args.expect)
     corpus = job.corpus
+    check_sources({part: study.sources[part] for part in corpus.parts}, args.config.parent)
     clean_corpus(
         {part: args.sources_dir / study.sources[part].path for part in corpus.parts},
         args.out,

@@ -10,7 +10,7 @@ import _library  # noqa: F401
 from ligero.common.errors import LigeroError, run_program
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved, note_soundness
-from ligero.sources.checksums import SourcesLock
+from ligero.sources.checksums import SourcesLock, check_sources
 from ligero.tasks.prepare import prepare_task
 
 
@@ -26,6 +26,7 @@ def main() -> None:
     study = load_resolved(args.config)
     job = jobs.task_job(study, args.task)
     check_digest(job, args.expect)
+    check_sources(job.sources, args.config.parent)
     mirror = Path(study.mirror) if study.mirror else None
     try:
         info = prepare_task(job, args.sources_dir, args.out, mirror)

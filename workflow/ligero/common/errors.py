@@ -67,6 +67,8 @@ def naming(internal: Path | str, shown: Path | str) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             error.filename = str(error.filename).replace(str(internal), str(shown))
+        elif error.strerror is not None:  # of a write or a flush
+            error.filename = str(shown)
         raise
 
 

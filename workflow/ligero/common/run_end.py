@@ -4,16 +4,45 @@ from __future__ import annotations
 
 import atexit
 import re
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_FAILED_LOG = re.compile(r"^Logfile (?P<path>\S+):\n=+\n(?P<text>.*?)\n=+$", re.MULTILINE | re.DOTALL)
+_FAILED_LOG = re.compile(
+    r"^Logfile (?P<path>\S+):(?: empty file$|\n=+\n(?P<text>.*?)\n=+$)", re.MULTILINE | re.DOTALL
+)
 _ERROR = re.compile(r"^error: .*?(?=^error: |\Z)", re.MULTILINE | re.DOTALL)
+_KILLED = re.compile(
+    r"^Command '.*&> (?P<path>\S+?)'?(?: .*)? (?:returned non-zero exit status (?P<status>\d+)|died with <Signals\.(?P<name>\w+).*>)\.$",
+    re.MULTILINE,
+)
+_OF_SCHEDULER = re.compile(
+    r"SLURM status is: '?(?P<status>[A-Z_]+).*?^    log: (?P<path>\S+)", re.MULTILINE | re.DOTALL
+)
 _INTERRUPTED = "Terminating processes on user request"
 
 GO_ON = "Interrupted. Run the same command to continue: finished jobs are kept, and training resumes from the last checkpoint."
 LOCKED = " The folder is still locked: give the command with --unlock once before."
+
+_MEMORY = (
+    "for want of memory: run fewer jobs at once (--cores), or raise memory_mb of its kind under 'hardware'"
+)
+_TIME = (
+    "at its time limit, or because somebody cancelled it: raise runtime_minutes of its kind under 'hardware'"
+)
+_LIKELY = {
+    "SIGKILL": _MEMORY,
+    "SIGTERM": _TIME,
+    "SIGXCPU": _TIME,
+    "SIGBUS": "because a disk, or /dev/shm, is full: free space there",
+    "SIGSEGV": "by a fault in a library: run the tests of this machine's environment (make check)",
+    "SIGILL": "by a library that was built for another processor: set up the environment on this machine",
+    "OUT_OF_MEMORY": _MEMORY,
+    "TIMEOUT": _TIME,
+    "NODE_FAIL": "because its node failed",
+}
+"""Signal, or status of Slurm's, to what it usually means."""
 
 
 def say_at_exit(logs: Iterable[str]) -> None:
@@ -35,16 +64,46 @@ def _say(logs: list[Path], locks: Path) -> None:
 
 
 def failures(log: str) -> Iterator[str]:
-    """The error of each failed job in a workflow's log, each once; of a job that stopped unexpectedly the last line it wrote."""
+    """The error of each failed job in a workflow's log, each once.
+
+    Of a job that wrote none: by which signal it was killed and what that usually means, or the last line that it wrote.
+    """
+    ends = dict(_ends(log))
     said: set[str] = set()
     for block in _FAILED_LOG.finditer(log):
-        errors = [error.strip() for error in _ERROR.findall(block["text"])]
-        if not errors:
-            lines = [line for line in block["text"].splitlines() if line.strip()]
-            errors = [
-                f"error: {block['path']}: the job stopped unexpectedly: {lines[-1].strip() if lines else 'it wrote nothing'}"
-            ]
+        text = block["text"] or ""
+        errors = [error.strip() for error in _ERROR.findall(text)]
+        if end := ends.get(block["path"]):
+            errors.append(f"error: {block['path']}: the job {end}")
+        elif not errors:
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            last = lines[-1] if lines else "it wrote nothing"
+            errors = [f"error: {block['path']}: the job stopped unexpectedly: {last}"]
         for error in errors:
             if error not in said:
                 said.add(error)
                 yield error
+
+
+def _ends(log: str) -> Iterator[tuple[str, str]]:
+    """Log file of each job that did not end by itself, and how it ended."""
+    for found in _KILLED.finditer(log):
+        name = found["name"] or _signal(int(found["status"]))
+        if name:
+            yield found["path"], f"was killed by {name}, {_usually(name)}"
+    for found in _OF_SCHEDULER.finditer(log):
+        if found["status"] in _LIKELY:
+            yield found["path"], f"ended with status {found['status']} of Slurm, {_usually(found['status'])}"
+
+
+def _signal(status: int) -> str | None:
+    """The signal behind a shell's exit status, if there is one."""
+    try:
+        return signal.Signals(status - 128).name
+    except ValueError:
+        return None
+
+
+def _usually(end: str) -> str:
+    likely = f"usually {_LIKELY[end]}. " if end in _LIKELY else ""
+    return f"{likely}Then run the same command: finished work is kept."

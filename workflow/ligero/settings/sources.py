@@ -8,6 +8,9 @@ from pydantic import model_validator
 
 from ligero.settings.base import Identifier, Settings, Sha256
 
+GENERATED = "digests.json"
+"""Record in a folder that the project generated: the digest of each of its files."""
+
 
 class ArchiveMember(Settings):
     """A file inside an archive that is a source of its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, cast
@@ -11,7 +11,8 @@ from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
 from ligero.common.locks import file_lock
-from ligero.settings.sources import Source
+from ligero.common.records import DamagedError, check_file, read_record
+from ligero.settings.sources import GENERATED, Source
 from ligero.sources.errors import ChecksumError
 
 
@@ -151,3 +152,38 @@ class SourcesLock:
                     "if the new one is wanted."
                 )
             write_json(self.path, dict(sorted(entries.items())))
+
+
+def check_generated(source: Source, generated: Path, path: Path) -> None:
+    """Refuse a copy of a generated file, or the file itself, that is not what the generator wrote.
+
+    Args:
+        generated: the folder that generators write below.
+
+    Raises:
+        DamagedError: it, or the record of digests, was changed or is missing.
+    """
+    folder, _, name = source.path.partition("/")
+    remedy = "Make it again: snakemake --forcerun generate_study."
+    record = generated / folder / GENERATED
+    if name not in (digests := read_record(record, remedy).get("files", {})):
+        raise DamagedError(record, None, f"it records no digest of {name}.", remedy)
+    check_file(path, digests[name], remedy)
+
+
+def check_sources(sources: Mapping[str, Source], results: Path) -> None:
+    """Refuse fetched files that changed after they were fetched; all that a job reads, before it reads them.
+
+    Raises:
+        DamagedError: one is not what was fetched.
+    """
+    lock = SourcesLock(results / "sources.lock.json")
+    for source_id, source in sources.items():
+        path = results / "sources" / source.path
+        if source.generated:
+            check_generated(source, results / "generated", path)
+        elif (expected := lock.expectation(source_id, source).sha256) and (
+            found := sha256_file(path)
+        ) != expected:
+            problem = f"it was changed after it was fetched: its SHA-256 is {found}, expected {expected}."
+            raise DamagedError(path, None, problem, "Delete it and start snakemake again, which fetches it.")

@@ -19,7 +19,7 @@ from ligero.common.locks import file_lock
 from ligero.common.progress import progress
 from ligero.settings.sources import Source
 from ligero.sources.archives import MemberStream, open_member
-from ligero.sources.checksums import Expectation, SourcesLock
+from ligero.sources.checksums import Expectation, SourcesLock, check_generated
 from ligero.sources.download import Patience, check_disk_space, download
 from ligero.sources.errors import ChecksumError, FetchError, NotThereError
 
@@ -52,6 +52,7 @@ class Fetcher:
         Raises:
             ConfigurationError: no such source, or a generated one without the generator's folder.
             ChecksumError: a mirror has the file with another checksum, or so has every location.
+            DamagedError: a generated file is not what the generator wrote.
             FetchError: no location has the file; the message lists each with its reason.
         """
         source = self.sources.get(source_id)
@@ -89,7 +90,7 @@ class Fetcher:
             raise FetchError(
                 f"{source_id}: the generator wrote no {found}. Run the rule that generates the study."
             )
-        # No checksum is demanded: seed and scale of the study decide what the generator writes.
+        check_generated(source, self.generated_mirror, found)
         return _copy(found, destination, Expectation(None, None))[0]
 
     def _from_somewhere(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
+from ligero.common.records import FILES, digests_of, write_record
+from ligero.settings.sources import GENERATED
 from ligero.synthetic import files, tagging
 from ligero.synthetic.documents import TOPICS, Document, draw_document
 from ligero.synthetic.grammar import Token
@@ -248,8 +250,10 @@ PRODUCERS = (_corpus, _mldoc, _pawsx, _xnli, _tagging, _questions)
 
 
 def generate(out_dir: Path, seed: int, scale: float = 1.0) -> None:
-    """Write every file of ``files.FILES`` under ``out_dir``."""
-    sizes = StudySizes().scaled(scale)
+    """Write every file of ``files.FILES`` under ``out_dir``, and the record of their digests."""
+    sizes, names = StudySizes().scaled(scale), []
     for producer in PRODUCERS:
         for name, data in producer(seed, sizes):
             files.write(out_dir, name, data)
+            names.append(name)
+    write_record(out_dir / GENERATED, {FILES: digests_of(out_dir, names)})
