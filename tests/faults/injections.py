@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import re
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from ligero.reporting.verification import verify_results
-from tests.faults.study import PATIENCE, TARGETS, Job, Study, artefacts, ended, remove
+from tests.faults.study import PATIENCE, TARGETS, Job, Run, Study, artefacts, remove
 
 SAME = "same result"
 CLEAR = "clear message"
@@ -176,7 +175,7 @@ def temporaries(results: Path) -> list[str]:
 # --- kills -----------------------------------------------------------------------------------------------------------------
 
 
-def programs_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def programs_of(process: Run) -> list[psutil.Process]:
     """The programs of the jobs that run below Snakemake."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return [
@@ -193,7 +192,7 @@ def _words(process: psutil.Process) -> list[str]:
     return []
 
 
-def _in_job(case: Case, process: subprocess.Popen[str], job: Job) -> list[psutil.Process]:
+def _in_job(case: Case, process: Run, job: Job) -> list[psutil.Process]:
     """Wait for a random moment of a job; its programs."""
     until = time.monotonic() + PATIENCE
     while not (found := programs_of(process)) and process.poll() is None and time.monotonic() < until:
@@ -226,7 +225,7 @@ def kill_job(case: Case) -> Disturbed:
     for program in _in_job(case, process, job):
         with contextlib.suppress(psutil.NoSuchProcess):
             program.kill()
-    status, said = ended(process)
+    status, said = process.ended()
     return Disturbed(f"kill -9 of {job.program}", job.outputs, status, said, r"^error: .*SIGKILL")
 
 
@@ -236,7 +235,7 @@ def kill_snakemake(case: Case) -> Disturbed:
     process = case.study.start(case.place, job.outputs)
     left = _in_job(case, process, job)
     process.kill()
-    process.wait()
+    process.ended()
     case.stack.callback(lambda: [_kill(program) for program in left])
     return Disturbed(
         f"kill -9 of Snakemake during {job.program}, which goes on", job.outputs, -9, "", clear=""
@@ -253,8 +252,8 @@ def lost_node(case: Case) -> Disturbed:
     job = case.to_do()
     process = case.study.start(case.place, job.outputs)
     _in_job(case, process, job)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill(whole_group=True)
+    process.ended()
     return Disturbed(f"all processes die during {job.program}", job.outputs, -9, "", clear="")
 
 
@@ -267,9 +266,9 @@ def kill_whole(case: Case) -> Disturbed:
         while process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill(whole_group=True)
             kills += 1
-        status, said = ended(process)
+        status, said = process.ended()
         if status != -9:
             return Disturbed(f"{kills} kills from sources to tables", TARGETS, status, said)
     return Disturbed(f"{kills} kills from sources to tables", TARGETS, -9, "", clear="")
@@ -280,8 +279,8 @@ def stale_lock(case: Case) -> Disturbed:
     job = case.to_do()
     process = case.study.start(case.place, job.outputs)
     _in_job(case, process, job)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill(whole_group=True)
+    process.ended()
     (case.place / ".snakemake" / "run.json").unlink(missing_ok=True)
     status, said = case.run(job)
     return Disturbed(
@@ -426,7 +425,7 @@ def two_runs(case: Case) -> Disturbed:
     first = case.study.start(case.place, job.outputs, *options)
     time.sleep(case.chance.uniform(0, 3))
     second = case.study.start(case.place, job.outputs, *options)
-    ends = [ended(first), ended(second)]
+    ends = [first.ended(), second.ended()]
     what = f"two runs of {job.program} at once{', without lock' if options else ''}"
     if any(status is None for status, _ in ends):
         return Disturbed(what, job.outputs, None, ends[0][1] + ends[1][1])

@@ -418,17 +418,9 @@ def test_home_in_every_path(
     model |= {"weights": "local", "local": "~/bertin"}
     default_config["tasks"]["mldoc"] |= {"rcv_dir": "~/rcv"}
     default_config |= {"mirror": "~/datos", "results_dir": "~/mine"}
-    default_config["sources"] = {
-        **default_config.get("sources", {}),
-        "x": {"path": "x.txt", "url": "~/x.txt", "alternatives": ["~/y.txt"]},
-    }
     study = load_study(default_config, project)
     found = (study.mirror, study.results_dir, study.models["bertin"].local, study.tasks["mldoc"].rcv_dir)
     assert found == ("/home/ana/datos", "/home/ana/mine", "/home/ana/bertin", "/home/ana/rcv")
-    assert (study.sources["x"].url, study.sources["x"].alternatives) == (
-        "/home/ana/x.txt",
-        ("/home/ana/y.txt",),
-    )
     with pytest.raises(LigeroError, match="mirror: no home folder is known for '~nobody-has-this-name'"):
         load_study({**default_config, "mirror": "~nobody-has-this-name/x"}, project)
 

@@ -16,7 +16,8 @@ import pytest
 import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.settings.sources import ArchiveMember, Source
+from ligero.common.records import DamagedError, digests_of, write_record
+from ligero.settings.sources import GENERATED, ArchiveMember, Source
 from ligero.sources.archives import members, open_member
 from ligero.sources.checksums import SourcesLock
 from ligero.sources.errors import ChecksumError, FetchError
@@ -164,12 +165,21 @@ def test_several_jobs_record_in_one_lock_file(tmp_path: Path) -> None:
 
 def test_generated_sources_come_from_the_generator_only(tmp_path: Path) -> None:
     source = Source(path="embedded/f", generated=True)
-    (tmp_path / "generated" / "embedded").mkdir(parents=True)
-    (tmp_path / "generated" / "embedded" / "f").write_text("text")
+    folder = tmp_path / "generated" / "embedded"
+    folder.mkdir(parents=True)
+
+    def write(text: str) -> None:
+        (folder / "f").write_text(text)
+        write_record(folder / GENERATED, {"files": digests_of(folder, ["f"])})
+
+    write("text")
     fetch = fetcher(tmp_path, {"s": source}, generated_mirror=tmp_path / "generated")
     fetch.fetch("s", tmp_path / "out")
-    (tmp_path / "generated" / "embedded" / "f").write_text("another seed")
+    write("another seed")
     fetch.fetch("s", tmp_path / "out")
+    (folder / "f").write_text("damaged")
+    with pytest.raises(DamagedError, match="--forcerun generate_study"):
+        fetch.fetch("s", tmp_path / "out")
     assert (tmp_path / "out").read_text() == "another seed"
     assert not (tmp_path / "sources.lock.json").exists()
     with pytest.raises(ConfigurationError, match="--generated-mirror"):

@@ -26,7 +26,7 @@ _WEEK = 7 * 86_400
 
 
 class FullDiskError(LigeroError):
-    """A file cannot be written because there is no room for it."""
+    """A file cannot be written because there is no space for it."""
 
 
 @contextmanager
@@ -36,12 +36,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     Errors raised inside name `path`.
 
     Raises:
-        FullDiskError: there is no room for it.
+        FullDiskError: there is no space for it.
     """
     target = Path(path)
     temporary = _beside(target, _empty_file)
     try:
-        with _room(target, temporary), naming(temporary, target):
+        with _space(target, temporary), naming(temporary, target):
             yield temporary
             _to_disk(temporary)
             temporary.chmod(0o644)
@@ -59,12 +59,12 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     Errors raised inside name `path`.
 
     Raises:
-        FullDiskError: there is no room for it.
+        FullDiskError: there is no space for it.
     """
     target = Path(path)
     staging = _beside(target, tempfile.mkdtemp)
     try:
-        with _room(target, staging), naming(staging, target):
+        with _space(target, staging), naming(staging, target):
             yield staging
             # Libraries that write through private temporary files (safetensors) leave files that a group cannot read.
             for made in [staging, *staging.rglob("*")]:
@@ -91,7 +91,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 def _beside(target: Path, make: Callable[..., str]) -> Path:
     """A file or folder beside `target` that nobody else uses, in the name of this process."""
-    with _room(target):
+    with _space(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             return Path(make(prefix=f".{target.name}.{_HOST}.{os.getpid()}.", dir=target.parent))
@@ -138,7 +138,7 @@ def _abandoned(path: Path, host: str, process: int) -> bool:
 
 
 @contextmanager
-def _room(target: Path, unfinished: Path | None = None) -> Iterator[None]:
+def _space(target: Path, unfinished: Path | None = None) -> Iterator[None]:
     """Say of a full disk what was to be written, how much of it was, and what to do; libraries raise all kinds of errors then."""
     try:
         yield
