@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
 from ligero.common.run_end import say_at_exit
+from ligero.common.run_notes import note_run
 from ligero.common.run_start import begin_run, release_dead_lock
 from ligero.reporting import registry
 from ligero.settings import jobs, plan
@@ -68,6 +69,7 @@ onstart:
     write_json(CONFIG, STUDY.model_dump(mode="json"))
     for what, reason in reasons_left_out(STUDY).items():
         print(f"{what} is left out: {reason}", file=sys.stderr)
+    note_run(Path(R), PROJECT, log)
 
 
 onerror:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ligero.reporting.planned import planned_jobs as jobs_of_study
+from ligero.settings.load import load_study, read_yaml, without_missing_weights
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs
 
 pytestmark = pytest.mark.slow
@@ -19,6 +22,7 @@ def test_the_published_study_plans_the_published_grids(
 ) -> None:
     done = snakemake("-n", "--", "all", configfile=project / "config/thesis.yaml", folder=tmp_path)
     planned = planned_jobs(done)
+    assert planned == jobs_without_snakemake(project / "config/thesis.yaml", project)
     assert planned["finetune_model"] == 11 * 8 * 36
     assert planned["distill_student"] == 6 * 8 * 6
     assert planned["pretrain_model"] == 5
@@ -36,7 +40,22 @@ def test_the_efficiency_table_needs_neither_data_nor_weights(
 def test_the_default_study_plans_all_17_systems(snakemake: Snakemake, project: Path, tmp_path: Path) -> None:
     done = snakemake("-n", "--", "all", configfile=project / "config.yaml", folder=tmp_path)
     planned = planned_jobs(done)
+    assert planned == jobs_without_snakemake(project / "config.yaml", project)
     assert (planned["finetune_model"], planned["distill_student"], planned["select_trials"]) == (11, 6, 17)
+
+
+def test_a_comparison_of_methods_is_planned_without_snakemake_too(
+    snakemake: Snakemake, project: Path, tmp_path: Path
+) -> None:
+    config = project / "config/spanish-sample.yaml"
+    done = snakemake("-n", "--", "all", configfile=config, config=("mirror=null",), folder=tmp_path)
+    assert planned_jobs(done) == jobs_without_snakemake(config, project, mirror=None)
+
+
+def jobs_without_snakemake(configfile: Path, project: Path, **changes: object) -> dict[str, int]:
+    """Number of jobs a rule, as `ligero status` and `ligero plan` count them, and the target itself."""
+    study = without_missing_weights(load_study({**read_yaml(configfile), **changes}, project))
+    return dict(Counter(job.rule for job in jobs_of_study(study))) | {"all": 1}
 
 
 def test_an_unknown_key_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ligero.command.main import main as ligero
 from ligero.reporting import registry
 from ligero.reporting.registry import TABLES
 from ligero.serving.manifest import Manifest
@@ -42,6 +43,27 @@ def test_summary_has_a_row_a_system_and_says_its_scale(pocket: Path) -> None:
     ]
     assert {row["scale"] for row in summary} == {"miniature"}
     assert all(row["score"] for row in summary)
+
+
+def test_every_number_is_what_the_stored_answers_give(
+    pocket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for table in (
+        "summary.csv",
+        "tables/sequence_tagging.csv",
+        "tables/question_answering.csv",
+        "tables/efficiency.csv",
+    ):
+        assert ligero(["why", str(pocket / table), "--all", "--recompute"]) == 0, capsys.readouterr().out
+
+
+def test_status_knows_every_job_as_done(pocket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which holds the outputs that it expects against those that the rules made."""
+    assert ligero(["status", str(pocket), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [one["job"] for one in answer["jobs"] if one["state"] != "done"] == []
+    assert all(one["seconds"] is not None for one in answer["jobs"])
+    assert (answer["run"]["state"], answer["run"]["locked"], answer["other_versions"]) == ("ended", False, [])
 
 
 def mirrored(pocket: Path, project: Path, folder: Path) -> Path:

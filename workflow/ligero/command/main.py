@@ -15,7 +15,7 @@ DESCRIPTION = (
     "Train, check, serve and compare light language models. `ligero COMMAND --help` explains a command."
 )
 EXIT = """exit status: 0 done; 1 done, but the answer is no (check found errors, recommend found no system, verify or why
-found a difference);
+found a difference, status a failed job);
 2 bad input or a failed run; 130 interrupted"""
 
 
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_verify(commands)
     _add_why(commands)
+    _add_status(commands)
     return parser
 
 
@@ -258,6 +259,18 @@ def _add_why(commands: Commands) -> None:
     parser.add_argument(
         "--json", action="store_true", help="the whole chain, with every candidate and option"
     )
+
+
+def _add_status(commands: Commands) -> None:
+    parser = _command(
+        commands, "status", "status", "say how far a study is: done, running, failed and waiting jobs, hours spent and left",
+        "It reads files only: while the study runs elsewhere, after it was killed, or in a copy. docs/where-from.md says what the\n"
+        "words mean.",
+    )  # fmt: skip
+    parser.add_argument(
+        "results", metavar="RESULTS", nargs="?", default=".", help="results of a study, or a folder that holds them (default: here)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="every job, stage and system")
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
