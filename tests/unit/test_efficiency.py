@@ -144,7 +144,7 @@ def test_macs_follow_from_the_shape_and_grow_by_equal_steps_with_depth(kind: str
 
 def test_attention_takes_two_products_in_each_layer() -> None:
     """Scores and mixing, each of length x length x hidden size: 2 * 3 layers * 10^2 * 16."""
-    from ligero.efficiency.macs import attention_macs
+    from ligero.efficiency.formulas import attention_macs
 
     assert attention_macs(shape(layers=3), 10) == 9600
 

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_why(commands)
     _add_status(commands)
+    _add_plan(commands)
     return parser
 
 
@@ -271,6 +272,21 @@ def _add_status(commands: Commands) -> None:
         "results", metavar="RESULTS", nargs="?", default=".", help="results of a study, or a folder that holds them (default: here)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="every job, stage and system")
+
+
+def _add_plan(commands: Commands) -> None:
+    parser = _command(
+        commands, "plan", "plan", "estimate what a study costs before anything runs: jobs, device hours, downloads, disk"
+    )  # fmt: skip
+    parser.add_argument(
+        "config", metavar="CONFIG", help="configuration of a study, such as config/thesis.yaml"
+    )
+    parser.add_argument(
+        "--measured",
+        metavar="RESULTS",
+        help="finished study on the device in question, whose rates are taken",
+    )
+    parser.add_argument("--json", action="store_true")
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:

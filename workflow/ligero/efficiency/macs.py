@@ -12,6 +12,7 @@ from ligero.common.errors import ConfigurationError
 from ligero.common.progress import progress
 from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
 from ligero.efficiency.classifier import build_without_weights, safetensors_bytes
+from ligero.efficiency.formulas import attention_macs
 from ligero.efficiency.records import Cost, EfficiencyRecord, SystemCost
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.models.build import count_parameters
@@ -34,11 +35,6 @@ def count_macs(model: nn.Module, length: int) -> int:
         warnings.simplefilter("ignore")  # thop compares versions with distutils
         macs, _ = profile(model, inputs=(ids,), verbose=False)
     return int(macs)
-
-
-def attention_macs(architecture: Architecture, length: int) -> int:
-    """MACs of the two products of self-attention (scores and mixing) that thop leaves out: 2 * layers * length^2 * hidden."""
-    return 2 * architecture.num_hidden_layers * length**2 * architecture.hidden_size
 
 
 def cost_of(architecture: Architecture, labels: int, length: int) -> Cost:

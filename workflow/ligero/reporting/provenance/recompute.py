@@ -16,6 +16,7 @@ from typing import Any
 
 from ligero.common.errors import DataError, LigeroError
 from ligero.common.files import read_json
+from ligero.efficiency import formulas
 from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.records import Chain, Count, Measurement, Recomputed
 from ligero.settings import plan
@@ -238,26 +239,16 @@ def _baseline(task: TaskSpec, train: Examples, test: Examples) -> list[Any]:
 
 
 def _counted(one: Count) -> int:
-    """A count from the formulas of the architectures: embeddings, layers (ALBERT's once), the classifier on the first token.
-
-    MACs are those that thop sees: one for each weight of a linear layer and token, four for each element of a layer norm.
-    """
-    shape, conditions = Architecture.model_validate(one.architecture), one.conditions
-    albert, width, layers = shape.type == "albert", shape.hidden_size, shape.num_hidden_layers
-    vocabulary, length, labels = shape.vocab_size or 0, conditions["sequence_length"], conditions["labels"]
+    """A count by the formulas of the architectures, where the table has what thop and torch counted on the built model."""
+    shape, labels, length = (
+        Architecture.model_validate(one.architecture),
+        one.conditions["labels"],
+        one.conditions["sequence_length"],
+    )
     if one.what == "vocabulary_size":
-        return vocabulary
-    if one.what == "attention_macs":
-        return 2 * layers * length**2 * width
-    embedded = (shape.embedding_size or 128) if albert else width
-    inside = 4 * width**2 + 2 * width * shape.intermediate_size
-    mapping = embedded * width if albert else 0
-    head = width**2 + width * labels
-    if one.what == "macs":
-        norms = 4 * length * (embedded + 2 * layers * width)
-        return length * (layers * inside + mapping) + norms + head
-    segments = 0 if shape.type == "distilbert" else shape.type_vocab_size
-    rows = vocabulary + shape.max_position_embeddings + segments
-    layer = inside + 9 * width + shape.intermediate_size  # with the biases and two norms
-    biases = (width if albert else 0) + width + labels
-    return rows * embedded + 2 * embedded + mapping + (1 if albert else layers) * layer + head + biases
+        return shape.vocab_size or 0
+    if one.what == "parameters":
+        return formulas.parameters(shape, labels)
+    return (
+        formulas.macs(shape, labels, length) if one.what == "macs" else formulas.attention_macs(shape, length)
+    )

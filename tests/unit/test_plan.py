@@ -1,0 +1,119 @@
+"""`ligero plan`: jobs, operations, hours, bytes, and what each figure rests on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.command.main import main
+from ligero.common.files import write_json
+from ligero.common.records import write_record
+from ligero.reporting.planned import planned_jobs
+from ligero.settings.load import read_yaml
+from tests.builders.provenance import small_study
+
+
+@pytest.fixture
+def plan(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The answer as JSON, asked in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def ask(*arguments: object) -> Any:
+        assert main(["plan", *map(str, arguments), "--json"]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        return {**answer, "stages": {one["stage"]: one for one in answer["stages"]}}
+
+    return ask
+
+
+def test_the_published_study(plan: Any, project: Path) -> None:
+    answer = plan(project / "config/thesis.yaml")
+    stages = answer["stages"]
+    assert sum(one["jobs"] for one in stages.values()) == 3908
+    assert (stages["fine-tuning"]["trials"], stages["distillation"]["trials"]) == (11 * 8 * 36, 6 * 8 * 6)
+    assert (
+        "NVIDIA H200" in stages["pretraining"]["rests_on"]
+        and "7332 hours of TPU v3-8" in stages["pretraining"]["rests_on"]
+    )
+    assert stages["fine-tuning"]["hours"] is None and "--measured" in stages["fine-tuning"]["rests_on"]
+    downloads = {one["what"]: one["bytes"] for one in answer["downloads"]}
+    assert downloads["raw/spanish-unannotated-corpora.tar.bz2"] is None, "its size is in no registry"
+    assert downloads["xquad/xquad.es.json"] == 684_322
+    assert (
+        downloads["dccuchile/bert-base-spanish-wwm-uncased (hub)"] == 4 * 109_853_187
+    )  # 110 million parameters
+
+
+def test_operations_of_pretraining_are_those_of_its_matrix_products(
+    plan: Any, project: Path, tmp_path: Path
+) -> None:
+    """Six for each weight and token, as usual, with attention and the vocabulary's head at masked positions."""
+    config = read_yaml(project / "config/thesis.yaml")
+    (tmp_path / "study.yaml").write_text(json.dumps({**config, "models": {"albeto-tiny": config["models"]["albeto-tiny"]}, "distillation": None, "search": None, "efficiency": {"reference": "albeto-tiny"}}))  # fmt: skip
+    tokens = 8_300_000 * 2048 * 512 * 0.95  # a tenth of the sequences is half as long on average
+    layers = 4 * (4 * 312 * 312 + 2 * 312 * 1248)
+    others = 128 * 312 + 2 * 4 * 512 * 312 + 0.15 * 128 * (312 + 31_000)
+    found = plan(tmp_path / "study.yaml")["stages"]["pretraining"]
+    assert found["operations"] == pytest.approx(6 * tokens * (layers + others))
+    assert found["hours"] == pytest.approx(tokens / 2_136_000 / 3600, rel=0.01), (
+        "the rate of the benchmark itself"
+    )
+
+
+def test_what_is_not_known_before_the_tasks_are_read(plan: Any, project: Path) -> None:
+    answer = plan(project / "config.yaml")
+    assert answer["stages"]["fine-tuning"]["operations"] is None
+    assert "the numbers of examples" in answer["stages"]["fine-tuning"]["rests_on"]
+    assert "examples of ner" in answer["unknown"]
+    assert answer["downloads"] == []
+
+
+def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp_path: Path) -> None:
+    config = read_yaml(project / "config.yaml")
+    study = small_study(config, project)
+    other = tmp_path / "other" / "results"
+    write_json(other / "config.json", study.model_dump(mode="json"))
+    for task in study.tasks:
+        write_record(
+            other / "tasks" / task / "info.json", {"counts": {"train": 100, "validation": 20, "test": 20}}
+        )
+    for job in planned_jobs(study):
+        for output in job.outputs:
+            path = tmp_path / "other" / output
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        timed = other / "benchmarks/jobs" / job.rule / f"{job.name}.tsv"
+        timed.parent.mkdir(parents=True, exist_ok=True)
+        timed.write_text("s\th:m:s\n10.0\t0:00:10\n")
+    three = {task: {**config["tasks"][task]} for task in study.tasks}
+    for task in three.values():
+        for split, count in (("train", 300), ("validation", 60), ("test", 60)):
+            task["splits"] = {**task["splits"], split: {**task["splits"][split], "expected": count}}
+    models = {model: config["models"][model] for model in study.models}
+    students = {
+        **config["distillation"],
+        "students": {"albeto-tiny": config["distillation"]["students"]["albeto-tiny"]},
+    }
+    (tmp_path / "larger.yaml").write_text(
+        json.dumps({**config, "tasks": three, "models": models, "distillation": students})
+    )
+    found = plan(tmp_path / "larger.yaml", "--measured", other)["stages"]["fine-tuning"]
+    jobs = [job for job in planned_jobs(study) if job.stage == "fine-tuning"]
+    assert found["hours"] == pytest.approx(3 * 10 * len(jobs) / 3600), (
+        "three times the examples take three times as long"
+    )
+    assert f"GFLOP/s in {other}" in found["rests_on"]
+
+
+def test_for_people(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", str(project / "config/thesis.yaml")]) == 0
+    said = capsys.readouterr().out
+    assert "3,908 jobs" in said and "without fine-tuning, teachers, distillation" in said
+    assert "of unknown size" in said and "disk: 5" in said
