@@ -129,14 +129,13 @@ def test_divergence_rolls_back(
     assert rates[8] == pytest.approx(3e-3 * 0.5**times / 6)
     assert sum(line.get("event") == "rollback" for line in lines(tmp_path)) == times
     # The figure shades what was thrown away and draws every step of the final model once.
-    from ligero.reporting.figures.training_loss import curve_of, split_kept
+    from ligero.reporting.curves import curve_of
 
     metrics = tmp_path / "log" / "metrics.jsonl"
     curve = curve_of(read_metrics(metrics), metrics)
     assert curve.restarts == [(5, target) for target in targets]
-    kept, lost = split_kept(curve)
-    assert [step for step, _ in kept] == list(range(1, 9))
-    assert [step for step, _ in lost[0]] == [4] and len(lost) == times
+    assert [step for step, _ in curve.kept] == list(range(1, 9))
+    assert [step for step, _ in curve.lost[0]] == [4] and len(curve.lost) == times
 
 
 def test_the_watch_goes_back_with_the_weights(

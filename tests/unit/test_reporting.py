@@ -7,6 +7,7 @@ import io
 import json
 import xml.etree.ElementTree as ET
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ligero.common.records import read_record, write_record
 from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
 from ligero.pretraining.records import read_metrics
+from ligero.reporting.looks import LOOKS, MARKERS, label_of
 from ligero.reporting.names import stem
 from ligero.reporting.published import corrected, printed_figures, read_table
 from ligero.reporting.registry import (
@@ -434,7 +436,7 @@ def test_names_in_a_figure_do_not_cover_each_other(results: Results) -> None:
     figure = draw_figure("score_vs_macs", results)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    names = {row.name for row in results.rows()}
+    names = {label_of(results.study, row.regime, row.model) for row in results.rows()}
     texts = [text for text in figure.axes[0].texts if text.get_text() in names]
     assert len(texts) == len(results.rows())
     # The text alone: an annotation's own extent would include the line to its point.
@@ -446,29 +448,69 @@ def test_names_in_a_figure_do_not_cover_each_other(results: Results) -> None:
             assert min(width, height) < 1.0
 
 
+def test_labels_of_ticks_do_not_collide(results: Results) -> None:
+    """In three narrow panels, where a 40 M and a 50 M once did."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = draw_figure("tradeoff_all", results)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axes in figure.axes:
+        labels = [label for label in axes.get_xticklabels() if label.get_text()]
+        boxes = [label.get_window_extent(canvas.get_renderer()) for label in labels]
+        assert len(boxes) >= 2
+        assert all(left.x1 + 3 < right.x0 for left, right in pairwise(boxes)), [
+            one.get_text() for one in labels
+        ]
+
+
+def test_colours_are_those_of_architectures_and_shapes_those_of_kinds(results: Results) -> None:
+    from matplotlib.colors import to_hex
+
+    figure = draw_figure("score_vs_macs", results)
+    marks = {
+        (to_hex(line.get_color()).upper(), line.get_marker())
+        for container in figure.axes[0].containers
+        for line in [container[0]]
+    }
+    expected = {(look.colour.upper(), MARKERS[look.shape]) for look in LOOKS.values()}
+    assert marks == expected | {(LOOKS["albert"].colour.upper(), MARKERS["square"])}
+    assert len({marker for _, marker in marks}) == 5, "architectures differ in greyscale too"
+
+
+def test_published_scores_are_open_marks_where_the_scales_agree(results: Results, published: Results) -> None:
+    def opened(found: Results, figure: str) -> list[float]:
+        lines = draw_figure(figure, found).axes[0].lines
+        return [line.get_ydata()[0] for line in lines if line.get_markerfacecolor() == "none"]
+
+    printed = [float(figures["score"]) for figures in printed_figures().values()]
+    assert opened(published, "score_vs_macs") == printed
+    assert opened(published, "score_vs_macs_ner")[:2] == [80.85, 87.14]
+    assert opened(results, "score_vs_macs") == []
+
+
 def test_a_restart_throws_away_what_came_after_its_checkpoint(tmp_path: Path) -> None:
-    from ligero.reporting.figures.training_loss import curve_of, smoothed, split_kept
+    from ligero.reporting.curves import curve_of, smoothed
 
     lines: list[dict[str, Any]] = [
         {"step": 0, "event": "start", "parameters": 1},
-        *({"step": step, "loss": 1.0} for step in (1, 2, 3, 4)),
+        *({"step": step, "loss": 3.0, "mlm_loss": 1.0} for step in (1, 2, 3, 4)),
         {"step": 4, "event": "validation", "mlm_loss": 9.0},
         {"step": 5, "event": "rollback", "to_step": 2},
-        *({"step": step, "loss": 0.5} for step in (3, 4, 5)),
+        *({"step": step, "loss": 0.5, "mlm_loss": 0.5} for step in (3, 4, 5)),
         {"step": 5, "event": "validation", "mlm_loss": 0.4, "sop_loss": 0.2},
     ]
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     curve = curve_of(read_metrics(path), path)
-    kept, lost = split_kept(curve)
-    assert kept == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.5)]
-    assert lost == [[(3, 1.0), (4, 1.0)]]
-    assert curve.validation == [(5, pytest.approx(0.6))] and curve.restarts == [(5, 2)]
+    assert curve.kept == [(1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.5)]
+    assert curve.lost == [[(3, 1.0), (4, 1.0)]]
+    assert curve.validation == [(5, 0.4)] and curve.restarts == [(5, 2)]
     assert smoothed([(1, 1.0), (2, 3.0)]) == [(1, 1.0), (2, 3.0)]
 
 
 def test_a_broken_metrics_file_is_named_with_its_line(tmp_path: Path) -> None:
-    from ligero.reporting.figures.training_loss import curve_of
+    from ligero.reporting.curves import curve_of
 
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo', encoding="utf-8")

@@ -12,7 +12,9 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.arithmetic import truncate
-from ligero.reporting.names import THESIS_STEMS
+from ligero.reporting.names import THESIS_METRICS, THESIS_STEMS, has_the_thesis_tasks, stem
+from ligero.settings import plan
+from ligero.settings.study import Regime, Study
 
 Key = tuple[str, str]
 """(regime, name of the system)."""
@@ -48,6 +50,17 @@ def printed_figures(folder: Path = THESIS_TABLES) -> dict[Key, dict[str, str]]:
         (row["regime"], row["model"]): figures[row["regime"], row["model"]]
         for row in read_table("summary", folder)
     }
+
+
+def published_score(study: Study, regime: Regime, model: str, task: str | None) -> float | None:
+    """The score that the thesis prints of a system, on a task or as the mean over its eight; None where it has none."""
+    figures = printed_figures().get((regime, plan.system_name(study, regime, model)), {})
+    if task is None:
+        printed = figures.get("score") if has_the_thesis_tasks(study) else None
+    else:
+        spec = study.tasks[task]
+        printed = figures.get(f"{stem(task, spec)}_{THESIS_METRICS[spec.type][0].suffix}")
+    return None if printed is None else float(printed)
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,27 @@ def tradeoff_inputs(layout: Layout) -> list[str]:
     return [*_everything(layout), layout.inference_speed, *_teachers(layout), *tests]
 
 
+def page_inputs(layout: Layout) -> list[str]:
+    """What the report page is made of."""
+    study = layout.study
+    return [
+        *map(layout.table, tables(study)),
+        *layout.scores(list(study.tasks)),
+        *layout.selections(),
+        *map(layout.baseline, study.tasks),
+        *map(layout.task_info, study.tasks),
+        *_teachers(layout),
+        layout.efficiency,
+        layout.inference_speed,
+        layout.tradeoff,
+        *(
+            path
+            for model in plan.pretrained_models(study)
+            for path in (layout.pretraining_metrics(model), layout.pretraining_summary(model))
+        ),
+    ]
+
+
 # --- inputs -------------------------------------------------------------------------------------------------------------
 
 
@@ -373,16 +394,16 @@ CORPUS_LENGTHS = Entry(
 SCORE_VS_MACS = Entry(
     "score_vs_macs",
     "figures.tradeoff:score_against_macs",
-    lambda layout: [*layout.scores(list(layout.study.tasks)), layout.efficiency],
-    "Mean score over the tasks against multiply-accumulate operations of one input, on a logarithmic axis. "
-    "Students of one model are joined.",
+    lambda layout: [layout.tradeoff, layout.efficiency],
+    "Mean score over the tasks against multiply-accumulate operations of one input, on a logarithmic axis, with 95 % intervals. "
+    "Students of one model are joined. At the thesis' scale open marks are the published scores.",
 )
 
 SCORE_VS_LATENCY = Entry(
     "score_vs_latency",
     "figures.tradeoff:score_against_latency",
-    lambda layout: [*layout.scores(list(layout.study.tasks)), layout.inference_speed],
-    "Mean score over the tasks against the measured time of one input, on a logarithmic axis. Students of one "
+    lambda layout: [layout.tradeoff, layout.inference_speed],
+    "Mean score over the tasks against the measured time of one input, on a logarithmic axis, with 95 % intervals. Students of one "
     "model are joined.",
 )
 
@@ -392,9 +413,8 @@ def _training_loss(model: str) -> Entry:
         f"training_loss_{model}",
         "figures.training_loss:training_loss",
         lambda layout: [layout.pretraining_metrics(model), layout.pretraining_summary(model)],
-        "Loss of pretraining over steps (masked tokens, for ALBERT also the order of sentences): every logged "
-        "step, their moving mean, and the same loss on held-out text. Steps that a restart threw away are "
-        "dotted, on grey.",
+        "Loss at masked tokens over the steps of pretraining: every logged step, their moving mean, the same loss on held-out text, and "
+        "the plateau of a model that knows only how frequent each token is. Steps that a restart threw away are dotted, on grey.",
         argument=model,
     )
 
@@ -403,16 +423,16 @@ def _score_vs_macs_of(task: str) -> Entry:
     return Entry(
         f"score_vs_macs_{task}",
         "figures.tradeoff:score_against_macs",
-        lambda layout: [*layout.scores([task]), layout.efficiency],
-        "One task's metric against multiply-accumulate operations of one input, on a logarithmic axis. "
-        "Students of one model are joined.",
+        lambda layout: [layout.tradeoff, layout.efficiency],
+        "One task's metric against multiply-accumulate operations of one input, on a logarithmic axis, with 95 % intervals. "
+        "Students of one model are joined. At the thesis' scale open marks are the published scores.",
         argument=task,
     )
 
 
 _FRONT = (
-    "Score against each cost, on logarithmic axes, with 95 % intervals. The line is the reference front of fine-tuned systems; a "
-    "filled mark is a system that no other beats."
+    "Score against each cost, on logarithmic axes, with 95 % intervals. The line is the reference front of fine-tuned systems; systems "
+    "that another beats are pale."
 )
 
 TRADEOFF_OF_ALL = Entry(

@@ -31,7 +31,7 @@ from ligero.efficiency.records import (
 )
 from ligero.models.weights_source import WeightsSource
 from ligero.pretraining.records import PretrainingSummary
-from ligero.reporting.records import Measured, read_tradeoff
+from ligero.reporting.records import Figure, Measured, read_tradeoff
 from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
@@ -155,6 +155,13 @@ class Results:
     def tradeoff(self) -> list[Measured]:
         """Score against cost for each task and each cost."""
         return self._read(read_tradeoff, self.layout.tradeoff)
+
+    def intervals(self, task: str | None) -> dict[tuple[Regime, str], Figure]:
+        """Scores with their intervals on a task, or of their mean over all tasks, by (regime, model)."""
+        if len(self.study.tasks) == 1:
+            task = next(iter(self.study.tasks))
+        measured = next(found for found in self.tradeoff if found["task"] == task)
+        return {(system["regime"], system["model"]): system["score"] for system in measured["systems"]}
 
     @property
     def speed_conditions(self) -> TimingConditions:

@@ -12,10 +12,8 @@ from ligero.reporting.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, ne
 from ligero.reporting.results import Results
 
 KINDS = ("lines", "documents")
-LOOKS = [
-    (colour, style) for style in ("-", "--", ":", "-.") for colour in (BLUE, ORANGE, GREEN, PURPLE, GREY)
-]
-"""Colour and dashes of each source; from the 21st on they repeat."""
+LOOKS = list(zip(4 * (BLUE, ORANGE, GREEN, PURPLE, GREY), 5 * ("-", "--", ":", "-."), strict=True))
+"""Colour and dashes of each source: neighbours differ in both; from the 21st on they repeat."""
 
 
 def corpus_lengths(results: Results) -> Figure:

@@ -4,62 +4,92 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from ligero.reporting.figures.style import BLUE, GREY, ORANGE, new_panels, set_cost_axis, with_prefix
+from ligero.reporting.figures.labels import Label, place_labels
+from ligero.reporting.figures.marks import INTERVAL, add_legend, colour_of, draw_system
+from ligero.reporting.figures.style import new_panels, set_cost_axis, with_prefix
+from ligero.reporting.looks import label_of
 from ligero.reporting.records import Measured
 from ligero.reporting.results import Results
+from ligero.settings.study import Study
 
 AXIS_NAMES = {
-    "macs": "MACs of one input",
-    "milliseconds": "milliseconds of one input (CPU)",
-    "bytes": "bytes of the weights",
+    "macs": "MACs of one input, logarithmic",
+    "milliseconds": "milliseconds for one input (CPU), logarithmic",
+    "bytes": "bytes of the weights, logarithmic",
 }
-LOOKS = {"fine-tuning": ("fine-tuned", BLUE, "o"), "distillation": ("distilled", ORANGE, "s")}
+SIZE = (10.5, 5.0)
+"""Inches."""
 
 
 def tradeoff(results: Results, task: str | None = None) -> Figure:
-    """A panel for each cost; of one task, or of all."""
+    """A panel for each cost; of one task, or of all. Systems that another beats are pale, the others have their names."""
+    study = results.study
     found = [measured for measured in results.tradeoff if measured["task"] == task]
-    title = f"{results.study.tasks[task].name if task else 'All tasks'}: score at equal cost"
-    figure, panels = new_panels(results.study, title, len(found))
+    title = f"{study.tasks[task].name if task else 'All tasks'}: score at equal cost"
+    figure, panels = new_panels(study, title, len(found), SIZE)
     for axes, measured in zip(panels, found, strict=True):
-        _draw(axes, measured)
-    panels[0].set_ylabel("score on the test set, in percent")
-    handles = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=7.5, frameon=False
+        _draw(axes, study, measured)
+    panels[0].set_ylabel(
+        "score on the test set, in percent" if task else "mean score on the test sets, in percent"
     )
+    front = Line2D(
+        [], [], color="#555555", linewidth=1.0, linestyle="--", label="reference front of fine-tuned systems"
+    )
+    beaten = Line2D(
+        [],
+        [],
+        color="#555555",
+        marker="o",
+        linestyle="none",
+        alpha=0.35,
+        label="pale: another system beats it",
+    )
+    add_legend(
+        figure, study, [(s["regime"], s["model"]) for s in found[0]["systems"]], front, beaten, INTERVAL
+    )
+    for axes, measured in zip(panels, found, strict=True):
+        _name(figure, axes, study, measured)
     return figure
 
 
-def _draw(axes: Axes, measured: Measured) -> None:
-    systems = measured["systems"]
-    front = sorted((system["cost"], system["score"][0]) for system in systems if system["in_reference"])
-    axes.plot(
-        [cost for cost, _ in front], [score for _, score in front], color=GREY, linewidth=1.0, linestyle="--",
-        label="reference front", zorder=1,
-    )  # fmt: skip
-    for regime, (label, colour, marker) in LOOKS.items():
-        for efficient in (True, False):
-            chosen = [s for s in systems if s["regime"] == regime and s["efficient"] == efficient]
-            if not chosen:
-                continue
-            scores = [system["score"] for system in chosen]
-            axes.errorbar(
-                [system["cost"] for system in chosen],
-                [value for value, _, _ in scores],
-                yerr=[[max(value - low, 0) for value, low, _ in scores], [max(high - value, 0) for value, _, high in scores]],
-                fmt=marker, color=colour, markerfacecolor=colour if efficient else "white", markersize=5, elinewidth=0.7,
-                linewidth=0, label=label if efficient else f"{label}, beaten", zorder=3,
-            )  # fmt: skip
-    plain = measured["axis"] == "milliseconds"
-    set_cost_axis(
-        axes, [s["cost"] for s in systems], lambda value, _: f"{value:g}" if plain else with_prefix(value)
+def _front(measured: Measured) -> list[tuple[float, float]]:
+    return sorted(
+        (system["cost"], system["score"].value) for system in measured["systems"] if system["in_reference"]
     )
-    axes.set_xlabel(AXIS_NAMES[measured["axis"]], fontsize=8)
-    axes.tick_params(axis="x", which="both", labelsize=7)
-    axes.margins(x=0.1, y=0.1)
+
+
+def _draw(axes: Axes, study: Study, measured: Measured) -> None:
+    front = _front(measured)
+    axes.plot(
+        [cost for cost, _ in front],
+        [score for _, score in front],
+        color="#555555",
+        linewidth=1.0,
+        linestyle="--",
+        zorder=1,
+    )
+    for system in measured["systems"]:
+        key = (system["regime"], system["model"])
+        draw_system(axes, study, key, system["cost"], system["score"], pale=not system["efficient"])
+    plain = measured["axis"] == "milliseconds"
+    set_cost_axis(axes, lambda value: f"{value:g}" if plain else with_prefix(value))
+    axes.set_xlabel(AXIS_NAMES[measured["axis"]])
+    axes.margins(x=0.12, y=0.08)
+
+
+def _name(figure: Figure, axes: Axes, study: Study, measured: Measured) -> None:
+    """The names of systems that no other beats."""
+    labels = [
+        Label(
+            s["cost"],
+            s["score"].value,
+            label_of(study, s["regime"], s["model"]),
+            colour_of(study, (s["regime"], s["model"])),
+        )
+        for s in measured["systems"]
+        if s["efficient"]
+    ]
+    bars = [[(s["cost"], s["score"].low), (s["cost"], s["score"].high)] for s in measured["systems"]]
+    place_labels(figure, axes, labels, [_front(measured), *bars])

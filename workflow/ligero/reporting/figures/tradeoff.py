@@ -3,59 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ligero.efficiency.records import Device
 from ligero.reporting.figures.labels import Label, place_labels
-from ligero.reporting.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    new_figure,
-    set_cost_axis,
-    with_prefix,
+from ligero.reporting.figures.marks import (
+    INTERVAL,
+    OPEN,
+    System,
+    add_legend,
+    colour_of,
+    draw_published,
+    draw_system,
 )
-from ligero.reporting.results import Results, Row
+from ligero.reporting.figures.style import new_figure, set_cost_axis, with_prefix
+from ligero.reporting.looks import label_of
+from ligero.reporting.published import published_score
+from ligero.reporting.results import Results
 from ligero.settings import plan
 from ligero.settings.study import Study
 from ligero.tasks.metrics import HEADLINE
 
-FAMILIES = {
-    "albert": ("ALBERT, fine-tuned", BLUE, "o"),
-    "bert": ("BERT, fine-tuned", GREEN, "o"),
-    "distilbert": ("DistilBERT, fine-tuned", GREY, "o"),
-    "roberta": ("RoBERTa, fine-tuned", PURPLE, "o"),
-}
-STUDENTS = ("distilled students", ORANGE, "s")
-METRIC_NAMES = {"accuracy": "Accuracy", "f1": "F1"}
-
-
-@dataclass(frozen=True)
-class Point:
-    """A system in the plane."""
-
-    row: Row
-    cost: float
-    score: float
+METRIC_NAMES = {"accuracy": "accuracy", "f1": "F1"}
 
 
 def score_against_macs(results: Results, task: str | None = None) -> Figure:
-    """Score, or the metric of one task, against MACs of one input."""
+    """Score, or the metric of one task, against MACs of one input; published scores beside them where the scales agree."""
     study = results.study
     tokens = study.efficiency.sequence_length
-    title = f"{study.tasks[task].name} against operations" if task else "Score against operations"
     return _figure(
         results,
         task,
-        title,
-        f"multiply-accumulate operations of one input of {tokens} tokens (thop's count)",
-        lambda row: float(results.efficiency[row.regime, row.model]["macs"]),
-        lambda value, _: with_prefix(value),
+        f"{study.tasks[task].name} against operations" if task else "Score against operations",
+        f"multiply-accumulate operations of one input of {tokens} tokens (thop's count), logarithmic",
+        lambda system: float(results.efficiency[system]["macs"]),
+        with_prefix,
+        published=study.scale == "thesis",
     )
 
 
@@ -65,8 +49,8 @@ def score_against_latency(results: Results) -> Figure:
     device: Device = "gpu" if conditions["gpu"] else "cpu"
     threads = f", threads: {conditions['cpu_threads']}" if device == "cpu" else ""
 
-    def milliseconds(row: Row) -> float:
-        latency = results.speed[row.regime, row.model][device]
+    def milliseconds(system: System) -> float:
+        latency = results.speed[system][device]
         assert latency, "where conditions name a GPU, every system was timed on it"
         return 1000 * latency["median_seconds"]
 
@@ -74,9 +58,10 @@ def score_against_latency(results: Results) -> Figure:
         results,
         None,
         "Score against measured latency",
-        f"milliseconds for one input of {conditions['sequence_length']} tokens on {conditions[device]}{threads}",
+        f"milliseconds for one input of {conditions['sequence_length']} tokens on {conditions[device]}{threads}, logarithmic",
         milliseconds,
-        lambda value, _: f"{value:g}",
+        lambda value: f"{value:g}",
+        published=False,
     )
 
 
@@ -85,80 +70,56 @@ def _figure(
     task: str | None,
     title: str,
     cost_name: str,
-    cost_of: Callable[[Row], float],
-    tick: Callable[[float, int], str],
+    cost_of: Callable[[System], float],
+    tick: Callable[[float], str],
+    published: bool,
 ) -> Figure:
     study = results.study
     figure, axes = new_figure(study, title)
-    points = _points(results, [task] if task else list(study.tasks), cost_of)
-    lines = _draw_points(axes, study, points)
-    set_cost_axis(axes, [point.cost for point in points], tick)
-    axes.set_xlabel(cost_name)
-    axes.set_ylabel(_score_name(study, task))
-    axes.margins(x=0.12, y=0.12)
-    figure.legend(loc="outside lower center", ncols=len(FAMILIES) + 1, fontsize=7.5, frameon=False)
-    place_labels(
-        figure,
-        axes,
-        [Label(point.cost, point.score, point.row.name, _look(study, point.row)[1]) for point in points],
-        lines,
-    )
-    return figure
-
-
-def _points(results: Results, tasks: list[str], cost_of: Callable[[Row], float]) -> list[Point]:
-    scores = results.scores(tasks)
-    return [
-        Point(
-            row,
-            cost_of(row),
-            sum(scores[row.regime, row.model, task]["score"] for task in tasks) / len(tasks),
-        )
-        for row in results.rows()
-        if not row.left_out
-    ]
-
-
-def _draw_points(axes: Axes, study: Study, points: list[Point]) -> list[list[tuple[float, float]]]:
-    """Points by family; students of one initial model are joined, from the cheapest to the dearest. Returns these lines."""
-    looks = {_look(study, point.row): None for point in points}
-    for name, colour, marker in looks:
-        chosen = [point for point in points if _look(study, point.row) == (name, colour, marker)]
-        axes.scatter(
-            [point.cost for point in chosen],
-            [point.score for point in chosen],
-            s=34,
-            color=colour,
-            marker=marker,
-            label=name,
-            edgecolors="white",
-            linewidths=0.6,
-            zorder=3,
-        )
-    students = sorted((point for point in points if point.row.regime == "distillation"), key=lambda p: p.cost)
+    scores = results.intervals(task)
+    costs = {system: cost_of(system) for system in scores}
+    for system, score in scores.items():
+        draw_system(axes, study, system, costs[system], score)
+        printed = published_score(study, *system, task) if published else None
+        if printed is not None:
+            draw_published(axes, study, system, costs[system], printed)
     lines = [
-        [(point.cost, point.score) for point in students if _initial(study, point.row) == initial]
-        for initial in {_initial(study, point.row): None for point in students}
+        [(costs[system], scores[system].value) for system in family] for family in _families(study, costs)
     ]
     for line in lines:
         axes.plot(
-            [cost for cost, _ in line], [score for _, score in line], color=ORANGE, linewidth=0.8, alpha=0.5
+            [x for x, _ in line],
+            [y for _, y in line],
+            color="#777777",
+            linewidth=0.8,
+            linestyle="--",
+            zorder=1,
         )
-    return lines
+    set_cost_axis(axes, tick)
+    axes.set_xlabel(cost_name)
+    axes.set_ylabel(_score_name(study, task))
+    axes.margins(x=0.12, y=0.08)
+    add_legend(figure, study, scores, INTERVAL, *([OPEN] if published else []))
+    labels = [
+        Label(costs[system], score.value, label_of(study, *system), colour_of(study, system))
+        for system, score in scores.items()
+    ]
+    bars = [[(costs[system], score.low), (costs[system], score.high)] for system, score in scores.items()]
+    place_labels(figure, axes, labels, [*lines, *bars])
+    return figure
 
 
-def _look(study: Study, row: Row) -> tuple[str, str, str]:
-    if row.regime == "distillation":
-        return STUDENTS
-    return FAMILIES[study.models[row.model].architecture.type]
-
-
-def _initial(study: Study, row: Row) -> str:
-    return plan.initial_model(study, row.regime, row.model)
+def _families(study: Study, costs: dict[System, float]) -> list[list[System]]:
+    """Students of one initial model, from the cheapest to the dearest: a line joins them."""
+    students = sorted(
+        (system for system in costs if system[0] == "distillation"), key=lambda system: costs[system]
+    )
+    initials = {plan.initial_model(study, *student): None for student in students}
+    return [[s for s in students if plan.initial_model(study, *s) == initial] for initial in initials]
 
 
 def _score_name(study: Study, task: str | None) -> str:
-    if task is None:
-        return f"score: mean of {len(study.tasks)} tasks, in percent"
-    metric = study.tasks[task].metric
+    if task is None and len(study.tasks) > 1:
+        return f"mean score on {len(study.tasks)} test sets, in percent"
+    metric = study.tasks[task or next(iter(study.tasks))].metric
     return f"{METRIC_NAMES[HEADLINE[metric]]} on the test set, in percent"

@@ -9,6 +9,7 @@ import pandas as pd
 from ligero.efficiency.arithmetic import short_count, truncate
 from ligero.models.weights_source import WeightsSource
 from ligero.reporting.frames import Cells, joined, table
+from ligero.reporting.looks import LOOKS
 from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
@@ -16,7 +17,6 @@ from ligero.settings import plan
 from ligero.settings.models import Model
 from ligero.settings.pretraining import Pretraining
 
-ARCHITECTURES = {"albert": "ALBERT", "bert": "BERT", "roberta": "RoBERTa", "distilbert": "DistilBERT"}
 SIZES = ("tiny", "base", "large", "xlarge", "xxlarge")
 HOUR = 3600.0
 
@@ -54,7 +54,7 @@ def _model(results: Results, model_id: str) -> Cells:
     return {
         "included": "no" if reason else "yes",
         "model": model.name,
-        "architecture": ARCHITECTURES[model.architecture.type],
+        "architecture": LOOKS[model.architecture.type].name,
         "size": _size(model),
         "vocabulary": (size := _vocabulary(vocabulary)),
         "vocabulary_types": _letter_case(results, model),
