@@ -35,7 +35,7 @@ $(BIN)/ligero: .venv/.installed
 	chmod +x $@
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES) results/summary.csv all results/report.html
+	$(BIN)/snakemake --cores $(CORES) results/summary.csv all
 	@echo; column -s, -t < results/summary.csv 2>/dev/null || cat results/summary.csv
 
 # What the README promises of a finished `make demo`.

@@ -54,7 +54,8 @@ localrules:
     summarise_exports,
     exports,
     searches,
-    make_report,
+    write_report,
+    make_snakemake_report,
     verify,
 
 
@@ -65,8 +66,9 @@ rule all:
         [LAYOUT.table(name) for name in TABLES],
         [LAYOUT.figure(name) for name in FIGURES],
         f"{R}/cards",
+        LAYOUT.report,
     message:
-        "Summary, tables, figures and model cards are complete"
+        "Summary, tables, figures, model cards and the report page are complete"
 
 
 rule fetch:

@@ -1,21 +1,44 @@
-# Everything -> one self-contained HTML page, by Snakemake's own report.
+# Tables and records -> one self-contained HTML page; and Snakemake's own report, which lists jobs and files.
+from ligero.reporting.registry import page_inputs
 
 
-rule make_report:
+rule write_report:
+    input:
+        page_inputs(LAYOUT),
+    output:
+        LAYOUT.report,
+    log:
+        "<results>/logs/write_report.log",
+    conda:
+        "../envs/tables.yaml"
+    resources:
+        mem_mb=memory("light"),
+        runtime=runtime("light"),
+    params:
+        results=folder(""),
+        settings=digest_of(jobs.reporting_job),
+    message:
+        "Writing the report page"
+    shell:
+        "python $PROGRAMS/write_report.py --config $CONFIG --results {params.results} --out {output}"
+        " --expect {params.settings} &> {log}"
+
+
+rule make_snakemake_report:
     input:
         [LAYOUT.table(name) for name in TABLES],
         [LAYOUT.figure(name) for name in FIGURES],
     output:
-        "<results>/report.html",
+        "<results>/snakemake-report.html",
     log:
-        "<results>/logs/make_report.log",
+        "<results>/logs/make_snakemake_report.log",
     conda:
         "../envs/tables.yaml"
     resources:
         mem_mb=memory("light"),
         runtime=runtime("light"),
     message:
-        "Building the report"
+        "Building Snakemake's report"
     # A second Snakemake reads what the first one recorded; it computes nothing and needs no lock.
     shell:
         "python -m snakemake --snakefile $PROJECT/Snakefile --configfile $CONFIG --nolock --cores 1"

@@ -43,6 +43,6 @@ def pocket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def pocket(snakemake: Snakemake, pocket_folder: Path) -> Path:
     """The results folder of the finished pocket study."""
-    done = snakemake("--", "all", "results/report.html")
+    done = snakemake("--", "all", "results/snakemake-report.html")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return pocket_folder / "results"

@@ -122,8 +122,18 @@ def test_every_figure_is_there(pocket: Path, project: Path) -> None:
         assert (pocket / "figures" / f"{name}.svg").stat().st_size > 0, name
 
 
-def test_report_is_one_page_with_tables_and_figures(pocket: Path) -> None:
-    page = (pocket / "report.html").read_text(encoding="utf-8")
+def test_the_report_page_has_the_study_and_times_of_its_jobs(pocket: Path) -> None:
+    text = (pocket / "report.html").read_text(encoding="utf-8")
+    page = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
+    with (pocket / "summary.csv").open(encoding="utf-8", newline="") as handle:
+        scores = [row["score"] for row in csv.DictReader(handle) if row["regime"] != "baseline"]
+    assert [f"{entry['score']:.2f}" for entry in page["summary"]] == scores
+    stages = {stage["name"]: stage["seconds"] for stage in page["stages"]}
+    assert all(stages[name] > 0 for name in ("Pretraining", "Fine-tuning", "Distillation", "Scoring"))
+
+
+def test_snakemake_s_report_has_tables_and_figures(pocket: Path) -> None:
+    page = (pocket / "snakemake-report.html").read_text(encoding="utf-8")
     assert "summary.csv" in page
     assert "score_vs_macs" in page
 
@@ -237,7 +247,7 @@ def test_exported_models_answer_on_test_sets_as_the_study_scored(pocket: Path, s
 
 
 def test_a_second_run_has_nothing_to_do(pocket: Path, snakemake: Snakemake) -> None:
-    assert planned_jobs(snakemake("-n", "--", "all", "results/report.html")) == {}
+    assert planned_jobs(snakemake("-n", "--", "all", "results/snakemake-report.html")) == {}
 
 
 def test_touching_a_file_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> None:
@@ -297,7 +307,7 @@ def test_how_visibly_a_model_is_pretrained_re_runs_nothing(pocket: Path, snakema
         "{log_every: 7, keep_checkpoints: 5, checkpoint_every: 3, divergence: {on_divergence: rollback}}"
     )
     change = f"models={{albeto-base: {{pretraining: {changed}}}}}"
-    assert planned_jobs(snakemake("-n", "--", "all", "results/report.html", config=(change,))) == {}
+    assert planned_jobs(snakemake("-n", "--", "all", "results/snakemake-report.html", config=(change,))) == {}
 
 
 def test_one_recipe_re_pretrains_one_model(pocket: Path, snakemake: Snakemake) -> None:

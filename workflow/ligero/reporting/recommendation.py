@@ -48,8 +48,13 @@ class System:
         return f"{self.name} ({'distilled' if self.regime == 'distillation' else 'fine-tuned'})"
 
 
-def measured_systems(results: Results, task: str, device: Device = "cpu") -> list[System]:
+def measured_systems(
+    results: Results, task: str, device: Device = "cpu", as_exported: bool = True
+) -> list[System]:
     """Every system that was run, in the order of the tables; on a CPU as it was exported, where it was.
+
+    Args:
+        as_exported: False takes every system as it was trained.
 
     Raises:
         DataError: something was not made yet.
@@ -66,7 +71,7 @@ def measured_systems(results: Results, task: str, device: Device = "cpu") -> lis
             1000 * timed["median_seconds"] if timed else None, "torch fp32",
             results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model), cost["macs"],
         )  # fmt: skip
-        systems.append(_as_exported(results, task, system) if device == "cpu" else system)
+        systems.append(_as_exported(results, task, system) if device == "cpu" and as_exported else system)
     return systems
 
 

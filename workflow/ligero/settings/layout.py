@@ -257,6 +257,11 @@ class Layout:
     def inference_speed(self) -> str:
         return f"{self.root}/benchmarks/inference_speed.json"
 
+    @property
+    def job_benchmarks(self) -> str:
+        """Folder of what Snakemake measured of jobs: RULE.tsv or RULE/.../NAME.tsv. Not an output of any rule."""
+        return f"{self.root}/benchmarks/jobs"
+
     def ablation_run(self, task_id: str, method_id: str, seed: int) -> str:
         """The record of one run of the ablation."""
         return f"{self.root}/ablation/{task_id}/{method_id}/seed-{seed}.json"
@@ -264,6 +269,11 @@ class Layout:
     def table(self, name: str) -> str:
         """The CSV file of a table; its Markdown and LaTeX lie beside it."""
         return f"{self.root}/summary.csv" if name == "summary" else f"{self.root}/tables/{name}.csv"
+
+    @property
+    def report(self) -> str:
+        """The report page."""
+        return f"{self.root}/report.html"
 
     def figure(self, name: str) -> str:
         return f"{self.root}/figures/{name}.svg"

@@ -1,0 +1,34 @@
+"""Writes a report page of made-up artefacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ligero.common.files import write_json
+from ligero.reporting.page.content import page_data
+from ligero.reporting.page.document import write_page
+from ligero.reporting.page.records import PageData
+from ligero.reporting.registry import make_table, tables
+from ligero.reporting.results import Results
+from ligero.reporting.writing import write_table
+from ligero.settings.study import Study
+from tests.builders.results import write_artefacts
+
+
+def write_report(study: Study, root: Path) -> PageData:
+    """Artefacts, tables and the page of a study below `root`; returns what the page holds."""
+    write_artefacts(study, root)
+    results = Results(study, root)
+    write_json(root / "config.json", study.model_dump(mode="json"))
+    for name in tables(study):
+        path = Path(results.layout.table(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(make_table(name, results), path, path.with_suffix(".md"), path.with_suffix(".tex"))
+    jobs = Path(results.layout.job_benchmarks)
+    (jobs / "finetune_model").mkdir(parents=True)
+    for model, row in {"a": "61.5\t300.25\t50.0", "b": "2.5\t400.75\t-"}.items():
+        text = f"s\tmax_rss\tcpu_time\n{row}\n"
+        (jobs / "finetune_model" / f"{model}.tsv").write_text(text, encoding="utf-8")
+    page = page_data(results)
+    write_page(Path(results.layout.report), page)
+    return page

@@ -1,0 +1,340 @@
+"""What the report page holds, and what its file is: one valid HTML document that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import re
+from decimal import Decimal
+from pathlib import Path
+from shutil import copy, copytree
+from typing import Any
+
+import pytest
+from tinyhtml5.parser import HTMLParser
+
+from ligero.command.main import main
+from ligero.common.errors import DataError
+from ligero.common.records import read_record, write_record
+from ligero.efficiency.arithmetic import truncate
+from ligero.reporting.page.content import page_data
+from ligero.reporting.page.document import document
+from ligero.reporting.page.explorer import AXES, round_budgets, steps
+from ligero.reporting.page.records import PageData
+from ligero.reporting.page.tables import read_table
+from ligero.reporting.recommendation import System
+from ligero.reporting.registry import page_inputs
+from ligero.reporting.results import Results
+from ligero.settings.load import load_study, read_yaml
+from tests.builders.report import write_report
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the default study with its page."""
+    root = tmp_path_factory.mktemp("study") / "results"
+    write_report(load_study(read_yaml(ROOT / "config.yaml"), ROOT), root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def html(folder: Path) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> PageData:
+    """The block of data as a browser reads it."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    data: PageData = json.loads(found[1])
+    return data
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of a study of one task, a teacher and a student."""
+    root = tmp_path_factory.mktemp("own") / "results"
+    write_report(load_study(read_yaml(ROOT / "config/own-task.yaml"), ROOT), root)
+    return root
+
+
+# --- the file -----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_one_small_file_of_valid_html(html: str, own: Path) -> None:
+    assert len(html.encode()) < 700_000
+    for text in (html, (own / "report.html").read_text(encoding="utf-8")):
+        parser = HTMLParser()
+        parser.parse(text)
+        assert parser.errors == []
+
+
+def test_it_asks_for_nothing_from_elsewhere(html: str) -> None:
+    parser = HTMLParser(namespace_html_elements=False)
+    tree = parser.parse(html)
+    links = [
+        value
+        for element in tree.iter()
+        for name, value in element.attrib.items()
+        if name in ("src", "href", "srcset")
+    ]
+    assert links and all(link.startswith("#") for link in links)
+    assert not [
+        element for element in tree.iter() if element.tag in ("link", "iframe", "img", "object", "base")
+    ]
+    code = html.partition('<script type="application/json"')[0] + html.rpartition("</script>\n<script>")[2]
+    assert not re.search(
+        r"fetch\(|XMLHttpRequest|WebSocket|import\(|@import|url\(|sendBeacon|EventSource|eval\(", code
+    )
+    assert set(re.findall(r"https?://[\w./]+", code)) == {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in html
+
+
+def test_ids_are_unique_and_links_lead_somewhere(html: str) -> None:
+    tree = HTMLParser(namespace_html_elements=False).parse(html)
+    ids = [element.attrib["id"] for element in tree.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    links = {element.attrib["href"][1:] for element in tree.iter() if "href" in element.attrib}
+    assert {link for link in links if not link.startswith("table-")} <= set(ids)
+
+
+def test_no_text_leaves_its_place(page: PageData) -> None:
+    """Names come from a user's configuration."""
+    evil = "</script><img src=x onerror=alert(1)>"
+    made = document({**page, "study": {**page["study"], "name": evil}})
+    assert evil not in made and "&lt;/script&gt;&lt;img" in made and "\\u003c/script>" in made
+
+
+def test_the_page_is_written_the_same_every_time(folder: Path, html: str) -> None:
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT)
+    assert document(page_data(Results(study, folder))) == html
+
+
+def test_the_page_reads_no_more_than_the_workflow_gives_it(folder: Path, html: str, tmp_path: Path) -> None:
+    """The rule's inputs, and what jobs took, which is no output of a rule."""
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT)
+    layout = Results(study, folder).layout
+    for path in page_inputs(layout):
+        target = tmp_path / Path(path).relative_to(layout.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy(path, target)
+    copytree(layout.job_benchmarks, tmp_path / Path(layout.job_benchmarks).relative_to(layout.root))
+    assert page_data(Results(study, tmp_path))["summary"] == page_data(Results(study, folder))["summary"]
+
+
+# --- what it says -------------------------------------------------------------------------------------------------------
+
+
+def test_figures_are_those_of_the_summary(page: PageData, folder: Path) -> None:
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["regime"] != "baseline"]
+    assert len(rows) == len(page["summary"]) == 17
+    for row, entry in zip(rows, page["summary"], strict=True):
+        system = page["systems"][entry["system"]]
+        assert (system["regime"], system["name"]) == (row["regime"], row["model"])
+        assert entry["score"] == float(row["score"]) and entry["macs"] == int(row["macs"])
+        assert f"{entry['speedup']:.2f}x" == row["speedup"] and (entry["notes"] or "") == row["notes"]
+        low, high = entry["interval"] or ()
+        assert low <= entry["score"] <= high
+    assert f"{truncate(page['baseline'])}" == "40.00"
+
+
+def test_tables_are_those_of_the_files(page: PageData, folder: Path) -> None:
+    names = {path.stem for path in (folder / "tables").glob("*.csv")}
+    assert {table["name"] for table in page["tables"]} == names | {"summary"}
+    table = next(table for table in page["tables"] if table["name"] == "sequence_tagging")
+    kinds = {column["name"]: column["kind"] for column in table["columns"]}
+    assert (kinds["model"], kinds["ner_f1"], kinds["ner_f1_interval"]) == ("text", "number", "interval")
+    with (folder / "tables/sequence_tagging.csv").open(encoding="utf-8", newline="") as handle:
+        first = next(csv.DictReader(handle))
+    cells = dict(zip(kinds, table["rows"][0], strict=True))
+    assert (
+        cells["ner_f1"] == float(first["ner_f1"])
+        and str(cells["ner_f1_interval"]) == first["ner_f1_interval"]
+    )
+
+
+def test_a_column_is_numbers_only_if_all_its_cells_are(tmp_path: Path) -> None:
+    text = 'a,b,c,d,e,f\n1,1.50x,"[1.00, -2.50]",316K,1e-3,1\n-20,,,1.2M,2e-5,x\n'
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    table = read_table("t", tmp_path / "t.csv", "")
+    assert [(c["kind"], c["digits"], c["unit"]) for c in table["columns"]] == [
+        ("number", 0, ""), ("number", 2, "x"), ("interval", 2, ""), ("printed", 0, ""), ("printed", 0, ""), ("text", 0, ""),
+    ]  # fmt: skip
+    assert table["rows"] == [
+        [1, 1.5, [1.0, -2.5], "316K", "1e-3", "1"],
+        [-20, None, None, "1.2M", "2e-5", "x"],
+    ]
+    with pytest.raises(DataError, match=r"missing\.csv: no such file"):
+        read_table("t", tmp_path / "missing.csv", "")
+
+
+def test_what_a_system_has_not_learned_is_marked(folder: Path, tmp_path: Path) -> None:
+    """The lower end of the interval, not the score, must lie above the baseline."""
+    copytree(folder, tmp_path / "copy")
+    results = Results(load_study(read_yaml(ROOT / "config.yaml"), ROOT), tmp_path / "copy")
+    path = Path(results.layout.score("fine-tuning", "beto-cased", "ner"))
+    records = read_record(path)
+    for record in records["scores"]:
+        if (record["model"], record["task"]) == ("beto-cased", "ner"):
+            record["intervals"]["f1"] = [40.0, 95.0]
+    write_record(path, records)
+    page = page_data(Results(results.study, tmp_path / "copy"))
+    entry = page["summary"][1]
+    assert entry["not_learned"] == [4] and page["tasks"][4]["name"] == "NER" and entry["learned"]
+    assert not page["scores"][4]["systems"][1]["learned"] and page["scores"][4]["systems"][0]["learned"]
+    assert "1 of 136 scores are no better than a baseline" in page["answers"][0]["answer"]
+
+
+def test_answers_say_what_the_study_is(page: PageData, own: Path) -> None:
+    assert page["badge"] == "Miniature: not the thesis’ results"
+    reality, gain, choice = (entry["answer"] for entry in page["answers"])
+    assert reality.startswith("A miniature: 17 systems on 8 tasks, all tiny")
+    assert re.match(
+        r"(It gains|It loses here|No clear gain): [+−]\d+\.\d\d points on average over fine-tuning alone",
+        gain,
+    )
+    assert re.match(
+        r".+ \((fine-tuned|distilled)\) has the best mean score, \d\d\.\d\d \[\d\d\.\d\d, \d\d\.\d\d\], at ",
+        choice,
+    )
+    small = page_data(Results(load_study(read_yaml(ROOT / "config/own-task.yaml"), ROOT), own))
+    assert (
+        small["answers"][0]["answer"]
+        == "Real: a study of your own, 3 systems on 1 task, scored on 200 test examples."
+    )
+    assert small["published"] == [] and small["curves"] == [] and small["badge"] == "Study of your own"
+    assert [view["task"] for view in small["views"]] == [0]
+
+
+def test_a_system_left_out_keeps_its_place_and_its_reason(folder: Path) -> None:
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT).model_copy(
+        update={"left_out": {"bertin": "its weights are missing"}}
+    )
+    page = page_data(Results(study, folder))
+    place = [system["id"] for system in page["systems"]].index("bertin")
+    assert page["systems"][place]["left_out"] == page["summary"][place]["notes"] == "its weights are missing"
+    assert page["summary"][place]["score"] is None
+    assert all(panel["systems"][place]["score"] is None for panel in page["scores"])
+    assert place not in {point["system"] for view in page["views"] for point in view["points"]}
+
+
+def test_stages_add_up_what_their_jobs_took(page: PageData) -> None:
+    stages = {stage["name"]: stage for stage in page["stages"]}
+    assert list(stages) == [
+        "Generated data", "Corpus", "Vocabularies", "Pretraining", "Fine-tuning", "Teachers’ logits", "Distillation", "Scoring",
+        "Size and speed", "Tables and figures",
+    ]  # fmt: skip
+    tuned = stages["Fine-tuning"]
+    assert (tuned["jobs"], tuned["seconds"], tuned["longest"], tuned["peak_megabytes"]) == (
+        2,
+        64.0,
+        61.5,
+        400.75,
+    )
+    assert stages["Corpus"]["jobs"] is None and stages["Corpus"]["seconds"] is None
+
+
+# --- recommendations ----------------------------------------------------------------------------------------------------
+
+OPTIONS = {"milliseconds": "--max-ms", "megabytes": "--max-mb", "macs": "--max-macs"}
+
+
+def answer_of(page: PageData, task: int, axis: str, budget: float) -> tuple[str, str] | None:
+    """What the page looks up."""
+    view = next(view for view in page["views"] if view["task"] == task and view["engine"] == 0)
+    cost = next(cost for cost in view["costs"] if cost["id"] == axis)
+    reached = [step for step in cost["steps"] if step["budget"] <= budget]
+    if not reached:
+        return None
+    system = page["systems"][view["points"][reached[-1]["best"]]["system"]]
+    return system["regime"], system["id"]
+
+
+@pytest.mark.parametrize("axis", OPTIONS)
+def test_every_budget_gives_the_answer_of_recommend(
+    axis: str, page: PageData, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random_numbers = random.Random(axis)
+    for number, task in enumerate(page["tasks"][3:6], start=3):
+        view = next(view for view in page["views"] if view["task"] == number)
+        costs: list[Any] = sorted({point[axis] for point in view["points"]})  # type: ignore[literal-required]
+        budgets = [costs[0] * 0.99, costs[0], costs[-1], costs[-1] * 1.5, *random_numbers.sample(costs, 2)]
+        budgets += [random_numbers.uniform(costs[0], costs[-1]) for _ in range(3)]
+        for budget in budgets:
+            arguments = [
+                "--results",
+                str(folder),
+                "--task",
+                task["id"],
+                OPTIONS[axis],
+                repr(budget),
+                "--json",
+            ]
+            status = main(["recommend", *arguments])
+            best = json.loads(capsys.readouterr().out)["recommended"]
+            assert answer_of(page, number, axis, budget) == (best and (best["regime"], best["model"]))
+            assert status == (best is None)
+
+
+def test_the_table_of_choices_gives_the_same_answers(page: PageData) -> None:
+    choices = page["choices"]
+    assert choices and choices["tasks"] == [None, *range(8)]
+    for task, cells in zip(choices["tasks"][1:], choices["cells"][1:], strict=True):
+        assert task is not None
+        for budget, cell in zip([*choices["budgets"], 1e9], cells, strict=True):
+            expected = answer_of(page, task, "milliseconds", budget)
+            found = None if cell["system"] is None else page["systems"][cell["system"]]
+            assert expected == (found and (found["regime"], found["id"]))
+
+
+def test_round_budgets_part_the_times() -> None:
+    assert round_budgets([1.09, 2.1, 12.4]) == [2.0, 5.0, 10.0]
+    assert round_budgets([30.0, 7000.0]) == [50.0, 200.0, 1000.0, 5000.0]
+    assert round_budgets([3.0]) == [5.0]
+    assert round_budgets([]) == []
+
+
+def test_answers_change_at_costs_and_say_whether_they_are_certain() -> None:
+    def system(model: str, score: float, milliseconds: float | None) -> System:
+        return System(
+            "fine-tuning",
+            model,
+            model,
+            score,
+            score - 1,
+            score + 1,
+            1,
+            milliseconds,
+            "torch fp32",
+            "f",
+            model,
+            10,
+        )
+
+    found = steps(
+        "milliseconds",
+        [
+            system("a", 90, 8),
+            system("b", 80, 2),
+            system("c", 70, 4),
+            system("d", 89, None),
+            system("e", 89, 16),
+        ],
+    )
+    assert [(s["budget"], s["best"], s["runner_up"], s["tied"]) for s in found] == [
+        (2, 1, None, False), (4, 1, 2, False), (8, 0, 1, False), (16, 0, 4, True),
+    ]  # fmt: skip
+    assert AXES.keys() == OPTIONS.keys()
+
+
+def test_numbers_are_numbers(page: PageData) -> None:
+    point = page["views"][0]["points"][0]
+    assert all(
+        isinstance(value, float) for value in (*point["score"], point["milliseconds"], point["megabytes"])
+    )
+    assert isinstance(point["macs"], int) and Decimal(repr(point["score"][0])) <= 100
