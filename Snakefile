@@ -1,5 +1,6 @@
 # Ligero: light and fast language models, from raw text to every table.
-# Rules are included in the order in which data flows; rules/common.smk reads and checks the configuration.
+# Rules are included in the order in which data flows; rules/common.smk reads and checks the configuration. A `localrule` takes a second
+# or two, or fetches: it runs beside Snakemake, whose network it needs, instead of waiting in a cluster's queue.
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -10,7 +11,7 @@ min_version("9.20")
 # --configfile names another study; Snakemake would otherwise merge it into this one, key by key.
 if not workflow.config_settings.configfiles:
 
-    configfile: Path(workflow.basedir, "config.yaml")
+    configfile: Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "config.yaml")
 
 
 report: "workflow/report/workflow.rst"
@@ -36,29 +37,6 @@ include: "rules/report.smk"
 include: "rules/verify.smk"
 
 
-# Jobs of a second or two run beside Snakemake instead of waiting in a cluster's queue; fetching needs its network.
-localrules:
-    all,
-    fetch,
-    generate_study,
-    fetch_source,
-    score_baseline,
-    select_trial,
-    select_trials,
-    select_teacher,
-    make_table,
-    make_summary,
-    make_figure,
-    write_cards,
-    report_search,
-    summarise_exports,
-    exports,
-    searches,
-    write_report,
-    make_snakemake_report,
-    verify,
-
-
 rule all:
     default_target: True
     input:
@@ -67,6 +45,7 @@ rule all:
         [LAYOUT.figure(name) for name in FIGURES],
         f"{R}/cards",
         LAYOUT.report,
+    localrule: True
     message:
         "Summary, tables, figures, model cards and the report page are complete"
 
@@ -75,5 +54,6 @@ rule fetch:
     input:
         [LAYOUT.source(source) for source in plan.wanted_sources(STUDY)],
         [LAYOUT.weights_digest(model) for model in plan.models_of_others(STUDY)],
+    localrule: True
     message:
         "Every source that this study needs is fetched and verified"

@@ -22,7 +22,7 @@ rule train_method:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         weights=lambda wc: LAYOUT.weights(COMPARED),
         encoded=lambda wc: LAYOUT.encoded(COMPARED, METHODS[wc.method].augmented),
@@ -35,7 +35,8 @@ rule train_method:
     message:
         "Comparing on {wildcards.task}: {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "python $PROGRAMS/train_method.py --config $CONFIG --task {wildcards.task} --method {wildcards.method}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/train_method.py --config $CONFIG --task {wildcards.task} --method {wildcards.method}"
         " --seed {wildcards.seed} --weights {params.weights} --encoded-dir {params.encoded}"
         " --examples-dir {params.examples} --logits-dir {params.logits} --teachers-dir {params.teachers} --state-dir {params.state}"
         " --predictions-dir {params.predictions} --out {output} --threads {threads}"

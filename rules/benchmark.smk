@@ -39,14 +39,15 @@ rule measure_speed:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         results=folder(""),
         settings=digest_of(jobs.speed_job),
     message:
         "Measuring the latency of every system on this device"
     shell:
-        "python $PROGRAMS/measure_speed.py --config $CONFIG --results {params.results} --out {output}"
+        STUDY.hardware.training.launcher_alone
+        + " $PROGRAMS/measure_speed.py --config $CONFIG --results {params.results} --out {output}"
         " --threads {threads} --expect {params.settings} &> {log}"
 
 

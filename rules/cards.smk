@@ -8,6 +8,7 @@ rule write_cards:
         directory("<results>/cards"),
     log:
         "<results>/logs/write_cards.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     resources:

@@ -6,7 +6,13 @@ import re
 import sys
 from pathlib import Path
 
-PROJECT = Path(workflow.basedir)
+# Not workflow.basedir: another workflow may import this one as a module.
+PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+if not (PROJECT / "workflow" / "ligero").is_dir():
+    raise WorkflowError(
+        f"{PROJECT}: the rules need the library and programs beside them. Clone the repository and import its Snakefile by a "
+        "path: module ligero: snakefile: 'ligero/Snakefile' (docs/other-workflows.md)."
+    )
 sys.path.insert(0, str(PROJECT / "workflow"))
 
 from ligero.common.errors import LigeroError
@@ -36,9 +42,11 @@ ONE_SHARD_REGIMES = plan.one_shard_regimes(STUDY)
 R = STUDY.results_dir
 CONFIG = f"{R}/config.json"
 
-# Jobs call `python`: the one that runs Snakemake, unless a conda environment puts its own before it.
+# Jobs call `python`: the one that runs Snakemake, unless a conda environment puts its own before it. Snakemake calls `sbatch` on a
+# cluster: workflow/bin has one that waits for a busy controller.
+PATH = [str(PROJECT / "workflow" / "bin"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
 os.environ.update(
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    PATH=os.pathsep.join(PATH),
     PYTHONPATH=str(PROJECT / "workflow"),
     PROJECT=str(PROJECT),
     PROGRAMS=str(PROJECT / "workflow" / "scripts"),
@@ -60,15 +68,23 @@ wildcard_constraints:
     shard=r"\d+",
 
 
+def write_resolved():
+    """Put the resolved configuration where programs read it; its time is that of the run's start."""
+    write_json(CONFIG, STUDY.model_dump(mode="json"))
+    for what, reason in reasons_left_out(STUDY).items():
+        print(f"{what} is left out: {reason}", file=sys.stderr)
+
+
 if workflow.is_main_process:
     release_dead_lock()
+    # Of a module Snakemake never calls `onstart`; whether this is a dry run is not known yet.
+    if not workflow.modifier.is_main_snakefile():
+        write_resolved()
 
 
 onstart:
     begin_run(Path(R))
-    write_json(CONFIG, STUDY.model_dump(mode="json"))
-    for what, reason in reasons_left_out(STUDY).items():
-        print(f"{what} is left out: {reason}", file=sys.stderr)
+    write_resolved()
     note_run(Path(R), PROJECT, log)
 
 

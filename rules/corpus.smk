@@ -10,6 +10,7 @@ rule generate_study:
         "<results>/logs/generate_study.log",
     benchmark:
         "<results>/benchmarks/jobs/generate_study.tsv"
+    localrule: True
     conda:
         "../envs/corpus.yaml"
     resources:
@@ -35,6 +36,7 @@ rule fetch_source:
         "<results>/logs/fetch_source/{path}.log",
     wildcard_constraints:
         path="|".join(map(re.escape, (s.path for s in STUDY.sources.values()))),
+    localrule: True
     conda:
         "../envs/corpus.yaml"
     resources:

@@ -68,6 +68,7 @@ rule score_baseline:
         "<results>/baselines/{task}.json",
     log:
         "<results>/logs/score_baseline/{task}.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:

@@ -16,7 +16,7 @@ rule distill_student:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         weights=lambda wc: LAYOUT.weights(plan.initial_model(STUDY, "distillation", wc.student)),
         encoded=lambda wc: LAYOUT.encoded(plan.initial_model(STUDY, "distillation", wc.student)),
@@ -28,7 +28,8 @@ rule distill_student:
     message:
         "Distilling {wildcards.student}, shard {wildcards.shard} of its trials"
     shell:
-        "python $PROGRAMS/distill.py --config $CONFIG --student {wildcards.student} --shard {wildcards.shard}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/distill.py --config $CONFIG --student {wildcards.student} --shard {wildcards.shard}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
         " --logits-dir {params.logits} --teachers-dir {params.teachers} --state-dir {params.state} --out {output} --threads {threads}"
         " --expect {params.settings} &> {log}"

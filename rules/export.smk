@@ -39,6 +39,7 @@ rule summarise_exports:
         LAYOUT.exports_summary,
     log:
         "<results>/logs/summarise_exports.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:
@@ -53,5 +54,6 @@ rule summarise_exports:
 rule exports:
     input:
         LAYOUT.exports_summary,
+    localrule: True
     message:
         "Every selected model is exported"

@@ -17,7 +17,7 @@ rule finetune_model:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         weights=lambda wc: LAYOUT.weights(wc.model),
         encoded=lambda wc: LAYOUT.encoded(wc.model),
@@ -27,7 +27,8 @@ rule finetune_model:
     message:
         "Fine-tuning {wildcards.model}, shard {wildcards.shard} of its trials"
     shell:
-        "python $PROGRAMS/finetune.py --config $CONFIG --model {wildcards.model} --shard {wildcards.shard}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/finetune.py --config $CONFIG --model {wildcards.model} --shard {wildcards.shard}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
         " --state-dir {params.state} --out {output} --threads {threads} --expect {params.settings} &> {log}"
 
@@ -42,6 +43,7 @@ rule select_trial:
         "<results>/logs/select_trial/{regime}/{system}/{task}.log",
     wildcard_constraints:
         regime="|".join([*(regime for regime in REGIMES if regime not in ONE_SHARD_REGIMES), "(?!)"]),
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:
@@ -73,6 +75,7 @@ use rule select_trial as select_trials with:
         "<results>/logs/select_trials/{regime}/{system}.log",
     wildcard_constraints:
         regime="|".join([*ONE_SHARD_REGIMES, "(?!)"]),
+    localrule: True
     params:
         tasks=list(STUDY.tasks),
         selections=folder("selection/{regime}/{system}"),
@@ -98,7 +101,7 @@ rule score_systems:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         models=folder("models/{regime}"),
         encoded=folder("encoded"),
@@ -108,7 +111,8 @@ rule score_systems:
     message:
         "Scoring systems ({wildcards.regime}) on test sets, shard {wildcards.shard}"
     shell:
-        "python $PROGRAMS/score_systems.py --config $CONFIG --regime {wildcards.regime} --shard {wildcards.shard}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/score_systems.py --config $CONFIG --regime {wildcards.regime} --shard {wildcards.shard}"
         " --models-dir {params.models} --encoded-root {params.encoded}"
         " --examples-dir {params.examples} --out {output} --predictions-dir {params.predictions}"
         " --threads {threads} --expect {params.settings} &> {log}"

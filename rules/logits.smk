@@ -18,7 +18,7 @@ rule cache_logits:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         models=folder("models/fine-tuning"),
         encoded=folder("encoded"),
@@ -27,6 +27,7 @@ rule cache_logits:
     message:
         "Caching the teacher's logits on {wildcards.task}"
     shell:
-        "python $PROGRAMS/cache_logits.py --config $CONFIG --task {wildcards.task} --teacher {input.teacher}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/cache_logits.py --config $CONFIG --task {wildcards.task} --teacher {input.teacher}"
         " --models-dir {params.models} --encoded-root {params.encoded} --out {params.folder}"
         " --threads {threads} --expect {params.settings} &> {log}"

@@ -51,6 +51,7 @@ rule prepare_weights:
         info="<results>/weights/{model}/tokenizer_info.json",
     log:
         "<results>/logs/prepare_weights/{model}.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:

@@ -9,6 +9,7 @@ rule write_report:
         LAYOUT.report,
     log:
         "<results>/logs/write_report.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     resources:
@@ -32,6 +33,7 @@ rule make_snakemake_report:
         "<results>/snakemake-report.html",
     log:
         "<results>/logs/make_snakemake_report.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     resources:

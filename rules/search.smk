@@ -18,7 +18,7 @@ rule search_hyperparameters:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         weights=lambda wc: LAYOUT.weights(plan.initial_model(STUDY, "distillation", wc.student)),
         encoded=lambda wc: LAYOUT.encoded(plan.initial_model(STUDY, "distillation", wc.student)),
@@ -30,7 +30,8 @@ rule search_hyperparameters:
     message:
         "Searching hyper-parameters of {wildcards.student} on {wildcards.task}, worker {wildcards.worker}"
     shell:
-        "python $PROGRAMS/search_hyperparameters.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/search_hyperparameters.py --config $CONFIG --student {wildcards.student} --task {wildcards.task}"
         " --weights {params.weights} --encoded-dir {params.encoded} --examples-dir {params.examples}"
         " --logits-dir {params.logits} --teachers-dir {params.teachers} --state-dir {params.state} --out {output} --threads {threads}"
         " --expect {params.settings} &> {log}"
@@ -52,6 +53,7 @@ rule report_search:
         summary="<results>/searches/{student}/{task}/summary.json",
     log:
         "<results>/logs/report_search/{student}/{task}.log",
+    localrule: True
     conda:
         "../envs/tables.yaml"
     resources:
@@ -71,5 +73,6 @@ rule report_search:
 rule searches:
     input:
         checked(lambda _: LAYOUT.search_summaries()),
+    localrule: True
     message:
         "Every configured search is complete"

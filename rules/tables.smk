@@ -17,6 +17,7 @@ rule make_table:
         "<results>/logs/make_table/{table}.log",
     wildcard_constraints:
         table="|".join(name for name in TABLES if name != "summary"),
+    localrule: True
     conda:
         "../envs/tables.yaml"
     resources:
@@ -43,6 +44,7 @@ use rule make_table as make_summary with:
         tex="<results>/summary.tex",
     log:
         "<results>/logs/make_summary.log",
+    localrule: True
     params:
         table="summary",
         results=folder(""),
@@ -65,6 +67,7 @@ rule make_figure:
         "<results>/logs/make_figure/{figure}.log",
     wildcard_constraints:
         figure="|".join(FIGURES),
+    localrule: True
     conda:
         "../envs/tables.yaml"
     resources:

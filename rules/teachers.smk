@@ -11,6 +11,7 @@ rule select_teacher:
         "<results>/teachers/{task}.json",
     log:
         "<results>/logs/select_teacher/{task}.log",
+    localrule: True
     conda:
         "../envs/training.yaml"
     resources:

@@ -1,6 +1,6 @@
 """Part of the pocket study through profiles/slurm on a running Slurm: the numbers are those of a local run.
 
-A few minutes; skipped where there is no Slurm. Without one: ../shared/slurm/start.sh --nodes 2 (docs/slurm.md).
+A few minutes; skipped where there is no Slurm. Without one: tests/slurm/cluster.sh start (docs/slurm.md).
 On a cluster of several machines: --basetemp=FOLDER on a file system that they share.
 """
 
@@ -8,46 +8,30 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.builders.workflow import POCKET, snakemake_command
+from tests.builders.slurm import profile_command, slurm_jobs, small_study, why_no_slurm, written
+from tests.builders.workflow import snakemake_command
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 THREADS = 2
 
 
 @pytest.fixture(scope="module")
 def slurm() -> None:
     """Skips where no job could be submitted."""
-    if shutil.which("sbatch") is None:
-        pytest.skip("no sbatch on this machine")
-    try:
-        asked = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=30)
-    except subprocess.TimeoutExpired:
-        pytest.skip("Slurm's controller does not answer")
-    if asked.returncode != 0 or not asked.stdout.strip():
-        pytest.skip(f"Slurm's controller does not answer: {asked.stderr.strip() or 'no partition'}")
+    if reason := why_no_slurm():
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One task, two models and one student of the pocket study; training jobs ask for two threads."""
-    config: dict[str, Any] = yaml.safe_load(POCKET.read_text(encoding="utf-8"))
-    config["tasks"] = {"ner": config["tasks"]["ner"]}
-    config["teachers"]["choices"] = {"ner": "beto-cased"}
-    del config["models"]["albeto-base"], config["distillation"]["students"]["albeto-base-2"]
-    del config["ablation"]
-    config["hardware"] = {"training": {"threads": THREADS}}
-    path = tmp_path_factory.mktemp("study") / "study.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    return path
+    """Training jobs ask for two threads."""
+    config = small_study(hardware={"training": {"threads": THREADS}})
+    return written(config, tmp_path_factory.mktemp("study") / "study.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +44,10 @@ def local(slurm: None, project: Path, study: Path, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="module")
-def earlier(slurm: None) -> set[str]:
-    """Numbers of the jobs that Slurm knew before ours."""
-    return {number for number, *_ in queue()}
-
-
-@pytest.fixture(scope="module")
-def remote(earlier: set[str], project: Path, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def remote(slurm: None, project: Path, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a run through the profile."""
     folder = tmp_path_factory.mktemp("slurm")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")]
-    command += ["--configfile", str(study), "--workflow-profile", str(project / "profiles" / "default")]
-    command += ["--profile", str(project / "profiles" / "slurm"), "--directory", str(folder)]
-    return finished([*command, "--", "results/summary.csv"], project, folder)
+    return finished([*profile_command(project, study, folder), "--", "results/summary.csv"], project, folder)
 
 
 def finished(command: list[str], project: Path, folder: Path) -> Path:
@@ -102,18 +77,8 @@ def test_every_test_score_is_that_of_a_local_run(local: Path, remote: Path) -> N
         assert first == second, shard
 
 
-def test_jobs_were_slurms_and_had_their_threads(earlier: set[str], remote: Path) -> None:
+def test_jobs_were_slurms_and_had_their_threads(remote: Path) -> None:
     """Finished jobs stay in the queue's memory (MinJobAge), with their processors and the rule in the comment."""
-    training = {
-        int(processors)
-        for number, processors, comment in queue()
-        if "finetune_model" in comment and number not in earlier
-    }
-    assert training == {THREADS}
-
-
-def queue() -> list[list[str]]:
-    """Number, processors and comment of every job that Slurm remembers."""
-    command = ["squeue", "--states=all", "--noheader", "--format=%i|%C|%k"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [line.strip().split("|", 2) for line in asked.stdout.splitlines()]
+    training = [job for job in slurm_jobs(remote.parent) if "finetune_model" in job.comment]
+    assert {job.processors for job in training} == {THREADS}
+    assert len({job.id.split("_")[0] for job in training}) == 1, "both models in one array"

@@ -26,13 +26,13 @@ def thesis(**pretraining: Any) -> Study:
 @pytest.mark.parametrize("values", [{}, {"gpus": 1}, {"threads": 8}])
 def test_one_process_is_started_plainly(values: dict[str, int]) -> None:
     hardware = PretrainingHardware(**values)
-    assert hardware.launcher == "python" and hardware.world == 1
+    assert hardware.launcher.endswith(" python") and hardware.world == 1
     assert hardware.slurm == {"gpu": values.get("gpus", 0)}
 
 
 def test_one_process_a_gpu() -> None:
     hardware = PretrainingHardware(gpus=4)
-    run = "python -m torch.distributed.run --shutdown-timeout 600"
+    run = "python $PROGRAMS/take_gpus.py 4 python -m torch.distributed.run --shutdown-timeout 600"
     assert hardware.launcher == f"{run} --nproc-per-node 4 --standalone"
     assert hardware.world == 4 and hardware.slurm == {"gpu": 4}
     assert PretrainingHardware(processes=2).launcher.endswith("--nproc-per-node 2 --standalone")

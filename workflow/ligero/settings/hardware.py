@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from math import ceil
+
+from pydantic import Field, field_validator, model_validator
 
 from ligero.settings.base import Settings
 
@@ -29,8 +31,37 @@ class DataHardware(Limits):
 class Hardware(DataHardware):
     """What a job that may use GPUs requests; memory and time grow with each retry."""
 
-    gpus: int = Field(0, ge=0)
-    """GPUs of a job (pretraining: per node); 0 trains on the CPU."""
+    gpus: float | None = Field(None, ge=0)
+    """GPUs of a job. null: one where the machine has one, and a scheduler is asked for none. 0: trains on the CPU. Less than one,
+    such as 0.5: jobs on one machine share a GPU, and a scheduler is asked for a whole one."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_or_a_share(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus != int(gpus):
+            raise ValueError(
+                f"{gpus:g} is neither a whole number of GPUs nor a share of one; write {int(gpus)} or {int(gpus) + 1}"
+            )
+        return gpus
+
+    @property
+    def devices(self) -> int:
+        """GPUs that a scheduler is asked for."""
+        return ceil(self.gpus or 0)
+
+    @property
+    def launcher(self) -> str:
+        """The command before a program: it waits for GPUs that no other job of the machine has."""
+        return _on_gpus(self.gpus, "python")
+
+    @property
+    def launcher_alone(self) -> str:
+        """The same for measurements, which never share a GPU."""
+        return _on_gpus(self.gpus and float(self.devices), "python")
+
+
+def _on_gpus(gpus: float | None, command: str) -> str:
+    return f"python $PROGRAMS/take_gpus.py {'any' if gpus is None else f'{gpus:g}'} {command}"
 
 
 class PretrainingHardware(Hardware):
@@ -46,16 +77,16 @@ class PretrainingHardware(Hardware):
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> PretrainingHardware:
-        if self.gpus and self.processes and self.processes > self.gpus:
+        if self.devices and self.processes and self.processes > self.devices:
             raise ValueError(
-                f"processes {self.processes} on {self.gpus} GPUs per node: each process needs its own GPU; raise gpus or "
+                f"processes {self.processes} on {self.devices} GPUs per node: each process needs its own GPU; raise gpus or "
                 "remove processes"
             )
         return self
 
     @property
     def processes_per_node(self) -> int:
-        return self.processes or max(1, self.gpus)
+        return self.processes or max(1, self.devices)
 
     @property
     def world(self) -> int:
@@ -66,12 +97,12 @@ class PretrainingHardware(Hardware):
     def launcher(self) -> str:
         """The command before the program: it starts the processes, which find each other through torchrun."""
         if self.world == 1:
-            return "python"
+            return _on_gpus(self.gpus, "python")
         # Processes stop together at the end of a step and write a checkpoint: that may take longer than torchrun's 30 seconds.
         run = f"python -m torch.distributed.run --shutdown-timeout {_SHUTDOWN_SECONDS} --nproc-per-node {self.processes_per_node}"
         if self.nodes == 1:
-            return f"{run} --standalone"
-        gpus = f" --gpus-per-node {self.gpus}" if self.gpus else ""
+            return _on_gpus(self.gpus, f"{run} --standalone")
+        gpus = f" --gpus-per-node {self.devices}" if self.devices else ""
         return (
             f"srun --overlap --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1 --cpus-per-task {self.threads}{gpus}"
             f" {run} --nnodes {self.nodes} --rdzv-backend c10d --rdzv-id $SLURM_JOB_ID"
@@ -82,8 +113,8 @@ class PretrainingHardware(Hardware):
     def slurm(self) -> dict[str, int | str]:
         """Resources for which Slurm allocates several nodes: one task per node, and the GPUs of each."""
         if self.nodes == 1:
-            return {"gpu": self.gpus}
-        gpus = {"slurm_extra": f"--gpus-per-node={self.gpus}"} if self.gpus else {}
+            return {"gpu": self.devices}
+        gpus = {"slurm_extra": f"--gpus-per-node={self.devices}"} if self.devices else {}
         return {"nodes": self.nodes, "tasks": self.nodes, "mpi": "srun", **gpus}
 
 

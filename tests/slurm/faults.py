@@ -1,0 +1,402 @@
+"""What clusters do to a study, done to a small one on a running Slurm, as root: `python -m tests.slurm.faults --folder FOLDER [FAULT ...]`.
+
+Each fault hits trials of the array of fine-tuning after they wrote a checkpoint. A study has survived where its summary and all
+test scores are those of an undisturbed local run to the last digit, no file of work that was finished before changed, and each job
+lost less than its current epoch. Prints a table; the exit status is 1 where a study has not survived.
+
+FOLDER keeps the local run and the studies. Without a cluster: tests/slurm/cluster.sh start
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ligero.settings.load import load_study, read_yaml
+from ligero.settings.plan import shards_of
+from ligero.settings.study import Study
+from tests.builders.slurm import controller, profile_command, slurm_jobs, small_study, written
+from tests.builders.workflow import snakemake_command
+from tests.imports import PROJECT
+
+REGIME, MODEL = "fine-tuning", "beto-cased"
+EPOCHS = 3
+OUTAGE = 60
+"""Seconds that the controller is stopped."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trial that is training now.
+
+    Attributes:
+        slurm_id: of its job, as scancel takes it.
+        checkpoints: its folder.
+    """
+
+    pid: int
+    slurm_id: str
+    node: str
+    checkpoints: Path
+
+    @property
+    def saved(self) -> float:
+        """When its last checkpoint was written; 0 before the first."""
+        return max((path.stat().st_mtime for path in self.checkpoints.glob("*")), default=0.0)
+
+
+@dataclass
+class Outcome:
+    """A row of the table."""
+
+    fault: str
+    killed: int = 0
+    lost: list[float] = field(default_factory=list)
+    epoch: float = 0.0
+    finished: int = 0
+    repeated: list[str] = field(default_factory=list)
+    same: bool = False
+    minutes: float = 0.0
+    problem: str = ""
+
+    @property
+    def survived(self) -> bool:
+        return self.same and not self.repeated and all(lost <= self.epoch for lost in self.lost)
+
+    def row(self) -> list[str]:
+        lost = f"{max(self.lost):.1f} of {self.epoch:.1f} s" if self.lost else "-"
+        return [
+            self.fault, str(self.killed), lost, f"{len(self.repeated)} of {self.finished}",
+            "same" if self.same else self.problem or "differs", f"{self.minutes:.1f}", "yes" if self.survived else "NO",
+        ]  # fmt: skip
+
+
+def scancel(trials: list[Training]) -> list[Training]:
+    """A user cancels one job."""
+    slurm("scancel", trials[0].slurm_id)
+    return trials[:1]
+
+
+def out_of_memory(trials: list[Training]) -> list[Training]:
+    """The kernel kills one training process: exit status 137."""
+    os.kill(trials[0].pid, signal.SIGKILL)
+    return trials[:1]
+
+
+def time_limit(trials: list[Training]) -> list[Training]:
+    """A job reaches its time limit."""
+    slurm("scontrol", "update", f"JobId={trials[0].slurm_id}", "EndTime=now+1")
+    deadline = time.monotonic() + 90
+    while alive(trials[0].pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return trials[:1]
+
+
+def node_down(trials: list[Training]) -> list[Training]:
+    """A node loses its power; it is back after a minute."""
+    node = trials[0].node
+    lost = [trial for trial in trials if trial.node == node]
+    daemon = Path(setting("SlurmdPidFile").replace("%n", node).replace("%h", node))
+    os.kill(int(daemon.read_text()), signal.SIGKILL)
+    steps = [pid for pid in processes() if "slurmstepd" in command_of(pid)]
+    members = {pid for pid in processes() if environment_of(pid).get("SLURMD_NODENAME") == node}
+    parents = {parent_of(pid) for pid in members}
+    for pid in [*(step for step in steps if step in parents), *members]:
+        kill(pid)
+    slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+    time.sleep(OUTAGE)
+    subprocess.run(["slurmd", "-N", node], check=True)
+    slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    return lost
+
+
+def controller_killed(trials: list[Training]) -> list[Training]:
+    """The controller is killed, and started again after 20 seconds."""
+    os.kill(controller(), signal.SIGKILL)
+    time.sleep(20)
+    subprocess.run(["slurmctld"], check=True)
+    return []
+
+
+def controller_stopped(trials: list[Training]) -> list[Training]:
+    """The controller answers nobody for a minute."""
+    number = controller()
+    os.kill(number, signal.SIGSTOP)
+    time.sleep(OUTAGE)
+    os.kill(number, signal.SIGCONT)
+    return []
+
+
+def snakemake_killed(trials: list[Training]) -> list[Training]:
+    """The login node loses its power: Snakemake dies, its jobs are cancelled by hand, and the same command is given again."""
+    raise NotImplementedError  # done in `run`, which owns the process
+
+
+FAULTS: dict[str, Callable[[list[Training]], list[Training]]] = {
+    "scancel": scancel,
+    "exit-137": out_of_memory,
+    "time-limit": time_limit,
+    "node-down": node_down,
+    "controller-killed": controller_killed,
+    "controller-stopped": controller_stopped,
+    "snakemake-killed": snakemake_killed,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(FAULTS)}; default: all")
+    parser.add_argument("--folder", type=Path, required=True, help="on a file system that all nodes share")
+    args = parser.parse_args()
+    unknown = set(args.faults) - FAULTS.keys()
+    if unknown:
+        parser.error(f"unknown fault {', '.join(sorted(unknown))}; expected {', '.join(FAULTS)}")
+    folder: Path = args.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    config = written(configuration(), folder / "study.yaml")
+    prepare(config, folder)
+    outcomes = [run(fault, config, folder) for fault in args.faults or FAULTS]
+    head = [
+        "fault",
+        "jobs killed",
+        "lost at most",
+        "files of finished work changed",
+        "summary and scores",
+        "minutes",
+        "survived",
+    ]
+    print(
+        "\n".join(
+            "| " + " | ".join(row) + " |" for row in [head, ["-"] * len(head), *(o.row() for o in outcomes)]
+        )
+    )
+    return 0 if all(outcome.survived for outcome in outcomes) else 1
+
+
+def configuration() -> dict[str, Any]:
+    """Two models with two trials each, one student with two; an epoch of the larger model takes some seconds."""
+    config = small_study()
+    grid = {"batch_size": [16], "epochs": [EPOCHS], "learning_rate": ["1e-3", "5e-4"]}
+    for section in ("fine_tuning", "distillation"):
+        config[section] |= {"grid": grid, "trials_per_job": 1}
+    config["embedded_scale"] = 1.0
+    config["models"][MODEL]["architecture"] |= {
+        "hidden_size": 96,
+        "intermediate_size": 384,
+        "num_hidden_layers": 3,
+    }
+    return config
+
+
+def prepare(config: Path, folder: Path) -> None:
+    """The undisturbed run on this machine, and a copy of it from before the first trial."""
+    local, base = folder / "local", folder / "base"
+    command = snakemake_command(PROJECT, config, local)
+    if not base.exists():
+        finished(
+            [
+                *command,
+                "--until",
+                "pretrain_model",
+                "encode_task",
+                "prepare_task",
+                "--",
+                "results/summary.csv",
+            ]
+        )
+        shutil.copytree(local, base)
+    if not (local / "results/summary.csv").exists():
+        finished([*command, "--", "results/summary.csv"])
+
+
+def run(fault: str, config: Path, folder: Path) -> Outcome:
+    """A study with one fault."""
+    place, outcome = folder / fault, Outcome(fault)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder / "base", place)
+    command = [*profile_command(PROJECT, config, place), "--", "results/summary.csv"]
+    started = time.monotonic()
+    with (folder / f"{fault}.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            trials, outcome.epoch = wait_for_checkpoints(
+                place, load_study(read_yaml(config), PROJECT), process
+            )
+            before = finished_work(place)
+            outcome.finished, now = len(before), time.time()
+            if fault == "snakemake-killed":
+                process.kill()
+                process.wait()
+                for job in slurm_jobs(place):
+                    if job.state in ("RUNNING", "PENDING"):
+                        slurm("scancel", job.id)
+                killed = trials
+                time.sleep(5)
+                unlock = [*command[: command.index("--")], "--unlock"]
+                subprocess.run(unlock, cwd=PROJECT, check=True, stdout=log, stderr=log)
+                process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
+            else:
+                killed = FAULTS[fault](trials)
+            outcome.killed = len(killed)
+            outcome.lost = [max(now - trial.saved, 0.0) for trial in killed]
+            code = process.wait(timeout=1800)
+        finally:
+            process.kill()
+    outcome.minutes = (time.monotonic() - started) / 60
+    after = finished_work(place)
+    outcome.repeated = [name for name, identity in before.items() if after.get(name) != identity]
+    if code:
+        outcome.problem = f"exit status {code}, see {fault}.log"
+    else:
+        outcome.same = results(place) == results(folder / "local")
+    print(" | ".join(outcome.row()), *outcome.repeated, flush=True)
+    return outcome
+
+
+def wait_for_checkpoints(
+    place: Path, study: Study, process: subprocess.Popen[bytes]
+) -> tuple[list[Training], float]:
+    """The trials of the larger model once all that are training have a second checkpoint, and how long an epoch takes them."""
+    first: dict[Path, float] = {}
+    while process.poll() is None:
+        trials = training(place, study)
+        for trial in trials:
+            if trial.saved:
+                first.setdefault(trial.checkpoints, trial.saved)
+        epochs = [trial.saved - first.get(trial.checkpoints, trial.saved) for trial in trials]
+        if trials and any(epochs):
+            ready = [trial for trial, epoch in zip(trials, epochs, strict=True) if epoch]
+            return [*ready, *(trial for trial in trials if trial not in ready and trial.saved)], max(epochs)
+        time.sleep(0.2)
+    raise SystemExit(f"{place}: Snakemake ended before a trial wrote two checkpoints")
+
+
+def training(place: Path, study: Study) -> list[Training]:
+    """The trials of the larger model that are training in a working folder."""
+    found = []
+    for pid in processes():
+        words = command_of(pid).split("\0")
+        if (
+            not any(word.endswith("finetune.py") for word in words)
+            or MODEL not in words
+            or working_folder(pid) != place
+        ):
+            continue
+        environment = environment_of(pid)
+        number = environment.get("SLURM_ARRAY_JOB_ID") or environment["SLURM_JOB_ID"]
+        task = environment.get("SLURM_ARRAY_TASK_ID")
+        (trial,) = shards_of(study, REGIME, MODEL)[int(words[words.index("--shard") + 1])]
+        state = place / "results/state" / REGIME / MODEL / trial.task / trial.id
+        found.append(
+            Training(
+                pid,
+                f"{number}_{task}" if task else number,
+                environment["SLURMD_NODENAME"],
+                state / "checkpoints",
+            )
+        )
+    return found
+
+
+def finished_work(place: Path) -> dict[str, tuple[int, int]]:
+    """File identities and times of what is finished: results of trials and jobs, pretrained and selected models, logits."""
+    patterns = (
+        "state/**/result.json",
+        "trials/**/*.json",
+        "pretrained/**/*",
+        "encoded/**/*",
+        "selection/**/*",
+        "logits/**/*",
+    )
+    files = [path for pattern in patterns for path in (place / "results").glob(pattern) if path.is_file()]
+    return {str(path.relative_to(place)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
+def results(place: Path) -> list[object]:
+    """The summary, and every test score with its interval."""
+    shards = sorted((place / "results/scores").rglob("*.json"))
+    scores = [
+        [
+            (score["model"], score["task"], score["metrics"], score["intervals"])
+            for score in json.loads(path.read_text())["scores"]
+        ]
+        for path in shards
+    ]
+    return [
+        (place / "results/summary.csv").read_text(),
+        [str(path.relative_to(place)) for path in shards],
+        scores,
+    ]
+
+
+def finished(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def setting(name: str) -> str:
+    found = re.search(rf"^{name}\s*= (\S+)", slurm("scontrol", "show", "config"), re.MULTILINE)
+    assert found, name
+    return found[1]
+
+
+def processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def command_of(pid: int) -> str:
+    return _read(pid, "cmdline")
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in _read(pid, "environ").split("\0") if "=" in entry)
+
+
+def working_folder(pid: int) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return None
+
+
+def parent_of(pid: int) -> int:
+    found = re.search(r"^PPid:\s*(\d+)", _read(pid, "status"), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def alive(pid: int) -> bool:
+    return "finetune.py" in command_of(pid)
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

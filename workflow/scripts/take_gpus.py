@@ -1,0 +1,36 @@
+"""Start a command on GPUs that no other job of this machine has: take_gpus.py GPUS COMMAND..."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import _library  # noqa: F401
+from ligero.common.errors import run_program
+from ligero.common.gpus import lock_folder, take, visible_devices
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("gpus", help="how many, or a share of one (0.5); any: one where the machine has one")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    parser.add_argument("--locks", type=Path, help="folder of the locks")
+    args = parser.parse_args()
+    wanted = None if args.gpus == "any" else float(args.gpus)
+    devices = visible_devices()
+    if devices is None and wanted != 0:
+        if wanted is not None:
+            print("no NVIDIA device found: the command takes what it finds itself", file=sys.stderr)
+    else:
+        taken = take(wanted, devices or [], args.locks or lock_folder())
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken.devices)
+        for file in taken.files:  # the locks are held until the command ends
+            os.set_inheritable(file, True)
+    sys.stderr.flush()
+    os.execvp(args.command[0], args.command)
+
+
+if __name__ == "__main__":
+    run_program(main)
