@@ -236,9 +236,9 @@ class Progress:
         """GPUs of a job of a stage; 1 where it uses none."""
         hardware = self.study.hardware
         if stage == "pretraining":
-            return max(1, hardware.pretraining.gpus * hardware.pretraining.nodes)
+            return max(1, hardware.pretraining.devices * hardware.pretraining.nodes)
         return (
-            max(1, hardware.training.gpus)
+            max(1, hardware.training.devices)
             if stage in ("fine-tuning", "teachers", "distillation", "comparison")
             else 1
         )
