@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ligero.models.architectures import config_class, family_of, model_class
+from ligero.models.initial_attention import attend_to_neighbours
 from ligero.settings.models import Architecture
 
 
@@ -60,6 +61,7 @@ def build_for_pretraining(
     objective: Literal["mlm_sop", "mlm"] | None = None,
     seed: int = 42,
     embedding_initializer_range: float | None = None,
+    initial_attention: Literal["spread", "neighbours"] = "spread",
 ) -> nn.Module:
     """A model with pretraining heads, initialised from `seed` as transformers does.
 
@@ -67,6 +69,7 @@ def build_for_pretraining(
     (AlbertForPreTraining), masked language modelling alone elsewhere (...ForMaskedLM).
     `embedding_initializer_range` draws the word embeddings anew with that standard deviation, padding staying zero:
     beside position embeddings of the same size, a narrow model hardly sees which words surround a mask.
+    `initial_attention` "neighbours": see `ligero.models.initial_attention`.
     """
     objective = objective or ("mlm_sop" if config.model_type == "albert" else "mlm")
     head = "pretraining" if objective == "mlm_sop" else "masked_lm"
@@ -78,6 +81,8 @@ def build_for_pretraining(
             nn.init.normal_(embeddings.weight, std=embedding_initializer_range)
             if embeddings.padding_idx is not None:
                 nn.init.zeros_(embeddings.weight[embeddings.padding_idx])
+        if initial_attention == "neighbours":
+            attend_to_neighbours(model, embedding_initializer_range or config.initializer_range)
     assert isinstance(model, nn.Module)
     return model
 

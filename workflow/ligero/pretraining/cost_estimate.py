@@ -56,7 +56,13 @@ def _tokens_per_second(
     """Tokens per second of all processes in steps as the engine makes them: losses, clipping, optimiser and all."""
     rows = recipe.micro_batch_size * placement.world
     batch_size = min(recipe.batch_size, _MICRO_BATCHES * rows)
-    endless = {"batch_size": batch_size, "total_steps": 1 << 40, "schedule_steps": None, "tensorboard": False}
+    endless = {
+        "batch_size": batch_size,
+        "total_steps": 1 << 40,
+        "shallow_steps": 0,
+        "schedule_steps": None,
+        "tensorboard": False,
+    }
     with TemporaryDirectory() as folder:
         trainer = Pretrainer(model, recipe.model_copy(update=endless), source, None, Path(folder), placement)
         steps = trainer.measured_steps()

@@ -76,6 +76,9 @@ class Pretrainer:
         )
         self.objective = make_objective(model, recipe).to(placement.device)
         self.model = self.objective.model
+        self.depth = int(
+            getattr(model.config, "num_hidden_layers", 0)
+        )  # of all architectures but DistilBERT's
         compiled = compiled_for(recipe, self.objective) if recipe.compile else self.objective
         self.parallel = placement.wrapped(compiled, recipe.sharding, self.precision)
         self.sharded = recipe.sharding == "fsdp" and placement.world > 1
@@ -153,6 +156,8 @@ class Pretrainer:
         rate = self.rate * self.done.rate_scale
         rate *= linear_warmup_decay(step, recipe.warmup_steps, recipe.decay_end)
         set_learning_rate(self.optimizer, rate)
+        if recipe.shallow_steps:
+            self._set_depth(recipe.shallow_layers if step < recipe.shallow_steps else self.depth)
         self.model.train()
         predictions = self._total(len(batch.labels))
         rows = recipe.batch_size
@@ -193,6 +198,11 @@ class Pretrainer:
         if math.isfinite(result["gradient_norm"]):
             self.optimizer.step()
         return result
+
+    def _set_depth(self, layers: int) -> None:
+        """How often ALBERT's shared layer is applied from now on; saved weights do not depend on it."""
+        self.model.config.num_hidden_layers = layers  # type: ignore[union-attr]
+        self.speed.computes(self.model.config)
 
     def _forward(self, part: PretrainingBatch) -> tuple[Tensor, ...]:
         with autocast(self.precision, self.placement.device):

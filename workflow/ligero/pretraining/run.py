@@ -69,7 +69,11 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
         job=job,
         tokens=tokens,
         model=build_for_pretraining(
-            config, recipe.objective, recipe.seed, recipe.embedding_initializer_range
+            config,
+            recipe.objective,
+            recipe.seed,
+            recipe.embedding_initializer_range,
+            recipe.initial_attention,
         ),
         source=source,
         held_out=source.validation(TokenStore.open(tokens, "validation"), VALIDATION_ROWS),

@@ -25,8 +25,13 @@ class Speed:
     ) -> None:
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.peak = measured_peak(placement.device, dtype) * placement.world
-        self.work = flops_per_token(config, recipe.sequence_length, recipe.masked_share)
+        self.recipe = recipe
+        self.computes(config)
         self.tokens, self.seconds = 0, 0.0
+
+    def computes(self, config: Any) -> None:
+        """From now on a token costs what `config` says."""
+        self.work = flops_per_token(config, self.recipe.sequence_length, self.recipe.masked_share)
 
     def add(self, tokens: int, seconds: float) -> None:
         """Count a step: without evaluations and checkpoints, whose time says nothing about the speed of training."""

@@ -124,4 +124,14 @@ class Model(Settings):
             and self.architecture.type != "albert"
         ):
             raise ValueError("objective mlm_sop is ALBERT's; write objective: mlm")
+        if self.pretraining and self.pretraining.shallow_steps:
+            self._may_be_shallow(self.pretraining.shallow_layers)
         return self
+
+    def _may_be_shallow(self, layers: int) -> None:
+        if self.architecture.type != "albert":
+            raise ValueError("shallow_steps is for ALBERT, whose layers share their weights; leave it out")
+        if layers >= self.architecture.num_hidden_layers:
+            raise ValueError(
+                f"shallow_layers {layers} must be below num_hidden_layers {self.architecture.num_hidden_layers}"
+            )
