@@ -12,7 +12,7 @@ import _workflow  # noqa: F401
 from _measurements import write_measurements
 from inference_contenders import COLUMNS, measure
 from ligero.common.errors import run_program
-from ligero.export.processor import processor
+from ligero.efficiency.processor import processor
 
 
 def main() -> None:

@@ -105,13 +105,13 @@ def products(kind: str) -> tuple[Any, ...]:
     """The row of the CSV that bounds what bf16 can gain: matrix products of the device as torch computes them."""
     import torch
 
-    from ligero.efficiency.speed import processor_name
+    from ligero.efficiency.processor import processor
     from ligero.pretraining.speed import measured_peak
     from ligero.training.steps import device_name
 
     device = torch.device(kind)
     half, single = (measured_peak(device, dtype) / 1e9 for dtype in (torch.bfloat16, torch.float32))
-    name = device_name(device) if kind == "cuda" else processor_name()
+    name = device_name(device) if kind == "cuda" else processor()["name"]
     return (
         f"matrix product of {name}, bf16 over fp32",
         round(half, 1),

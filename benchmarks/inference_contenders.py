@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,14 +12,19 @@ import torch
 from torch import nn
 
 from ligero.efficiency.classifier import build_classifier
-from ligero.export.processor import processor
+from ligero.efficiency.engines import EnergyMeter, in_turn
+from ligero.efficiency.processor import processor
+from ligero.export.graph import MICROSOFT, Graph
 from ligero.serving.predictor import GraphRunner
 from ligero.serving.readers import Feature
+from ligero.serving.session import open_session
+from ligero.settings.models import Architecture
 from untrained_models import BETO, FIRST_WORD, TINY, VOCABULARY, Untrained, base
 
 COLUMNS = ("measure", "ours", "peer", "peer_name", "unit", "ratio", "aim")
 Line = tuple[Any, ...]
 LENGTH, MEAN_LENGTH, TEXTS = 512, 30, 32
+PEAK_ROWS, PEAK_WIDTH = 512, 1024
 EAGER, EXPORTED = "BETO, transformers eager", "BETO, exported in fp32"
 SAME_TEXTS = "the same texts padded to 512"
 
@@ -49,7 +52,8 @@ def measure(turns: int, layers: Sequence[int]) -> list[Line]:
     texts = [_feature(generator, length) for length in lengths]
     padded = [Feature(text.tokens + [0] * (LENGTH - len(text.tokens)), [0] * LENGTH) for text in texts]
 
-    light = {"tiny": Untrained(TINY), **{f"base-{count}": Untrained(base(count)) for count in layers}}
+    shapes = {"tiny": TINY, **{f"base-{count}": base(count) for count in layers}}
+    light = {name: Untrained(shape) for name, shape in shapes.items()}
     beto = Untrained(BETO)
     eager = _eager()
     runners = {
@@ -63,7 +67,7 @@ def measure(turns: int, layers: Sequence[int]) -> list[Line]:
         EXPORTED: lambda: exported.run([long]),
         **{key: partial(runner.run, [long]) for key, runner in runners.items()},
     }
-    seconds = _in_turn(contenders, turns)
+    seconds = _seconds(contenders, turns)
     lines: list[Line] = []
     for name, precision in runners:
         ours = 1 / seconds[name, precision]
@@ -85,7 +89,18 @@ def measure(turns: int, layers: Sequence[int]) -> list[Line]:
         )
     )
 
-    short = _in_turn(
+    peaks = _peaks(turns)
+    for name in ("fp32", "int8"):
+        measured = f"a large product in the engine, {name}"
+        lines.append(
+            _line(measured, peaks[name] / 1e9, peaks["torch"] / 1e9, "in torch, fp32", "GFLOP/s", "")
+        )
+    for name, precision in runners:
+        most = 1 / _least_seconds(shapes[name], precision, peaks)
+        measured = f"bound: ALBETO {name}, {precision}, its products at that speed"
+        lines.append(_line(measured, most, 1 / seconds[EAGER], EAGER, "texts/s", ""))
+
+    short = _seconds(
         {
             "ours": lambda: [runners["tiny", "int8"].run([text]) for text in texts],
             "padded": lambda: [runners["tiny", "int8"].run([text]) for text in padded],
@@ -118,16 +133,51 @@ def measure(turns: int, layers: Sequence[int]) -> list[Line]:
     return lines
 
 
-def _in_turn(contenders: dict[Any, Callable[[], Any]], turns: int) -> dict[Any, float]:
-    """Median processor seconds of each contender; the first turn warms up."""
-    times: dict[Any, list[float]] = {name: [] for name in contenders}
-    for turn in range(turns + 1):
-        for name, run in contenders.items():
-            start = time.process_time()
-            run()
-            if turn:
-                times[name].append(time.process_time() - start)
-    return {name: median(values) for name, values in times.items()}
+def _seconds(contenders: dict[Any, Callable[[], Any]], turns: int) -> dict[Any, float]:
+    """Median processor seconds of each contender."""
+    return {name: timing.processor for name, timing in in_turn(contenders, turns, EnergyMeter()).items()}
+
+
+def _peaks(turns: int) -> dict[str, float]:
+    """FLOP/s of one large product of this processor: in torch, and in the engine in fp32 and in int8."""
+    generator = np.random.default_rng(0)
+    values = generator.standard_normal((PEAK_ROWS, PEAK_WIDTH), np.float32)
+    weights = generator.standard_normal((PEAK_WIDTH, PEAK_WIDTH), np.float32)
+    ids = {"rows": np.arange(PEAK_ROWS)}
+    sessions = {}
+    for precision in ("fp32", "int8"):
+        graph = Graph()
+        if precision == "fp32":
+            rows = graph.op("Gather", graph.constant("x", lambda: values), "rows")
+            graph.op("MatMul", rows, graph.constant("w", lambda: weights), name="y")
+        else:
+            levels = graph.constant("x", lambda: generator.integers(0, 255, values.shape, np.uint8))
+            matrix = graph.constant("w", lambda: generator.integers(-63, 63, weights.shape, np.int8))
+            one = graph.number(1.0)
+            rows = graph.op("Gather", levels, "rows")
+            graph.op("MatMulIntegerToFloat", rows, matrix, one, one, domain=MICROSOFT, name="y")
+        model = graph.model({"rows": ["rows"]}, {"y": ["rows", PEAK_WIDTH]})
+        sessions[precision] = open_session(model.SerializeToString(), threads=1)
+    ours, theirs = torch.from_numpy(values), torch.from_numpy(weights)
+    seconds = _seconds(
+        {
+            "torch": lambda: ours @ theirs,
+            **{name: partial(session.run, None, ids) for name, session in sessions.items()},
+        },
+        turns,
+    )
+    return {name: 2 * PEAK_ROWS * PEAK_WIDTH**2 / taken for name, taken in seconds.items()}
+
+
+def _least_seconds(shape: Architecture, precision: str, peaks: dict[str, float]) -> float:
+    """What an exported classifier's products alone take at 512 tokens, at the processor's peak.
+
+    The last layer, of which one row is computed, and all that is no product are left out. Attention is in fp32 always.
+    """
+    width, inner, layers = shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers - 1
+    weights = LENGTH * ((shape.embedding_size or 0) * width + layers * (4 * width**2 + 2 * width * inner))
+    attention = layers * 2 * LENGTH**2 * width
+    return 2 * weights / peaks[precision] + 2 * attention / peaks["fp32"]
 
 
 def _line(measured: str, ours: float, peer: float, peer_name: str, unit: str, aim: float | str) -> Line:

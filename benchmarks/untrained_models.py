@@ -14,9 +14,9 @@ from torch import nn
 
 from ligero.common.hashing import sha256_file
 from ligero.efficiency.classifier import build_classifier
+from ligero.efficiency.processor import processor
 from ligero.export.encoder import Int8, build
 from ligero.export.model import with_checks
-from ligero.export.processor import processor
 from ligero.export.quantisation import observed_ranges
 from ligero.export.weights import Outline, Weights, outline_of
 from ligero.serving.manifest import FORMAT, TOKENIZER_FILE, GraphFile, Manifest

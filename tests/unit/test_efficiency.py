@@ -259,12 +259,3 @@ def test_latency_of_every_system_with_its_conditions() -> None:
     assert 1 <= timed["kept_runs"] <= timed["runs"] == 3
     assert measured["conditions"]["warmup_runs"] == 1
     assert measured["conditions"]["cpu"]
-
-
-def test_the_processors_name(tmp_path: Path) -> None:
-    from ligero.efficiency.speed import processor_name
-
-    info = tmp_path / "cpuinfo"
-    info.write_text("processor\t: 0\nmodel name\t: Abacus 9000\n")
-    assert processor_name(info) == "Abacus 9000"
-    assert processor_name(tmp_path / "none")

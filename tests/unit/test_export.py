@@ -13,8 +13,8 @@ from onnx import numpy_helper
 from torch import nn
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.efficiency.processor import processor
 from ligero.export.encoder import Int8, activation_scale, build
-from ligero.export.processor import processor
 from ligero.export.quantisation import products
 from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import FAMILIES

@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_predict(commands)
     _add_serve(commands)
+    _add_bench(commands)
+    _add_bench_serve(commands)
     _add_recommend(commands)
     _add_list(commands)
     _add_verify(commands)
@@ -165,10 +167,7 @@ def _add_predict(commands: Commands) -> None:
         default="-",
         help=".csv, .tsv, .jsonl, .conll, SQuAD .json, text lines, or - (default)",
     )
-    for column in ("text", "second-text", "question", "context", "id"):
-        parser.add_argument(
-            f"--{column}", metavar="COLUMN", help=f"column of the {column.replace('-', ' ')} (.csv, .tsv)"
-        )
+    _add_columns(parser)
     _add_running(parser)
 
 
@@ -191,6 +190,64 @@ def _add_serve(commands: Commands) -> None:
     parser.add_argument("--tokens", type=int, help="most of a request")
     parser.add_argument("--queue-tokens", type=int, help="most that may wait; further requests get 429")
     parser.add_argument("--drain-seconds", type=int, help="given to running requests at the end")
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    """Which columns of a table are read."""
+    for column in ("text", "second-text", "question", "context", "id"):
+        parser.add_argument(
+            f"--{column}", metavar="COLUMN", help=f"column of the {column.replace('-', ' ')} (.csv, .tsv)"
+        )
+
+
+def _add_texts(parser: argparse.ArgumentParser) -> None:
+    """The texts that a benchmark sends."""
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="exported model: STUDY/model, or a folder below results/exports"
+    )
+    parser.add_argument(
+        "file", nargs="?",
+        help="texts, as for `predict` (default: the test split of the study that FOLDER is part of, else generated texts)",
+    )  # fmt: skip
+    _add_columns(parser)
+    parser.add_argument("--json", action="store_true", help="everything as JSON on standard output")
+
+
+def _add_bench(commands: Commands) -> None:
+    parser = _command(
+        commands, "bench", "bench", "measure an exported model on this machine: every engine, real and fixed lengths, batches, memory",
+        "Engines take turns, times are medians with quartiles. torch is measured where the trained model is at hand, OpenVINO where\n"
+        "it is installed. Energy is the processor's own counters (RAPL), or left empty.",
+    )  # fmt: skip
+    _add_texts(parser)
+    parser.add_argument(
+        "--trained", metavar="FOLDER", help="the model that was exported (default: found in its study)"
+    )
+    parser.add_argument(
+        "--lengths", type=int, nargs="*", default=[128, 512], metavar="TOKENS", help="at batch 1"
+    )
+    parser.add_argument(
+        "--batches", type=int, nargs="*", default=[8, 32], metavar="TEXTS", help="at real lengths"
+    )
+    parser.add_argument("--runs", type=int, default=15, help="of each engine on each input")
+    parser.add_argument("--threads", type=int, default=1, help="of a forward pass")
+    parser.add_argument(
+        "--beto",
+        action="store_true",
+        help="also BETO with random weights, as the thesis timed it, and exported",
+    )
+    parser.add_argument("--out", metavar="CSV", help="write the table")
+
+
+def _add_bench_serve(commands: Commands) -> None:
+    parser = _command(
+        commands, "bench-serve", "bench_serve", "measure requests per second and p50, p95, p99 of `ligero serve`",
+        "Server and clients share this machine's cores.",
+    )  # fmt: skip
+    _add_texts(parser)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each number of clients")
+    parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

@@ -36,24 +36,34 @@ def run(args: argparse.Namespace) -> int:
             _print(predictor, items)
         return 0
     path = Path(args.file).expanduser()
+    _print(predictor, items_of_file(path, columns_of(args)), path.name)
+    return 0
+
+
+def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
+    """The items of a file: a table's named columns, the words of CoNLL sentences, SQuAD questions, or lines.
+
+    Raises:
+        DataError: it is missing, or not what its ending says.
+        ConfigurationError: a table, and no column is named.
+    """
     if not path.is_file():
         raise DataError(
             path, None, "no such file.", "Name a .csv, .tsv, .jsonl or text file, or - for standard input."
         )
+    if path.suffix == ".json":
+        yield from questions_of(path)
+        return
     with path.open(encoding="utf-8-sig", newline="") as handle:
         if path.suffix in (".csv", ".tsv"):
-            items = items_of_table(handle, path, _columns(args))
+            yield from items_of_table(handle, path, columns)
         elif path.suffix in (".conll", ".bio"):
-            items = sentences_of(handle)
-        elif path.suffix == ".json":
-            items = questions_of(path)
+            yield from sentences_of(handle)
         else:
-            items = items_of_lines(handle, path)
-        _print(predictor, items, path.name)
-    return 0
+            yield from items_of_lines(handle, path)
 
 
-def _columns(args: argparse.Namespace) -> dict[str, str]:
+def columns_of(args: argparse.Namespace) -> dict[str, str]:
     """Key of an item to its column."""
     named = {
         "text": args.text,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import fmean, median
 
 import torch
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from ligero.common.progress import progress
 from ligero.efficiency.classifier import build_classifier, random_input
 from ligero.efficiency.outliers import without_outliers
+from ligero.efficiency.processor import processor
 from ligero.efficiency.records import Device, Latency, SpeedRecord, TimingConditions
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.settings.efficiency import Speed
@@ -131,20 +130,10 @@ def conditions(speed: Speed) -> TimingConditions:
         "weights": "random",
         "precision": "fp32",
         "engine": f"torch {torch.__version__}, fused attention, not compiled",
-        "cpu": processor_name(),
+        "cpu": processor()["name"],
         "cpu_threads": torch.get_num_threads(),
         "cpu_cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         "gpu_synchronised": True if torch.cuda.is_available() else None,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-
-
-def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's model name; the machine's architecture where the system does not tell."""
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine()

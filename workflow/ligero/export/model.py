@@ -12,9 +12,9 @@ import onnx
 from ligero.common.errors import MismatchError
 from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
+from ligero.efficiency.processor import processor
 from ligero.export.encoder import build
 from ligero.export.parity import compare
-from ligero.export.processor import processor
 from ligero.export.quantisation import Gate, quantise
 from ligero.export.splits import milliseconds, predict_split
 from ligero.export.weights import Weights, outline_of

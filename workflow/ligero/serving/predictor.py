@@ -176,6 +176,12 @@ def padded(
     features: Sequence[Feature], pad: int, session: onnxruntime.InferenceSession
 ) -> dict[str, NDArray[np.int64]]:
     """Features as the inputs that a session has, [features, longest]."""
+    arrays = model_inputs(features, pad)
+    return {entry.name: arrays[entry.name] for entry in session.get_inputs()}
+
+
+def model_inputs(features: Sequence[Feature], pad: int) -> dict[str, NDArray[np.int64]]:
+    """Features as `input_ids`, `attention_mask` and `token_type_ids`, each [features, longest]."""
     shape = (len(features), max(len(feature.tokens) for feature in features))
     feed = {
         "input_ids": np.full(shape, pad, np.int64),
@@ -186,7 +192,7 @@ def padded(
         feed["input_ids"][row, : len(tokens)] = tokens
         feed["attention_mask"][row, : len(tokens)] = 1
         feed["token_type_ids"][row, : len(tokens)] = segments
-    return {entry.name: feed[entry.name] for entry in session.get_inputs()}
+    return feed
 
 
 def load_tokenizer(folder: Path, info: TokenizerInfo) -> FastTokenizer:

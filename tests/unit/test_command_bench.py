@@ -1,0 +1,128 @@
+"""`ligero bench` and `ligero bench-serve`: every engine on every input in turns, energy by counters or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.command.bench import study_of
+from ligero.command.main import main
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.efficiency.engines import EAGER, EnergyMeter, in_turn
+from ligero.serving.manifest import Manifest
+from tests.builders.exports import selected_model
+
+TUNED = "torch, fused attention, fastest precision"
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export in its study's results, beside the trained model and its task."""
+    root = tmp_path_factory.mktemp("bench")
+    selected = selected_model(root / "made", "bert", "sequence_classification")
+    results = root / "study" / "results"
+    shutil.copytree(selected.model, results / "models/fine-tuning/m/t")
+    shutil.copytree(selected.examples, results / "tasks/t")
+    selected.export(results / "exports/fine-tuning/m/t")
+    return results / "exports/fine-tuning/m/t"
+
+
+def test_contenders_take_turns_and_the_first_turn_does_not_count(tmp_path: Path) -> None:
+    calls: list[str] = []
+    times = in_turn({name: lambda name=name: calls.append(name) for name in "ab"}, 2, EnergyMeter(tmp_path))  # type: ignore[misc]
+    assert calls == ["a", "b"] * 3
+    assert times["a"].low <= times["a"].seconds <= times["a"].high
+    assert times["a"].joules is None
+
+
+def test_energy_is_what_the_counters_say(tmp_path: Path) -> None:
+    assert EnergyMeter(tmp_path).method == "none"
+    for number, value in enumerate((1_000_000, 250_000_000)):
+        package = tmp_path / f"intel-rapl:{number}"
+        package.mkdir()
+        (package / "energy_uj").write_text(str(value))
+        (package / "max_energy_range_uj").write_text("260000000")
+    meter = EnergyMeter(tmp_path)
+    assert meter.method == "rapl" and meter.since_last() == 0.0
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("3500000")
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("1000000")  # the counter began again
+    assert meter.since_last() == pytest.approx(2.5 + 11.0)
+
+
+def test_a_model_finds_its_study(export: Path, tmp_path: Path) -> None:
+    manifest, results = Manifest.read(export), export.parents[3]
+    assert study_of(export, manifest) == results
+    copied = results.parent / "model"
+    shutil.copytree(export, copied)
+    assert study_of(copied, manifest) == results
+    shutil.copytree(export, tmp_path / "alone")
+    assert study_of(tmp_path / "alone", manifest) is None
+
+
+def test_bad_arguments_are_refused(export: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--runs 1: expected 2 or more"):
+        main(["bench", str(export), "--runs", "1"])
+    with pytest.raises(ConfigurationError, match=r"--trained .*: no config\.json there"):
+        main(["bench", str(export), "--trained", str(tmp_path)])
+    with pytest.raises(DataError, match=r"none\.txt: no such file"):
+        main(["bench", str(export), str(tmp_path / "none.txt")])
+    with pytest.raises(ConfigurationError, match="--seconds and --clients: expected numbers above 0"):
+        main(["bench-serve", str(export), "--clients", "0"])
+
+
+@pytest.mark.slow
+def test_every_engine_is_measured_on_every_input(
+    export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bench.csv"
+    line = [
+        "bench",
+        str(export),
+        "--runs",
+        "2",
+        "--lengths",
+        "16",
+        "512",
+        "--batches",
+        "8",
+        "--json",
+        "--out",
+        str(out),
+    ]
+    assert main(line) == 0
+    said = capsys.readouterr()
+    assert "512 tokens are more than the model reads (24)" in said.err
+    found: dict[str, Any] = json.loads(said.out)
+    engines = {EAGER, TUNED, "ONNX fp32", "ONNX int8"}
+    measured = {start["engine"] for start in found["starts"] if not start["engine"].startswith("OpenVINO")}
+    assert measured == engines
+    inputs = {(row["input"], row["batch"]) for row in found["times"]}
+    assert sorted(batch for _, batch in inputs) == [1, 1, 8] and ("16 tokens", 1) in inputs
+    assert len(found["times"]) == len(inputs) * len(found["starts"])
+    for row in found["times"]:
+        assert row["quartile_low"] <= row["milliseconds"] <= row["quartile_high"]
+        assert row["over_eager"] == 1.0 or row["engine"] != EAGER
+        assert (row["joules"] is None) == (row["energy_method"] == "none")
+    peaks = {start["engine"]: start["peak_megabytes"] for start in found["starts"]}
+    assert peaks["ONNX fp32"] < peaks[EAGER]  # no torch in its process
+    with out.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == len(found["times"])
+    assert found["conditions"]["texts"].endswith("tasks/t/test.parquet")
+
+
+@pytest.mark.slow
+def test_a_served_model_is_loaded(export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a b c\nñ o\n", encoding="utf-8")
+    line = ["bench-serve", str(export), str(texts), "--seconds", "0.3", "--clients", "1", "3", "--json"]
+    assert main(line) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [load["clients"] for load in found["loads"]] == [1, 3]
+    assert all(load["requests"] > 0 and load["p50_ms"] <= load["p99_ms"] for load in found["loads"])
+    assert found["score"] == 100.0 or found["precision"] == "int8"
