@@ -44,7 +44,7 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("fine_tuning.trials_per_job", 0, f"fine_tuning.trials_per_job: {NUMBER} (found 0)"),
+        ("fine_tuning.trials_per_job", 0, f"fine_tuning.trials_per_job: {NUMBER} or auto (found 0)"),
         ("distillation.tasks_per_scoring_job", -1, f"distillation.tasks_per_scoring_job: {NUMBER}"),
         ("fine_tuning.systems_per_scoring_job", "some", f"fine_tuning.systems_per_scoring_job: {NUMBER}"),
         ("fine_tuning.grid.batch_size", [-16], "fine_tuning.grid.batch_size.0: must be at least 1"),

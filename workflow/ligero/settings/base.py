@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -103,12 +104,17 @@ SomeIds = Annotated[tuple[Identifier, ...], Field(min_length=1), AfterValidator(
 """Ids, each once, at least one."""
 
 
-def _a_number_or_all(value: Any) -> Any:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value != "all" and not (whole and value >= 1):
-        raise ValueError("expected a whole number from 1, or all")
-    return value
+def _a_number_or(*words: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value not in words and not (whole and value >= 1):
+            raise ValueError(f"expected a whole number from 1, or {' or '.join(words)}")
+        return value
+
+    return check
 
 
-PerJob = Annotated[Positive | Literal["all"], BeforeValidator(_a_number_or_all)]
+PerJob = Annotated[Positive | Literal["all"], BeforeValidator(_a_number_or("all"))]
 """How many things share a process. (Checked before the union, so that an error names the key alone.)"""
+TrialsPerJob = Annotated[Positive | Literal["all", "auto"], BeforeValidator(_a_number_or("all", "auto"))]
+"""How many trials share a process."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from itertools import product
+from itertools import groupby, product
 from typing import Any, NamedTuple
 
 from ligero.common.errors import ConfigurationError
 from ligero.settings.base import Identifier, LearningRate, Settings
 from ligero.settings.distillation import Distillation, published_teacher
+from ligero.settings.packing import packed, trial_seconds
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import Ablation, Grid, Training
@@ -149,7 +150,27 @@ def _points(grid: Grid) -> list[tuple[int, int, str]]:
 @cache
 def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
     """A model's trials cut into shards of `trials_per_job`."""
-    return _chunks(trials_of(study, regime, model_id), stage_of(study, regime).trials_per_job)
+    trials, size = trials_of(study, regime, model_id), stage_of(study, regime).trials_per_job
+    if size != "auto":
+        return _chunks(trials, size)
+    of_task = [list(members) for _, members in groupby(trials, key=lambda trial: trial.task)]
+    return [
+        shard
+        for members in of_task
+        for shard in packed(members, [expected_seconds(study, regime, trial) for trial in members])
+    ]
+
+
+def expected_seconds(study: Study, regime: Regime, trial: Trial) -> float | None:
+    """How long a trial takes on a GPU, roughly; None where nobody knows."""
+    architecture = study.models[initial_model(study, regime, trial.model)].architecture
+    layers = architecture.num_hidden_layers
+    if regime == "distillation" and study.distillation:
+        layers = study.distillation.students[trial.model].num_hidden_layers or layers
+    max_length = stage_of(study, regime).options.max_length
+    return trial_seconds(
+        trial.batch_size, trial.epochs, study.tasks[trial.task], max_length, architecture, layers
+    )
 
 
 def tasks_of_shard(study: Study, regime: Regime, model_id: str, number: int) -> list[str]:

@@ -17,6 +17,7 @@ from ligero.settings.base import (
     Seeds,
     Settings,
     SomeIds,
+    TrialsPerJob,
 )
 
 
@@ -105,8 +106,9 @@ class Training(Settings):
     """By task id: what selects its best epoch and trial, where it differs from options.selection_metric (LW: score for QA)."""
     evaluate_every_steps: dict[Identifier, PositiveInt] = Field(default_factory=dict)
     """By task id: its own options.evaluate_every_steps (LW: from 100 for NER to 2000 for XNLI)."""
-    trials_per_job: PerJob = 1
-    """Trials of a model per job; 'all' saves start-up time on a laptop, 1 parallelises best on a cluster."""
+    trials_per_job: TrialsPerJob = 1
+    """Trials of a model per job. 'all' saves start-up time on a laptop, 1 parallelises best, 'auto' makes jobs of about half an hour
+    on a GPU, of one task each, from the model's size and the task's `expected` examples (1 where they are not given)."""
     tasks_per_scoring_job: PerJob = 1
     """Test sets per scoring job."""
     systems_per_scoring_job: PerJob = 1
