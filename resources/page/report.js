@@ -632,6 +632,11 @@
       const x = (step) => left + (step / extent) * (right - left), y = (loss) => bottom - ((loss - low) / (high - low)) * (bottom - top);
       const path = (points) => points.map(([step, loss], n) => `${n ? "L" : "M"}${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join("");
       const ink = colour(curve.architecture);
+      // Where the curves are not: at the right above the line if they end far below it, else at the left below it.
+      const plateauName = () => {
+        const far = y(curve.training.at(-1)[1]) - y(curve.plateau) > 24;
+        return svg("text", { x: far ? right : left + 3, y: y(curve.plateau) + (far ? -4 : 14), "text-anchor": far ? "end" : "start", class: "soft name" }, `plateau ${curve.plateau.toFixed(2)}`);
+      };
       const end = curve.validation.at(-1);
       const drawing = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${curve.model}: training loss from ${curve.training[0][1].toFixed(2)} to ${curve.training.at(-1)[1].toFixed(2)}${end ? `, on held-out text ${end[1].toFixed(2)}` : ""}${curve.plateau === null ? "" : `; plateau ${curve.plateau.toFixed(2)}`}; ${curve.restarts.length} rollbacks` });
       drawing.append(svg("text", { x: 0, y: 14, class: "title" }, curve.model));
@@ -640,7 +645,7 @@
       for (const tick of linearTicks(0, extent, 4))
         drawing.append(svg("text", { x: x(tick), y: bottom + 14, "text-anchor": "middle" }, compact(tick)));
       drawing.append(svg("text", { x: right, y: H - 4, "text-anchor": "end", class: "soft" }, "step"), svg("text", { x: right, y: 14, "text-anchor": "end", class: "soft" }, "loss in nats"));
-      if (curve.plateau !== null) drawing.append(svg("line", { x1: left, x2: right, y1: y(curve.plateau), y2: y(curve.plateau), class: "dots" }), svg("text", { x: left + 3, y: y(curve.plateau) + 14, class: "soft name" }, `plateau ${curve.plateau.toFixed(2)}`));
+      if (curve.plateau !== null) drawing.append(svg("line", { x1: left, x2: right, y1: y(curve.plateau), y2: y(curve.plateau), class: "dots" }), plateauName());
       for (const [, back] of curve.restarts) drawing.append(svg("line", { x1: x(back), x2: x(back), y1: top, y2: bottom, class: "front" }));
       for (const lost of curve.lost) drawing.append(svg("path", { d: path(lost), fill: "none", stroke: ink, "stroke-dasharray": "2 3", opacity: 0.7 }));
       drawing.append(

@@ -124,6 +124,8 @@ def _choice(results: Results, systems: list[System]) -> str:
 
 
 def _time(milliseconds: float) -> str:
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.2f} s"
     return f"{milliseconds:.2f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
 
 

@@ -154,11 +154,11 @@ def _origin(results: Results, row: Row, task_id: str) -> str:
         results.score(row.regime, row.model, task_id),
     )
     trial, of = chosen["trial"], len(chosen["candidates"])
-    trials = "the only trial" if of == 1 else f"the best of {of} trials by validation loss"
     loss = chosen["best"]["loss"]
+    found = "" if loss is None else f", validation loss {loss:.4f}"
+    trials = f"the only trial{found}" if of == 1 else f"the best of {of} trials{found}"
     return (
-        f"{record['examples']:,} test examples; {trials}"
-        f"{'' if loss is None else f' ({loss:.4f})'}: batch size {trial['batch_size']}, {trial['epochs']} epochs, "
+        f"{record['examples']:,} test examples; {trials}; batch size {trial['batch_size']}, {trial['epochs']} epochs, "
         f"learning rate {trial['learning_rate']}, seed {trial['seed']}, on {chosen['device']}"
     )
 
