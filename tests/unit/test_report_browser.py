@@ -71,6 +71,8 @@ def test_dark_is_dark_and_print_is_light(browser: Browser, report: Path) -> None
         assert page.evaluate(ground) == "rgb(18, 22, 27)"
         page.emulate_media(media="print")
         assert page.evaluate(ground) == "rgb(255, 255, 255)"
+        page.set_viewport_size({"width": 794, "height": 1123})  # A4
+        assert page.evaluate("document.documentElement.scrollWidth") <= 794
         assert not page.locator("nav").is_visible() and page.locator("#summary-table table").is_visible()
 
 

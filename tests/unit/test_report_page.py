@@ -26,6 +26,7 @@ from ligero.reporting.page.explorer import AXES, round_budgets, steps
 from ligero.reporting.page.records import PageData
 from ligero.reporting.page.tables import read_table
 from ligero.reporting.recommendation import System
+from ligero.reporting.records import write_tradeoff
 from ligero.reporting.registry import page_inputs
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study, read_yaml
@@ -185,7 +186,14 @@ def test_what_a_system_has_not_learned_is_marked(folder: Path, tmp_path: Path) -
         if (record["model"], record["task"]) == ("beto-cased", "ner"):
             record["intervals"]["f1"] = [40.0, 95.0]
     write_record(path, records)
+    measured = results.tradeoff
+    for found in measured:
+        if found["task"] is None:
+            score = found["systems"][2]["score"]
+            found["systems"][2]["score"] = score._replace(low=39.0)
+    write_tradeoff(Path(results.layout.tradeoff), measured)
     page = page_data(Results(results.study, tmp_path / "copy"))
+    assert [entry["learned"] for entry in page["summary"][:4]] == [True, True, False, True]
     entry = page["summary"][1]
     assert entry["not_learned"] == [4] and page["tasks"][4]["name"] == "NER" and entry["learned"]
     assert not page["scores"][4]["systems"][1]["learned"] and page["scores"][4]["systems"][0]["learned"]
