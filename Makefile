@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 TORCH_INDEX ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock mutate count bench-data bench-pretraining bench-distillation bench-inference bench-serving
+.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate count bench-data bench-pretraining bench-distillation bench-inference bench-serving
 
 setup: .venv/.installed $(BIN)/ligero
 
@@ -75,6 +75,13 @@ check-light:
 # Wheels for every supported Python; downloads about 1 GB, installs nothing.
 check-lock: setup
 	$(BIN)/python tests/check_lock.py
+
+# A crate of `ligero pack` (CRATE=FOLDER) against the Provenance Run Crate profile, without network. The validator brings 20 packages
+# and older versions of some of ours, so it has an environment of its own, which tests find.
+CRATE ?=
+check-crate: setup
+	test -x .venv-crate/bin/rocrate-validator || { $(BIN)/python -m venv .venv-crate && .venv-crate/bin/pip install --quiet roc-validator==0.13.0; }
+	$(if $(CRATE),.venv-crate/bin/python -m tests.validate_crate $(CRATE),$(BIN)/python -m pytest -q tests/unit/test_pack.py)
 
 # Faults put into the library one at a time, which the tests must find; FAULTS="1-8 20" takes some of them.
 mutate: setup

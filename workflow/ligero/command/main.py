@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_why(commands)
     _add_status(commands)
     _add_plan(commands)
+    _add_pack(commands)
     return parser
 
 
@@ -344,6 +345,14 @@ def _add_plan(commands: Commands) -> None:
         help="finished study on the device in question, whose rates are taken",
     )
     parser.add_argument("--json", action="store_true")
+
+
+def _add_pack(commands: Commands) -> None:
+    parser = _command(
+        commands, "pack", "pack", "write a finished study for others: a Workflow Run RO-Crate without data and weights"
+    )  # fmt: skip
+    parser.add_argument("results", metavar="RESULTS", help="results of a study, or a folder that holds them")
+    parser.add_argument("--out", metavar="FOLDER", required=True, help="new folder of the crate")
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:

@@ -25,10 +25,11 @@ MOST_LOGS = 50
 
 @dataclass(frozen=True)
 class Finished:
-    """The record of a finished job: seconds since the epoch."""
+    """The record of a finished job: seconds since the epoch, and what it read."""
 
     started: float
     ended: float
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class SnakemakeFiles:
         path = self.folder.joinpath("metadata", *(f"@{part}" for part in parts[:-1]), parts[-1])
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            return Finished(float(record["starttime"]), float(record["endtime"]))
+            return Finished(
+                float(record["starttime"]), float(record["endtime"]), tuple(record.get("input") or ())
+            )
         except (
             OSError,
             ValueError,

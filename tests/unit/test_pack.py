@@ -1,0 +1,161 @@
+"""`ligero pack`: a finished study as a crate that others can read, without what may not be passed on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.command.main import main
+from ligero.common.errors import LigeroError
+from ligero.common.files import read_json
+from ligero.common.hashing import sha256_file
+from ligero.reporting.crate import PASSED_ON, sources_of
+from ligero.reporting.planned import planned_jobs
+from ligero.settings import plan
+from ligero.settings.load import read_yaml
+from ligero.settings.study import Study
+from tests.builders.provenance import small_study, write_answered
+from tests.validate_crate import terms
+
+VALIDATOR = Path(os.environ.get("ROC_VALIDATOR", Path(__file__).parents[2] / ".venv-crate/bin/python"))
+
+
+@pytest.fixture(scope="module")
+def study(project: Path) -> Study:
+    """With one source that may not be passed on."""
+    config = read_yaml(project / "config.yaml")
+    config["sources"] = {
+        "closed-ner": {
+            "path": "closed/esp.train",
+            "sha256": "0" * 64,
+            "bytes": 10,
+            "licence": "research use only",
+        }
+    }
+    config["tasks"]["ner"]["splits"]["train"]["sources"] = ["closed-ner"]
+    return small_study(config, project)
+
+
+@pytest.fixture(scope="module")
+def finished(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished study."""
+    folder = tmp_path_factory.mktemp("study")
+    write_answered(study, folder / "results")
+    for job in planned_jobs(study):
+        for output in job.outputs:
+            path = folder / output
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("made up")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def crate(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("crate") / "crate"
+    assert main(["pack", str(finished), "--out", str(out)]) == 0
+    return out
+
+
+def graph(crate: Path) -> dict[str, Any]:
+    held = json.loads((crate / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    return {entity["@id"]: entity for entity in held["@graph"]}
+
+
+def test_every_source_comes_back_with_checksum_and_licence(crate: Path, study: Study) -> None:
+    found = {identity: (sha256, licence) for identity, sha256, licence in sources_of(crate)}
+    assert list(found) == plan.wanted_sources(study)
+    assert found["closed-ner"] == ("0" * 64, "research use only")
+    assert found["embedded-xnli-test"][1] == "Apache-2.0"
+    assert graph(crate)["#source/embedded-xnli-test"]["license"] == {
+        "@id": "https://spdx.org/licenses/Apache-2.0"
+    }
+
+
+def test_answers_stay_outside_where_a_source_may_not_be_passed_on(crate: Path) -> None:
+    packed = {path.name for path in (crate / "results/predictions").rglob("*") if path.is_file()}
+    assert packed == {"xnli.json", "sqac.json"}
+    assert not any(path.suffix in (".parquet", ".safetensors", ".arrow") for path in crate.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("licence", "allowed"),
+    [
+        ("Apache-2.0", True), ("CC BY-SA 4.0", True), ("CC BY 2.0 FR", True), ("public domain", True), ("GPL 3.0", True),
+        ("CC BY-NC 4.0", False), ("CC BY-NC-SA 4.0", False), ("research use only", False), ("", False),
+        ("see the record; each part has its own", False), ("WMT research use", False),
+    ],
+)  # fmt: skip
+def test_licences_under_which_texts_are_passed_on(licence: str, allowed: bool) -> None:
+    assert bool(PASSED_ON.match(licence)) is allowed
+
+
+def test_files_are_those_of_the_study(crate: Path, finished: Path) -> None:
+    entities = graph(crate)
+    summary = entities["results/summary.csv"]
+    assert (
+        summary["sha256"]
+        == sha256_file(finished / "results/summary.csv")
+        == sha256_file(crate / "results/summary.csv")
+    )
+    assert entities["#setting/seed"]["value"] == 42
+    assert read_json(crate / "results/config.json")["tasks"].keys() == {"xnli", "ner", "sqac"}
+    assert entities["#author/0"] == {
+        "@id": "#author/0",
+        "@type": "Organization",
+        "name": "The Ligero maintainers",
+    }
+
+
+def test_jobs_are_runs_of_their_steps_and_unknown_facts_are_left_out(crate: Path, study: Study) -> None:
+    entities = graph(crate)
+    job = entities["#job/finetune_model/albeto-tiny/shard-0"]
+    assert job["instrument"] == {"@id": "#tool/finetune_model"}
+    assert job["result"] == [{"@id": "results/trials/fine-tuning/albeto-tiny/shard-0.json"}]
+    assert "startTime" not in job and "object" not in job, "no .snakemake: nobody knows"
+    assert "agent" not in entities["#run"] and "startTime" not in entities["#run"]
+    assert len(entities["#organisation"]["object"]) == len(planned_jobs(study))
+
+
+def test_only_a_finished_study_is_packed_and_nothing_is_overwritten(
+    finished: Path, crate: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(LigeroError, match="already there"):
+        main(["pack", str(finished), "--out", str(crate)])
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (copy / "results/teachers/ner.json").unlink()
+    with pytest.raises(LigeroError, match="1 jobs are not done, the first is select_teacher ner"):
+        main(["pack", str(copy), "--out", str(tmp_path / "crate")])
+    assert not (tmp_path / "crate").exists()
+
+
+@pytest.mark.skipif(
+    not VALIDATOR.is_file(),
+    reason="no roc-validator in an environment of its own: make check-crate sets it up",
+)
+def test_the_validator_accepts_it_and_refuses_a_broken_one(
+    crate: Path, project: Path, tmp_path: Path
+) -> None:
+    command = [str(VALIDATOR), "-m", "tests.validate_crate"]
+    done = subprocess.run([*command, str(crate)], capture_output=True, text=True, cwd=project)
+    assert (done.returncode, done.stdout) == (0, "provenance-run-crate-0.5: valid\n"), done.stderr[-2000:]
+    broken = Path(shutil.copytree(crate, tmp_path / "broken"))
+    path = broken / "ro-crate-metadata.json"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"@type": "HowToStep"', '"@type": "CreativeWork"'),
+        encoding="utf-8",
+    )
+    done = subprocess.run([*command, str(broken)], capture_output=True, text=True, cwd=project)
+    assert done.returncode == 1 and "NOT valid" in done.stdout
+
+
+def test_every_term_has_a_definition_in_the_context_that_is_served(crate: Path) -> None:
+    from tests.validate_crate import CONTEXT
+
+    assert terms(crate) <= CONTEXT["@context"].keys()
