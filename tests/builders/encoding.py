@@ -54,6 +54,7 @@ LABELS = ("O", "B-X", "I-X")
 
 def task(kind: TaskType) -> TaskSpec:
     metric, labels = {
+        "sequence_classification": ("accuracy", LABELS),
         "token_classification": ("seqeval_f1", LABELS),
         "question_answering": ("squad_f1", ()),
     }[kind]

@@ -80,7 +80,11 @@ def _write(study: Study, root: Path) -> None:
     for task_id in study.tasks:
         write_record(
             layout.baseline(task_id),
-            {"name": BASELINES[study.tasks[task_id].type], **_score(study, task_id, 0.4)},
+            {
+                "name": BASELINES[study.tasks[task_id].type],
+                "ngrams": _ngrams(study, task_id),
+                **_score(study, task_id, 0.4),
+            },
         )
         write_record(layout.task_info(task_id), _info(study, task_id))
     write_record(layout.corpus_statistics, corpus_statistics(study))
@@ -305,3 +309,10 @@ def _logged(model: str, steps: range, excess: float) -> list[dict[str, Any]]:
         if step % 100 == 0:
             lines.append({"step": step, "event": "validation", "mlm_loss": loss - 0.5, "sop_accuracy": 0.7})
     return lines
+
+
+def _ngrams(study: Study, task_id: str) -> dict[str, Any] | None:
+    if study.tasks[task_id].type != "sequence_classification":
+        return None
+    cost = {"trained_on": 100, "features": 1000, "bytes": 2_000_000, "milliseconds": 0.25}
+    return {"name": "n-grams, logistic regression", **cost, **_score(study, task_id, 0.5)}

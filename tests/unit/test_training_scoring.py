@@ -18,11 +18,12 @@ from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
 from ligero.settings.models import Architecture
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
-from ligero.tasks.examples import Answer, QuestionExample
+from ligero.tasks.examples import Answer, ClassificationExample, QuestionExample
 from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.ngrams import score_ngrams
 from ligero.training.records import TrialRecord, write_shard
 from ligero.training.scoring import (
     Examples,
@@ -139,7 +140,25 @@ def test_baseline_record(tmp_path: Path) -> None:
     folder = prepared(tmp_path, "token_classification", TAGGED)
     record = score_baseline("t", task("token_classification"), folder)
     assert record["score"] == 100.0 == record["metrics"]["accuracy"] == record["intervals"]["f1"][0]
-    assert (record["name"], record["examples"]) == ("most frequent tag of each word", 2)
+    assert (record["name"], record["examples"], record["ngrams"]) == (
+        "most frequent tag of each word",
+        2,
+        None,
+    )
+
+
+def test_ngrams_learn_what_words_say(tmp_path: Path) -> None:
+    texts = {"B-X": "bueno excelente", "I-X": "malo pésimo"}
+    examples = [
+        ClassificationExample(f"{number}{label}", "g", f"{text.split()[number % 2]} {number}", None, label)
+        for number in range(10)
+        for label, text in texts.items()
+    ]
+    folder = prepared(tmp_path, "sequence_classification", examples)
+    record = score_ngrams("t", task("sequence_classification"), folder)
+    assert record is not None
+    assert (record["score"], record["examples"], record["trained_on"]) == (100.0, 20, 20)
+    assert record["bytes"] > 4 * record["features"] and record["milliseconds"] > 0
 
 
 def check_a_grid_that_lost_its_best(

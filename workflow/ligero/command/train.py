@@ -155,6 +155,9 @@ def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Bud
         print(json.dumps(answer, ensure_ascii=False))
     else:
         print(printed_systems(systems))
+        if instead := results.baselines([task])[task]["ngrams"]:
+            cost = f"{instead['bytes'] / 1e6:.2f} MB, {instead['milliseconds']:.2f} ms"
+            print(f"Without a language model ({instead['name']}): {instead['score']:.2f}, {cost}.")
         for student, twin in below_twin(systems):
             print(below(student, twin))
         if model is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.settings.jobs import TaskSpec
+from ligero.training.ngrams import score_ngrams
 from ligero.training.records import BaselineRecord
 from ligero.training.scoring import Examples, score_answered, score_record
 
@@ -38,7 +39,7 @@ def score_baseline(task_id: str, task: TaskSpec, folder: Path, seed: int = 42) -
     else:
         answers = frequent_answers(train, test)
     record = score_record(task_id, task, score_answered(task, answers, test), seed)
-    return BaselineRecord(name=NAMES[task.type], **record)
+    return BaselineRecord(name=NAMES[task.type], ngrams=score_ngrams(task_id, task, folder, seed), **record)
 
 
 def majority_class(labels: Sequence[str], train: Examples, test: Examples) -> list[str]:

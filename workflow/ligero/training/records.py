@@ -121,10 +121,25 @@ class SelectionRecord(TypedDict):
     model_digest: str
 
 
+class NgramsRecord(ScoreRecord):
+    """The score of n-grams with logistic regression, and what they cost."""
+
+    name: str
+    trained_on: int
+    """Examples of the training split."""
+    features: int
+    bytes: int
+    """Of weights in fp32, and of the vocabulary with an inverse document frequency each."""
+    milliseconds: float
+    """Median of the processor time of a text, alone."""
+
+
 class BaselineRecord(ScoreRecord):
     """The score of a baseline, with its name."""
 
     name: str
+    ngrams: NgramsRecord | None
+    """What a user would take instead of a language model; classification only."""
 
 
 class ModelScoreRecord(ScoreRecord):
