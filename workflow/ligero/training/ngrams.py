@@ -46,10 +46,11 @@ def score_ngrams(task_id: str, task: TaskSpec, folder: Path, seed: int = 42) -> 
     labels = np.array(splits["train"].columns["label"])[drawn]
     if len(set(labels.tolist())) < 2:
         return None
+    rarest = 2 if len(train) >= 1000 else 1
     features = make_union(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32),
+        TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32),
         TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, dtype=np.float32, min_df=2
+            analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, dtype=np.float32, min_df=rarest
         ),
     )
     seen, unseen = features.fit_transform(train), features.transform(texts["validation"])
