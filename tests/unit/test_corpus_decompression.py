@@ -1,4 +1,4 @@
-"""Reading beside cleaning: bzip2 by several threads equals the standard library, and parts are read ahead."""
+"""Reading beside cleaning: bzip2 by several threads gives the same text and refuses damage, and parts are read ahead."""
 
 from __future__ import annotations
 
@@ -12,20 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ligero.common.errors import DataError
 from ligero.common.prefetch import ReadAhead
-from ligero.corpus import bzip2
-from ligero.corpus.bzip2 import BLOCK_MAGIC, END_MAGIC, ParallelBzip2File
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
-from ligero.corpus.reading import read_named_blocks
+from ligero.corpus.reading import open_text, read_named_blocks
 from ligero.settings.corpus import Cleaning
 
 
-def _read(data: bytes, threads: int = 2, size: int = 70_000) -> bytes:
-    with ParallelBzip2File(io.BytesIO(data), threads) as file:
+def _read(path: Path, threads: int, size: int) -> bytes:
+    with open_text(path, threads) as file:
         return b"".join(iter(lambda: file.read(size), b""))
 
 
@@ -36,44 +32,25 @@ def text() -> bytes:
     return "".join(generator.choice("abcdeñ \n") for _ in range(330_000)).encode()
 
 
-@pytest.mark.parametrize("input_bytes", [1000, 1 << 20])
-def test_many_blocks_and_streams(text: bytes, input_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bzip2, "INPUT_BYTES", input_bytes)
-    # The standard library must not be needed: it would hide that blocks are not found.
-    monkeypatch.setattr(ParallelBzip2File, "_start_again", lambda self: pytest.fail("read again"))
-    several = (
-        bz2.compress(text, 1)
-        + bz2.compress(b"")
-        + bz2.compress(b"fin\n", 9)
-        + bz2.compress(text[:150_000], 1)
-    )
-    assert _read(several) == text + b"fin\n" + text[:150_000]
-    assert _read(bz2.compress(b"")) == b""
-    assert _read(bz2.compress(text, 1) + b"garbage behind it", size=900) == text
+def test_bzip2_by_several_threads_is_the_same_text(text: bytes, tmp_path: Path) -> None:
+    several = [
+        bz2.compress(text, 1),
+        bz2.compress(b""),
+        bz2.compress(b"fin\n"),
+        bz2.compress(text[:150_000], 1),
+    ]
+    path = tmp_path / "partes.bz2"
+    for content, expected in (
+        (b"".join(several), text + b"fin\n" + text[:150_000]),
+        (bz2.compress(b""), b""),
+        (several[0] + b"garbage behind it", text),
+    ):
+        path.write_bytes(content)
+        for threads, size in ((1, 70_000), (2, 900), (3, 1 << 20)):
+            assert _read(path, threads, size) == expected
 
 
-@given(st.lists(st.binary(max_size=3000), min_size=1, max_size=4), st.integers(1, 9), st.integers(7, 300))
-@settings(max_examples=40, deadline=None)
-def test_any_bytes(streams: list[bytes], level: int, input_bytes: int) -> None:
-    data = b"".join(bz2.compress(stream, level) for stream in streams)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bzip2, "INPUT_BYTES", input_bytes)
-        assert _read(data) == b"".join(streams)
-
-
-def test_a_magic_number_inside_a_block_costs_only_time(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made by hand: places are reported where none is."""
-    honest = bzip2._places
-    data = bz2.compress(text, 1)
-
-    def one_too_many(piece: bytes, magic: int) -> list[int]:
-        places = honest(piece, magic)
-        return sorted([*places, places[-1] + 4000]) if len(places) > 1 and magic == BLOCK_MAGIC else places
-
-    monkeypatch.setattr(bzip2, "_places", one_too_many)
-    assert _read(data) == text
-
-
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
     "damage",
     [
@@ -84,37 +61,11 @@ def test_a_magic_number_inside_a_block_costs_only_time(text: bytes, monkeypatch:
         lambda data: b"BZh9 and then nothing of the kind",
     ],
 )
-def test_damage_gives_the_same_text_and_error_as_the_standard_library(
-    text: bytes, damage, tmp_path: Path
-) -> None:
-    data = damage(bz2.compress(text, 1))
-
-    def outcome(file) -> tuple[int, str]:
-        read = 0
-        try:
-            while piece := file.read(1000):
-                read += len(piece)
-        except (OSError, EOFError) as error:
-            return read, f"{type(error).__name__}: {error}"
-        return read, ""
-
-    theirs = outcome(bz2.BZ2File(io.BytesIO(data)))
-    assert theirs[1]
-    with ParallelBzip2File(io.BytesIO(data), 2) as file:
-        assert outcome(file)[1] == theirs[1]
+def test_a_damaged_file_is_named(text: bytes, damage, threads: int, tmp_path: Path) -> None:
     path = tmp_path / "roto.bz2"
-    path.write_bytes(data)
+    path.write_bytes(damage(bz2.compress(text, 1)))
     with pytest.raises(DataError, match=r"roto\.bz2: cannot be decompressed"):
-        list(read_named_blocks(path, threads=2))
-
-
-def test_magic_numbers_at_every_bit() -> None:
-    for magic in (BLOCK_MAGIC, END_MAGIC):
-        for shift in range(16):
-            number = ((0b1011 << 48 | magic) << 23 | 0x12345) << (16 - shift)
-            data = number.to_bytes(12, "big")
-            first = 12 * 8 - (16 - shift) - 23 - 48
-            assert bzip2._places(data, magic) == [first]
+        list(read_named_blocks(path, threads=threads))
 
 
 def test_read_ahead_keeps_order_bounds_and_errors() -> None:
@@ -170,4 +121,3 @@ def test_parts_of_every_compression_and_files_of_an_archive(
     paths["c"].write_bytes("año".encode("latin-1"))
     with pytest.raises(DataError, match="c:1: byte 1"):
         clean_corpus(paths, tmp_path / "3", Cleaning(), processes=2, block_bytes=1500)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("bzip2")]

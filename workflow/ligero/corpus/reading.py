@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import zstandard
+from rapidgzip import IndexedBzip2File
+
 from ligero.common.errors import DataError
-from ligero.corpus.bzip2 import ParallelBzip2File
-from ligero.corpus.chunks import ChunkReader
 
 BLOCK_BYTES = 4 << 20
 """Size of a block; part of the format of the results, since a document never spans two blocks."""
@@ -38,20 +39,28 @@ def _without_compression(head: bytes, stream: BinaryIO) -> BinaryIO:
     if head == b"\xfd7zXZ\x00":
         return cast(BinaryIO, lzma.LZMAFile(stream))
     if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast(BinaryIO, _ZstdReader(stream))
+        return cast(BinaryIO, io.BufferedReader(_ZstdReader(stream)))
     return stream
 
 
-class _ZstdReader(ChunkReader):
+class _ZstdReader(io.RawIOBase):
     """All frames of a zstd stream (`cat a.zst b.zst` is one text); unlike the library's reader it notices a cut one."""
 
     def __init__(self, raw: BinaryIO) -> None:
-        import zstandard
-
         super().__init__()
         self._raw = raw
         self._decompressor = zstandard.ZstdDecompressor()
         self._frame: Any = None
+        self._chunk = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._chunk = self._chunk or memoryview(self._next_chunk())
+        taken, self._chunk = self._chunk[: len(buffer)], self._chunk[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
     def _next_chunk(self) -> bytes:
         while True:
@@ -104,8 +113,11 @@ def open_text(path: Path | str, threads: int = 1) -> Iterator[BinaryIO]:
         head = raw.read(6)
         raw.seek(0)
         if threads > 1 and head.startswith(b"BZh"):
-            with ParallelBzip2File(raw, threads) as text:
-                yield cast(BinaryIO, text)
+            with IndexedBzip2File(str(path), parallelization=threads) as text:
+                try:
+                    yield cast(BinaryIO, text)
+                except (RuntimeError, ValueError) as error:  # its own for damaged files
+                    raise OSError(error) from error
         else:
             yield _without_compression(head, raw)
 
@@ -172,16 +184,8 @@ def read_named_blocks(
             name = f"{path}:{member}" if member else str(path)
             for block in _blocks_of(name, stream, block_bytes):
                 yield member, block
-    except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, _zstd_error()) as error:
+    except (EOFError, OSError, lzma.LZMAError, tarfile.TarError, zstandard.ZstdError) as error:
         raise DataError(path, None, f"cannot be decompressed: {error}.", _AGAIN) from error
-
-
-def _zstd_error() -> type[Exception]:
-    try:
-        import zstandard
-    except ImportError:
-        return EOFError
-    return cast(type[Exception], zstandard.ZstdError)
 
 
 def _blocks_of(name: str, stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
