@@ -228,7 +228,7 @@ def _transformers(
 
 def _caching(split: EncodedSplit, model: Any) -> Callable[[int], int]:
     """What cache_logits.py runs, on a part of the split."""
-    from ligero.distillation.caching import features_between
+    from ligero.distillation.teacher_logits import features_between
 
     size = 2 * BATCH
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from ligero.distillation.alignment import align
-from ligero.distillation.caching import entry_logits
 from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.targets import CachedTargets
+from ligero.distillation.teacher_logits import entry_logits
 from ligero.distillation.token_layout import layout_of
 from ligero.models.architectures import config_class, model_class
 from ligero.settings.plan import Trial
@@ -20,7 +20,7 @@ from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training.data import IGNORED, EncodedSplit
 from ligero.training.evaluate import predict
-from ligero.training.planning import PlannedTrial
+from ligero.training.planned_trials import PlannedTrial
 from ligero.training.task_data import Validation
 from ligero.training.trial import run_trial
 from live_teacher import LiveTargets

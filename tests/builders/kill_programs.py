@@ -18,14 +18,13 @@ import transformers.models.albert.modeling_albert  # noqa: F401
 
 import ligero.models.heads  # noqa: F401
 from ligero.common.files import write_json
-from ligero.distillation import caching
-from ligero.distillation.cache import cache_digest
+from ligero.distillation import teacher_logits
+from ligero.distillation.logit_cache import cache_digest
 from ligero.distillation.records import LogitsMeta
 from ligero.distillation.search import Point, open_search, rows_of, run_search
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.digests import write_weights_digest
 from ligero.settings.jobs import SelectionJob, ShardJob
-from ligero.settings.models import Architecture
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.training import shard as shards
@@ -34,17 +33,10 @@ from ligero.training.selection import select
 from ligero.training.trial import run_trial
 from tests.builders.distillation import toy_model, toy_split
 from tests.builders.encoding import TAGGED, encoded, encoder, prepared, task
+from tests.builders.models import small_architecture
 
 KIND = "token_classification"
-ARCHITECTURE = Architecture(
-    type="albert",
-    hidden_size=16,
-    embedding_size=8,
-    num_hidden_layers=1,
-    num_attention_heads=2,
-    intermediate_size=16,
-    max_position_embeddings=32,
-)
+ARCHITECTURE = small_architecture("albert", 1, intermediate_size=16)
 TRIALS = tuple(
     Trial(model="m", task="t", batch_size=batch, epochs=3, learning_rate=rate, seed=42)
     for batch in (2, 4)
@@ -131,10 +123,10 @@ def cache(_: Path, out: Path) -> None:
     torch.set_num_threads(1)
     split = toy_split(KIND, 2, 120, max_length=20)
     depends_on: Any = {"weights": "w"}
-    parts = caching.compute_parts(
+    parts = teacher_logits.compute_parts(
         toy_model(KIND), split, out / "state", cache_digest(depends_on), dtype="float32", part_tokens=60
     )
-    caching.assemble(
+    teacher_logits.assemble(
         parts,
         out / "cache",
         split,

@@ -20,9 +20,9 @@ from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
 from ligero.settings.corpus import Tokenizer
 from ligero.settings.jobs import PretrainingJob
-from ligero.settings.models import Architecture
 from ligero.settings.pretraining import Pretraining
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
+from tests.builders.models import small_architecture
 
 VOCABULARY = 50
 STEPS = 10
@@ -89,16 +89,9 @@ def recipe(**values: Any) -> Pretraining:
 def job(kind: str = "albert", dropout: float = 0.1, **values: Any) -> PretrainingJob:
     """A job that trains a tiny model of an architecture."""
     chosen = recipe(**{"objective": "mlm_sop" if kind == "albert" else "mlm", **values})
-    architecture = Architecture(
-        type=kind,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        embedding_size=16 if kind == "albert" else None,
-        max_position_embeddings=34,
-        type_vocab_size=1 if kind == "roberta" else 2,
-        dropout=dropout,
+    embedding = 16 if kind == "albert" else None
+    architecture = small_architecture(
+        kind, 2, intermediate_size=32, embedding_size=embedding, dropout=dropout
     )
     tokenizer = Tokenizer(kind="wordpiece")
     return PretrainingJob(model_id="toy", architecture=architecture, recipe=chosen, tokenizer=tokenizer)

@@ -14,10 +14,10 @@ import torch
 from ligero.common.errors import ConfigurationError
 from ligero.common.records import write_record
 from ligero.distillation.alignment import align
-from ligero.distillation.caching import entry_logits
 from ligero.distillation.ensemble import averaged
 from ligero.distillation.objective import DistillationObjective, valid_positions
 from ligero.distillation.targets import CachedTargets
+from ligero.distillation.teacher_logits import entry_logits
 from ligero.distillation.teachers import PUBLISHED, choose_teacher
 from ligero.distillation.token_layout import layout_of
 from ligero.settings.jobs import TeacherJob

@@ -56,13 +56,6 @@ def test_mse_is_on_raw_logits_and_ignores_the_temperature() -> None:
         )
 
 
-@pytest.mark.parametrize("kind", ["kl", "ce", "mse"])
-def test_masked_distributions_count_neither_in_the_sum_nor_in_the_mean(kind: str) -> None:
-    wild = torch.cat([STUDENT[:1], torch.full((1, 3), 1e4)])
-    masked = distillation_loss(wild, TEACHER, kind, 2.0, torch.tensor([True, False]))
-    assert masked.item() == pytest.approx(distillation_loss(STUDENT[:1], TEACHER[:1], kind, 2.0).item())
-
-
 def test_kl_and_ce_have_the_same_gradient() -> None:
     gradients = []
     for kind in ("kl", "ce"):
@@ -94,7 +87,7 @@ def test_an_entry_without_counterpart_renormalises_the_teacher_and_gives_finite_
 
 def test_nothing_left_is_a_zero_with_a_gradient() -> None:
     student = STUDENT.clone().requires_grad_()
-    loss = distillation_loss(student, TEACHER, "kl", 1.0, torch.tensor([False, False]))
+    loss = distillation_loss(student[:0], TEACHER[:0], "kl", 1.0)
     loss.backward()
     assert loss.item() == 0.0 and student.grad.abs().sum() == 0
 

@@ -16,9 +16,9 @@ from ligero.models.students import kept_layers
 from ligero.models.weights import read_weights
 from ligero.settings import jobs
 from ligero.settings.load import load_study
-from ligero.settings.models import Architecture
 from ligero.settings.study import Study
-from ligero.training.planning import group_digest
+from ligero.training.planned_trials import group_digest
+from tests.builders.models import small_architecture
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
@@ -36,15 +36,7 @@ def test_the_kept_layers_of_six(which: Any, expected: list[int]) -> None:
 def test_a_student_starts_with_the_weights_of_these_layers(
     which: Any, expected: list[int], tmp_path: Path
 ) -> None:
-    shape = Architecture(
-        type="bert",
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=34,
-    )
-    build_for_pretraining(make_config(shape, 60, 0), seed=1).save_pretrained(tmp_path)
+    build_for_pretraining(make_config(small_architecture("bert"), 60, 0), seed=1).save_pretrained(tmp_path)
     stored = read_weights(tmp_path)
     student = load_for_task(tmp_path, "token_classification", ["a", "b"], 2, initial_layers=which)
     query = "bert.encoder.layer.{}.attention.self.query.weight"

@@ -12,9 +12,9 @@ import torch
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.records import DamagedError, read_record, write_record
-from ligero.distillation import caching
-from ligero.distillation.cache import LogitCache, cache_digest, write_logits
+from ligero.distillation import teacher_logits
 from ligero.distillation.digests import check_cache, logit_digests, tokens_digest
+from ligero.distillation.logit_cache import LogitCache, cache_digest, write_logits
 from ligero.distillation.records import LogitsMeta
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
@@ -28,11 +28,11 @@ DEPENDS_ON = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples"
 def cached(folder: Path, task_type: Any, dtype: Any = "float32", part_tokens: int = 100) -> LogitCache:
     split = toy_split(task_type, 2, max_length=20)
     digest = cache_digest(DEPENDS_ON)
-    parts = caching.compute_parts(
+    parts = teacher_logits.compute_parts(
         toy_model(task_type), split, folder / "state", digest, dtype=dtype, part_tokens=part_tokens
     )
     assert len(parts) > 2
-    return caching.assemble(
+    return teacher_logits.assemble(
         parts,
         folder / "cache",
         split,
@@ -44,7 +44,7 @@ def cached(folder: Path, task_type: Any, dtype: Any = "float32", part_tokens: in
 def test_cached_logits_are_the_teachers_own(task_type: Any, tmp_path: Path) -> None:
     split = toy_split(task_type, 2, max_length=20)
     layout = layout_of(split)
-    expected = caching.entry_logits(split, layout, predict(toy_model(task_type), split))
+    expected = teacher_logits.entry_logits(split, layout, predict(toy_model(task_type), split))
     cache = cached(tmp_path, task_type)
     assert cache.layout.equals(layout)
     np.testing.assert_allclose(cache.logits, expected, atol=1e-5)
@@ -59,7 +59,7 @@ def test_a_killed_job_continues_with_the_parts_that_are_missing(
 ) -> None:
     whole = cached(tmp_path / "whole", "token_classification")
     calls: list[int] = []
-    genuine = caching.predict
+    genuine = teacher_logits.predict
 
     def counting(model: Any, split: Any, **options: Any) -> Any:
         calls.append(len(split))
@@ -67,12 +67,12 @@ def test_a_killed_job_continues_with_the_parts_that_are_missing(
             raise KeyboardInterrupt
         return genuine(model, split, **options)
 
-    monkeypatch.setattr(caching, "predict", counting)
+    monkeypatch.setattr(teacher_logits, "predict", counting)
     with pytest.raises(KeyboardInterrupt):
         cached(tmp_path / "killed", "token_classification")
     finished = len(list((tmp_path / "killed" / "state").glob("part-*.json")))
     resumed = cached(tmp_path / "killed", "token_classification")
-    parts = len(caching.part_bounds(toy_split("token_classification", 2, max_length=20).lengths, 100))
+    parts = len(teacher_logits.part_bounds(toy_split("token_classification", 2, max_length=20).lengths, 100))
     assert finished == 2 and len(calls) == 3 + parts - 2
     assert resumed.logits.tobytes() == whole.logits.tobytes()
     files = [(tmp_path / run / "cache" / "logits.arrow").read_bytes() for run in ("whole", "killed")]
@@ -99,40 +99,46 @@ def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
     monkeypatch.setattr(model, "forward", hungry)
 
     def parts() -> list[Path]:
-        return caching.compute_parts(
+        return teacher_logits.compute_parts(
             model, split, tmp_path, "f", dtype="float32", part_tokens=50, max_features=4
         )
 
     found = parts()
-    expected = caching.compute_parts(
+    expected = teacher_logits.compute_parts(
         toy_model("sequence_classification"), split, tmp_path, "g", dtype="float32", part_tokens=50
     )
     for one, other in zip(found, expected, strict=True):
-        logits = [caching.read_logits(p, split.task_type, name)[1] for p, name in ((one, "f"), (other, "g"))]
+        logits = [
+            teacher_logits.read_logits(p, split.task_type, name)[1] for p, name in ((one, "f"), (other, "g"))
+        ]
         np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
     halvings = [{"shard": "0-of-1", "from": 4, "to": 2}]
-    assert caching.halvings_of(tmp_path, "f") == halvings and not caching.halvings_of(tmp_path, "g")
+    assert teacher_logits.halvings_of(tmp_path, "f") == halvings and not teacher_logits.halvings_of(
+        tmp_path, "g"
+    )
     assert len(found) > 2 and sum(size > 2 for size in batches) == 1
     found[-1].with_suffix(".json").unlink()  # as if killed before the last part
     batches.clear()
     assert parts() == found and max(batches) <= 2
-    assert caching.halvings_of(tmp_path, "f") == halvings
+    assert teacher_logits.halvings_of(tmp_path, "f") == halvings
 
 
 def test_shards_share_the_parts(tmp_path: Path) -> None:
     split = toy_split("sequence_classification", 2)
     model = toy_model("sequence_classification")
     both = [
-        caching.compute_parts(model, split, tmp_path, "f", dtype="float32", shard=(k, 2), part_tokens=50)
+        teacher_logits.compute_parts(
+            model, split, tmp_path, "f", dtype="float32", shard=(k, 2), part_tokens=50
+        )
         for k in (0, 1)
     ]
-    everything = caching.compute_parts(model, split, tmp_path, "f", dtype="float32", part_tokens=50)
+    everything = teacher_logits.compute_parts(model, split, tmp_path, "f", dtype="float32", part_tokens=50)
     assert sorted(both[0] + both[1]) == everything
 
 
 def test_parts_cover_every_feature_once() -> None:
     lengths = np.array([5, 300, 2, 2, 2, 90, 10])
-    bounds = caching.part_bounds(lengths, 100)
+    bounds = teacher_logits.part_bounds(lengths, 100)
     assert [feature for start, stop in bounds for feature in range(start, stop)] == list(range(7))
 
 

@@ -19,22 +19,9 @@ from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import read_weights
 from ligero.settings.models import Architecture
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
-from tests.builders.models import parameter_counts
+from tests.builders.models import parameter_counts, small_architecture
 
 LABELS = ["a", "b", "c"]
-
-
-def small(model_type: str, layers: int = 4) -> Architecture:
-    return Architecture(
-        type=model_type,
-        hidden_size=16,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=24,
-        embedding_size=8 if model_type == "albert" else None,
-        max_position_embeddings=34,
-        type_vocab_size=1 if model_type == "roberta" else 2,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +30,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {}
     for model_type in FAMILIES:
         folders[model_type] = tmp_path_factory.mktemp(model_type)
-        config = make_config(small(model_type), 60, 1 if model_type == "roberta" else 0)
+        config = make_config(small_architecture(model_type), 60, 1 if model_type == "roberta" else 0)
         build_for_pretraining(config, seed=1).save_pretrained(folders[model_type])
     return folders
 
@@ -169,7 +156,7 @@ def test_albert_student_keeps_every_weight(pretrained: dict[str, Path]) -> None:
 def deep_albert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of ALBETO base's depth."""
     folder = tmp_path_factory.mktemp("deep")
-    build_for_pretraining(make_config(small("albert", 12), 60), seed=1).save_pretrained(folder)
+    build_for_pretraining(make_config(small_architecture("albert", 12), 60), seed=1).save_pretrained(folder)
     return folder
 
 
@@ -243,12 +230,12 @@ def test_students_cannot_be_deeper_than_the_teacher() -> None:
 
 
 def test_with_layers_leaves_the_original_alone() -> None:
-    config = make_config(small("distilbert"), 60)
+    config = make_config(small_architecture("distilbert"), 60)
     assert with_layers(config, 2).n_layers == 2 and config.n_layers == 4
 
 
 def test_word_embeddings_can_start_larger() -> None:
-    config = make_config(small("bert"), 600)
+    config = make_config(small_architecture("bert"), 600)
     plain, larger = build_for_pretraining(config), build_for_pretraining(config, None, 42, 0.1)
     one, other = (model.get_input_embeddings().weight.detach() for model in (plain, larger))
     assert abs(one.std() - 0.02) < 0.002 and abs(other.std() - 0.1) < 0.01 and not other[0].any()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ligero.common.errors import MismatchError
-from ligero.efficiency.tradeoff import (
+from ligero.efficiency.pareto import (
     ReferenceFront,
     cheapest_retaining,
     hypervolume,

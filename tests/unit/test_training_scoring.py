@@ -15,7 +15,6 @@ from ligero.common.errors import MismatchError
 from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, read_record
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
-from ligero.settings.models import Architecture
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.examples import Answer, ClassificationExample, QuestionExample
@@ -35,6 +34,7 @@ from ligero.training.scoring import (
 from ligero.training.selection import select
 from ligero.training.shard import run_shard
 from tests.builders.encoding import TAGGED, encoded, encoder, prepared, task
+from tests.builders.models import small_architecture
 
 NOTHING = np.zeros(0, np.float32)
 ROOT = Path(__file__).parents[2]
@@ -185,16 +185,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
     kind = "token_classification"
     folder = prepared(tmp_path / "tasks", kind, TAGGED)
     encoded(tmp_path, folder, kind, max_length=20)
-    weights = tmp_path
-    architecture = Architecture(
-        type="albert",
-        hidden_size=16,
-        embedding_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=32,
-    )
+    weights, architecture = tmp_path, small_architecture("albert", 1, intermediate_size=16)
     from ligero.models.build import build_for_pretraining, make_config
     from ligero.models.digests import write_weights_digest
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from ligero.models.architectures import FAMILIES, model_class
 from ligero.models.build import make_config
-from ligero.settings.models import Architecture
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training.objective import GoldObjective
@@ -22,6 +21,7 @@ from ligero.training.steps import (
     is_out_of_memory,
 )
 from tests.builders.distillation import VOCABULARY, toy_model, toy_split
+from tests.builders.models import small_architecture
 
 TYPE: TaskType = "sequence_classification"
 
@@ -88,15 +88,7 @@ def test_moments_that_do_not_fit_leave_nothing_half_made(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradient_checkpointing_changes_no_gradient(family: str) -> None:
-    architecture = Architecture(
-        type=family,  # type: ignore[arg-type]
-        hidden_size=16,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=128,
-        dropout=0.1,
-    )
+    architecture = small_architecture(family, 3, max_position_embeddings=128, dropout=0.1)
     split, found, calls = toy_split(TYPE, 2, 30), [], []
     for checkpointing in (False, True):
         config = make_config(architecture, VOCABULARY)

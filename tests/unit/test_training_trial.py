@@ -25,7 +25,7 @@ from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
 from ligero.training.objective import GoldObjective
 from ligero.training.optimizers import parameter_groups
-from ligero.training.planning import PlannedTrial
+from ligero.training.planned_trials import PlannedTrial
 from ligero.training.steps import StepRunner, is_out_of_memory
 from ligero.training.task_data import Validation
 from ligero.training.trial import run_trial
@@ -320,12 +320,11 @@ def _runner(task_type: TaskType, micro: int | None, **options: Any) -> StepRunne
     return StepRunner(
         toy_model(task_type).train(),
         GoldObjective(task_type),
-        TrainingOptions(max_grad_norm=None, **options),
+        TrainingOptions(max_grad_norm=None, micro_batch_size=micro, **options),
         rate=1e-3,
         batch_size=12,
         total_steps=10,
         device=torch.device("cpu"),
-        micro_batch_size=micro,
     )
 
 

@@ -15,8 +15,8 @@ import pytest
 from ligero.common.errors import DataError
 from ligero.common.hashing import digest_files
 from ligero.common.records import DamagedError, read_record
-from ligero.distillation import caching
-from ligero.distillation.cache import LogitCache, cache_digest
+from ligero.distillation import teacher_logits
+from ligero.distillation.logit_cache import LogitCache, cache_digest
 from ligero.distillation.records import LogitsMeta
 from ligero.reporting.verification import verify_results
 from ligero.settings.jobs import EncodingJob, ScoringJob
@@ -47,11 +47,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = toy_split(KIND, 2, 40, max_length=20)
     depends_on: Any = {"weights": "w"}
     digest = cache_digest(depends_on)
-    parts = caching.compute_parts(
+    parts = teacher_logits.compute_parts(
         toy_model(KIND), split, root / "parts", digest, dtype="float32", part_tokens=200
     )
     meta = LogitsMeta(task="t", teacher="m", depends_on=depends_on, together={"m": 1.0})
-    caching.assemble(parts, root / "logits", split, meta)
+    teacher_logits.assemble(parts, root / "logits", split, meta)
     return root
 
 
@@ -91,7 +91,7 @@ def assemble(root: Path) -> None:
     depends_on: Any = {"weights": "w"}
     paths = sorted((root / "parts").glob("part-*.arrow"))
     meta = LogitsMeta(task="t", teacher="m", depends_on=depends_on, together={"m": 1.0})
-    caching.assemble(paths, root / "again", split, meta)
+    teacher_logits.assemble(paths, root / "again", split, meta)
 
 
 TRIAL = f"fine/state/t/{FEW[1].id}"

@@ -39,7 +39,7 @@ def main() -> None:
 
     import torch
 
-    from ligero.distillation.caching import build_cache
+    from ligero.distillation.teacher_logits import build_cache
 
     torch.set_num_threads(args.threads)
     weights = chosen["weights"]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import _library  # noqa: F401
 from _shards import run
 from ligero.common.errors import run_program
 from ligero.settings.jobs import ShardJob
-from ligero.settings.program import shard_arguments
+from ligero.settings.program import shard_arguments, teaching_arguments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     shard_arguments(parser)
     parser.add_argument("--student", required=True, help="id of the student")
-    parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
-    parser.add_argument(
-        "--teachers-dir", required=True, type=Path, help="R/models/fine-tuning, the teachers' models"
-    )
+    teaching_arguments(parser)
     args = parser.parse_args()
 
     def objectives(job: ShardJob):  # type: ignore[no-untyped-def]  # its type would import torch

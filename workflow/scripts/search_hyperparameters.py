@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.distillation.records import SearchWorker, write_search_worker
 from ligero.settings.jobs import search_job
-from ligero.settings.program import check_digest, load_resolved, training_arguments
+from ligero.settings.program import check_digest, load_resolved, teaching_arguments, training_arguments
 
 
 def main() -> None:
@@ -21,10 +20,7 @@ def main() -> None:
     training_arguments(parser)
     parser.add_argument("--student", required=True, help="id of the student")
     parser.add_argument("--task", required=True, help="id of the task")
-    parser.add_argument("--logits-dir", required=True, type=Path, help="R/logits")
-    parser.add_argument(
-        "--teachers-dir", required=True, type=Path, help="R/models/fine-tuning, the teachers' models"
-    )
+    teaching_arguments(parser)
     args = parser.parse_args()
     job = search_job(load_resolved(args.config), args.student, args.task)
     check_digest(job, args.expect)

@@ -8,30 +8,19 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.settings.jobs import ablation_job
-from ligero.settings.program import check_digest, job_arguments, load_resolved
+from ligero.settings.program import check_digest, load_resolved, teaching_arguments, training_arguments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    job_arguments(parser)
+    training_arguments(parser)
+    teaching_arguments(parser)
     parser.add_argument("--task", required=True)
     parser.add_argument("--method", required=True, help="id under ablation.methods")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument(
-        "--weights", type=Path, required=True, help="model folder that the student starts from"
-    )
-    parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/TOKENIZER of the student")
-    parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks, the prepared tasks")
-    parser.add_argument("--logits-dir", type=Path, required=True, help="R/logits")
-    parser.add_argument(
-        "--teachers-dir", type=Path, required=True, help="R/models/fine-tuning, the teachers' models"
-    )
-    parser.add_argument("--state-dir", type=Path, required=True, help="kept between runs")
-    parser.add_argument(
         "--predictions-dir", type=Path, required=True, help="gets the answers on the test split"
     )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     job = ablation_job(load_resolved(args.config), args.task, args.method, args.seed)
     check_digest(job, args.expect)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import lzma
 import re
@@ -11,11 +9,12 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import zstandard
 from rapidgzip import IndexedBzip2File
 
+from ligero.common.compression import without_compression
 from ligero.common.errors import DataError
 
 BLOCK_BYTES = 4 << 20
@@ -28,52 +27,6 @@ _AGAIN = "Fetch it again; a text that the workflow made is made again when it is
 _BLANK_LINE = re.compile(rb"\n[ \t\r\x0b\x0c]*\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16LE", b"\xfe\xff": "UTF-16BE"}
-
-
-def _without_compression(head: bytes, stream: BinaryIO) -> BinaryIO:
-    """The stream without its compression, recognised by its first bytes, not by its name."""
-    if head.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
-    if head.startswith(b"BZh"):
-        return cast(BinaryIO, bz2.BZ2File(stream))
-    if head == b"\xfd7zXZ\x00":
-        return cast(BinaryIO, lzma.LZMAFile(stream))
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast(BinaryIO, io.BufferedReader(_ZstdReader(stream)))
-    return stream
-
-
-class _ZstdReader(io.RawIOBase):
-    """All frames of a zstd stream (`cat a.zst b.zst` is one text); unlike the library's reader it notices a cut one."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__()
-        self._raw = raw
-        self._decompressor = zstandard.ZstdDecompressor()
-        self._frame: Any = None
-        self._chunk = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._chunk = self._chunk or memoryview(self._next_chunk())
-        taken, self._chunk = self._chunk[: len(buffer)], self._chunk[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def _next_chunk(self) -> bytes:
-        while True:
-            ended = self._frame is not None and self._frame.eof
-            data = (self._frame.unused_data if ended else b"") or self._raw.read(1 << 18)
-            if not data:
-                if self._frame is None or ended:
-                    return b""
-                raise EOFError("the zstd stream ends inside a frame")
-            if self._frame is None or ended:
-                self._frame = self._decompressor.decompressobj()
-            if chunk := cast(bytes, self._frame.decompress(data)):
-                return chunk
 
 
 class _Rewound(io.RawIOBase):
@@ -110,16 +63,14 @@ def open_text(path: Path | str, threads: int = 1) -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         raise DataError(path, None, "no such file.") from error
     with raw:
-        head = raw.read(6)
-        raw.seek(0)
-        if threads > 1 and head.startswith(b"BZh"):
+        if threads > 1 and raw.peek(3).startswith(b"BZh"):
             with IndexedBzip2File(str(path), parallelization=threads) as text:
                 try:
                     yield cast(BinaryIO, text)
                 except (RuntimeError, ValueError) as error:  # its own for damaged files
                     raise OSError(error) from error
         else:
-            yield _without_compression(head, raw)
+            yield without_compression(raw)
 
 
 def _members(path: Path | str, threads: int) -> Iterator[tuple[str, BinaryIO]]:
@@ -135,14 +86,7 @@ def _members(path: Path | str, threads: int) -> Iterator[tuple[str, BinaryIO]]:
                 content = archive.extractfile(member) if member.isfile() else None
                 # macOS archives carry "._name" companions that are no text.
                 if content is not None and not Path(member.name).name.startswith("._"):
-                    yield member.name, _nested(content)
-
-
-def _nested(content: io.BufferedIOBase | BinaryIO | object) -> BinaryIO:
-    """A tar's member without its own compression; members are read forward only."""
-    stream = cast(BinaryIO, content)
-    head = _read_full(stream, 6)
-    return _without_compression(head, cast(BinaryIO, _Rewound(head, stream)))
+                    yield member.name, without_compression(cast(io.BufferedReader, content))
 
 
 def _cut(buffer: bytes) -> int:

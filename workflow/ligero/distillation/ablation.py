@@ -9,7 +9,7 @@ from ligero.common.errors import LigeroError
 from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.distillation.records import AblationRun, write_run
 from ligero.settings.jobs import AblationJob
-from ligero.training.planning import best_weights
+from ligero.training.planned_trials import best_weights
 from ligero.training.scoring import score_model
 from ligero.training.shard import run_shard
 

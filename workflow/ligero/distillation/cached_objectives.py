@@ -10,9 +10,9 @@ from typing import Literal
 from ligero.common.errors import MismatchError
 from ligero.common.hashing import digest_value
 from ligero.distillation.alignment import align
-from ligero.distillation.cache import LogitCache, cache_digest
 from ligero.distillation.digests import check_cache, tokens_digest
 from ligero.distillation.ensemble import averaged
+from ligero.distillation.logit_cache import LogitCache, cache_digest
 from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.records import LogitsMeta, read_meta
 from ligero.distillation.relations import RelationObjective

@@ -64,9 +64,8 @@ def distillation_loss(
     teacher_logits: Tensor,
     kind: Kind,
     temperature: float = 1.0,
-    mask: Tensor | None = None,
 ) -> Tensor:
-    """The loss that draws the student's distributions towards the teacher's, as a scalar.
+    """The loss that draws the student's distributions towards the teacher's, as a scalar; 0 of none, with a gradient of zeros.
 
     A teacher logit of -inf marks a class without a counterpart on the teacher's side: its target probability is 0 and the rest of
     the teacher's mass is renormalised over the others. A student logit of -inf takes a class (padding) out of the student's
@@ -76,8 +75,6 @@ def distillation_loss(
         student_logits: [..., C].
         teacher_logits: [..., C], same shape; carries no gradient.
         kind: one of LOSSES.
-        mask: bool [...]; distributions where it is False (padding, ignored positions) take no part, neither in the sum nor in
-            the count. With none left the loss is 0 (and still has a gradient, of zeros).
 
     Raises:
         ValueError: shapes that differ, or an unknown kind.
@@ -90,8 +87,6 @@ def distillation_loss(
     if kind not in LOSSES:
         raise ValueError(f"unknown distillation loss {kind!r}: expected one of {', '.join(LOSSES)}")
     student, teacher = student_logits.float(), teacher_logits.detach().float()
-    if mask is not None:
-        student, teacher = student[mask], teacher[mask]
     student, teacher = student.reshape(-1, student.shape[-1]), teacher.reshape(-1, teacher.shape[-1])
     if student.shape[0] == 0:
         return student_logits.sum() * 0.0

@@ -57,14 +57,12 @@ Report = Callable[[int, float], None]
 """Takes epoch (1-based) and validation loss; raises optuna.TrialPruned when the trial shall end."""
 
 
-def open_search(
-    path: Path, name: str, digest: str, *, max_epochs: int, min_epochs: int = 1, seed: int = 42
-) -> optuna.Study:
+def open_search(path: Path, name: str, digest: str, *, max_epochs: int, seed: int = 42) -> optuna.Study:
     """Open or create the search in a journal file.
 
     Args:
         digest: of everything that its trials have in common.
-        max_epochs: Hyperband's largest resource; min_epochs its smallest.
+        max_epochs: Hyperband's largest resource; its smallest is one.
 
     Raises:
         MismatchError: the file holds a search with other data, weights or settings.
@@ -75,7 +73,7 @@ def open_search(
         study_name=name,
         storage=_open_journal(path),
         direction="minimize",
-        pruner=optuna.pruners.HyperbandPruner(min_resource=min_epochs, max_resource=max_epochs),
+        pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max_epochs),
         load_if_exists=True,
     )
     known = search.user_attrs.get("digest")

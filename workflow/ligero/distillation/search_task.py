@@ -17,7 +17,7 @@ from ligero.distillation.targets import Targets
 from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
-from ligero.training.planning import PlannedTrial, group_digest, trial_digest
+from ligero.training.planned_trials import PlannedTrial, group_digest, trial_digest
 from ligero.training.task_data import TaskData
 from ligero.training.trial import run_trial
 

@@ -65,7 +65,11 @@ class CachedTargets:
             values = self._logits[pairs.sources[indices]]
             if len(self.alignment.pairs) == 2:
                 values = values[:, number]
-            found.append(token_targets(pairs, indices, items, torch.from_numpy(_float32(values)), device))
+            found.append(
+                token_targets(
+                    pairs, indices, items, torch.from_numpy(np.ascontiguousarray(values, np.float32)), device
+                )
+            )
         return tuple(found)
 
 
@@ -90,7 +94,3 @@ def token_targets(
         positions=torch.from_numpy(pairs.positions[indices].astype(np.int64)).to(device, non_blocking=True),
         logits=logits.to(device, non_blocking=True),
     )
-
-
-def _float32(values: Logits) -> Logits:
-    return np.ascontiguousarray(values, dtype=np.float32)

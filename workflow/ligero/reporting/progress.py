@@ -26,7 +26,7 @@ from ligero.reporting.planned import STAGES, Cell, PlannedJob, planned_jobs
 from ligero.reporting.snakemake_files import SnakemakeFiles, Started, has_ended
 from ligero.settings import plan
 from ligero.settings.study import Study
-from ligero.training.planning import trial_folder
+from ligero.training.planned_trials import trial_folder
 from ligero.training.records import RESULT, read_shard
 
 State = Literal["done", "running", "failed", "interrupted", "waiting"]

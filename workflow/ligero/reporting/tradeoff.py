@@ -12,7 +12,7 @@ import numpy as np
 from ligero.common.errors import MismatchError
 from ligero.common.files import read_json
 from ligero.common.records import check_file
-from ligero.efficiency.tradeoff import (
+from ligero.efficiency.pareto import (
     REFERENCE_FACTOR,
     RETENTIONS,
     Floats,

@@ -22,7 +22,7 @@ from ligero.models.digests import check_weights, digest_weights
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.study import Study
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
-from ligero.training.planning import BEST
+from ligero.training.planned_trials import BEST
 from ligero.training.records import RESULT, read_scores, read_selection, read_trial
 from ligero.training.scoring import answers_file
 

@@ -35,6 +35,14 @@ def training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
 
 
+def teaching_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of programs that train a student from cached logits."""
+    parser.add_argument("--logits-dir", type=Path, required=True, help="R/logits")
+    parser.add_argument(
+        "--teachers-dir", type=Path, required=True, help="R/models/fine-tuning, the teachers' models"
+    )
+
+
 def measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of programs that measure every system of the study."""
     job_arguments(parser)

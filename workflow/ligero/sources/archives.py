@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
 import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO
 
+import zstandard
+
+from ligero.common.compression import without_compression
 from ligero.common.errors import DataError
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
@@ -49,6 +49,7 @@ def _readable(archive: Path) -> Iterator[None]:
         tarfile.TarError,
         lzma.LZMAError,
         zlib.error,
+        zstandard.ZstdError,
         EOFError,
         OSError,
         RuntimeError,
@@ -101,33 +102,14 @@ def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
 
 
 def _members_of_tar(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    with _decompressed(archive) as plain, tarfile.open(fileobj=plain, mode="r|") as opened:
+    with (
+        archive.open("rb") as raw,
+        tarfile.open(fileobj=without_compression(raw), mode="r|") as opened,
+    ):
         for entry in opened:
             stream = opened.extractfile(entry) if entry.isreg() else None
             if stream is not None:
                 yield entry.name.removeprefix("./"), entry.size, stream
-
-
-@contextmanager
-def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
-    with ExitStack() as stack:
-        name = archive.name.lower()
-        if name.endswith((".gz", ".tgz")):
-            yield cast(IO[bytes], stack.enter_context(gzip.open(archive)))
-        elif name.endswith((".bz2", ".tbz2")):
-            yield cast(IO[bytes], stack.enter_context(bz2.open(archive)))
-        elif name.endswith((".xz", ".txz")):
-            yield cast(IO[bytes], stack.enter_context(lzma.open(archive)))
-        elif name.endswith(".zst"):
-            import zstandard  # only here: most archives need no more than the standard library
-
-            raw = stack.enter_context(archive.open("rb"))
-            reader = stack.enter_context(
-                zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            )
-            yield cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, reader), 1 << 20))
-        else:
-            yield stack.enter_context(archive.open("rb"))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from ligero.common.errors import DataError, MismatchError, raise_together
 from ligero.common.files import write_text
 from ligero.tasks.readers.conll2002 import read_sentences
 from ligero.tasks.readers.conllu import COLUMNS, read_treebank
-from ligero.tasks.readers.lines import Notes, read_lines
+from ligero.tasks.readers.lines import Notes, Problems, read_lines
 
 TaggedLine = tuple[int, str, str]
 """(line number, word, tag)."""
@@ -30,7 +30,7 @@ def read_columns(path: Path, keeps_ranges: bool = False) -> list[list[TaggedLine
         DataError: bad rows, all of them, or a file without sentences.
     """
     notes: Notes = Counter()
-    problems: list[DataError] = []
+    problems = Problems()
     if _is_treebank(path):
         treebank = list(read_treebank(path, notes, problems, keeps_ranges))
         sentences = [sentence.rows for sentence in treebank]

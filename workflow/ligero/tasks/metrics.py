@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ligero.common.errors import MismatchError
-from ligero.tasks.bootstrap import SAMPLES, bootstrap
+from ligero.tasks.bootstrap import bootstrap
 
 Units = NDArray[np.float64]
 """Array [examples, counts]."""
@@ -38,11 +38,9 @@ class Scored:
     units: Units
     statistics: dict[str, Statistic]
 
-    def intervals(
-        self, seed: int = 42, samples: int = SAMPLES, level: float = 0.95
-    ) -> dict[str, tuple[float, float]]:
-        """Confidence interval of each metric by bootstrap over the examples."""
-        found = bootstrap(self.units, list(self.statistics.values()), seed=seed, samples=samples, level=level)
+    def intervals(self, seed: int = 42) -> dict[str, tuple[float, float]]:
+        """95 % confidence interval of each metric by bootstrap over the examples."""
+        found = bootstrap(self.units, list(self.statistics.values()), seed=seed)
         return dict(zip(self.statistics, found, strict=True))
 
 

@@ -169,9 +169,6 @@ class FastTokenizer:
         texts: Sequence[str],
         pairs: Sequence[str] | None = None,
         *,
-        max_length: int | None = None,
-        stride: int = 0,
-        truncation: str = "longest_first",
         add_special_tokens: bool = True,
     ) -> list[Encoding]:
         """Encode texts, or pairs of texts, with special tokens.
@@ -179,32 +176,23 @@ class FastTokenizer:
         Args:
             texts: first texts.
             pairs: second texts, as many.
-            max_length: cut to so many tokens, special ones included; None does not cut.
-            stride: tokens shared by windows; windows after the first are in each encoding's `.overflowing`.
-            truncation: longest_first, only_first or only_second.
             add_special_tokens: whether to add the special tokens of the tokenizer's template.
 
         Returns:
-            `tokenizers.Encoding`s: ids, type_ids (segments), offsets (characters), sequence_ids, overflowing.
+            `tokenizers.Encoding`s: ids, type_ids (segments), offsets (characters), sequence_ids.
         """
         if pairs is not None and len(pairs) != len(texts):
             raise ValueError(f"{len(texts)} texts but {len(pairs)} second texts")
         inputs: list[Any] = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        # Looking for specials in the content needs the encodings before truncation and template.
-        inputs = self._disarmed_where_needed(inputs)
-        if max_length is not None:
-            self.backend.enable_truncation(max_length, stride=stride, strategy=truncation)
-        try:
-            encodings: list[Encoding] = self.backend.encode_batch(
-                inputs, add_special_tokens=add_special_tokens
-            )
-        finally:
-            self.backend.no_truncation()
+        encodings: list[Encoding] = self.backend.encode_batch(
+            self._disarmed_where_needed(inputs), add_special_tokens=add_special_tokens
+        )
         return encodings
 
     def _disarmed_where_needed(self, inputs: list[Any]) -> list[Any]:
         """Texts with the first sign of special tokens' names replaced where the tokenizer would take them for such."""
-        if not self._takes_names_for_tokens():
+        # Unigram models match the names of special tokens as pieces; the others split at their brackets.
+        if type(self.backend.model).__name__ != "Unigram":
             return inputs
 
         def safe(text: str) -> str:
@@ -214,10 +202,6 @@ class FastTokenizer:
             return text if self._forbidden.isdisjoint(ids) else text.translate(_DISARMED)
 
         return [tuple(map(safe, item)) if isinstance(item, tuple) else safe(item) for item in inputs]
-
-    def _takes_names_for_tokens(self) -> bool:
-        """Unigram models match the names of special tokens as pieces; the others split at their brackets."""
-        return type(self.backend.model).__name__ == "Unigram"
 
     def _backend_for_words(self) -> Tokenizer:
         if self._words_backend is None:

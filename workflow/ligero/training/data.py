@@ -7,7 +7,7 @@ window. Flat columns hold the tokens of all features one after the other; featur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,22 +122,9 @@ class EncodedSplit:
             DataError: the file is missing, unreadable, lacks a column or is empty.
         """
         columns, offsets = _read_columns(Path(path), task_type)
-        none = np.zeros(0, np.int32)
-        split = cls(
-            task_type=task_type,
-            examples=columns["example"],
-            offsets=offsets,
-            input_ids=columns["input_ids"],
-            token_type_ids=columns["token_type_ids"],
-            label=columns.get("label", none),
-            word_ids=columns.get("word_ids", none),
-            word_labels=columns.get("word_labels", none),
-            labels=none,
-            start=columns.get("start", none),
-            end=columns.get("end", none),
-            start_position=columns.get("start_position", none),
-            end_position=columns.get("end_position", none),
-        )
+        names = [field.name for field in fields(cls) if field.name != "task_type"]
+        columns |= {"examples": columns["example"], "offsets": offsets}
+        split = cls(task_type, **{name: columns.get(name, np.zeros(0, np.int32)) for name in names})
         if task_type != "token_classification":
             return split
         if options.max_words is not None:

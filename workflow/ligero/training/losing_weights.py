@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
-from ligero.training.planning import PlannedTrial
+from ligero.training.planned_trials import PlannedTrial
 from ligero.training.selection import best_trial
 
 

@@ -15,7 +15,7 @@ from ligero.common.files import atomic_directory
 from ligero.common.records import DamagedError
 from ligero.models.digests import check_weights
 from ligero.settings.jobs import SelectionJob
-from ligero.training.planning import best_weights
+from ligero.training.planned_trials import best_weights
 from ligero.training.records import (
     Candidate,
     SelectionRecord,

@@ -16,7 +16,7 @@ from ligero.settings.plan import Trial
 from ligero.training.data import EncodedSplit
 from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
-from ligero.training.planning import PlannedTrial, plan_trials
+from ligero.training.planned_trials import PlannedTrial, plan_trials
 from ligero.training.records import TrialRecord
 from ligero.training.task_data import TaskData
 from ligero.training.trial import run_trial

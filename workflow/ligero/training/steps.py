@@ -68,13 +68,12 @@ class StepRunner:
         batch_size: int,
         total_steps: int,
         device: torch.device,
-        micro_batch_size: int | None = None,
         precision: ResolvedPrecision | None = None,
     ) -> None:
         self.model, self.objective, self.options, self.device = model, objective, options, device
         self.total_steps = total_steps
         self.warmup_steps = round(options.warmup_ratio * total_steps)
-        self.micro_batch_size = min(micro_batch_size or options.micro_batch_size or batch_size, batch_size)
+        self.micro_batch_size = min(options.micro_batch_size or batch_size, batch_size)
         self.halvings: list[dict[str, int | str]] = []
         self.optimizer = torch.optim.AdamW(
             parameter_groups(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -29,15 +29,8 @@ from ligero.training.data import EncodedSplit
 from ligero.training.early_stopping import EarlyStopping
 from ligero.training.evaluate import predict, validation_loss
 from ligero.training.objective import Objective
-from ligero.training.planning import PlannedTrial, versions
-from ligero.training.records import (
-    RESULT,
-    BestPoint,
-    CurvePoint,
-    TrialRecord,
-    TrialValues,
-    write_trial,
-)
+from ligero.training.planned_trials import PlannedTrial, versions
+from ligero.training.records import RESULT, BestPoint, CurvePoint, TrialRecord, TrialValues, write_trial
 from ligero.training.steps import StepRunner, device_name, enable_gradient_checkpointing, training_device
 from ligero.training.task_data import Validation
 
@@ -55,6 +48,23 @@ class _Course:
     seconds: float = 0.0
     halvings: list[dict[str, int | str]] = field(default_factory=list)
     micro_batch_size: int | None = None
+
+
+class _Checkpoint(TypedDict):
+    """Everything that the next epoch depends on; batches and dropout depend on seed and step alone."""
+
+    digest: str
+    """Of the trial: the state of another one is worthless."""
+    course: dict[str, object]
+    """The fields of `_Course`, and those of `EarlyStopping`."""
+    early_stopping: dict[str, object]
+    model: dict[str, Tensor]
+    optimizer: dict[str, object]
+    scaler: dict[str, object]
+    best_weights: dict[str, Tensor] | None
+    best_is_current: bool
+    since_evaluation: tuple[float, int]
+    """Sum and number of the training losses since then."""
 
 
 def run_trial(
@@ -264,39 +274,34 @@ class _Run:
         return self.planned.folder / f"precision-{self.planned.digest}.json"
 
     def _checkpoint(self) -> None:
-        """Save everything that the next epoch depends on; batches and dropout depend on seed and step alone."""
         course = self.course
         course.micro_batch_size = self.runner.micro_batch_size
         course.halvings += self.runner.halvings
         self.runner.halvings = []
-        self.checkpoints.save(
-            course.epoch * self.steps,
-            {
-                "digest": self.planned.digest,
-                "course": dict(vars(course)),
-                "early_stopping": dict(vars(self.early_stopping)),
-                "model": self.model.state_dict(),
-                "optimizer": self.runner.optimizer.state_dict(),
-                "scaler": self.runner.scaler.state_dict(),
-                "best_weights": None if self.best_is_current else self.best_weights,
-                "best_is_current": self.best_is_current,
-                "since_evaluation": (float(self.runner.loss_sum), self.runner.loss_steps),
-            },
+        state = _Checkpoint(
+            digest=self.planned.digest,
+            course=dict(vars(course)),
+            early_stopping=dict(vars(self.early_stopping)),
+            model=self.model.state_dict(),
+            optimizer=self.runner.optimizer.state_dict(),
+            scaler=self.runner.scaler.state_dict(),
+            best_weights=None if self.best_is_current else self.best_weights,
+            best_is_current=self.best_is_current,
+            since_evaluation=(float(self.runner.loss_sum), self.runner.loss_steps),
         )
+        self.checkpoints.save(course.epoch * self.steps, state)
 
     def resume(self) -> None:
         """Continue from the checkpoint where it fits; state of another trial is removed."""
         (self.planned.folder / RESULT).unlink(missing_ok=True)
-        for kept in [
-            self.planned.best,
-            *self.planned.folder.glob(".best.*"),
-        ]:  # a kill while they were written
+        # A kill while they were written leaves some with a point.
+        for kept in [self.planned.best, *self.planned.folder.glob(".best.*")]:
             shutil.rmtree(kept, ignore_errors=True)
         found = self.checkpoints.load_latest()
         if found is None or found[1]["digest"] != self.planned.digest:
             self.checkpoints.clear()
             return
-        state = found[1]
+        state = cast(_Checkpoint, found[1])
         self.model.load_state_dict(state["model"])
         self.runner.optimizer.load_state_dict(state["optimizer"])
         self.runner.scaler.load_state_dict(state["scaler"])
@@ -304,8 +309,8 @@ class _Run:
         self.best_is_current = state["best_is_current"]
         loss_sum, self.runner.loss_steps = state["since_evaluation"]
         self.runner.loss_sum.fill_(loss_sum)
-        self.course = _Course(**state["course"])
-        self.early_stopping = EarlyStopping(**state["early_stopping"])
+        self.course = _Course(**cast(Any, state["course"]))
+        self.early_stopping = EarlyStopping(**cast(Any, state["early_stopping"]))
         self.runner.micro_batch_size = self.course.micro_batch_size or self.runner.micro_batch_size
 
 

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from ligero.efficiency.records import Device
-from ligero.efficiency.tradeoff import non_dominated
+from ligero.efficiency.pareto import non_dominated
 from ligero.reporting.page.records import (
     Choice,
     ChoiceTable,

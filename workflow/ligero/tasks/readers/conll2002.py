@@ -10,7 +10,7 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.tasks.examples import TaggingExample
 from ligero.tasks.readers.context import UNENDED_SENTENCE, ReaderContext, content_group
-from ligero.tasks.readers.lines import Notes, read_lines
+from ligero.tasks.readers.lines import Notes, Problems, read_lines
 
 DOCUMENT_START = "-DOCSTART-"
 
@@ -31,7 +31,7 @@ class ColumnSentence:
     rows: list[tuple[int, list[str]]] = field(default_factory=list)
 
 
-def read_sentences(path: Path, notes: Notes, problems: list[DataError]) -> Iterator[ColumnSentence]:
+def read_sentences(path: Path, notes: Notes, problems: Problems) -> Iterator[ColumnSentence]:
     """The sentences of a file of columns, for tasks and for the scoring of predictions alike.
 
     Columns are separated by tabs where a line has any (words may then hold spaces), else by spaces. A document mark
@@ -57,21 +57,19 @@ def read_sentences(path: Path, notes: Notes, problems: list[DataError]) -> Itera
         if not columns and len(cells) > 1:
             columns, first = len(cells), line
         if len(cells) < 2 or not all(cells):
-            problems.append(
-                DataError(
-                    path,
-                    line,
-                    f"expected columns 'word ... tag', found {text!r}.",
-                    "A truncated file must be fetched again.",
-                )
+            problems.add(
+                path,
+                line,
+                f"expected columns 'word ... tag', found {text!r}.",
+                "A truncated file must be fetched again.",
             )
         elif len(cells) != columns:
-            problems.append(
-                DataError(
-                    path, line, f"expected {columns} columns as on line {first}, found {len(cells)}: {text!r}.",
-                    "Columns are separated by spaces, or by tabs where words hold spaces.",
-                )
-            )  # fmt: skip
+            problems.add(
+                path,
+                line,
+                f"expected {columns} columns as on line {first}, found {len(cells)}: {text!r}.",
+                "Columns are separated by spaces, or by tabs where words hold spaces.",
+            )
         else:
             current.rows.append((line, cells))
     if current.rows:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ligero.common.errors import DataError
 from ligero.tasks.examples import TaggingExample
 from ligero.tasks.readers.context import UNENDED_SENTENCE, ReaderContext, content_group
-from ligero.tasks.readers.lines import Notes, read_lines
+from ligero.tasks.readers.lines import Notes, Problems, read_lines
 
 COLUMNS = 10
 _WORD = re.compile(r"[1-9][0-9]*")
@@ -43,7 +42,7 @@ class TreebankSentence:
 
 
 def read_treebank(
-    path: Path, notes: Notes, problems: list[DataError], keeps_ranges: bool = False
+    path: Path, notes: Notes, problems: Problems, keeps_ranges: bool = False
 ) -> Iterator[TreebankSentence]:
     """The sentences of a CoNLL-U file, for tasks and for the scoring of predictions alike.
 
@@ -62,9 +61,7 @@ def read_treebank(
             if current is not None and current.rows:
                 yield current
             elif current is not None and current.identity and not current.word_lines:
-                problems.append(
-                    DataError(path, line, f"the sentence begun on line {current.line} has no words.")
-                )
+                problems.add(path, line, f"the sentence begun on line {current.line} has no words.")
             current = None
             continue
         current = current or TreebankSentence(line, document, document_id)
@@ -81,9 +78,7 @@ def read_treebank(
         notes[UNENDED_SENTENCE] += 1
         yield current
     elif current is not None and current.identity and not current.word_lines:
-        problems.append(
-            DataError(path, current.line, "the last sentence has no words: the file is truncated.")
-        )
+        problems.add(path, current.line, "the last sentence has no words: the file is truncated.")
 
 
 def read_conllu(path: Path, context: ReaderContext) -> Iterator[TaggingExample]:
@@ -111,11 +106,11 @@ def _add_word(
     line: int,
     text: str,
     notes: Notes,
-    problems: list[DataError],
+    problems: Problems,
     keeps_ranges: bool,
 ) -> None:
     def refuse(problem: str) -> None:
-        problems.append(DataError(path, line, problem, "Fetch the file again."))
+        problems.add(path, line, problem, "Fetch the file again.")
 
     cells = text.split("\t")
     if len(cells) != COLUMNS:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ligero.common.errors import DataError, raise_together
 from ligero.common.hashing import digest_value
 from ligero.settings.tasks import Columns
-from ligero.tasks.readers.lines import NO_LINE_END, REPLACED
+from ligero.tasks.readers.lines import NO_LINE_END, REPLACED, Problems
 
 SHOWN_LINES = 50
 """Line numbers that one kind of problem is listed with."""
@@ -58,19 +58,17 @@ class ReaderContext:
     drops_unanswerable: bool = False
     left_out: int = 0
     notes: Counter[str] = field(default_factory=Counter)
-    problems: list[DataError] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
     def check_label(self, path: Path, line: int | None, label: str, where: str = "") -> str:
         """The label itself when it is in the set; else a problem is noted."""
         if label not in self.labels:
             place = f"{where}: " if where else ""
-            self.problems.append(
-                DataError(
-                    path,
-                    line,
-                    f"{place}label {label!r} is not in the task's label set ({', '.join(self.labels)}).",
-                    f"{self._meant(label)}Correct the file, or add the label to the task's 'labels'.",
-                )
+            self.problems.add(
+                path,
+                line,
+                f"{place}label {label!r} is not in the task's label set ({', '.join(self.labels)}).",
+                f"{self._meant(label)}Correct the file, or add the label to the task's 'labels'.",
             )
         return label
 

@@ -15,12 +15,21 @@ from ligero.common.text import read_text
 Notes = Counter[str]
 """How often each thing that is worth saying happened while a file was read."""
 
+
 NO_LINE_END = "files whose last line has no line end (complete, or cut off there?)"
 BLANK_LINES = "blank lines passed over"
 REPLACED = "halves of surrogate pairs (an emoji cut in two by an exporter) read as U+FFFD"
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Problems(list[DataError]):
+    """The bad rows of a file, which are raised together at its end."""
+
+    def add(self, path: Path, line: int | None, problem: str, remedy: str = "") -> None:
+        """Note one; the arguments are those of DataError."""
+        self.append(DataError(path, line, problem, remedy))
 
 
 def read_whole(path: Path) -> str:
@@ -57,7 +66,7 @@ def filled_lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
 
 
 def read_tsv(
-    path: Path, layouts: Sequence[Sequence[str]], notes: Notes, problems: list[DataError]
+    path: Path, layouts: Sequence[Sequence[str]], notes: Notes, problems: Problems
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, column -> cell) of a tab-separated file whose cells may hold any quotes.
 
@@ -81,13 +90,11 @@ def read_tsv(
         if len(cells) == len(header):
             yield number, dict(zip(header, cells, strict=True))
         else:
-            problems.append(
-                DataError(
-                    path,
-                    number,
-                    f"expected {len(header)} tab-separated cells ({', '.join(header)}), found {len(cells)}.",
-                    "A cell must not hold tabs or line ends; a truncated file must be fetched again.",
-                )
+            problems.add(
+                path,
+                number,
+                f"expected {len(header)} tab-separated cells ({', '.join(header)}), found {len(cells)}.",
+                "A cell must not hold tabs or line ends; a truncated file must be fetched again.",
             )
 
 

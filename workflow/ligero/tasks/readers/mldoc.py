@@ -31,13 +31,11 @@ def read_mldoc(path: Path, context: ReaderContext) -> Iterator[ClassificationExa
     for line, text in filled_lines(path, context.notes):
         match = _ID.fullmatch(text.strip())
         if match is None:
-            context.problems.append(
-                DataError(path, line, f"expected an id such as REUTES7-70473, found {text!r}.")
-            )
+            context.problems.add(path, line, f"expected an id such as REUTES7-70473, found {text!r}.")
             continue
         if match.group() in index:
-            context.problems.append(
-                DataError(path, line, f"id {match.group()} is here and on line {index[match.group()][0]}.")
+            context.problems.add(
+                path, line, f"id {match.group()} is here and on line {index[match.group()][0]}."
             )
             continue
         index[match.group()] = (line, (match["folder"], match["item"]))

@@ -144,12 +144,8 @@ def _answers(
         parts = entry if isinstance(entry, dict) else {}
         text, start = parts.get("text"), parts.get("answer_start")
         if not isinstance(text, str) or not isinstance(start, int) or isinstance(start, bool):
-            context.problems.append(
-                DataError(
-                    path,
-                    None,
-                    f"question '{identity}': an answer needs 'text' and an integer 'answer_start'.",
-                )
+            context.problems.add(
+                path, None, f"question '{identity}': an answer needs 'text' and an integer 'answer_start'."
             )
             continue
         if not text.strip().strip(BYTE_ORDER_MARK):

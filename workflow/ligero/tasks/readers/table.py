@@ -69,18 +69,14 @@ def _cell(path: Path, line: int, row: Row, name: str, context: ReaderContext) ->
     if name not in row:
         context.problems.append(_no_column(path, line, name, list(row)))
     elif row[name] is None:
-        context.problems.append(
-            DataError(
-                path, line, f"column '{name}' is null; expected a text.", "Write a text, or remove the row."
-            )
+        context.problems.add(
+            path, line, f"column '{name}' is null; expected a text.", "Write a text, or remove the row."
         )
     elif isinstance(row[name], dict | list):
-        context.problems.append(
-            DataError(
-                path,
-                line,
-                f"column '{name}' is a JSON {'object' if isinstance(row[name], dict) else 'list'}; expected a text.",
-            )
+        context.problems.add(
+            path,
+            line,
+            f"column '{name}' is a JSON {'object' if isinstance(row[name], dict) else 'list'}; expected a text.",
         )
     else:
         return row[name] if isinstance(row[name], str) else json.dumps(row[name])
@@ -123,13 +119,11 @@ def _rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, Row]]:
             quoted += path.suffix.lower() == ".tsv" and any(_looks_quoted(cell) for cell in cells)
             yield line, dict(zip(header, cells, strict=True))
         else:
-            context.problems.append(
-                DataError(
-                    path,
-                    line,
-                    f"expected {len(header)} cells ({', '.join(header)}), found {len(cells)}.",
-                    "In CSV a text with separators or line ends is in double quotes; in TSV no text may hold tabs.",
-                )
+            context.problems.add(
+                path,
+                line,
+                f"expected {len(header)} cells ({', '.join(header)}), found {len(cells)}.",
+                "In CSV a text with separators or line ends is in double quotes; in TSV no text may hold tabs.",
             )
     if quoted:
         context.notes[QUOTED_CELLS] += quoted
@@ -154,7 +148,7 @@ def _json_rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, Row]]:
             yield line, value
         else:
             remedy = "JSON lines: one object on each line. An array becomes that with: jq -c '.[]' FILE"
-            context.problems.append(DataError(path, line, "expected a JSON object.", remedy))
+            context.problems.add(path, line, "expected a JSON object.", remedy)
 
 
 def _csv_rows(path: Path, context: ReaderContext) -> Iterator[tuple[int, list[str]]]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from ligero.common.progress import progress
 from ligero.common.records import check_listed, digests_of, read_record, write_record
-from ligero.distillation.cache import (
+from ligero.distillation.logit_cache import (
     Dtype,
     LogitCache,
     Logits,
