@@ -18,8 +18,9 @@ from ligero.distillation.ensemble import averaged
 from ligero.distillation.objective import DistillationObjective, valid_positions
 from ligero.distillation.targets import CachedTargets
 from ligero.distillation.teacher_logits import entry_logits
-from ligero.distillation.teachers import PUBLISHED, choose_teacher
+from ligero.distillation.teachers import choose_teacher
 from ligero.distillation.token_layout import layout_of
+from ligero.settings.distillation import PUBLISHED, published_teacher
 from ligero.settings.jobs import TeacherJob
 from ligero.training.batches import epoch_batches
 from ligero.training.evaluate import predict
@@ -275,7 +276,7 @@ def test_published_teachers_are_found_by_their_printed_names(tmp_path: Path) -> 
     table = tmp_path / "teachers.csv"
     table.write_text("dataset,teacher\nNER,mBERT\n")
     with pytest.raises(ConfigurationError, match=r"requires mBERT .* not a model of this study"):
-        choose_teacher(teacher_job("published"), files, TOKENIZERS, table)
+        published_teacher("ner", "NER", {"a": "BETO"}, table)
 
 
 def test_the_published_table_is_complete() -> None:

@@ -112,7 +112,7 @@ def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
             teacher_logits.read_logits(p, split.task_type, name)[1] for p, name in ((one, "f"), (other, "g"))
         ]
         np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
-    halvings = [{"shard": "0-of-1", "from": 4, "to": 2}]
+    halvings = [{"from": 4, "to": 2}]
     assert teacher_logits.halvings_of(tmp_path, "f") == halvings and not teacher_logits.halvings_of(
         tmp_path, "g"
     )
@@ -121,19 +121,6 @@ def test_memory_that_ran_out_is_noted_and_holds_for_all_parts(
     batches.clear()
     assert parts() == found and max(batches) <= 2
     assert teacher_logits.halvings_of(tmp_path, "f") == halvings
-
-
-def test_shards_share_the_parts(tmp_path: Path) -> None:
-    split = toy_split("sequence_classification", 2)
-    model = toy_model("sequence_classification")
-    both = [
-        teacher_logits.compute_parts(
-            model, split, tmp_path, "f", dtype="float32", shard=(k, 2), part_tokens=50
-        )
-        for k in (0, 1)
-    ]
-    everything = teacher_logits.compute_parts(model, split, tmp_path, "f", dtype="float32", part_tokens=50)
-    assert sorted(both[0] + both[1]) == everything
 
 
 def test_parts_cover_every_feature_once() -> None:

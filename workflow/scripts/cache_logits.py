@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,19 +22,13 @@ def main() -> None:
     parser.add_argument("--models-dir", required=True, type=Path, help="R/models/fine-tuning")
     parser.add_argument("--encoded-root", required=True, type=Path, help="R/encoded")
     parser.add_argument("--out", required=True, type=Path, help="R/logits/TASK")
-    parser.add_argument(
-        "--state-dir", type=Path, help="folder of finished parts (default: R/state/logits/TASK)"
-    )
-    parser.add_argument(
-        "--shard", type=_shard, help="K/N: only compute every N-th part from the K-th on, write no cache"
-    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
 
     job = jobs.logits_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
     chosen = read_choice(args.teacher)
-    state = args.state_dir or args.out.parent.parent / "state" / "logits" / args.task
+    state = args.out.parent.parent / "state" / "logits" / args.task
 
     import torch
 
@@ -45,30 +38,19 @@ def main() -> None:
     weights = chosen["weights"]
     runs = []
     for number, teacher in enumerate(weights):
-        built = build_cache(
+        cache, cost = build_cache(
             job,
             teacher,
             models_dir=args.models_dir,
             encoded=args.encoded_root / chosen["tokenizers"][teacher] / args.task,
             out=args.out if number == 0 else args.out / "also" / teacher,
             state=state / teacher,
-            shard=args.shard,
             together=weights,
         )
-        if built is not None:
-            cache, cost = built
-            runs.append(cost)
-            print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
-    if args.shard is None:
-        write_cost(args.out / "cost.json", LogitsCost(task=args.task, runs=runs))
-        shutil.rmtree(state, ignore_errors=True)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None or int(match[1]) >= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not K/N with K < N, e.g. 0/4")
-    return int(match[1]), int(match[2])
+        runs.append(cost)
+        print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
+    write_cost(args.out / "cost.json", LogitsCost(task=args.task, runs=runs))
+    shutil.rmtree(state, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -12,26 +12,17 @@ from ligero.settings.jobs import efficiency_job
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 
 
-def arguments() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     measuring_arguments(parser)
-    parser.add_argument("--threads", type=int, help="threads of the forward passes; changes no count")
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = arguments()
+    args = parser.parse_args()
     study = load_resolved(args.config)
     job = efficiency_job(study)
     check_digest(job, args.expect)
     sizes = sizes_for(study, args.results)
 
-    import torch
-
     from ligero.efficiency.macs import measure
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
     write_efficiency(args.out, measure(job, sizes))
 
 

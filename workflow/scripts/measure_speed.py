@@ -12,15 +12,11 @@ from ligero.settings.jobs import speed_job
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
 
 
-def arguments() -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     measuring_arguments(parser)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of a forward pass")
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = arguments()
+    args = parser.parse_args()
     study = load_resolved(args.config)
     job = speed_job(study)
     check_digest(job, args.expect)

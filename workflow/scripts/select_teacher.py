@@ -9,7 +9,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.distillation.records import write_choice
-from ligero.distillation.teachers import PUBLISHED, choose_teacher
+from ligero.distillation.teachers import choose_teacher
 from ligero.settings import jobs, plan
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
@@ -21,7 +21,6 @@ def main() -> None:
     parser.add_argument(
         "--selections", required=True, type=Path, nargs="+", help="R/selection/fine-tuning/*/TASK.json"
     )
-    parser.add_argument("--published", type=Path, default=PUBLISHED, help="the thesis' table of teachers")
     parser.add_argument("--out", required=True, type=Path, help="R/teachers/TASK.json")
     args = parser.parse_args()
 
@@ -29,7 +28,7 @@ def main() -> None:
     job = jobs.teacher_job(study, args.task)
     check_digest(job, args.expect)
     tokenizers = {model: plan.tokenizer_of(study, model) for model in job.candidates}
-    chosen = choose_teacher(job, args.selections, tokenizers, args.published)
+    chosen = choose_teacher(job, args.selections, tokenizers)
     write_choice(args.out, chosen)
     print(f"{args.task}: teacher {chosen['teacher']} by rule {chosen['rule']}", file=sys.stderr)
 

@@ -48,8 +48,8 @@ class LogitsRun(TypedDict):
     device: str
     threads: int
     precision: str
-    halvings: list[dict[str, int | str]]
-    """Where memory ran out: shard, from, to."""
+    halvings: list[dict[str, int]]
+    """Where memory ran out: from, to."""
 
 
 class LogitsCost(TypedDict):

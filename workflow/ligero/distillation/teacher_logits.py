@@ -75,29 +75,20 @@ def compute_parts(
     dtype: Dtype,
     precision: ResolvedPrecision = "fp32",
     max_features: int | None = None,
-    shard: tuple[int, int] = (0, 1),
     part_tokens: int = PART_TOKENS,
 ) -> list[Path]:
-    """Compute the parts that are missing in `folder` and return the paths of all that this shard is responsible for.
+    """Compute the parts that are missing in `folder` and return the paths of all.
 
     A part of another teacher has another digest in its name and is not looked at. A part is there when its record is.
     Where memory runs out, the smaller batches are noted beside the parts (`halvings_of`) and hold for all parts that follow,
     also after a kill.
-
-    Args:
-        shard: (k, n) computes every n-th part from the k-th on; n processes on as many devices share one folder.
     """
     bounds = part_bounds(split.lengths, part_tokens)
-    paths = part_paths(folder, digest, len(bounds))
-    mine = range(shard[0], len(bounds), shard[1])
-    noted = folder / f"halvings-{digest}-{shard[0]}-of-{shard[1]}.json"
-    halvings: list[dict[str, int]] = read_record(noted)["halvings"] if noted.is_file() else []
-    with progress(
-        total=sum(bounds[i][1] - bounds[i][0] for i in mine), label="teacher logits", unit="feature"
-    ) as bar:
-        for index in mine:
-            start, stop = bounds[index]
-            record = paths[index].with_suffix(".json")
+    paths = [folder / f"part-{digest}-{n:05d}-of-{len(bounds):05d}.arrow" for n in range(len(bounds))]
+    halvings = halvings_of(folder, digest)
+    with progress(total=len(split), label="teacher logits", unit="feature") as bar:
+        for path, (start, stop) in zip(paths, bounds, strict=True):
+            record = path.with_suffix(".json")
             if not record.is_file():
                 began = time.perf_counter()
                 part = features_between(split, start, stop)
@@ -106,30 +97,26 @@ def compute_parts(
                     teacher, part, precision=precision, max_features=max_features, halvings=halvings
                 )
                 if len(halvings) > known:
-                    write_record(noted, {"halvings": halvings})
+                    write_record(_noted(folder, digest), {"halvings": halvings})
                 layout = layout_of(part)
                 with np.errstate(over="ignore"):  # write_logits refuses what overflowed
                     logits = entry_logits(part, layout, predictions).astype(dtype)
                 seconds = time.perf_counter() - began
-                write_logits(paths[index], split.task_type, layout, logits, digest)
-                files = digests_of(folder, [paths[index].name])
+                write_logits(path, split.task_type, layout, logits, digest)
+                files = digests_of(folder, [path.name])
                 write_record(record, {"seconds": round(seconds, 3), "files": files})
             bar.update(stop - start)
-    return [paths[index] for index in mine]
+    return paths
 
 
-def part_paths(folder: Path, digest: str, count: int) -> list[Path]:
-    return [folder / f"part-{digest}-{index:05d}-of-{count:05d}.arrow" for index in range(count)]
+def _noted(folder: Path, digest: str) -> Path:
+    return folder / f"halvings-{digest}.json"
 
 
-def halvings_of(folder: Path, digest: str) -> list[dict[str, int | str]]:
-    """Where memory ran out while the parts in `folder` were computed: shard ("0-of-1"), from, to."""
-    prefix = f"halvings-{digest}-"
-    return [
-        {"shard": path.stem.removeprefix(prefix), **halving}
-        for path in sorted(folder.glob(f"{prefix}*.json"))
-        for halving in read_record(path)["halvings"]
-    ]
+def halvings_of(folder: Path, digest: str) -> list[dict[str, int]]:
+    """Where memory ran out while the parts in `folder` were computed: from, to."""
+    noted = _noted(folder, digest)
+    return read_record(noted)["halvings"] if noted.is_file() else []
 
 
 def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: LogitsMeta) -> LogitCache:
@@ -149,9 +136,8 @@ def build_cache(
     encoded: Path,
     out: Path,
     state: Path,
-    shard: tuple[int, int] | None = None,
-    together: Mapping[str, float] | None = None,
-) -> tuple[LogitCache, LogitsRun] | None:
+    together: Mapping[str, float],
+) -> tuple[LogitCache, LogitsRun]:
     """Run one teacher over a task's training split and write its cache; finished parts in `state` are kept and used.
 
     Returns:
@@ -160,7 +146,6 @@ def build_cache(
     Args:
         models_dir: `R/models/fine-tuning`.
         encoded: `R/encoded/TOKENIZER/TASK` of the teacher.
-        shard: (k, n) only computes its share of the parts and returns None.
         together: weights of all the task's teachers, written into meta.json.
     """
     from ligero.distillation.digests import logit_digests
@@ -185,16 +170,8 @@ def build_cache(
         dtype=job.dtype,
         precision=precision,
         max_features=job.micro_batch_size,
-        shard=shard or (0, 1),
     )
-    if shard is not None:
-        return None
-    meta = LogitsMeta(
-        task=job.task_id,
-        teacher=teacher,
-        depends_on=depends_on,
-        together=dict(together or {teacher: 1.0}),
-    )
+    meta = LogitsMeta(task=job.task_id, teacher=teacher, depends_on=depends_on, together=dict(together))
     cost = LogitsRun(
         teacher=teacher,
         seconds=round(sum(read_record(path.with_suffix(".json"))["seconds"] for path in parts), 3),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ligero.common.errors import ConfigurationError
 from ligero.distillation.records import TeacherChoice
-from ligero.settings.distillation import PUBLISHED, published_teacher
+from ligero.settings.distillation import published_teacher
 from ligero.settings.jobs import TeacherJob
 from ligero.training.records import read_selection
 
@@ -24,7 +24,6 @@ def choose_teacher(
     job: TeacherJob,
     selections: Iterable[Path],
     tokenizers: Mapping[str, str],
-    published: Path = PUBLISHED,
 ) -> TeacherChoice:
     """The teacher of a task and why it was chosen.
 
@@ -44,7 +43,7 @@ def choose_teacher(
     if job.choice is not None:
         teacher, rule = job.choice, "list"
     elif job.rule == "published":
-        teacher, rule = published_teacher(job.task_id, job.task_name, job.candidates, published), "published"
+        teacher, rule = published_teacher(job.task_id, job.task_name, job.candidates), "published"
     else:
         best = _best(losses, 1)
         if not best:
