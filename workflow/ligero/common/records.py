@@ -8,9 +8,9 @@ the speed of memory; what comes from outside is checked by SHA-256 (`ligero.sour
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import xxhash
 
@@ -18,6 +18,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import canonical_json, digest_file
 
+R = TypeVar("R", bound=Mapping[str, Any])
 CHECKSUM = "checksum"
 FILES = "files"
 REMEDY = "Delete it and start snakemake again, which makes it anew."
@@ -55,6 +56,15 @@ def read_record(path: Path | str, remedy: str = REMEDY) -> dict[str, Any]:
         problem = f"it was changed after it was written: its checksum is {found}, it records {expected}."
         raise DamagedError(path, None, problem, remedy)
     return record
+
+
+def record_file(kind: type[R]) -> tuple[Callable[[Path], R], Callable[[Path, R], None]]:
+    """The reader and the writer of records of one type (a TypedDict); they raise what `read_record` raises."""
+
+    def read(path: Path) -> R:
+        return cast(R, read_record(path))
+
+    return read, write_record
 
 
 def checksum_of(record: Mapping[str, Any]) -> str:

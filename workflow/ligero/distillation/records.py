@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
-from ligero.common.records import read_record, write_record
+from ligero.common.records import read_record, record_file
 from ligero.training.records import BestPoint, ModelScoreRecord, TrialSettings, TrialValues
 
 REMEDY = "Make the logits anew: snakemake --forcerun cache_logits."
@@ -135,41 +135,8 @@ def read_meta(folder: Path) -> LogitsMeta:
     return cast(LogitsMeta, read_record(folder / "meta.json", REMEDY))
 
 
-def read_choice(path: Path) -> TeacherChoice:
-    return cast(TeacherChoice, read_record(path))
-
-
-def write_choice(path: Path, record: TeacherChoice) -> None:
-    write_record(path, record)
-
-
-def read_cost(path: Path) -> LogitsCost:
-    return cast(LogitsCost, read_record(path))
-
-
-def write_cost(path: Path, record: LogitsCost) -> None:
-    write_record(path, record)
-
-
-def read_run(path: Path) -> AblationRun:
-    return cast(AblationRun, read_record(path))
-
-
-def write_run(path: Path, record: AblationRun) -> None:
-    write_record(path, record)
-
-
-def read_search_summary(path: Path) -> SearchSummary:
-    return cast(SearchSummary, read_record(path))
-
-
-def write_search_summary(path: Path, record: SearchSummary) -> None:
-    write_record(path, record)
-
-
-def read_search_worker(path: Path) -> SearchWorker:
-    return cast(SearchWorker, read_record(path))
-
-
-def write_search_worker(path: Path, record: SearchWorker) -> None:
-    write_record(path, record)
+read_choice, write_choice = record_file(TeacherChoice)
+read_cost, write_cost = record_file(LogitsCost)
+read_run, write_run = record_file(AblationRun)
+read_search_summary, write_search_summary = record_file(SearchSummary)
+read_search_worker, write_search_worker = record_file(SearchWorker)

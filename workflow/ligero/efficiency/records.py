@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Literal, TypedDict
 
-from ligero.common.records import read_record, write_record
+from ligero.common.records import record_file
 from ligero.settings.study import Regime
 
 Device = Literal["cpu", "gpu"]
@@ -111,17 +110,5 @@ class SpeedRecord(TypedDict):
     rows: list[SystemLatency]
 
 
-def read_efficiency(path: Path) -> EfficiencyRecord:
-    return cast(EfficiencyRecord, read_record(path))
-
-
-def write_efficiency(path: Path, record: EfficiencyRecord) -> None:
-    write_record(path, record)
-
-
-def read_speed(path: Path) -> SpeedRecord:
-    return cast(SpeedRecord, read_record(path))
-
-
-def write_speed(path: Path, record: SpeedRecord) -> None:
-    write_record(path, record)
+read_efficiency, write_efficiency = record_file(EfficiencyRecord)
+read_speed, write_speed = record_file(SpeedRecord)

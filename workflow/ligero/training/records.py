@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
-from ligero.common.records import read_record, write_record
+from ligero.common.records import read_record, record_file, write_record
 from ligero.tasks.records import ScoreRecord
 
 RESULT = "result.json"
@@ -196,12 +196,7 @@ def write_shard(path: Path, records: list[TrialRecord]) -> None:
     write_record(path, {"settings": settings, "trials": trials})
 
 
-def read_selection(path: Path) -> SelectionRecord:
-    return cast(SelectionRecord, read_record(path))
-
-
-def write_selection(path: Path, record: SelectionRecord) -> None:
-    write_record(path, record)
+read_selection, write_selection = record_file(SelectionRecord)
 
 
 def read_scores(path: Path) -> ScoresRecord:
@@ -213,9 +208,4 @@ def write_scores(path: Path, regime: str, scores: list[SystemScoreRecord]) -> No
     write_record(path, ScoresRecord(regime=regime, scores=scores))
 
 
-def read_baseline(path: Path) -> BaselineRecord:
-    return cast(BaselineRecord, read_record(path))
-
-
-def write_baseline(path: Path, record: BaselineRecord) -> None:
-    write_record(path, record)
+read_baseline, write_baseline = record_file(BaselineRecord)
