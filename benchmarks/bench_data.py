@@ -30,7 +30,7 @@ from ligero.common.files import atomic_path
 from ligero.common.memory import keep_freed_memory
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
-from ligero.settings.corpus import Cleaning
+from ligero.settings.corpus import Corpus
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.synthetic.raw import MAKERS, corpus_text
 from ligero.tokenizers.encode_corpus import encode_corpus
@@ -93,7 +93,8 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
     say(f"cleaning {sum(map(len, blocks)) / 1e6:.0f} MB, {args.rounds} turns of each side")
     add([bench_cleaning(blocks, args.rounds)])
     say("cleaning all texts, to train vocabularies on")
-    clean_corpus({str(path): path for path in texts}, folder / "corpus", Cleaning(), processes=2)
+    parts = {f"part-{number}": path for number, path in enumerate(texts)}
+    clean_corpus(parts, folder / "corpus", Corpus(parts=tuple(parts)), processes=2)
     for kind in args.kinds:
         say(f"training a {kind} vocabulary of {vocabulary_size}, then encoding")
         settings = TokenizerSettings(

@@ -36,8 +36,8 @@ _CLEAN_AND_REPORT = """
 import sys
 from pathlib import Path
 from ligero.corpus.pipeline import clean_corpus
-from ligero.settings.corpus import Cleaning
-clean_corpus({"text": Path(sys.argv[1])}, Path(sys.argv[2]), Cleaning())
+from ligero.settings.corpus import Corpus
+clean_corpus({"text": Path(sys.argv[1])}, Path(sys.argv[2]), Corpus(parts=("text",)))
 status = Path("/proc/self/status").read_text()
 print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 """

@@ -13,7 +13,7 @@ from corpus_contenders import take_blocks
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
-from ligero.settings.corpus import Cleaning, Tokenizer
+from ligero.settings.corpus import Corpus, Tokenizer
 from ligero.synthetic.raw import MAKERS, corpus_text
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.training import train_tokenizer
@@ -37,7 +37,7 @@ def write_store(texts: list[Path], folder: Path, vocabulary_size: int, megabytes
         generator, share = random.Random(42), int(megabytes * 1e6 / len(MAKERS))
         raw.write_text("\n".join(corpus_text(maker, share, generator) for maker, _ in MAKERS.values()))
     paths = CleanPaths(folder)
-    clean_corpus({"text": raw}, folder, Cleaning())
+    clean_corpus({"text": raw}, folder, Corpus(parts=("text",)))
     settings = Tokenizer(kind="wordpiece", vocabulary_size=vocabulary_size)
     train_tokenizer(settings, paths.train, folder / "tokenizer")
     encode_corpus(folder / "tokenizer", paths.train.parent, folder / "tokens")

@@ -18,7 +18,7 @@ from ligero.corpus.fast_cleaning import _Letters, clean_block
 from ligero.corpus.lengths import EDGES, document_lengths, histogram, line_lengths
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import read_blocks, read_documents
-from ligero.settings.corpus import Cleaning
+from ligero.settings.corpus import Cleaning, Corpus
 
 WHITE_SPACE = "".join(
     chr(code) for code in range(sys.maxunicode) if chr(code).isspace() and chr(code) != "\n"
@@ -103,7 +103,7 @@ def test_any_unicode_passes_through_the_whole_stage(text: str, block_bytes: int)
         source, folder = Path(name) / "t.xz", Path(name) / "out"
         source.write_bytes(lzma.compress(f"ancla\n\n{text}\n\nfin\n".encode()))
         counts = clean_corpus(
-            {"a": source}, folder, Cleaning(), validation_share=0.0, block_bytes=block_bytes
+            {"a": source}, folder, Corpus(parts=("a",), validation_share=0.0), block_bytes=block_bytes
         )["total"]
         documents = list(read_documents(CleanPaths(folder).train))
     expected = clean_documents(f"ancla\n\n{text}\n\nfin\n".removeprefix("\ufeff"), Cleaning())

@@ -17,7 +17,7 @@ from ligero.common.errors import DataError
 from ligero.common.prefetch import ReadAhead
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import open_text, read_named_blocks
-from ligero.settings.corpus import Cleaning
+from ligero.settings.corpus import Corpus
 
 
 def _read(path: Path, threads: int, size: int) -> bytes:
@@ -108,8 +108,9 @@ def test_parts_of_every_compression_and_files_of_an_archive(
     paths = {name: tmp_path / name for name in packed}
     for name, content in packed.items():
         paths[name].write_bytes(content)
+    settings = Corpus(parts=tuple(paths))
     one, two = (
-        clean_corpus(paths, tmp_path / str(n), Cleaning(), processes=n, block_bytes=1500) for n in (1, 2)
+        clean_corpus(paths, tmp_path / str(n), settings, processes=n, block_bytes=1500) for n in (1, 2)
     )
     assert one == two
     texts = [CleanPaths(tmp_path / str(number)).train.read_bytes() for number in (1, 2)]
@@ -120,4 +121,4 @@ def test_parts_of_every_compression_and_files_of_an_archive(
     assert "files" not in one["parts"]["a"]
     paths["c"].write_bytes("año".encode("latin-1"))
     with pytest.raises(DataError, match="c:1: byte 1"):
-        clean_corpus(paths, tmp_path / "3", Cleaning(), processes=2, block_bytes=1500)
+        clean_corpus(paths, tmp_path / "3", settings, processes=2, block_bytes=1500)

@@ -22,7 +22,7 @@ from ligero.corpus.near_duplicates import (
 )
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import read_documents
-from ligero.settings.corpus import Cleaning, LanguageFilter, NearDuplicates
+from ligero.settings.corpus import Corpus, LanguageFilter, NearDuplicates
 
 SPANISH = LanguageFilter(code="es")
 SENTENCES = {
@@ -44,15 +44,14 @@ def test_other_languages_are_dropped_and_short_lines_kept() -> None:
 def test_the_pipeline_counts_lines_of_other_languages(tmp_path: Path) -> None:
     source = tmp_path / "t.txt"
     source.write_text("\n\n".join(SENTENCES.values()) + "\n", encoding="utf-8")
-    counts = clean_corpus({"a": source}, tmp_path / "o", Cleaning(), language=SPANISH, validation_share=0.0)[
-        "total"
-    ]
+    settings = Corpus(parts=("a",), language=SPANISH, validation_share=0.0)
+    counts = clean_corpus({"a": source}, tmp_path / "o", settings)["total"]
     assert counts["dropped_lines"] == {"language": 4}
     assert (counts["raw"]["lines"], counts["clean"]["lines"], counts["clean"]["documents"]) == (5, 1, 1)
     with pytest.raises(
         ConfigurationError, match=r"corpus\.language\.code: no language 'xq'; known: .*\bes\b"
     ):
-        clean_corpus({"a": source}, tmp_path / "o", Cleaning(), language=LanguageFilter(code="xq"))
+        clean_corpus({"a": source}, tmp_path / "o", Corpus(parts=("a",), language=LanguageFilter(code="xq")))
 
 
 words = st.text(alphabet="abcñ", min_size=1, max_size=2)
@@ -154,10 +153,8 @@ def test_near_duplicates_across_blocks_parts_and_processes(
     written = {}
     for processes in (1, 2):
         out = tmp_path / str(processes)
-        chosen = NearDuplicates(similarity=0.7)
-        written[processes] = clean_corpus(
-            paths, out, Cleaning(), near_duplicates=chosen, processes=processes, block_bytes=2000
-        )
+        settings = Corpus(parts=tuple(paths), near_duplicates=NearDuplicates(similarity=0.7))
+        written[processes] = clean_corpus(paths, out, settings, processes=processes, block_bytes=2000)
     assert written[1] == written[2]
     files = [CleanPaths(tmp_path / str(processes)).train.read_bytes() for processes in (1, 2)]
     assert files[0] == files[1]

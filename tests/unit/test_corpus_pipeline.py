@@ -15,9 +15,9 @@ import zstandard
 from ligero.common.errors import DataError
 from ligero.corpus.deduplication import SeenLines, drop_repeated, line_hashes
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
-from ligero.corpus.reading import read_blocks, read_documents
+from ligero.corpus.reading import BLOCK_BYTES, read_blocks, read_documents
 from ligero.corpus.splitting import LONGEST_DOCUMENT_BYTES, cut_documents, split_documents
-from ligero.settings.corpus import Cleaning
+from ligero.settings.corpus import Corpus
 
 TEXT = "".join(f"El niño número {n} comió piña.\nY la niña también, el día {n}.\n\n" for n in range(300))
 
@@ -86,11 +86,20 @@ def test_truncated_archives_are_refused(tmp_path: Path, pack) -> None:
         list(read_blocks(path))
 
 
-def _clean(tmp_path: Path, text: str, name: str = "out", **options):
+def _clean(
+    tmp_path: Path,
+    text: str,
+    name: str = "out",
+    processes: int = 1,
+    block_bytes: int = BLOCK_BYTES,
+    **settings,
+):
     source = tmp_path / "crudo.txt"
     source.write_text(text, encoding="utf-8")
     folder = tmp_path / name
-    return clean_corpus({"parte": source}, folder, Cleaning(), **options), CleanPaths(folder)
+    corpus = Corpus(parts=("parte",), **settings)
+    counts = clean_corpus({"parte": source}, folder, corpus, processes=processes, block_bytes=block_bytes)
+    return counts, CleanPaths(folder)
 
 
 def test_pipeline_splits_and_counts(tmp_path: Path) -> None:
@@ -140,7 +149,7 @@ def test_empty_corpora_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="empty after cleaning"):
         _clean(tmp_path, "https://a.es/b\n* x\n")
     with pytest.raises(DataError, match="no such file"):
-        clean_corpus({"p": tmp_path / "nada"}, tmp_path / "o", Cleaning())
+        clean_corpus({"p": tmp_path / "nada"}, tmp_path / "o", Corpus(parts=("p",)))
     assert not (tmp_path / "out" / "clean" / "train.txt.zst").exists()
 
 

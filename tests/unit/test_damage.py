@@ -19,7 +19,7 @@ from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, Position
 from ligero.pretraining.records import PretrainingSummary, read_metrics
 from ligero.pretraining.vocabulary import Vocabulary
-from ligero.settings.corpus import Cleaning
+from ligero.settings.corpus import Corpus
 from ligero.settings.corpus import Tokenizer as TokenizerSettings
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.training import train_tokenizer
@@ -53,7 +53,7 @@ kinds = pytest.mark.parametrize("kind", ["flipped", "cut"])
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     (folder / "raw.txt").write_text(TEXT, encoding="utf-8")
-    clean_corpus({"part": folder / "raw.txt"}, folder, Cleaning())
+    clean_corpus({"part": folder / "raw.txt"}, folder, Corpus(parts=("part",)))
     return folder
 
 

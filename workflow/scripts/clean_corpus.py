@@ -26,17 +26,8 @@ def main() -> None:
     check_digest(job, args.expect)
     corpus = job.corpus
     check_sources({part: study.sources[part] for part in corpus.parts}, args.config.parent)
-    clean_corpus(
-        {part: args.sources_dir / study.sources[part].path for part in corpus.parts},
-        args.out,
-        corpus.cleaning,
-        language=corpus.language,
-        near_duplicates=corpus.near_duplicates,
-        deduplicate=corpus.deduplicate,
-        validation_share=corpus.validation_share,
-        seed=corpus.seed,
-        processes=args.threads,
-    )
+    parts = {part: args.sources_dir / study.sources[part].path for part in corpus.parts}
+    clean_corpus(parts, args.out, corpus, processes=args.threads)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,7 @@ from ligero.corpus.fast_cleaning import clean_block, count_clean
 from ligero.corpus.language import drop_other_languages
 from ligero.corpus.near_duplicates import band_hashes, units_of
 from ligero.corpus.statistics import PartStatistics
-from ligero.settings.corpus import Cleaning, LanguageFilter, NearDuplicates
-
-
-@dataclass(frozen=True)
-class Steps:
-    """What is done to each block."""
-
-    cleaning: Cleaning
-    language: LanguageFilter | None = None
-    near_duplicates: NearDuplicates | None = None
+from ligero.settings.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -31,14 +22,14 @@ class PreparedBlock:
     """Of each document (or line), where near-duplicates are looked for."""
 
 
-def prepare_block(block: bytes, steps: Steps) -> PreparedBlock:
+def prepare_block(block: bytes, settings: Corpus) -> PreparedBlock:
     """Clean a block, drop lines of other languages, and compute the hashes that near-duplicates share."""
-    cleaned = clean_block(block, steps.cleaning)
+    cleaned = clean_block(block, settings.cleaning)
     text, statistics = cleaned.text, cleaned.statistics
-    if steps.language and text:
-        text, statistics.dropped["language"] = drop_other_languages(text, steps.language)
-        count_clean(statistics, text, steps.cleaning)
+    if settings.language and text:
+        text, statistics.dropped["language"] = drop_other_languages(text, settings.language)
+        count_clean(statistics, text, settings.cleaning)
     bands = None
-    if steps.near_duplicates:
-        bands = band_hashes(units_of(text, steps.near_duplicates.unit), steps.near_duplicates)
+    if settings.near_duplicates:
+        bands = band_hashes(units_of(text, settings.near_duplicates.unit), settings.near_duplicates)
     return PreparedBlock(text, statistics, bands)

@@ -12,7 +12,7 @@ from ligero.common.files import atomic_path
 from ligero.common.memory import keep_freed_memory
 from ligero.common.prefetch import ReadAhead
 from ligero.common.progress import progress
-from ligero.corpus.block_cleaning import PreparedBlock, Steps, prepare_block
+from ligero.corpus.block_cleaning import PreparedBlock, prepare_block
 from ligero.corpus.deduplication import SeenLines, drop_repeated
 from ligero.corpus.fast_cleaning import count_clean
 from ligero.corpus.language import check_language
@@ -22,7 +22,7 @@ from ligero.corpus.reading import BLOCK_BYTES, read_documents, read_named_blocks
 from ligero.corpus.splitting import cut_documents, rank, split_documents
 from ligero.corpus.statistics import CorpusRecord, PartRecord, PartStatistics, write_statistics
 from ligero.corpus.writing import TextWriter
-from ligero.settings.corpus import Cleaning, LanguageFilter, NearDuplicates
+from ligero.settings.corpus import Corpus
 
 BYTES_PER_PROCESS = 8 << 20
 """Another process starts only for so much input more: starting one takes longer than cleaning less."""
@@ -90,12 +90,10 @@ def _noted(name: str, blocks: Iterator[tuple[str, bytes]], places: list[Place]) 
 class Repetitions:
     """Drops from each block, in order, what an earlier one held already."""
 
-    def __init__(self, steps: Steps, deduplicate: str) -> None:
-        self._steps = steps
-        self._lines = SeenLines() if deduplicate == "exact" else None
-        self._texts: SeenTexts | None = None
-        if steps.near_duplicates:
-            self._texts = SeenTexts(steps.near_duplicates)
+    def __init__(self, settings: Corpus) -> None:
+        self._settings = settings
+        self._lines = SeenLines() if settings.deduplicate == "exact" else None
+        self._texts = SeenTexts(settings.near_duplicates) if settings.near_duplicates else None
 
     @property
     def forgotten(self) -> int:
@@ -105,26 +103,21 @@ class Repetitions:
     def drop(self, block: PreparedBlock) -> bytes:
         """The text that is left of a block; its statistics are put right."""
         text, dropped = block.text, block.statistics.dropped
-        if self._texts is not None and self._steps.near_duplicates and block.bands is not None:
-            unit = self._steps.near_duplicates.unit
+        if self._texts is not None and self._settings.near_duplicates and block.bands is not None:
+            unit = self._settings.near_duplicates.unit
             text, dropped["near_duplicate"] = drop_near_duplicates(text, block.bands, self._texts, unit)
         if self._lines is not None:
             text, dropped["duplicate"] = drop_repeated(text, self._lines)
         if len(text) != len(block.text):
-            count_clean(block.statistics, text, self._steps.cleaning)
+            count_clean(block.statistics, text, self._settings.cleaning)
         return text
 
 
 def clean_corpus(
     parts: dict[str, Path],
     folder: Path,
-    cleaning: Cleaning,
+    settings: Corpus,
     *,
-    language: LanguageFilter | None = None,
-    near_duplicates: NearDuplicates | None = None,
-    deduplicate: str = "none",
-    validation_share: float = 0.01,
-    seed: int = 42,
     processes: int = 1,
     block_bytes: int = BLOCK_BYTES,
 ) -> CorpusRecord:
@@ -133,12 +126,7 @@ def clean_corpus(
     Args:
         parts: path of each part, in the corpus' order.
         folder: receives clean/train.txt.zst, clean/validation.txt.zst and statistics.json.
-        cleaning: the steps.
-        language: keep one language only, where given.
-        near_duplicates: drop documents that nearly repeat an earlier one of any part, where given.
-        deduplicate: "exact" drops every line that stood before, across all parts.
-        validation_share: share of documents for validation, chosen by their text.
-        seed: changes which documents these are.
+        settings: what is dropped and changed, and how much is kept for validation.
         processes: how many clean at once; the result does not depend on it.
         block_bytes: text cleaned at a time; memory is a few blocks per process.
 
@@ -146,11 +134,11 @@ def clean_corpus(
         DataError: a part is missing, damaged, not UTF-8, or nothing is left of the corpus.
         ConfigurationError: the language is not known.
     """
-    if language:
-        check_language(language)
-    steps = Steps(cleaning, language, near_duplicates)
+    if settings.language:
+        check_language(settings.language)
+    share, seed = settings.validation_share, settings.seed
     totals: dict[Place, PartStatistics] = {}
-    repetitions = Repetitions(steps, deduplicate)
+    repetitions = Repetitions(settings)
     places: list[Place] = []
     paths = CleanPaths(folder)
     processes = min(processes, 1 + _bytes(parts) // BYTES_PER_PROCESS)
@@ -158,7 +146,7 @@ def clean_corpus(
     with atomic_path(paths.train) as train, atomic_path(paths.validation) as held_out:
         with TextWriter(train) as train_writer, TextWriter(held_out) as validation_writer:
             results: Iterable[PreparedBlock] = ordered_map(
-                partial(prepare_block, steps=steps),
+                partial(prepare_block, settings=settings),
                 _blocks(parts, places, block_bytes, processes),
                 processes,
                 keep_freed_memory,
@@ -168,14 +156,14 @@ def clean_corpus(
                 bar.update(result.statistics.raw.bytes)
                 text = repetitions.drop(result)
                 totals.setdefault(places[number], PartStatistics()).add(result.statistics)
-                training, validation = split_documents(cut_documents(text), validation_share, seed)
+                training, validation = split_documents(cut_documents(text), share, seed)
                 train_writer.write(training)
                 validation_writer.write(validation)
                 documents["train"] += len(training)
                 documents["validation"] += len(validation)
             bar.close()
         _refuse_empty(parts, totals)
-        if validation_share > 0 and not documents["validation"]:
+        if share > 0 and not documents["validation"]:
             _hold_out_one(parts, train, held_out, seed)
             documents = {"train": documents["train"] - 1, "validation": 1}
     written: CorpusRecord = {
@@ -183,7 +171,7 @@ def clean_corpus(
         "total": _sum(totals.values()).record(),
         "documents": documents,
     }
-    if near_duplicates:
+    if settings.near_duplicates:
         written["near_duplicate_hashes_forgotten"] = repetitions.forgotten
     write_statistics(paths.statistics, written)
     return written
