@@ -59,7 +59,7 @@ lint: setup
 	$(BIN)/snakemake --lint
 
 check: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not slurm"
 
 test: check
 	$(PYTEST) -m slow
@@ -69,7 +69,7 @@ LIGHT ?= $(PYTHON)
 check-light:
 	test -x .venv-light/$(LIGHT)/bin/python || $(LIGHT) -m venv .venv-light/$(LIGHT)
 	.venv-light/$(LIGHT)/bin/pip install --quiet --no-deps $$(grep '==' requirements.lock | grep -vE '^(torch|thop|accelerate)==')
-	OMP_NUM_THREADS=1 .venv-light/$(LIGHT)/bin/python -m pytest -q -n $(WORKERS) -p tests.without_torch -m "not slow"
+	OMP_NUM_THREADS=1 .venv-light/$(LIGHT)/bin/python -m pytest -q -n $(WORKERS) -p tests.without_torch -m "not slow and not slurm"
 	.venv-light/$(LIGHT)/bin/snakemake -n -q all
 
 # Wheels for every supported Python; downloads about 1 GB, installs nothing.
