@@ -179,7 +179,7 @@ def test_trials_that_ended_count_within_a_job(folder: Folder, status: Any) -> No
     )
     assert trial is None
     from ligero.settings import plan
-    from ligero.training.planning import trial_folder
+    from ligero.training.planned_trials import trial_folder
 
     trials = [one for one in plan.trials_of(folder.study, "fine-tuning", "albeto-tiny") if one.task == "ner"]
     write_json(trial_folder(folder.results / "state/fine-tuning/albeto-tiny", trials[0]) / "result.json", {})

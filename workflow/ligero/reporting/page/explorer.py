@@ -9,8 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from ligero.efficiency.records import Device
 from ligero.efficiency.pareto import non_dominated
+from ligero.efficiency.records import Device
 from ligero.reporting.page.records import (
     Choice,
     ChoiceTable,
