@@ -21,13 +21,13 @@ from ligero.settings.program import note_soundness, refuse_unsound_data
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Columns, Reader, Task
 from ligero.sources.archives import members, open_member
-from ligero.tasks.columns import aligned_tags, read_columns
 from ligero.tasks.examples import TaggingExample, write_examples
 from ligero.tasks.prepare import prepare_task
 from ligero.tasks.readers import ReaderContext, read
 from ligero.tasks.readers.context import is_numbered
 from ligero.tasks.readers.squad import reference_answers
 from ligero.tasks.splits import load_split
+from ligero.tasks.tagged_files import aligned_tags, read_columns
 
 SPLITS = ("train", "validation", "test")
 REST = "\t_" * 6

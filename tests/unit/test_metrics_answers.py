@@ -12,7 +12,7 @@ import pytest
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.tasks.answers import Window, best_answer, candidates, predict_answers
-from ligero.tasks.columns import aligned_tags, read_columns, write_columns
+from ligero.tasks.tagged_files import aligned_tags, read_columns, write_columns
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = "Ana nació en León en 1990"

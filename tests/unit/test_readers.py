@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from ligero.common.errors import DataError, LigeroError
 from ligero.settings.tasks import Columns, Reader
-from ligero.tasks.columns import read_columns, write_columns
 from ligero.tasks.examples import ClassificationExample, QuestionExample, TaggingExample
 from ligero.tasks.readers import ReaderContext, read
 from ligero.tasks.readers.context import content_group
 from ligero.tasks.readers.newsml import parse_newsml
 from ligero.tasks.readers.xnli import EVALUATION_COLUMNS
+from ligero.tasks.tagged_files import read_columns, write_columns
 
 NLI = ("entailment", "neutral", "contradiction")
 NER = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

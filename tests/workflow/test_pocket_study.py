@@ -19,7 +19,7 @@ from ligero.reporting.registry import TABLES
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import Predictor
 from ligero.settings.load import load_study
-from ligero.tasks.columns import read_columns
+from ligero.tasks.tagged_files import read_columns
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs, snakemake_command
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import read_json
 from ligero.tasks.bootstrap import paired_bootstrap
-from ligero.tasks.columns import aligned_tags
 from ligero.tasks.metrics import Scored, score_answers, score_tagging
 from ligero.tasks.readers.squad import reference_answers
+from ligero.tasks.tagged_files import aligned_tags
 
 
 def score_qa(args: argparse.Namespace, predictions: Path) -> Scored:

@@ -26,8 +26,8 @@ from ligero.reporting.records import Axis, Figure, Measured, Outcome, Retaining
 from ligero.reporting.results import Results, Row
 from ligero.settings.jobs import TaskSpec
 from ligero.tasks.bootstrap import resampled
-from ligero.tasks.columns import read_columns
 from ligero.tasks.metrics import HEADLINE
+from ligero.tasks.tagged_files import read_columns
 from ligero.training.scoring import Examples, answers_file, score_answered
 
 AXES: tuple[Axis, ...] = ("macs", "milliseconds", "bytes")

@@ -15,7 +15,7 @@ from ligero.common.text import read_text
 from ligero.settings.base import below_home
 from ligero.settings.checks import problems_of
 from ligero.settings.defaults import with_defaults, with_preset
-from ligero.settings.explain import explain
+from ligero.settings.error_messages import explain
 from ligero.settings.study import Study
 
 # The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.

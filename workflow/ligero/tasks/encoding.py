@@ -23,8 +23,8 @@ from ligero.common.progress import progress
 from ligero.common.records import check_file, digests_of
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
+from ligero.tasks.dataset_schema import with_features
 from ligero.tasks.examples import IGNORED, ClassificationRow, QuestionRow, TaggingRow
-from ligero.tasks.features import with_features
 from ligero.tasks.inputs import ContextTokens, Template, windows
 from ligero.tasks.records import EXAMPLES_REMEDY, EncodedInfo, read_task_info, write_encoded_info
 from ligero.tokenizers.fast_tokenizer import FastTokenizer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from ligero.common.files import atomic_path
 from ligero.settings.tasks import TaskType
-from ligero.tasks.features import with_features
+from ligero.tasks.dataset_schema import with_features
 
 if TYPE_CHECKING:
     import pyarrow

@@ -18,9 +18,9 @@ from ligero.settings.jobs import ScoringJob, TaskSpec
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.answers import Window, predict_answers
-from ligero.tasks.columns import write_columns
 from ligero.tasks.metrics import HEADLINE, Scored, score_answers, score_classification, score_tagging
 from ligero.tasks.records import EXAMPLES_REMEDY, ScoreRecord
+from ligero.tasks.tagged_files import write_columns
 from ligero.training.records import ModelScoreRecord, SystemScoreRecord
 
 if TYPE_CHECKING:  # their modules import torch, and baselines are scored without

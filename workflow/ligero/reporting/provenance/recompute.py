@@ -23,7 +23,7 @@ from ligero.settings import plan
 from ligero.settings.jobs import TaskSpec
 from ligero.settings.models import Architecture
 from ligero.settings.tasks import TaskType
-from ligero.tasks.columns import read_columns
+from ligero.tasks.tagged_files import read_columns
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class
 from ligero.training.scoring import Examples, score_answered
 
