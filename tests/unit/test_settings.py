@@ -13,7 +13,7 @@ import yaml
 from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.settings import jobs, plan
 from ligero.settings.defaults import with_preset
-from ligero.settings.describe import SECTIONS, json_schema, reference_page
+from ligero.settings.describe import json_schema, reference_page, sections
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.program import check_digest
 
@@ -245,8 +245,8 @@ def test_schema_and_reference_page_are_up_to_date(project: Path) -> None:
 
 def test_every_key_has_a_meaning() -> None:
     assert not [
-        f"{title}: {key}"
-        for title, model in SECTIONS
+        f"{paths}: {key}"
+        for model, paths in sections().items()
         for key, field in model.model_fields.items()
         if not field.description
     ]

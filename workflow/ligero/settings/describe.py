@@ -10,57 +10,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ligero.settings.base import Identifier, LearningRate, ResultsFolder, Sha256
-from ligero.settings.corpus import Cleaning, Corpus, LanguageFilter, NearDuplicates, Tokenizer
 from ligero.settings.defaults import FILLED, PROTOCOLS, SELECTED_BY_SCORE, StagePreset
-from ligero.settings.distillation import Augmentation, Distillation, Student, Teachers
-from ligero.settings.efficiency import Efficiency, Export, Speed
-from ligero.settings.hardware import DataHardware, Hardware, HardwareOfStages, Limits, PretrainingHardware
-from ligero.settings.models import Architecture, HubModel, Model
-from ligero.settings.pretraining import Divergence, Pretraining
-from ligero.settings.sources import ArchiveMember, Source
+from ligero.settings.error_messages import model_in
 from ligero.settings.study import Study
-from ligero.settings.tasks import Columns, Label, Split, Splits, Task
-from ligero.settings.training import Ablation, FineTuning, Grid, GridOverride, Method, Search, TrainingOptions
-
-SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("Study (the top level)", Study),
-    ("`sources.ID`", Source),
-    ("`sources.ID.archive`", ArchiveMember),
-    ("`corpus`", Corpus),
-    ("`corpus.cleaning`", Cleaning),
-    ("`corpus.language`", LanguageFilter),
-    ("`corpus.near_duplicates`", NearDuplicates),
-    ("`tokenizers.ID`", Tokenizer),
-    ("`models.ID`", Model),
-    ("`models.ID.architecture`", Architecture),
-    ("`models.ID.hub`", HubModel),
-    ("`models.ID.pretraining`", Pretraining),
-    ("`models.ID.pretraining.divergence`", Divergence),
-    ("`tasks.ID`", Task),
-    ("`tasks.ID.splits`", Splits),
-    ("`tasks.ID.splits.SPLIT`", Split),
-    ("`tasks.ID.columns`", Columns),
-    ("`models.ID.grid` and `tasks.ID.grid`", GridOverride),
-    ("`fine_tuning`", FineTuning),
-    ("`fine_tuning.grid` and `distillation.grid`", Grid),
-    ("`fine_tuning.options` and `distillation.options`", TrainingOptions),
-    ("`teachers`", Teachers),
-    ("`distillation`", Distillation),
-    ("`distillation.students.ID`", Student),
-    ("`distillation.augmentation`", Augmentation),
-    ("`ablation`", Ablation),
-    ("`ablation.methods.ID`", Method),
-    ("`search`", Search),
-    ("`efficiency`", Efficiency),
-    ("`speed`", Speed),
-    ("`export`", Export),
-    ("`hardware`", HardwareOfStages),
-    ("`hardware.data`", DataHardware),
-    ("`hardware.pretraining`", PretrainingHardware),
-    ("`hardware.training`", Hardware),
-    ("`hardware.light`", Limits),
-)
-
+from ligero.settings.tasks import Label
 
 NOT_FOR_USERS = {(Study, "left_out")}
 """Keys of the resolved configuration that the workflow fills in."""
@@ -77,6 +30,21 @@ def json_schema() -> str:
     return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"
 
 
+def sections() -> dict[type[BaseModel], list[str]]:
+    """Every class of settings in the configuration's order, with the key paths at which it is found; the study's own has none."""
+    found: dict[type[BaseModel], list[str]] = {Study: []}
+
+    def visit(model: type[BaseModel], path: str) -> None:
+        for name, field in model.model_fields.items():
+            if inner := model_in(field.annotation):
+                below = f"{path}{name}" + (".ID" if get_origin(field.annotation) is dict else "")
+                found.setdefault(inner, []).append(below)
+                visit(inner, f"{below}.")
+
+    visit(Study, "")
+    return found
+
+
 def reference_page() -> str:
     """docs/configuration.md: every key with its type, default and meaning."""
     parts = [
@@ -85,10 +53,10 @@ def reference_page() -> str:
         "Generated from `workflow/ligero/settings/` by `make schema`; a test fails when this page and the models differ.",
         "Keys that are not listed here are rejected, with the nearest known key as a suggestion.",
     ]
-    for title, model in SECTIONS:
+    for model, paths in sections().items():
         parts += [
             "",
-            f"## {title}",
+            f"## {', '.join(f'`{path}`' for path in paths) or 'Study (the top level)'}",
             "",
             _first_paragraph(model),
             "",

@@ -107,16 +107,16 @@ def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
         field = current.model_fields.get(part)
         if field is None:  # a key of a dictionary such as models.NAME: `current` is already its value's model
             continue
-        current = _model_in(field.annotation)
+        current = model_in(field.annotation)
     return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
 
 
-def _model_in(annotation: Any) -> Any:
+def model_in(annotation: Any) -> Any:
     """The settings model inside an annotation such as `dict[Identifier, Model]` or `Corpus | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
+        found = model_in(argument)
         if found is not None:
             return found
     return None
