@@ -31,7 +31,7 @@ rule make_table:
         "Making the table {wildcards.table}"
     shell:
         "python $PROGRAMS/make_table.py --config $CONFIG --table {params.table} --results {params.results}"
-        " --out-csv {output.csv} --out-md {output.md} --out-tex {output.tex} --expect {params.settings} &> {log}"
+        " --out {output.csv} --expect {params.settings} &> {log}"
 
 
 # The summary lies above the other tables, in the results folder itself.

@@ -23,7 +23,7 @@ def write_report(study: Study, root: Path) -> PageData:
     for name in tables(study):
         path = Path(results.layout.table(name))
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(make_table(name, results), path, path.with_suffix(".md"), path.with_suffix(".tex"))
+        write_table(make_table(name, results), path)
     jobs = Path(results.layout.job_benchmarks)
     (jobs / "finetune_model").mkdir(parents=True)
     for model, row in {"a": "61.5\t300.25\t50.0", "b": "2.5\t400.75\t-"}.items():

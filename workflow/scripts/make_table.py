@@ -19,13 +19,11 @@ def main() -> None:
     job_arguments(parser)
     parser.add_argument("--table", required=True, help="name of the table, e.g. efficiency")
     parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
-    parser.add_argument("--out-tex", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="CSV file; the other two lie beside it")
     args = parser.parse_args()
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)
-    write_table(make_table(args.table, Results(study, args.results)), args.out_csv, args.out_md, args.out_tex)
+    write_table(make_table(args.table, Results(study, args.results)), args.out)
 
 
 if __name__ == "__main__":

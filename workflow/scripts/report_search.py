@@ -31,13 +31,7 @@ def main() -> None:
     search = read_search(args.state_dir / "search.journal", job.name)
     summary = summarise(search)
     write_text(args.out / "trials.csv", to_csv(trials_table(summary["rows"], settings.scale)))
-    best = args.out / "best_per_loss.csv"
-    write_table(
-        best_table(summary["best_per_loss"], settings.scale),
-        best,
-        best.with_suffix(".md"),
-        best.with_suffix(".tex"),
-    )
+    write_table(best_table(summary["best_per_loss"], settings.scale), args.out / "best_per_loss.csv")
     draw_importances(search, settings, args.out / "importances.svg")
     draw_slices(search, args.out / "slices.svg")
     write_search_summary(args.out / "summary.json", summary)

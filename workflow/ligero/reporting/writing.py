@@ -26,11 +26,11 @@ def to_markdown(frame: pd.DataFrame) -> str:
     return "\n".join([*lines, *(_pipes(row, widths) for row in body)]) + "\n"
 
 
-def write_table(frame: pd.DataFrame, csv: Path, markdown: Path, latex: Path) -> None:
-    """Write a table in its three forms."""
+def write_table(frame: pd.DataFrame, csv: Path) -> None:
+    """Write a table in its three forms: CSV, and Markdown and LaTeX beside it."""
     write_text(csv, to_csv(frame))
-    write_text(markdown, to_markdown(frame))
-    write_text(latex, to_latex(frame))
+    write_text(csv.with_suffix(".md"), to_markdown(frame))
+    write_text(csv.with_suffix(".tex"), to_latex(frame))
 
 
 def _cells(frame: pd.DataFrame, escape: Callable[[str], str]) -> list[list[str]]:
