@@ -13,11 +13,10 @@ from ligero.efficiency.pareto import (
     cheapest_retaining,
     hypervolume,
     hypervolume_contributions,
-    interval,
     non_dominated,
 )
 from ligero.reporting.published import read_table
-from ligero.tasks.bootstrap import resampled
+from ligero.tasks.bootstrap import interval, resampled
 
 PUBLISHED = read_table("summary")
 NAMES = [(row["regime"], row["model"]) for row in PUBLISHED]

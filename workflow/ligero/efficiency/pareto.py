@@ -126,13 +126,6 @@ def cheapest_retaining(costs: Floats, scores: Floats, teacher_score: float, shar
     return min(keeping, key=lambda system: (costs[system], -scores[system]), default=None)
 
 
-def interval(samples: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of one figure over its resamples, [samples]."""
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(samples, [tail, 100 - tail])
-    return float(low), float(high)
-
-
 def _check(costs: Floats, scores: Floats) -> None:
     """Refuse costs that have no logarithm, and scores of other systems.
 

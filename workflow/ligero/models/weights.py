@@ -80,9 +80,7 @@ def without_task_head(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Te
     return {name: value for name, value in weights.items() if not name.startswith(TASK_HEADS)}
 
 
-def listed(names: Iterable[str], shown: int = 5) -> str:
+def listed(names: Iterable[str]) -> str:
     """Names in a message, the first few of many."""
     names = list(names)
-    return (
-        ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "") or "none"
-    )
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"

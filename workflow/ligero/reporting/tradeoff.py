@@ -19,13 +19,12 @@ from ligero.efficiency.pareto import (
     ReferenceFront,
     cheapest_retaining,
     hypervolume_contributions,
-    interval,
     non_dominated,
 )
 from ligero.reporting.records import Axis, Figure, Measured, Outcome, Retaining
 from ligero.reporting.results import Results, Row
 from ligero.settings.jobs import TaskSpec
-from ligero.tasks.bootstrap import resampled
+from ligero.tasks.bootstrap import interval, resampled
 from ligero.tasks.metrics import HEADLINE
 from ligero.tasks.tagged_files import read_columns
 from ligero.training.scoring import Examples, answers_file, score_answered

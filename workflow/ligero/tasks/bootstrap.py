@@ -30,25 +30,25 @@ def bootstrap(
     *,
     seed: int = 42,
     samples: int = SAMPLES,
-    level: float = 0.95,
 ) -> list[tuple[float, float]]:
-    """Percentile intervals of statistics of summed counts.
+    """95 % percentile intervals of statistics of summed counts.
 
     Args:
         units: counts of each example, [examples, counts].
         statistics: from summed counts [samples, counts] to values [samples].
-        level: share of the samples inside an interval.
 
     Returns:
         (low, high) of each statistic, in its own unit.
     """
     sums = np.concatenate([weights @ units for weights in _weights(len(units), samples, seed)])
-    tail = 100 * (1 - level) / 2
-    intervals = []
-    for statistic in statistics:
-        low, high = np.percentile(statistic(sums), [tail, 100 - tail])
-        intervals.append((float(low), float(high)))
-    return intervals
+    return [interval(statistic(sums)) for statistic in statistics]
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile interval of one figure over its resamples, [samples]."""
+    tail = 100 * (1 - 0.95) / 2
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def resampled(
