@@ -40,7 +40,7 @@ demo: setup
 
 # What the README promises of a finished `make demo`.
 demo-check: setup
-	LIGERO_DEMO_RESULTS=results $(BIN)/python -m pytest -q tests/workflow/test_demo_results.py
+	LIGERO_DEMO_RESULTS=results $(BIN)/python -m pytest -q tests/workflow/test_demo_results.py tests/workflow/test_demo_exports.py
 
 # Real Spanish in small, from the mirror folder that the configuration names.
 sample: setup

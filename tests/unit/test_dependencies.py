@@ -51,7 +51,10 @@ def test_serving_holds_what_it_imports_at_the_versions_of_the_lock(
 ) -> None:
     held = pins((project / "envs/serving.txt").read_text(encoding="utf-8"))
     assert {pin: locked.get(pin) for pin in held} == held
-    direct = needed_by([project / "workflow/ligero/serving/app.py"])
+    library = project / "workflow/ligero"
+    direct = needed_by(
+        [library / "serving/app.py", library / "command/predict.py", library / "command/serve.py"]
+    )
     brought = {"anyio", "idna", "typing-extensions", "click", "h11"}  # by starlette and uvicorn
     elsewhere = {"seqeval"}  # imported where predictions are scored, which serving does not
     assert held.keys() == direct - elsewhere | brought

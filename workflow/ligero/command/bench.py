@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -172,7 +173,8 @@ def items_for(args: argparse.Namespace, manifest: Manifest, folder: Path) -> tup
             raise ConfigurationError(f"{path}: holds no text")
         return items, str(path)
     results = study_of(folder, manifest)
-    if results is not None and (split := results / "tasks" / manifest.task / "test.parquet").is_file():
+    split = results / "tasks" / manifest.task / "test.parquet" if results else None
+    if split is not None and split.is_file() and find_spec("pyarrow"):
         return _spread(_examples(split, manifest)), str(split)
     from ligero.synthetic.table import labelled_texts
 
