@@ -1,10 +1,43 @@
-# Token store -> pretrained checkpoints; or the checkpoints of others, fetched and checked.
+# Token store -> pretrained checkpoints, where a recipe has a teacher by way of its states; or the checkpoints of others, fetched
+# and checked.
+
+
+rule cache_states:
+    input:
+        unpack(lambda wc: LAYOUT.states_inputs(wc.model)),
+    output:
+        info="<results>/states/{model}/states.json",
+        store="<results>/states/{model}/store.json",
+        states="<results>/states/{model}/train.states.npy",
+    log:
+        "<results>/logs/cache_states/{model}.log",
+    benchmark:
+        "<results>/benchmarks/jobs/cache_states/{model}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: STUDY.hardware.training.threads
+    resources:
+        mem_mb=memory("training"),
+        runtime=runtime("training"),
+        gpu=STUDY.hardware.training.gpus,
+    params:
+        corpus=folder("corpus/clean"),
+        teacher=lambda wc: LAYOUT.weights(STUDY.models[wc.model].state_teacher.model),
+        folder=folder("states/{model}"),
+        state=folder("state/states/{model}"),
+        settings=digest_of(jobs.states_job, wildcards=["model"]),
+    message:
+        "Caching what the teacher of {wildcards.model} makes of the corpus"
+    shell:
+        "python $PROGRAMS/cache_states.py --config $CONFIG --model {wildcards.model} --corpus-dir {params.corpus}"
+        " --store {input.store} --encoder {input.encoder} --teacher-dir {params.teacher}"
+        " --teacher-encoder {input.teacher_encoder} --out {params.folder} --state-dir {params.state}"
+        " --threads {threads} --expect {params.settings} &> {log}"
 
 
 rule pretrain_model:
     input:
-        tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}/store.json",
-        encoder=lambda wc: f"{LAYOUT.tokenizer(STUDY.models[wc.model].tokenizer)}/fast_tokenizer.json",
+        unpack(lambda wc: LAYOUT.pretraining_inputs(wc.model)),
     output:
         weights="<results>/pretrained/{model}/model.safetensors",
         architecture="<results>/pretrained/{model}/config.json",
@@ -24,7 +57,7 @@ rule pretrain_model:
         mem_mb=STUDY.hardware.pretraining.memory_mb,
         runtime=STUDY.hardware.pretraining.runtime_minutes,
     params:
-        tokens=lambda wc: f"{R}/tokens/{STUDY.models[wc.model].tokenizer}",
+        tokens=lambda wc: LAYOUT.pretraining_tokens(wc.model),
         tokenizer=lambda wc: LAYOUT.tokenizer(STUDY.models[wc.model].tokenizer),
         folder=folder("pretrained/{model}"),
         history=folder("pretraining/{model}"),

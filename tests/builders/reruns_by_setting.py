@@ -46,6 +46,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "models.*.tokenizer": ("words",),
     "models.*.pretraining.schedule_steps": (200,),
     "models.*.pretraining.bias_correction": (False,),
+    "models.*.pretraining.teacher.model": ("mine",),
     "models.*.hub.aliases": (["owner/older"],),
     "tasks.*.splits.train.sources": (["train", "nobody-reads-this"],),
     "tasks.*.splits.validation.sources": (["nobody-reads-this"],),
@@ -139,6 +140,8 @@ def all_jobs(chosen: Study) -> dict[tuple[str, ...], Settings]:
     for model_id, model in chosen.models.items():
         if model.weights == "pretrain":
             add("pretrain_model", jobs.pretraining_job, model_id)
+            if model.state_teacher:
+                add("cache_states", jobs.states_job, model_id)
         else:
             add("prepare_weights", jobs.weights_job, model_id)
     for task_id in chosen.tasks:

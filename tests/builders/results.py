@@ -307,7 +307,15 @@ def _logged(model: str, steps: range, excess: float) -> list[dict[str, Any]]:
         loss = 2.5 + 5 * math.exp(-step / 80) + 0.2 * (chance(model, step) - 0.5) + excess
         lines.append({"step": step, "loss": loss, "mlm_loss": loss - 0.6, "learning_rate": 1e-3})
         if step % 100 == 0:
-            lines.append({"step": step, "event": "validation", "mlm_loss": loss - 0.5, "sop_accuracy": 0.7})
+            lines.append(
+                {
+                    "step": step,
+                    "event": "validation",
+                    "loss": loss + 0.1,
+                    "mlm_loss": loss - 0.5,
+                    "sop_accuracy": 0.7,
+                }
+            )
     return lines
 
 

@@ -18,6 +18,7 @@ NEVER_ALONE = {
         f"{kind}.model_id"
         for kind in (
             "PretrainingJob",
+            "StatesJob",
             "WeightsJob",
             "ShardJob",
             "SelectionJob",

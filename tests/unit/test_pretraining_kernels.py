@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.pretraining.compiled import compiled_for
-from ligero.pretraining.objective import make_objective
+from ligero.pretraining.objectives import make_objective
 from ligero.pretraining.vocabulary_loss import _BLOCK_ELEMENTS as BLOCKS
 from ligero.pretraining.vocabulary_loss import vocabulary_loss
 from ligero.settings.models import Architecture

@@ -49,7 +49,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
-def prepare(checkpoint: Path, out: Path, lower_case: bool | None = None, **changes: Any) -> Path:
+def prepare(checkpoint: Path, out: Path, initial_layers: Any = None, **changes: Any) -> Path:
+    lower_case = changes.pop("lower_case", None)
     configured = architecture(read_json(checkpoint / "config.json")["model_type"], **changes)
     job = WeightsJob(
         model_id="m",
@@ -58,6 +59,7 @@ def prepare(checkpoint: Path, out: Path, lower_case: bool | None = None, **chang
         hub=None,
         local=str(checkpoint),
         lower_case=lower_case,
+        initial_layers=initial_layers,
     )
     prepare_weights(job, out, out.parent / "hub", SourcesLock(out.parent / "lock.json"))
     return out
@@ -121,6 +123,10 @@ def test_a_checkpoint_of_another_architecture_is_refused(
         assert str(caught.value) == (
             f"models.m.architecture.{key}: configured {said}, the checkpoint has {found}; write {key}: {found}"
         )
+    with pytest.raises(
+        ConfigurationError, match=r"2; write .*, or models\.m\.initial_layers: spread to keep 1"
+    ):
+        prepare(checkpoint, tmp_path / "weights", num_hidden_layers=1)
     other = "roberta" if layout == "beto" else "bert"
     with pytest.raises(ConfigurationError, match=rf"models\.m\.architecture\.type: configured {other}, the"):
         prepare(checkpoint, tmp_path / "weights", type=other, embedding_size=None)
@@ -128,6 +134,16 @@ def test_a_checkpoint_of_another_architecture_is_refused(
     prepare(checkpoint, tmp_path / "weights", vocab_size=size + 2)
     told = f"models.m.architecture.vocab_size: configured {size + 2}, the checkpoint has {size}; the tables"
     assert told in capsys.readouterr().err
+
+
+def test_a_shallower_model_is_cut_from_a_checkpoint(tmp_path: Path) -> None:
+    checkpoint = beto(tmp_path / "checkpoint")
+    weights = prepare(checkpoint, tmp_path / "weights", "last", num_hidden_layers=1)
+    assert read_json(weights / "config.json")["num_hidden_layers"] == 1
+    whole, kept = read_weights(prepare(checkpoint, tmp_path / "whole")), read_weights(weights)
+    names = {name: name.replace("layer.0.", "layer.1.") for name in kept}
+    assert {name for name in whole if "layer.0." not in name} == set(names.values())
+    assert all(torch.equal(kept[name], whole[names[name]]) for name in kept)
 
 
 @pytest.mark.parametrize(

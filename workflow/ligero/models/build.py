@@ -87,9 +87,9 @@ def build_for_pretraining(
     return model
 
 
-def count_parameters(model: nn.Module) -> int:
-    """Number of parameters, shared ones counted once."""
-    return sum(parameter.numel() for parameter in model.parameters())
+def count_parameters(model: nn.Module | None) -> int:
+    """Number of parameters, shared ones counted once; of None 0."""
+    return sum(parameter.numel() for parameter in model.parameters()) if model is not None else 0
 
 
 def with_layers(config: Any, num_hidden_layers: int | None) -> Any:

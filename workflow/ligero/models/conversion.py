@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from ligero.common.errors import ConfigurationError, DataError, MismatchError, naming
-from ligero.common.files import atomic_directory, read_json
+from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.common.text import LFS_POINTER, refuse_lfs_pointer
-from ligero.models.architectures import read_config
+from ligero.models.architectures import family_of, read_config
 from ligero.models.build import make_config
 from ligero.models.heads import load_for_task
 from ligero.models.hub import OLD_FORMAT, WANTED, fetch_from_hub
+from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import INDEX, SINGLE, TASK_HEADS, listed, read_weights, weight_files
 from ligero.models.weights_source import WeightsSource
 from ligero.settings.jobs import WeightsJob
@@ -78,6 +79,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
                 "which is not used: every task starts with a new task head, initialised from the seed",
                 file=sys.stderr,
             )
+        _cut(job, staging)
         _compare(job, staging)
         load_for_task(staging, "sequence_classification", ["0", "1"])
         info = export_fast_tokenizer(
@@ -177,6 +179,19 @@ def _check(folder: Path) -> list[str]:
     return sorted(name for name in weights if name.startswith(TASK_HEADS))
 
 
+def _cut(job: WeightsJob, folder: Path) -> None:
+    """Keep the layers that the model is to have of a deeper checkpoint, where it says which."""
+    from safetensors.torch import save_file
+
+    config, wanted = read_config(folder), job.architecture.num_hidden_layers
+    key = family_of(config.model_type).layers_key
+    if job.initial_layers is None or getattr(config, key) <= wanted:
+        return
+    kept = kept_layers(getattr(config, key), wanted, job.initial_layers)
+    save_file(cut_layers(read_weights(folder), config.model_type, kept), folder / SINGLE, {"format": "pt"})
+    write_json(folder / "config.json", {**read_json(folder / "config.json"), key: wanted})
+
+
 def _compare_vocabulary(job: WeightsJob, folder: Path) -> None:
     """Refuse a vocabulary that has more tokens than the model has embeddings."""
     rows = int(read_config(folder).vocab_size)
@@ -210,8 +225,17 @@ def _compare(job: WeightsJob, folder: Path) -> None:
             )
     problems = [
         f"models.{job.model_id}.architecture.{key}: configured {ours}, the checkpoint has {theirs}; write {key}: {theirs}"
+        + (
+            f", or models.{job.model_id}.initial_layers: spread to keep {ours} of them"
+            if _is_deeper(key, ours, theirs)
+            else ""
+        )
         for key, (ours, theirs) in pairs.items()
         if ours != theirs
     ]
     if problems:
         raise ConfigurationError("\n".join(problems))
+
+
+def _is_deeper(key: str, ours: Any, theirs: Any) -> bool:
+    return key == "num_hidden_layers" and theirs > ours

@@ -74,6 +74,30 @@ def load_for_task(
     return model
 
 
+def load_encoder(weights: Path, num_hidden_layers: int) -> nn.Module:
+    """The first layers of a pretrained encoder, without any head, in evaluation mode: a teacher whose hidden states are read.
+
+    Args:
+        num_hidden_layers: how many; 0 leaves the embeddings.
+
+    Raises:
+        MismatchError: the folder has fewer layers, or a weight is missing or of another shape.
+    """
+    stored = read_config(weights)
+    depth = getattr(stored, family_of(stored.model_type).layers_key)
+    if num_hidden_layers > depth:
+        raise MismatchError(f"{weights}: has {depth} layers; layer {num_hidden_layers} is asked for")
+    config = with_layers(stored, max(num_hidden_layers, 1))
+    tensors = without_task_head(read_weights(weights))
+    kept = list(range(max(num_hidden_layers, 1)))
+    model, missing, _ = _load(
+        weights, config, "encoder", cut_layers(tensors, config.model_type, kept), seed=0
+    )
+    if absent := sorted(name for name in missing if "pooler." not in name):
+        raise MismatchError(f"{weights}: weights of its encoder are missing: {listed(absent)}")
+    return model.eval()
+
+
 def load_selected(folder: Path, task_type: TaskType) -> nn.Module:
     """A model saved by `save_for_task`, every key matched, in evaluation mode.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ligero.common.prefetch import ReadAhead
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.masking import chosen_positions, masked_ids, predictions_per_row
 from ligero.pretraining.sequences import Windows, paired_sequences, plain_sequences
+from ligero.pretraining.teacher_states import TeacherStates
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.pretraining import Pretraining
 
@@ -34,6 +36,8 @@ class PretrainingBatch:
         positions: int64 [M], indices of the predicted tokens in the flattened [B * S] rows, ascending.
         labels: int64 [M], their ids.
         swapped: int64 [B], the sentence-order label.
+        taught: int64 [K], indices of the tokens whose states a teacher gives, likewise; None without a teacher.
+        states: float16 [K, D], those states.
         micro: the micro batches, where `cut` made them beforehand.
     """
 
@@ -42,6 +46,8 @@ class PretrainingBatch:
     positions: Tensor
     labels: Tensor
     swapped: Tensor
+    taught: Tensor | None = None
+    states: Tensor | None = None
     micro: list[PretrainingBatch] = field(default_factory=list, kw_only=True)
 
     def __len__(self) -> int:
@@ -59,16 +65,18 @@ class PretrainingBatch:
         length = self.input_ids.shape[1]
         starts = range(0, len(self), size)
         edges = torch.tensor([*starts, len(self)]) * length
-        places = torch.searchsorted(self.positions, edges).tolist()
-        positions = self.positions % (size * length)
-        for start, low, high in zip(starts, places, places[1:], strict=False):
-            rows, predicted = slice(start, start + size), slice(low, high)
+        predictions = _between(self.positions, edges)
+        lessons = [slice(0)] * len(starts) if self.taught is None else _between(self.taught, edges)
+        for start, predicted, learned in zip(starts, predictions, lessons, strict=True):
+            rows = slice(start, start + size)
             yield PretrainingBatch(
                 self.input_ids[rows],
                 self.token_type_ids[rows],
-                positions[predicted],
+                self.positions[predicted] - start * length,
                 self.labels[predicted],
                 self.swapped[rows],
+                None if self.taught is None else self.taught[learned] - start * length,
+                None if self.states is None else self.states[learned],
             )
 
     def cut(self, size: int, pin: bool) -> PretrainingBatch:
@@ -83,14 +91,22 @@ class PretrainingBatch:
         """The batch on `device`; copied while the device works, where memory is pinned."""
         if device.type == "cpu":
             return self
-        return PretrainingBatch(*(value.to(device, non_blocking=True) for value in self._fields()))
+        return PretrainingBatch(*(value.to(device, non_blocking=True) for value in self.inputs()))
 
     def _pinned(self) -> PretrainingBatch:
         """Copied to page-locked memory, from which copies to a GPU do not wait."""
-        return PretrainingBatch(*(value.pin_memory() for value in self._fields()))
+        return PretrainingBatch(*(value.pin_memory() for value in self.inputs()))
 
-    def _fields(self) -> tuple[Tensor, ...]:
-        return self.input_ids, self.token_type_ids, self.positions, self.labels, self.swapped
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the objective reads, in the order of its arguments."""
+        masked = (self.input_ids, self.token_type_ids, self.positions, self.labels, self.swapped)
+        return masked if self.taught is None or self.states is None else (*masked, self.taught, self.states)
+
+
+def _between(positions: Tensor, edges: Tensor) -> list[slice]:
+    """Where the ascending `positions` between one edge and the next lie."""
+    places = torch.searchsorted(positions, edges).tolist()
+    return [slice(low, high) for low, high in pairwise(places)]
 
 
 class BatchSource:
@@ -98,10 +114,19 @@ class BatchSource:
 
     Row r of step s is sample number s * batch_size + r; epochs visit every window once, each in an order of its own.
     Masks are drawn anew for each sample, or with `dupe_factor` are those of one of that many fixed copies.
+
+    Args:
+        states: a teacher's states of the store's tokens, for `objective: distil`.
     """
 
-    def __init__(self, store: TokenStore, vocabulary: Vocabulary, recipe: Pretraining) -> None:
-        self.store, self.vocabulary, self.recipe = store, vocabulary, recipe
+    def __init__(
+        self,
+        store: TokenStore,
+        vocabulary: Vocabulary,
+        recipe: Pretraining,
+        states: TeacherStates | None = None,
+    ) -> None:
+        self.store, self.vocabulary, self.recipe, self.states = store, vocabulary, recipe, states
         self.pairs = recipe.objective == "mlm_sop"
         self.windows = Windows(store, recipe.sequence_length - self.overhead, recipe.seed)
         self._order = lru_cache(maxsize=2)(self._shuffled)
@@ -125,9 +150,12 @@ class BatchSource:
         else:
             copies = epochs % recipe.dupe_factor
             keys = copies * self.windows.count + windows
-        return self._assembled(self.windows.starts(windows, copies), self._length(step), recipe.seed, keys)
+        starts = self.windows.starts(windows, copies)
+        return self._assembled(starts, self._length(step), recipe.seed, keys, self.store, self.states)
 
-    def validation(self, store: TokenStore, rows: int) -> PretrainingBatch | None:
+    def validation(
+        self, store: TokenStore, rows: int, states: TeacherStates | None = None
+    ) -> PretrainingBatch | None:
         """Up to `rows` fixed full-length rows of a held-out store, evenly spaced; None where it fills no row."""
         length = min(self.recipe.sequence_length, len(store) + self.overhead)
         content = length - self.overhead
@@ -136,7 +164,7 @@ class BatchSource:
         count = max(1, min(rows, len(store) // content))
         starts = np.linspace(0, len(store) - content, count).astype(np.int64)
         seed = seed_of(self.recipe.seed, _VALIDATION)
-        return self._assembled(starts, length, seed, np.arange(count, dtype=np.int64), store)
+        return self._assembled(starts, length, seed, np.arange(count, dtype=np.int64), store, states)
 
     def _length(self, step: int) -> int:
         """Length of all rows of a step: now and then a whole step is short, so that nothing is ever padded."""
@@ -152,10 +180,15 @@ class BatchSource:
         return generator.permutation(self.windows.count)
 
     def _assembled(
-        self, starts: Ints, length: int, seed: int, keys: Ints, store: TokenStore | None = None
+        self,
+        starts: Ints,
+        length: int,
+        seed: int,
+        keys: Ints,
+        store: TokenStore,
+        states: TeacherStates | None,
     ) -> PretrainingBatch:
         recipe, vocabulary = self.recipe, self.vocabulary
-        store = store or self.store
         if self.pairs:
             sequences = paired_sequences(store, vocabulary, starts, length, seed, keys)
         else:
@@ -177,6 +210,7 @@ class BatchSource:
             torch.from_numpy(positions),
             torch.from_numpy(ids.reshape(-1)[positions]),
             torch.from_numpy(sequences.swapped),
+            *(() if states is None else states.of_rows(starts, length)),
         )
 
 

@@ -32,7 +32,8 @@ from ligero.pretraining.divergence import (
 )
 from ligero.pretraining.interruption import Interruption
 from ligero.pretraining.metrics import MetricsFile, Position
-from ligero.pretraining.objective import make_objective
+from ligero.pretraining.objective import Counts
+from ligero.pretraining.objectives import make_objective
 from ligero.pretraining.records import METRICS_FILE, MetricsLine
 from ligero.pretraining.run_state import Progress, RunState
 from ligero.pretraining.speed import Speed
@@ -159,8 +160,7 @@ class Pretrainer:
         if recipe.shallow_steps:
             self._set_depth(recipe.shallow_layers if step < recipe.shallow_steps else self.depth)
         self.model.train()
-        predictions = self._total(len(batch.labels))
-        rows = recipe.batch_size
+        counts = self._counts(batch)
         sums = torch.zeros(5, device=device)
         self.optimizer.zero_grad(set_to_none=True)
         first_micro = self.share[0] // recipe.micro_batch_size
@@ -170,9 +170,7 @@ class Pretrainer:
             torch.manual_seed(seed_of(recipe.seed, _DROPOUT, step, first_micro + number))
             with self.placement.synchronised(self.parallel, number == len(parts) - 1):
                 outputs = self._forward(part.to(device))
-                loss = outputs[0] / max(predictions, 1)
-                if len(outputs) == 4:
-                    loss = loss + outputs[2] / rows
+                loss = self.objective.mean(outputs, counts)
                 # Processes average their gradients; the loss is a sum over the whole batch.
                 (loss * self.placement.world).backward()
             sums[: len(outputs)] += torch.stack([value.detach().float() for value in outputs])
@@ -184,17 +182,15 @@ class Pretrainer:
             self.model.parameters(), recipe.max_grad_norm, foreach=True
         )
         norm = norm.full_tensor() if self.sharded else norm
-        mlm, mlm_correct, sop, sop_correct, interrupted = self.placement.summed(sums).tolist()
+        *totals, interrupted = self.placement.summed(sums).tolist()
         self._stopping = interrupted > 0
+        readings = self.objective.readings(totals, counts)
         result = {
-            "loss": mlm / max(predictions, 1) + sop / rows,
-            "mlm_loss": mlm / max(predictions, 1),
-            "mlm_accuracy": mlm_correct / max(predictions, 1),
+            "loss": self.objective.total(readings),
+            **readings,
             "gradient_norm": float(norm),
             "learning_rate": rate,
         }
-        if self.objective.sentence_order:
-            result |= {"sop_loss": sop / rows, "sop_accuracy": sop_correct / rows}
         if math.isfinite(result["gradient_norm"]):
             self.optimizer.step()
         return result
@@ -206,9 +202,7 @@ class Pretrainer:
 
     def _forward(self, part: PretrainingBatch) -> tuple[Tensor, ...]:
         with autocast(self.precision, self.placement.device):
-            return self.parallel(
-                part.input_ids, part.token_type_ids, part.positions, part.labels, part.swapped
-            )
+            return self.parallel(*part.inputs())
 
     def _count(self, tokens: int, seconds: float) -> None:
         self.speed.add(tokens, seconds)
@@ -374,11 +368,16 @@ class Pretrainer:
         steps = range(self.done.step, self.recipe.total_steps)
         return batches_of(self.source, self.share, steps, self.recipe.micro_batch_size, self.placement.device)
 
-    def _total(self, count: int) -> int:
-        """Predictions in the whole batch: the same in every process without whole words, else added up."""
-        if self.placement.world == 1 or not self.recipe.whole_word:
-            return count * self.placement.world
-        return int(self.placement.summed(torch.tensor(float(count), device=self.placement.device)).item())
+    def _counts(self, batch: PretrainingBatch) -> Counts:
+        """Of the whole batch: the same share of predictions in every process without whole words; else, and of lessons, added up."""
+        counts = [len(batch.labels), 0 if batch.taught is None else len(batch.taught)]
+        world = self.placement.world
+        if world == 1 or not (self.recipe.whole_word or self.recipe.teacher):
+            return Counts(counts[0] * world, self.recipe.batch_size, counts[1] * world)
+        counts = self.placement.summed(
+            torch.tensor(counts, dtype=torch.float64, device=self.placement.device)
+        ).tolist()
+        return Counts(int(counts[0]), self.recipe.batch_size, int(counts[1]))
 
     def _agree_to_stop(self) -> None:
         """Hear of an interruption that came while a step was evaluated or saved, before another one begins."""

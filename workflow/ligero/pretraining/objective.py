@@ -6,8 +6,8 @@ one transformers computes over all tokens with the others ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,10 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ligero.models.architectures import encoder_of, model_inputs
-from ligero.models.fast import use_fused_activations
-from ligero.pretraining.masking import predictions_per_row
 from ligero.pretraining.vocabulary_loss import vocabulary_loss
-from ligero.settings.pretraining import Pretraining
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much a whole batch holds, of all processes together: what the sums of its parts are divided by."""
+
+    predictions: int
+    rows: int
+    lessons: int = 0
+    """Tokens with a teacher's state."""
 
 
 class PretrainingObjective(nn.Module):
@@ -63,8 +70,7 @@ class PretrainingObjective(nn.Module):
             predicted, pooled = self._needed_states(input_ids, token_type_ids, positions)
         else:
             predicted, pooled = self._states(input_ids, token_type_ids, positions, attention_mask)
-        hidden, decoder = self._before_decoder(predicted)
-        result = (vocabulary_loss if self.fused else _plain_loss)(hidden, decoder, labels)
+        result = self._vocabulary_loss(predicted, labels)
         if not self.sentence_order:
             return result
         order = self.model.sop_classifier(pooled).float()  # type: ignore[operator]
@@ -73,6 +79,24 @@ class PretrainingObjective(nn.Module):
             functional.cross_entropy(order, swapped, reduction="sum"),
             (order.detach().argmax(-1) == swapped).sum(),
         )
+
+    def mean(self, sums: tuple[Tensor, ...], counts: Counts) -> Tensor:
+        """What is minimised: the part of a micro batch, whose `sums` the forward pass gave, in the loss of its whole batch."""
+        loss = sums[0] / max(counts.predictions, 1)
+        return loss + sums[2] / counts.rows if self.sentence_order else loss
+
+    def readings(self, sums: Sequence[float], counts: Counts) -> dict[str, float]:
+        """Losses and accuracies of a whole batch, of the sums over all its parts."""
+        mlm, right, sop, sop_right = (*sums, 0.0, 0.0)[:4]
+        predictions = max(counts.predictions, 1)
+        found = {"mlm_loss": mlm / predictions, "mlm_accuracy": right / predictions}
+        if self.sentence_order:
+            found |= {"sop_loss": sop / counts.rows, "sop_accuracy": sop_right / counts.rows}
+        return found
+
+    def total(self, readings: dict[str, float]) -> float:
+        """The loss in those readings."""
+        return readings["mlm_loss"] + readings.get("sop_loss", 0.0)
 
     def _states(
         self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor, attention_mask: Tensor | None
@@ -106,6 +130,11 @@ class PretrainingObjective(nn.Module):
         pooled = encoder.pooler_activation(encoder.pooler(hidden[:, 0])) if encoder.pooler else None
         return hidden[row, 1 + rank], pooled
 
+    def _vocabulary_loss(self, predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross entropy of the masked tokens from their states [M, hidden], and how many are right."""
+        hidden, decoder = self._before_decoder(predicted)
+        return (vocabulary_loss if self.fused else _plain_loss)(hidden, decoder, labels)
+
     def _before_decoder(self, hidden: Tensor) -> tuple[Tensor, nn.Linear]:
         """What the architecture's own head does before its projection onto the vocabulary, [M, E], and that."""
         model: Any = self.model
@@ -121,17 +150,6 @@ class PretrainingObjective(nn.Module):
             return head.LayerNorm(head.activation(head.dense(hidden))), head.decoder
         head = model.lm_head
         return head.layer_norm(functional.gelu(head.dense(hidden))), head.decoder
-
-
-def make_objective(model: nn.Module, recipe: Pretraining) -> PretrainingObjective:
-    """The objective of a recipe; `model` gets the kernels that the recipe asks for, in place."""
-    use_fused_activations(model)
-    fused = recipe.fused_kernels and not recipe.compile
-    if fused and model.config.model_type == "albert":  # type: ignore[union-attr]
-        from ligero.models.fast_attention import use_fused_attention
-
-        use_fused_attention(model)
-    return PretrainingObjective(model, fused, partial(predictions_per_row, masked_share=recipe.masked_share))
 
 
 def _plain_loss(hidden: Tensor, decoder: nn.Linear, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,5 @@
-"""What a pretraining leaves behind about itself: a line of metrics for every step that is logged, and a summary. Needs no torch."""
+"""What a pretraining leaves behind about itself: a line of metrics for every step that is logged, a summary, and what a teacher's states are
+made of. Needs no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import TypedDict
 from ligero.common.errors import DataError
 from ligero.common.records import DamagedError, check_file, digests_of, read_record, write_record
 
-METRICS_FILE, SUMMARY_FILE = "metrics.jsonl", "summary.json"
+METRICS_FILE, SUMMARY_FILE, STATES_FILE = "metrics.jsonl", "summary.json", "states.json"
+STATES_REMEDY = "Make the states again: delete the folder and start snakemake again."
 
 
 class MetricsLine(TypedDict, total=False):
@@ -19,12 +21,14 @@ class MetricsLine(TypedDict, total=False):
     event: str
     step: int
     loss: float
-    """Of masked tokens and sentence order together."""
+    """What training minimises: of masked tokens and sentence order together, or of a teacher's states and masked tokens."""
     mlm_loss: float
     mlm_accuracy: float
     sop_loss: float
     """Sentence order, where the model predicts it."""
     sop_accuracy: float
+    state_loss: float
+    """Squared error of a teacher's states, which have variance 1, where the model learns from one."""
     gradient_norm: float
     learning_rate: float
     tokens: int
@@ -121,3 +125,50 @@ class PretrainingSummary:
         """
         check_file(folder / METRICS_FILE, self.files.get(METRICS_FILE, "none"))
         return read_metrics(folder / METRICS_FILE)
+
+
+@dataclass(frozen=True)
+class StatesInfo:
+    """What states.json holds."""
+
+    teacher: str
+    """Id of the model."""
+    depends_on: str
+    """Digest of the settings, the teacher, both tokenizers and the text."""
+    layers: list[int]
+    """Of the teacher, whose normalised states are averaged; 0 are the embeddings."""
+    dimensions: int
+    kept_variance: float
+    """Share of the states' variance that these dimensions hold."""
+    tokens: dict[str, int]
+    """Of the student, for each split."""
+    spans: dict[str, int]
+    untaught_tokens: int
+    """Training tokens without a state: no boundary of the teacher's follows them in their line."""
+    teacher_tokens: int
+    """That the teacher read."""
+    seconds: float
+    device: str
+    threads: int
+    precision: str
+    files: dict[str, str]
+    """Digest of each file."""
+
+    @classmethod
+    def read(cls, folder: Path) -> StatesInfo:
+        """Read the states.json of `folder`.
+
+        Raises:
+            DataError: it is missing.
+            DamagedError: it is not what was written.
+        """
+        path = folder / STATES_FILE
+        values = read_record(path, STATES_REMEDY)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            problem = f"does not describe a teacher's states: {error}."
+            raise DamagedError(path, None, problem, STATES_REMEDY) from error
+
+    def write(self, folder: Path) -> None:
+        write_record(folder / STATES_FILE, asdict(self))

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -25,7 +26,10 @@ from ligero.models.heads import copy_tokenizer
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.records import METRICS_FILE, PretrainingSummary
+from ligero.pretraining.records import METRICS_FILE, STATES_FILE, PretrainingSummary, StatesInfo
+from ligero.pretraining.state_objective import HEAD
+from ligero.pretraining.teacher_embeddings import TAUGHT_RANGE, initialise_embeddings
+from ligero.pretraining.teacher_states import TeacherStates, check_states
 from ligero.pretraining.validation import unigram_loss
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.jobs import PretrainingJob, digest
@@ -64,21 +68,39 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
             f"models.{job.model_id}.architecture.vocab_size: {config.vocab_size} rows for a vocabulary of "
             f"{vocabulary.size}; raise it or leave it out"
         )
-    source = BatchSource(store, vocabulary, recipe)
+    head: Literal["mlm_sop", "mlm"] = "mlm_sop" if recipe.objective == "mlm_sop" else "mlm"
+    # A teacher's embeddings must not be hidden by positions.
+    taught_range = TAUGHT_RANGE if recipe.teacher and recipe.teacher.initialise_embeddings else None
+    spread = recipe.embedding_initializer_range or taught_range
+    model = build_for_pretraining(config, head, recipe.seed, spread, recipe.initial_attention)
+    taught: dict[str, TeacherStates | None] = dict.fromkeys(("train", "validation"))
+    info = StatesInfo.read(tokens) if recipe.teacher else None
+    if recipe.teacher and info:
+        taught = {split: TeacherStates.open(tokens, info, split) for split in taught}
+        if spread and recipe.teacher.initialise_embeddings and taught["train"]:
+            initialise_embeddings(model, store.tokens, taught["train"], spread)
+    source = BatchSource(store, vocabulary, recipe, taught["train"])
     return Prepared(
         job=job,
         tokens=tokens,
-        model=build_for_pretraining(
-            config,
-            recipe.objective,
-            recipe.seed,
-            recipe.embedding_initializer_range,
-            recipe.initial_attention,
-        ),
+        model=model,
         source=source,
-        held_out=source.validation(TokenStore.open(tokens, "validation"), VALIDATION_ROWS),
-        fingerprint=digest_value([digest(job), asdict(store.info)]),
+        held_out=source.validation(
+            TokenStore.open(tokens, "validation"), VALIDATION_ROWS, taught["validation"]
+        ),
+        fingerprint=digest_value([digest(job), asdict(store.info), info and info.files]),
     )
+
+
+def check_text(tokens: Path) -> None:
+    """Compare what a run reads with its digests: the ids, and a teacher's states.
+
+    Raises:
+        DamagedError: a file is not what was written.
+    """
+    check_tokens(tokens)
+    if (tokens / STATES_FILE).is_file():
+        check_states(tokens, StatesInfo.read(tokens))
 
 
 def pretrain(
@@ -111,13 +133,14 @@ def pretrain(
             folder,
             placement,
             job.model_id,
-            _in_background(lambda: check_tokens(prepared.tokens)) if placement.is_first else None,
+            _in_background(lambda: check_text(prepared.tokens)) if placement.is_first else None,
         )
         if placement.is_first:
             trainer.checkpoints.tidy()
         held.enter_context(trainer.interruption.handling_signals())
         completed = trainer.run()
-        weights = trainer.weights() if completed else {}
+        found = trainer.weights() if completed else {}
+        weights = {name: value for name, value in found.items() if not name.startswith(f"{HEAD}.")}
         if placement.is_first and completed:
             with atomic_directory(out) as staging:
                 trainer.model.save_pretrained(staging, state_dict=weights)  # type: ignore[operator]
@@ -175,10 +198,14 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> PretrainingSummary:
     job, done, source, held_out = prepared.job, trainer.done, prepared.source, prepared.held_out
     device = trainer.placement.device
     speed = done.computed_tokens / max(done.computing_seconds, 1e-9)
-    frequencies = unigram_loss(source.store, held_out.labels, source.vocabulary.size) if held_out else None
+    frequencies = (
+        unigram_loss(source.store, held_out.labels, source.vocabulary.size)
+        if held_out and not job.recipe.teacher
+        else None
+    )
     return PretrainingSummary(
         model=job.model_id,
-        parameters=count_parameters(trainer.model),
+        parameters=count_parameters(trainer.model) - count_parameters(getattr(trainer.model, HEAD, None)),
         steps=done.step,
         tokens=done.tokens,
         corpus_tokens=len(source.store),

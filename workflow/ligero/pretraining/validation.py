@@ -8,30 +8,27 @@ from torch import Tensor
 
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.batches import PretrainingBatch
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.objective import Counts, PretrainingObjective
 
 
 @torch.no_grad()
 def validate(
     objective: PretrainingObjective, batch: PretrainingBatch, rows: int, device: torch.device
 ) -> dict[str, float]:
-    """MLM loss and accuracy, and SOP loss and accuracy where the model has them, on a fixed batch, `rows` at a time."""
+    """Losses and accuracies of an objective on a fixed batch, `rows` at a time."""
     was_training = objective.training
     objective.eval()
     sums: Tensor | None = None
     for micro in batch.micro_batches(rows):
         part = micro.to(device)
-        outputs = objective(part.input_ids, part.token_type_ids, part.positions, part.labels, part.swapped)
+        outputs = objective(*part.inputs())
         values = torch.stack([value.float() for value in outputs])
         sums = values if sums is None else sums + values
     objective.train(was_training)
     assert sums is not None
-    totals = sums.tolist()
-    predictions = max(len(batch.labels), 1)
-    result = {"mlm_loss": totals[0] / predictions, "mlm_accuracy": totals[1] / predictions}
-    if objective.sentence_order:
-        result |= {"sop_loss": totals[2] / len(batch), "sop_accuracy": totals[3] / len(batch)}
-    return result
+    lessons = 0 if batch.taught is None else len(batch.taught)
+    readings = objective.readings(sums.tolist(), Counts(len(batch.labels), len(batch), lessons))
+    return {"loss": objective.total(readings), **readings}
 
 
 def unigram_loss(store: TokenStore, labels: Tensor, vocabulary_size: int, sample: int = 10_000_000) -> float:

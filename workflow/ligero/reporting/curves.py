@@ -82,9 +82,14 @@ def _add(curve: Curve, entry: MetricsLine) -> None:
         curve.segments.append([])
         curve.validation = [point for point in curve.validation if point[0] <= entry["to_step"]]
     elif event == "validation":
-        curve.validation.append((entry["step"], entry["mlm_loss"]))
-    elif event is None and "mlm_loss" in entry:
-        curve.segments[-1].append((entry["step"], entry["mlm_loss"]))
+        curve.validation.append((entry["step"], _shown(entry)))
+    elif event is None and "loss" in entry:
+        curve.segments[-1].append((entry["step"], _shown(entry)))
+
+
+def _shown(entry: MetricsLine) -> float:
+    """The loss of masked tokens, or where a model learns a teacher's states the error of those."""
+    return entry["state_loss"] if "state_loss" in entry else entry["mlm_loss"]
 
 
 def smoothed(points: Points) -> Points:

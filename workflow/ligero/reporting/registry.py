@@ -207,6 +207,7 @@ def _cost(layout: Layout) -> list[str]:
     ]
     return [
         *map(layout.pretraining_summary, plan.pretrained_models(study)),
+        *(layout.pretraining_inputs(model)["tokens"] for model in plan.models_with_state_teachers(study)),
         *dict.fromkeys(shards),
         *(layout.logits_cost(task) for task in study.tasks if study.distillation),
         *map(layout.augmented_logits_cost, plan.augmented_tasks(study)),

@@ -30,7 +30,7 @@ from ligero.efficiency.records import (
     read_speed,
 )
 from ligero.models.weights_source import WeightsSource
-from ligero.pretraining.records import PretrainingSummary
+from ligero.pretraining.records import PretrainingSummary, StatesInfo
 from ligero.reporting.records import Figure, Measured, read_tradeoff
 from ligero.settings import plan
 from ligero.settings.layout import Layout
@@ -219,6 +219,9 @@ class Results:
 
     def pretraining_summary(self, model: str) -> PretrainingSummary:
         return PretrainingSummary.read(Path(self.layout.pretraining_summary(model)).parent)
+
+    def teacher_states(self, model: str) -> StatesInfo:
+        return StatesInfo.read(Path(self.layout.pretraining_tokens(model)))
 
     @cached_property
     def _cache(self) -> dict[str, object]:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.names import plain
-from ligero.settings.plan import teacher_candidates
+from ligero.settings.plan import state_teachers_of, teacher_candidates
 from ligero.settings.study import Study
 
 
@@ -44,6 +44,9 @@ def _undefined_in_data(study: Study) -> Iterator[str]:
             )
         if model.weights == "pretrain" and not study.corpus:
             yield f"models.{model_id}.weights: 'pretrain' requires the section corpus"
+        if model.state_teacher:
+            path = f"models.{model_id}.pretraining.teacher.model"
+            yield from _missing(path, "model", model.state_teacher.model, study.models)
     for task_id, task in study.tasks.items():
         for archive in task.documents:
             yield from _missing(f"tasks.{task_id}.documents", "source", archive, study.sources)
@@ -105,6 +108,7 @@ def clashes(study: Study) -> Iterator[str]:
     yield from _identities(study)
     yield from _vocabularies(study)
     yield from _lengths(study)
+    yield from _state_teachers(study)
     yield from _batches(study)
     yield from _windows(study)
     yield from _common_examples(study)
@@ -198,6 +202,22 @@ def _lengths(study: Study) -> Iterator[str]:
                 f"{section}.sequence_length: {length} exceeds the {limit} positions of model '{shortest}'; "
                 f"write {section}: {{sequence_length: {limit}}} or less"
             )
+
+
+def _state_teachers(study: Study) -> Iterator[str]:
+    """Teachers of pretraining that have no such layers or dimensions, or that wait for their own student."""
+    for model_id, model in study.models.items():
+        if (lesson := model.state_teacher) is None:
+            continue
+        path, teacher = f"models.{model_id}.pretraining.teacher", study.models[lesson.model].architecture
+        depth, width = teacher.num_hidden_layers, teacher.hidden_size
+        if outside := [layer for layer in lesson.layers or () if not 0 <= layer <= depth]:
+            yield f"{path}.layers: {outside[0]} is not among 0 (the embeddings) to {depth} of model '{lesson.model}'"
+        if lesson.dimensions > width:
+            yield f"{path}.dimensions: {lesson.dimensions} exceeds the width {width} of model '{lesson.model}'"
+        if model_id in (chain := state_teachers_of(study, model_id)):
+            taught = " -> ".join([model_id, *chain[: chain.index(model_id) + 1]])
+            yield f"{path}.model: {taught}: a model cannot learn from itself; choose another teacher"
 
 
 def _batches(study: Study) -> Iterator[str]:

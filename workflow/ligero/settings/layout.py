@@ -42,6 +42,37 @@ class Layout:
         kind = "tokenizers" if tokenizer in self.study.tokenizers else "weights"
         return f"{self.root}/{kind}/{tokenizer}"
 
+    def pretraining_tokens(self, model_id: str) -> str:
+        """Folder of the token store that a model is pretrained on; that of a teacher's states is one too."""
+        model = self.study.models[model_id]
+        return (
+            f"{self.root}/states/{model_id}"
+            if model.state_teacher
+            else f"{self.root}/tokens/{model.tokenizer}"
+        )
+
+    def pretraining_inputs(self, model_id: str) -> dict[str, str]:
+        """What pretraining a model reads."""
+        model, tokens = self.study.models[model_id], self.pretraining_tokens(model_id)
+        return {
+            "tokens": f"{tokens}/{'states' if model.state_teacher else 'store'}.json",
+            "encoder": f"{self.tokenizer(plan.tokenizer_of(self.study, model_id))}/fast_tokenizer.json",
+        }
+
+    def states_inputs(self, model_id: str) -> dict[str, str]:
+        """What caching the states of a model's teacher reads: the text, how long it is in the model's tokens, both tokenizers, the teacher."""
+        lesson = self.study.models[model_id].state_teacher
+        assert lesson
+        tokenizer, theirs = (plan.tokenizer_of(self.study, one) for one in (model_id, lesson.model))
+        return {
+            "train": f"{self.root}/corpus/clean/train.txt.zst",
+            "validation": f"{self.root}/corpus/clean/validation.txt.zst",
+            "store": f"{self.root}/tokens/{tokenizer}/store.json",
+            "encoder": f"{self.tokenizer(tokenizer)}/fast_tokenizer.json",
+            "teacher": self.weights_digest(lesson.model),
+            "teacher_encoder": f"{self.tokenizer(theirs)}/fast_tokenizer.json",
+        }
+
     def examples(self, task_id: str, split: str) -> str:
         return f"{self.root}/tasks/{task_id}/{split}.parquet"
 

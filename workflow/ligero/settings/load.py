@@ -16,6 +16,7 @@ from ligero.settings.base import below_home
 from ligero.settings.checks import problems_of
 from ligero.settings.defaults import with_defaults, with_preset
 from ligero.settings.error_messages import explain
+from ligero.settings.plan import state_teachers_of
 from ligero.settings.study import Study
 
 # The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.
@@ -147,6 +148,9 @@ def without_missing_weights(study: Study) -> Study:
         for model_id, model in study.models.items()
         if model.weights == "local" and model.local and not Path(model.local, "config.json").exists()
     }
+    for model_id in study.models:
+        if missing := next((one for one in state_teachers_of(study, model_id) if one in left_out), None):
+            left_out.setdefault(model_id, f"it is pretrained on the states of {missing}: {left_out[missing]}")
     # A resolved configuration, from which the report is built, brings what the workflow found.
     if study.left_out and study.left_out != left_out:
         raise ConfigurationError(

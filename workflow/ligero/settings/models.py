@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ligero.settings.base import Identifier, Settings, UserPath
-from ligero.settings.pretraining import Pretraining
+from ligero.settings.distillation import InitialLayers
+from ligero.settings.pretraining import Pretraining, StateTeacher
 from ligero.settings.training import GridOverride
 
 
@@ -97,8 +98,16 @@ class Model(Settings):
     """Parts of the fine-tuning grid that this model replaces."""
     head_learning_rate_factor: float | None = Field(None, gt=0.0)
     """Overrides the option of the same name for this model."""
+    initial_layers: InitialLayers | None = None
+    """For `hub` and `local`: keep only `architecture.num_hidden_layers` of the checkpoint's layers, evenly spaced, the first or the last,
+    as students do; null refuses a checkpoint with another number. A student that starts from such a model has it as its fine-tuned twin."""
     lower_case: bool | None = None
     """For `hub` and `local`: set this if the checkpoint's tokenizer configuration is wrong."""
+
+    @property
+    def state_teacher(self) -> StateTeacher | None:
+        """Whose hidden states the model is pretrained on, if it is."""
+        return self.pretraining.teacher if self.weights == "pretrain" and self.pretraining else None
 
     @model_validator(mode="after")
     def _has_its_weights(self) -> Model:
@@ -113,6 +122,10 @@ class Model(Settings):
         if self.weights == "pretrain" and self.lower_case is not None:
             raise ValueError(
                 "lower_case is for hub and local weights; for a tokenizer trained here, set tokenizers.ID.lower_case"
+            )
+        if self.weights == "pretrain" and self.initial_layers is not None:
+            raise ValueError(
+                "initial_layers is for hub and local weights; a model pretrained here has the layers it is given"
             )
         if self.weights == "pretrain" and self.tokenizer is None:
             raise ValueError("weights: pretrain needs the key 'tokenizer'")

@@ -67,7 +67,25 @@ def tokenizer_of(study: Study, model_id: str) -> str:
 
 def pretrained_models(study: Study) -> list[str]:
     """Ids of the models that are pretrained here."""
-    return [model for model, spec in study.models.items() if spec.weights == "pretrain"]
+    return [
+        model
+        for model, spec in study.models.items()
+        if spec.weights == "pretrain" and model not in study.left_out
+    ]
+
+
+def models_with_state_teachers(study: Study) -> list[str]:
+    """Ids of the models that are pretrained here on the hidden states of another."""
+    return [model for model in pretrained_models(study) if study.models[model].state_teacher]
+
+
+def state_teachers_of(study: Study, model_id: str) -> list[str]:
+    """Whose hidden states a model is pretrained on, whose those were pretrained on, and so on; ends where one comes again."""
+    found: list[str] = []
+    while (lesson := study.models[model_id].state_teacher) and lesson.model not in found:
+        model_id = lesson.model
+        found.append(model_id)
+    return found
 
 
 def models_of_others(study: Study) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import LearningRate, Settings, UnscaledPrecision
+from ligero.settings.base import Identifier, LearningRate, Settings, UnscaledPrecision
 
 
 class Divergence(Settings):
@@ -39,11 +39,37 @@ _OPERATIONAL = (
 )
 
 
+class StateTeacher(Settings):
+    """What a model learns from with `objective: distil`: the hidden states of another model, which reads a part of the corpus once."""
+
+    model: Identifier
+    """Id of the teacher: any other model of the study, with whatever vocabulary."""
+    layers: tuple[int, ...] | None = Field(None, min_length=1)
+    """Layers whose normalised states are averaged, 0 being the embeddings; null means those at half and two thirds of its depth.
+    The layers after the last of them are not computed."""
+    dimensions: int = Field(192, ge=1)
+    """Principal components of the states that are kept; at most the teacher's width."""
+    tokens: int = Field(2_000_000, ge=1)
+    """Tokens of the corpus (in the student's vocabulary) that the teacher reads, in passages from everywhere in it. They take 2 x `dimensions`
+    + 6 bytes each on disk, or less: 0.8 GB by default."""
+    initialise_embeddings: bool = True
+    """Begin with embeddings made of the teacher's states: each subword's is the mean of the states where it occurs."""
+    masked_weight: float = Field(0.0, ge=0.0)
+    """Weight of masked language modelling beside the error of the states; 0 leaves it out, and the vocabulary head untrained."""
+
+    def layers_of(self, depth: int) -> tuple[int, ...]:
+        """The layers that are read of a teacher with so many."""
+        return self.layers or tuple(dict.fromkeys((max(1, depth // 2), max(1, 2 * depth // 3))))
+
+
 class Pretraining(Settings):
     """The recipe of one model. Batch sizes are effective ones, lengths are in tokens."""
 
-    objective: Literal["mlm_sop", "mlm"] = "mlm_sop"
-    """Masked language modelling with sentence-order prediction (ALBERT) or alone (BERT, RoBERTa, DistilBERT)."""
+    objective: Literal["mlm_sop", "mlm", "distil"] = "mlm_sop"
+    """Masked language modelling with sentence-order prediction (ALBERT) or alone (BERT, RoBERTa, DistilBERT), or the prediction of a
+    teacher's hidden states."""
+    teacher: StateTeacher | None = None
+    """Whose states are predicted; for `objective: distil`."""
     learning_rate: LearningRate = "1.76e-3"
     """Peak learning rate, reached after the warm-up; it decays linearly to zero. Write it as a string."""
     batch_size: int = Field(4096, ge=1)
@@ -112,6 +138,24 @@ class Pretraining(Settings):
     """When a run counts as diverged, and what happens then."""
     seed: int = 42
     """Determines the initial weights, the order of the text, masks and dropout."""
+
+    @model_validator(mode="after")
+    def _has_its_teacher(self) -> Pretraining:
+        if self.objective == "distil" and self.teacher is None:
+            raise ValueError("objective: distil needs the key 'teacher', e.g. teacher: {model: ID}")
+        if self.objective != "distil" and self.teacher is not None:
+            raise ValueError(
+                f"objective: {self.objective} has no teacher; remove the key, or write objective: distil"
+            )
+        if (
+            self.teacher
+            and self.teacher.initialise_embeddings
+            and self.embedding_initializer_range is not None
+        ):
+            raise ValueError(
+                "teacher.initialise_embeddings replaces embedding_initializer_range; leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batches_divide(self) -> Pretraining:

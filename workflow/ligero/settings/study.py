@@ -77,4 +77,6 @@ class Study(Settings):
     @property
     def reads_corpus(self) -> bool:
         """Whether the corpus is used: it is if a model is pretrained."""
-        return self.corpus is not None and any(model.weights == "pretrain" for model in self.models.values())
+        return self.corpus is not None and any(
+            model.weights == "pretrain" for key, model in self.models.items() if key not in self.left_out
+        )

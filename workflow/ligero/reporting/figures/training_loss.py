@@ -44,7 +44,12 @@ def training_loss(results: Results, model: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: with_prefix(value)))
     axes.set_xlabel("steps of the optimiser")
-    axes.set_ylabel("loss at masked tokens, in nats")
+    learns_states = results.study.models[model].state_teacher is not None
+    axes.set_ylabel(
+        "squared error of the teacher's states (their mean gives 1)"
+        if learns_states
+        else "loss at masked tokens, in nats"
+    )
     axes.margins(x=0.02)
     axes.legend(fontsize=8, frameon=False)
     return figure

@@ -82,7 +82,11 @@ def page_data(results: Results) -> PageData:
         "engines": engines,
         "views": [view(results, measurement, systems) for measurement in measured],
         "choices": choices(results, measured, systems),
-        "curves": [_curve(results, model) for model in plan.pretrained_models(study)],
+        "curves": [
+            _curve(results, model)
+            for model in plan.pretrained_models(study)
+            if not study.models[model].state_teacher
+        ],
         "published": _published(results, rows) if beside_the_thesis(study) else [],
         "comparable": NOT_COMPARABLE[study.scale],
         "stages": measured_stages(results),

@@ -16,6 +16,7 @@ from ligero.settings.plan import ablation_runs, augmented_tasks
 
 HOUR = 3600.0
 STAGES = (
+    "teacher states",
     "pretraining",
     "fine-tuning",
     "teacher logits",
@@ -100,6 +101,9 @@ def _runs(results: Results) -> Iterator[Run]:
         devices = 1 if done.device.startswith("cpu") else done.processes
         device = _device(done.device, done.threads)
         yield Run("pretraining", device, done.seconds, devices)
+    for model in plan.models_with_state_teachers(study):
+        read = results.teacher_states(model)
+        yield Run("teacher states", _device(read.device, read.threads), read.seconds)
     for regime, model in plan.systems(study):
         for trial in results.trials(regime, model):
             yield Run(regime, _device(trial["device"], trial["threads"]), trial["seconds"])

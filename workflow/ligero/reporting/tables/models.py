@@ -166,6 +166,7 @@ def pretraining_details(results: Results) -> pd.DataFrame:
         "validation_mlm_loss",
         "unigram_loss",
         "validation_sop_accuracy",
+        "validation_state_loss",
         "rollbacks",
     ]
     return table(columns, rows, results.study.scale)
@@ -176,6 +177,7 @@ def _pretraining(results: Results, model_id: str) -> Cells:
     recipe, done = model.pretraining, results.pretraining_summary(model_id)
     assert recipe
     validation, rollbacks = done.validation, done.rollbacks
+    teacher = recipe.teacher.model if recipe.teacher else None
     return {
         "model": model.name,
         "learning_rate": recipe.learning_rate,
@@ -190,10 +192,14 @@ def _pretraining(results: Results, model_id: str) -> Cells:
         "validation_mlm_loss": _decimals(validation.get("mlm_loss")),
         "unigram_loss": _decimals(done.unigram_loss),
         "validation_sop_accuracy": _decimals(validation.get("sop_accuracy")),
+        "validation_state_loss": _decimals(validation.get("state_loss")),
         "rollbacks": len(rollbacks),
         "notes": joined(
             [
                 "not trained on a TPU v3-8, so no days are given for it",
+                f"learned from the hidden states of {results.study.models[teacher].name}"
+                if teacher
+                else None,
                 f"{len(rollbacks)} restarts from an earlier checkpoint with a lower rate"
                 if rollbacks
                 else None,

@@ -46,6 +46,7 @@ from ligero.settings.jobs.training import (
     SelectionJob,
     SelectionsJob,
     ShardJob,
+    StatesJob,
     StudentLearning,
     TeacherJob,
     WeightsJob,
@@ -58,6 +59,7 @@ from ligero.settings.jobs.training import (
     selection_job,
     selections_job,
     shard_job,
+    states_job,
     teacher_job,
     weights_job,
 )

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from ligero.common.errors import ConfigurationError
-from ligero.settings.base import Identifier, Precision
+from ligero.settings.base import Identifier, Precision, UnscaledPrecision
 from ligero.settings.corpus import Tokenizer
 from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
@@ -63,6 +63,37 @@ def pretraining_job(study: Study, model_id: str) -> PretrainingJob:
     )
 
 
+class StatesJob(Job):
+    """Run a teacher over a part of the corpus and cache its states for one student's pretraining."""
+
+    model_id: Identifier
+    teacher: Identifier
+    layers: tuple[int, ...]
+    dimensions: int
+    tokens: int
+    window: int
+    """Longest input of the teacher: as long as the student's, if it can read so much."""
+    precision: UnscaledPrecision
+    seed: int
+
+
+def states_job(study: Study, model_id: str) -> StatesJob:
+    """The job of the states that a model is pretrained on; the text, both tokenizers and the teacher's weights are its inputs."""
+    recipe = study.models[model_id].pretraining
+    assert recipe and recipe.teacher
+    teacher = study.models[recipe.teacher.model].architecture
+    return StatesJob(
+        model_id=model_id,
+        teacher=recipe.teacher.model,
+        layers=recipe.teacher.layers_of(teacher.num_hidden_layers),
+        dimensions=recipe.teacher.dimensions,
+        tokens=recipe.teacher.tokens,
+        window=min(recipe.sequence_length, teacher.longest_input),
+        precision=recipe.precision,
+        seed=recipe.seed,
+    )
+
+
 class WeightsJob(Job):
     """Fetch or copy weights from the hub or a local folder, convert and check them."""
 
@@ -72,6 +103,7 @@ class WeightsJob(Job):
     hub: HubModel | None
     local: str | None
     lower_case: bool | None
+    initial_layers: InitialLayers | None = None
 
 
 def weights_job(study: Study, model_id: str) -> WeightsJob:
@@ -84,6 +116,7 @@ def weights_job(study: Study, model_id: str) -> WeightsJob:
         hub=model.hub,
         local=model.local,
         lower_case=model.lower_case,
+        initial_layers=model.initial_layers,
     )
 
 
