@@ -173,6 +173,37 @@ def test_students_of_a_model_left_out_are_left_out_with_the_reason(
     assert "search.students: 'albeto-base-4' is excluded" in refusal(default_config, project)
 
 
+@pytest.mark.parametrize(
+    ("lesson", "words"),
+    [
+        ({"model": "nobody"}, "models.albeto-tiny.pretraining.teacher.model: no model 'nobody'"),
+        ({"model": "albeto-tiny"}, "albeto-tiny -> albeto-tiny: a model cannot learn from itself"),
+        ({"model": "bertin", "layers": [99]}, "teacher.layers: 99 is not among 0 (the embeddings) to"),
+        ({"model": "bertin", "dimensions": 999}, "teacher.dimensions: 999 exceeds the width"),
+    ],
+)
+def test_a_teacher_that_cannot_teach_is_refused(
+    default_config: Config, project: Path, lesson: Config, words: str
+) -> None:
+    put(default_config, "models.albeto-tiny.pretraining.objective", "distil")
+    put(default_config, "models.albeto-tiny.pretraining.embedding_initializer_range", None)
+    put(default_config, "models.albeto-tiny.pretraining.teacher", {"dimensions": 8, **lesson})
+    assert words in refusal(default_config, project)
+
+
+def test_a_model_whose_teacher_is_left_out_is_left_out_with_the_reason(
+    default_config: Config, project: Path
+) -> None:
+    put(default_config, "models.albeto-tiny.pretraining.objective", "distil")
+    put(default_config, "models.albeto-tiny.pretraining.embedding_initializer_range", None)
+    put(default_config, "models.albeto-tiny.pretraining.teacher", {"model": "bertin", "dimensions": 8})
+    for key in ("tokenizer", "pretraining"):
+        default_config["models"]["bertin"].pop(key, None)
+    default_config["models"]["bertin"].update(LOCAL)
+    reasons = reasons_left_out(without_missing_weights(load_study(default_config, project)))
+    assert reasons["albeto-tiny"].startswith("it is pretrained on the states of bertin: its local weights")
+
+
 def test_the_resolved_configuration_is_accepted(default_config: Config, project: Path) -> None:
     """The report is built from it: with its defaults written out, and what was left out."""
     study = without_missing_weights(load_study(left_out(default_config, "bertin"), project))
