@@ -33,7 +33,7 @@ def stages_of(study: Study) -> list[Stage]:
         (generates, Stage("Generated data", "makes up the corpus and the tasks", ("generate_study",))),
         (study.reads_corpus, Stage("Corpus", "cleans the running text", ("clean_corpus",))),
         (bool(study.tokenizers), Stage("Vocabularies", "learns and measures them, encodes the corpus", ("train_tokenizer", "encode_corpus", "measure_tokenizers"))),
-        (pretrains, Stage("Pretraining", "fills in masked words", ("pretrain_model",))),
+        (pretrains, Stage("Pretraining", "fills in masked words", ("cache_states", "pretrain_model"))),
         (True, Stage("Fine-tuning", "learns each task from its labels", ("finetune_model",))),
         (distils, Stage("Teachers’ logits", "stores what each task’s best model answers", ("cache_logits", "augment_task", "cache_augmented_logits"))),
         (distils, Stage("Distillation", "trains students on these answers", ("distill_student",))),
