@@ -42,6 +42,7 @@ def opened(browser: Browser, path: Path, width: int = 1280, scheme: str = "light
         offline=True,
         reduced_motion="reduce",  # type: ignore[arg-type]
     )
+    context.set_default_timeout(300_000)  # a busy machine is no mistake
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
