@@ -9,6 +9,7 @@ from ligero.common.errors import DataError
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
+_HTML = ("an HTML page", "A download that needed a login or another address? Fetch the file itself.")
 _OTHER_KINDS = (
     (b"\x1f\x8b", "a gzip file", "Unpack it: gunzip FILE"),
     (b"BZh9", "a bzip2 file", "Unpack it: bunzip2 FILE"),
@@ -22,17 +23,9 @@ _OTHER_KINDS = (
     (b"\xd0\xcf\x11\xe0", "an old Office file such as .xls", "Save the sheet as CSV in UTF-8."),
     (b"PAR1\x15", "a Parquet file", "Write it as CSV or JSON lines."),
     (b"%PDF-", "a PDF", ""),
-    (
-        b"<!DOCTYPE html",
-        "an HTML page",
-        "A download that needed a login or another address? Fetch the file itself.",
-    ),
-    (
-        b"<!doctype html",
-        "an HTML page",
-        "A download that needed a login or another address? Fetch the file itself.",
-    ),
-    (b"<html", "an HTML page", "A download that needed a login or another address? Fetch the file itself."),
+    (b"<!DOCTYPE html", *_HTML),
+    (b"<!doctype html", *_HTML),
+    (b"<html", *_HTML),
 )
 
 
