@@ -387,11 +387,6 @@ def test_the_program_writes_three_files(
     config = tmp_path / "config.json"
     write_json(config, results.study.model_dump(mode="json"))
     outputs = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "tex")]
-    options = [
-        part
-        for name, path in zip(("csv", "md", "tex"), outputs, strict=True)
-        for part in (f"--out-{name}", str(path))
-    ]
     monkeypatch.setattr(
         "sys.argv",
         [
@@ -402,7 +397,8 @@ def test_the_program_writes_three_files(
             "summary",
             "--results",
             results.layout.root,
-            *options,
+            "--out",
+            str(outputs[0]),
         ],
     )
     make_table.main()
