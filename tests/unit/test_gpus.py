@@ -89,6 +89,12 @@ def test_three_thirds_fit(start: Start) -> None:
     waits(start("0.33", devices="7"))
 
 
+def test_a_job_that_waits_holds_nothing(start: Start) -> None:
+    assert said(start("0.5", devices="7")) == "7"
+    waits(start("1", devices="7"))
+    assert said(start("0.5", devices="7")) == "7"
+
+
 @pytest.mark.parametrize(
     ("gpus", "devices", "expected"),
     [
