@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections import Counter
@@ -51,6 +52,7 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
 
 def said(process: subprocess.Popen[str]) -> str:
     assert process.stdout
+    assert select.select([process.stdout], [], [], 60)[0], "it waits for ever"
     return process.stdout.readline().strip()
 
 
