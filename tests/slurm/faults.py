@@ -32,6 +32,7 @@ from tests.imports import PROJECT
 
 REGIME, MODEL = "fine-tuning", "beto-cased"
 EPOCHS = 3
+SUMMARY = "results/summary.csv"
 OUTAGE = 60
 """Seconds that the controller is stopped."""
 
@@ -43,17 +44,23 @@ class Training:
     Attributes:
         slurm_id: of its job, as scancel takes it.
         checkpoints: its folder.
+        started: when its process started.
     """
 
     pid: int
     slurm_id: str
     node: str
     checkpoints: Path
+    started: float
 
     @property
-    def saved(self) -> float:
-        """When its last checkpoint was written; 0 before the first."""
-        return max((path.stat().st_mtime for path in self.checkpoints.glob("*")), default=0.0)
+    def saved(self) -> dict[str, float]:
+        """When its checkpoints were written, by name: one for each epoch of five seconds or more, of which the last is kept."""
+        found = {}
+        for path in self.checkpoints.glob("step-*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                found[path.name] = path.stat().st_mtime
+        return found
 
 
 @dataclass
@@ -159,6 +166,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(FAULTS)}; default: all")
+    parser.add_argument(
+        "--target", default=SUMMARY, help=f"what is made and compared; default: {SUMMARY} and all test scores"
+    )
     parser.add_argument("--folder", type=Path, required=True, help="on a file system that all nodes share")
     args = parser.parse_args()
     unknown = set(args.faults) - FAULTS.keys()
@@ -168,7 +178,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     config = written(configuration(), folder / "study.yaml")
     prepare(config, folder)
-    outcomes = [run(fault, config, folder) for fault in args.faults or FAULTS]
+    outcomes = [run(fault, config, folder, args.target) for fault in args.faults or FAULTS]
     head = [
         "fault",
         "jobs killed",
@@ -222,12 +232,12 @@ def prepare(config: Path, folder: Path) -> None:
         finished([*command, "--", "results/summary.csv"])
 
 
-def run(fault: str, config: Path, folder: Path) -> Outcome:
+def run(fault: str, config: Path, folder: Path, target: str) -> Outcome:
     """A study with one fault."""
     place, outcome = folder / fault, Outcome(fault)
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(folder / "base", place)
-    command = [*profile_command(PROJECT, config, place), "--", "results/summary.csv"]
+    command = [*profile_command(PROJECT, config, place), "--", target]
     started = time.monotonic()
     with (folder / f"{fault}.log").open("w") as log:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
@@ -236,6 +246,7 @@ def run(fault: str, config: Path, folder: Path) -> Outcome:
                 place, load_study(read_yaml(config), PROJECT), process
             )
             before = finished_work(place)
+            saved = {trial.checkpoints: max(trial.saved.values(), default=trial.started) for trial in trials}
             outcome.finished, now = len(before), time.time()
             if fault == "snakemake-killed":
                 process.kill()
@@ -251,7 +262,7 @@ def run(fault: str, config: Path, folder: Path) -> Outcome:
             else:
                 killed = FAULTS[fault](trials)
             outcome.killed = len(killed)
-            outcome.lost = [max(now - trial.saved, 0.0) for trial in killed]
+            outcome.lost = [now - saved[trial.checkpoints] for trial in killed]
             code = process.wait(timeout=1800)
         finally:
             process.kill()
@@ -261,7 +272,7 @@ def run(fault: str, config: Path, folder: Path) -> Outcome:
     if code:
         outcome.problem = f"exit status {code}, see {fault}.log"
     else:
-        outcome.same = results(place) == results(folder / "local")
+        outcome.same = results(place, target) == results(folder / "local", target)
     print(" | ".join(outcome.row()), *outcome.repeated, flush=True)
     return outcome
 
@@ -269,17 +280,20 @@ def run(fault: str, config: Path, folder: Path) -> Outcome:
 def wait_for_checkpoints(
     place: Path, study: Study, process: subprocess.Popen[bytes]
 ) -> tuple[list[Training], float]:
-    """The trials of the larger model once all that are training have a second checkpoint, and how long an epoch takes them."""
-    first: dict[Path, float] = {}
+    """The trials of the larger model once all have a checkpoint and one has two, that one first, and how long an epoch takes."""
+    seen: dict[Path, dict[str, float]] = {}
     while process.poll() is None:
         trials = training(place, study)
         for trial in trials:
-            if trial.saved:
-                first.setdefault(trial.checkpoints, trial.saved)
-        epochs = [trial.saved - first.get(trial.checkpoints, trial.saved) for trial in trials]
-        if trials and any(epochs):
-            ready = [trial for trial, epoch in zip(trials, epochs, strict=True) if epoch]
-            return [*ready, *(trial for trial in trials if trial not in ready and trial.saved)], max(epochs)
+            seen.setdefault(trial.checkpoints, {}).update(trial.saved)
+        epochs = {
+            folder: max(written.values()) - min(written.values())
+            for folder, written in seen.items()
+            if len(written) > 1
+        }
+        ready = [trial for trial in trials if trial.checkpoints in epochs]
+        if ready and all(trial.saved for trial in trials):
+            return [*ready, *(trial for trial in trials if trial not in ready)], max(epochs.values())
         time.sleep(0.2)
     raise SystemExit(f"{place}: Snakemake ended before a trial wrote two checkpoints")
 
@@ -306,40 +320,34 @@ def training(place: Path, study: Study) -> list[Training]:
                 f"{number}_{task}" if task else number,
                 environment["SLURMD_NODENAME"],
                 state / "checkpoints",
+                Path(f"/proc/{pid}").stat().st_mtime,
             )
         )
     return found
 
 
 def finished_work(place: Path) -> dict[str, tuple[int, int]]:
-    """File identities and times of what is finished: results of trials and jobs, pretrained and selected models, logits."""
+    """Which file each result of a finished job or trial is: a job that repeats its work writes another one in its place.
+
+    Not its time: Snakemake itself sets that when it hears of the job's end.
+    """
     patterns = (
-        "state/**/result.json",
-        "trials/**/*.json",
-        "pretrained/**/*",
-        "encoded/**/*",
-        "selection/**/*",
-        "logits/**/*",
-    )
+        "state/**/result.json", "trials/**/*.json", "pretrained/**/*", "encoded/**/*", "selection/**/*", "logits/**/*",
+    )  # fmt: skip
     files = [path for pattern in patterns for path in (place / "results").glob(pattern) if path.is_file()]
-    return {str(path.relative_to(place)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+    return {str(path.relative_to(place)): (path.stat().st_ino, path.stat().st_size) for path in files}
 
 
-def results(place: Path) -> list[object]:
-    """The summary, and every test score with its interval."""
-    shards = sorted((place / "results/scores").rglob("*.json"))
+def results(place: Path, target: str) -> list[object]:
+    """The target, if it is the summary, and every test score (of the target, if it is not) with its interval."""
+    whole = target == SUMMARY
+    shards = sorted((place / "results/scores").rglob("*.json")) if whole else [place / target]
     scores = [
-        [
-            (score["model"], score["task"], score["metrics"], score["intervals"])
-            for score in json.loads(path.read_text())["scores"]
-        ]
+        (str(path.relative_to(place)), score["model"], score["task"], score["metrics"], score["intervals"])
         for path in shards
+        for score in json.loads(path.read_text())["scores"]
     ]
-    return [
-        (place / "results/summary.csv").read_text(),
-        [str(path.relative_to(place)) for path in shards],
-        scores,
-    ]
+    return [*scores, (place / target).read_text() if whole else None]
 
 
 def finished(command: list[str]) -> None:
