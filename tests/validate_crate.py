@@ -21,52 +21,15 @@ ELSEWHERE = {
     "conformsTo": "http://purl.org/dc/terms/conformsTo",
 }
 """Terms of the context that are not schema.org's."""
-OF_SCHEMA = [
-    "Collection",
-    "ComputerLanguage",
-    "ControlAction",
-    "CreateAction",
-    "CreativeWork",
-    "Dataset",
-    "HowTo",
-    "HowToStep",
-    "Organization",
-    "OrganizeAction",
-    "Person",
-    "PropertyValue",
-    "SoftwareApplication",
-    "SoftwareSourceCode",
-    "about",
-    "actionStatus",
-    "additionalType",
-    "author",
-    "citation",
-    "contentSize",
-    "creditText",
-    "datePublished",
-    "description",
-    "encodingFormat",
-    "endTime",
-    "exampleOfWork",
-    "hasPart",
-    "identifier",
-    "instrument",
-    "license",
-    "mainEntity",
-    "mentions",
-    "name",
-    "object",
-    "position",
-    "programmingLanguage",
-    "result",
-    "softwareVersion",
-    "startTime",
-    "step",
-    "url",
-    "value",
-    "version",
-    "workExample",
-]
+# fmt: off
+OF_SCHEMA = (
+    "Collection", "ComputerLanguage", "ControlAction", "CreateAction", "CreativeWork", "Dataset", "HowTo", "HowToStep", "Organization",
+    "OrganizeAction", "Person", "PropertyValue", "SoftwareApplication", "SoftwareSourceCode", "about", "actionStatus", "additionalType",
+    "author", "citation", "contentSize", "creditText", "datePublished", "description", "encodingFormat", "endTime", "exampleOfWork",
+    "hasPart", "identifier", "instrument", "license", "mainEntity", "mentions", "name", "object", "position", "programmingLanguage",
+    "result", "softwareVersion", "startTime", "step", "url", "value", "version", "workExample",
+)
+# fmt: on
 CONTEXT = {"@context": {**{term: f"http://schema.org/{term}" for term in OF_SCHEMA}, **ELSEWHERE}}
 
 

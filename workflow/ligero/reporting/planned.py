@@ -239,3 +239,4 @@ class _Planner:
         for name in registry.figures(self.study):
             yield self._job("tables", "make_figure", name, [self.layout.figure(name)])
         yield self._job("tables", "write_cards", "", [f"{self.root}/cards"])
+        yield self._job("tables", "write_report", "", [self.layout.report])
