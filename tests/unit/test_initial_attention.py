@@ -52,8 +52,7 @@ def test_heads_begin_with_the_token_before_and_after(kind: str) -> None:
     for head, offset in ((0, -1), (1, 1)):
         assert max(at, key=lambda other: float(at[other][head])) == offset
         assert at[offset][head] > 4 / LENGTH
-    spread = found[:, 2:]
-    assert spread.max() < 4 / LENGTH
+    assert found[:, 2:].max() < 4 / LENGTH, "the other heads are spread"
     assert attention(kind, "spread").max() < 4 / LENGTH
 
 

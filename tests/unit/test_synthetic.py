@@ -268,6 +268,11 @@ def test_raw_corpus_is_dirty_spanish(study: Path) -> None:
     assert "http" in text and re.search(r"^(\* |- |\d\. )", text, re.MULTILINE) and "   " in text
     documents = text.split("\n\n")
     assert len(set(documents)) < len(documents), "some documents stand twice"
+    tagged = [document.split("\nEtiquetas: ") for document in documents if "\nEtiquetas: " in document]
+    assert 0.15 < len(tagged) / len(documents) < 0.35
+    for body, line in tagged:
+        words = line.strip().removesuffix(".").split(", ")
+        assert 3 <= len(words) <= 6 and set(words) <= set(re.findall(r"\w+", body.lower()))
 
 
 def test_sizes_at_full_scale() -> None:

@@ -28,6 +28,16 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
+@pytest.fixture(scope="module")
+def scores(results: Path) -> dict[tuple[str, str], float]:
+    """Mean score of each system, by regime and name."""
+    return {
+        (row["regime"], row["model"]): float(row["score"])
+        for row in rows(results / "summary.csv")
+        if row["regime"] != "baseline"
+    }
+
+
 def test_every_fine_tuned_system_beats_the_baseline_on_most_tasks(results: Path) -> None:
     figures: dict[tuple[str, str], dict[str, float]] = {}
     for table in TABLES:
@@ -43,9 +53,18 @@ def test_every_fine_tuned_system_beats_the_baseline_on_most_tasks(results: Path)
         assert len(better) > len(baseline) / 2, f"{model} is better on {better} only"
 
 
-def test_the_largest_system_beats_the_smallest(results: Path) -> None:
-    def size(row: dict[str, str]) -> float:
-        return float(row["parameters"].rstrip("KM")) * (1000 if row["parameters"].endswith("M") else 1)
+def test_students_are_at_least_as_good_as_their_fine_tuned_twins(
+    scores: dict[tuple[str, str], float],
+) -> None:
+    twins = {name for regime, name in scores if regime == "distillation" and ("fine-tuning", name) in scores}
+    assert twins == {"ALBETO tiny"}
+    for name in twins:
+        assert scores["distillation", name] >= scores["fine-tuning", name]
 
-    tuned = sorted((row for row in rows(results / "summary.csv") if row["regime"] == "fine-tuning"), key=size)
-    assert float(tuned[-1]["score"]) > float(tuned[0]["score"])
+
+def test_the_best_teacher_beats_all_students(scores: dict[tuple[str, str], float]) -> None:
+    best = {
+        regime: max(score for (other, _), score in scores.items() if other == regime)
+        for regime in ("fine-tuning", "distillation")
+    }
+    assert best["fine-tuning"] > best["distillation"]

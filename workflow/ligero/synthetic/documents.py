@@ -67,6 +67,7 @@ def draw_document(rng: random.Random, item: int, topics: tuple[str, ...]) -> Doc
     """A document about ``topics`` (none: about something that has no code)."""
     voice = Voice(rng).with_pools(per=2, full=1, loc=2, pais=1, org=2, brand=1)
     lines = paragraphs(voice, topics or TOPICS)
-    headline = say(rng.choice(domains.NEUTRAL_NEWS), voice).rstrip(".").upper()
+    about = domains.NEWS[rng.choice(topics or TOPICS)] if rng.random() < 0.7 else domains.NEUTRAL_NEWS
+    headline = say(rng.choice(about), voice).rstrip(".")
     encoding = rng.choice(("iso-8859-1", "utf-8"))
     return Document(f"REUTES{rng.randrange(1, 9)}", item, topics, headline, tuple(lines), encoding)

@@ -28,14 +28,14 @@ Sizes = tuple[int, int, int]
 class StudySizes:
     """Examples of train, dev and test (POS, NER: sentences; XNLI: pairs; QA: questions)."""
 
-    mldoc: Sizes = (480, 120, 160)
-    pawsx: Sizes = (800, 160, 160)
-    xnli: Sizes = (900, 180, 180)
-    pos: Sizes = (320, 100, 100)
-    ner: Sizes = (480, 120, 120)
-    mlqa: Sizes = (480, 100, 100)
-    sqac: Sizes = (480, 100, 100)
-    tar: Sizes = (480, 100, 100)
+    mldoc: Sizes = (480, 120, 400)
+    pawsx: Sizes = (960, 160, 500)
+    xnli: Sizes = (900, 180, 510)
+    pos: Sizes = (360, 100, 300)
+    ner: Sizes = (480, 120, 400)
+    mlqa: Sizes = (480, 120, 400)
+    sqac: Sizes = (480, 120, 400)
+    tar: Sizes = (480, 120, 400)
     corpus_scale: float = 1.0
 
     def scaled(self, scale: float) -> StudySizes:

@@ -6,6 +6,7 @@ Documents tell things that the tasks ask about (lives, events, restatements), so
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 from ligero.synthetic import domains, inference, paraphrases, questions
@@ -15,6 +16,8 @@ from ligero.synthetic.grammar import Voice, say
 Document = list[str]
 """Paragraphs, one per line."""
 
+TAGS = 6
+"""Words in a line of tags."""
 HOSTS = ("www.diario-ejemplo.es", "noticias.example.org", "ayuda.example.com", "foro.example.net")
 
 
@@ -95,8 +98,18 @@ def _url(rng: random.Random) -> str:
     return f"{rng.choice(('http://', 'https://', ''))}{rng.choice(HOSTS)}/{path}{rng.randrange(10000)}"
 
 
+def _tags(document: Document, rng: random.Random) -> str:
+    """A line of words of the document between commas, as blogs and newspapers print below an article.
+
+    Words of the generated text have fixed neighbours, and few ever precede punctuation. Subword vocabularies would spell
+    the others: SentencePiece makes whole words into pieces only where they occur beside different characters.
+    """
+    words = sorted({w for line in document for w in re.findall(r"\w+", line.lower())})
+    return f"Etiquetas: {', '.join(rng.sample(words, min(TAGS, len(words))))}."
+
+
 def soil(document: Document, rng: random.Random) -> Document:
-    """The document with some dirt: URLs, runs of white space, shouting, listings, repeated lines."""
+    """The document with lines of tags and some dirt: URLs, runs of white space, shouting, listings, repeated lines."""
     lines = list(document)
     for i, line in enumerate(lines):
         dice = rng.random()
@@ -114,6 +127,8 @@ def soil(document: Document, rng: random.Random) -> Document:
         lines[rng.randint(0, len(lines)) : 0] = _listing(rng)
     if rng.random() < 0.04:
         lines.append(lines[-1])
+    if rng.random() < 0.25:
+        lines.append(_tags(document, rng))
     return lines
 
 

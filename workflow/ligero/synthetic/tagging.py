@@ -9,8 +9,7 @@ from ligero.synthetic import domains
 from ligero.synthetic.grammar import Token, Voice, capitalised, contracted, realise, spaced
 
 POS_PATTERNS: tuple[tuple[str, ...], ...] = (
-    domains.AMBIGUOUS_POS,
-    domains.AMBIGUOUS_POS,
+    *(domains.AMBIGUOUS_POS,) * 5,
     domains.TALES,
     domains.MANUALS,
     domains.TALK,
