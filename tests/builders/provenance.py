@@ -100,7 +100,9 @@ def _examples(study: Study, task: str, folder: Path) -> None:
     for split, count in (("train", 40), ("validation", 10), ("test", 30)):
         ids = [f"{split}-{number}" for number in range(count)]
         if study.tasks[task].type == "sequence_classification":
-            columns: dict[str, list[Any]] = {"id": ids, "label": [chance.randrange(len(labels)) for _ in ids]}
+            picked = [chance.randrange(len(labels)) for _ in ids]
+            texts = [f"palabra{chance.randrange(20)} sobre {labels[label]}" for label in picked]
+            columns: dict[str, list[Any]] = {"id": ids, "text": texts, "label": picked}
         elif study.tasks[task].type == "token_classification":
             lengths = [chance.randint(3, 9) for _ in ids]
             columns = {

@@ -200,6 +200,8 @@ class Chains:
                         )
                     if spec.type == SCORE_TABLES[table] and column == f"{name}_interval":
                         return [self._measured(row, task, metric.key)], [], _INTERVAL
+        if table in SCORE_TABLES:
+            return [], [], _NO_ANSWERS
         return [], [], WHY_FILES_ONLY.get(table, "taken from the files below as they are")
 
     def _measured(self, row: TableRow, task: str, metric: str) -> Measurement:
@@ -227,6 +229,7 @@ class Chains:
         return found
 
 
+_NO_ANSWERS = "fitted on the training split; its answers are not kept: `snakemake --forcerun score_baseline` fits it again"
 _INTERVAL = (
     "95 % percentile bootstrap over the test examples, 1,000 resamples; both ends truncated to two decimals"
 )
