@@ -25,7 +25,14 @@ def refusal(config: dict[str, Any], project: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["config.yaml", "config/thesis.yaml", "config/spanish-sample.yaml", "config/own-task.yaml"]
+    "name",
+    [
+        "config.yaml",
+        "config/thesis.yaml",
+        "config/spanish-sample.yaml",
+        "config/spanish-compression.yaml",
+        "config/own-task.yaml",
+    ],
 )
 def test_own_configurations_are_valid(project: Path, name: str) -> None:
     study = load_study(yaml.safe_load((project / name).read_text(encoding="utf-8")), project)
