@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,21 @@ def test_an_empty_split_and_repeated_ids_are_errors(tmp_path: Path, sixty: Path)
     plain = task("pawsx", {name: {"sources": ["a"]} for name in ("train", "validation", "test")})
     with pytest.raises(DataError, match="id '1' occurs twice"):
         load_split(plain, "train", lambda _: sixty)
+
+
+def test_a_file_of_one_article_cannot_be_cut(tmp_path: Path) -> None:
+    paragraphs = [
+        {"context": f"Ana {n} vive en Lugo.", "qas": [{"id": f"q{n}", "question": "¿Dónde?", "answers": [{"text": "Lugo", "answer_start": 14}]}]}
+        for n in range(4)
+    ]  # fmt: skip
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}), encoding="utf-8")
+    shares = {"train": (0.0, 0.7), "validation": (0.7, 0.85), "test": (0.85, 1.0)}
+    spec = task("squad", {name: {"sources": ["a"], "share": share} for name, share in shares.items()})
+    message = r"is empty: its 4 examples are of 1 group \(articles, documents\), which are never cut\. Give each article"
+    with pytest.raises(DataError, match=message):
+        for name in shares:
+            load_split(spec, name, lambda _: path)
 
 
 def test_row_numbers_are_no_ids_to_leave_out(sixty: Path) -> None:

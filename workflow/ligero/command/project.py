@@ -91,7 +91,7 @@ def _is_writable(folder: Path) -> bool:
     """Whether a file can be made there, or the folder itself where it is not there yet."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return os.access(folder, os.W_OK)
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def shown_line(line: Sequence[str]) -> str:

@@ -72,17 +72,27 @@ def load_split(
         kept = loaded.warnings if what in DOUBTFUL else loaded.notes
         kept.append(f"{name}: {files}: {count:,} {what}")
     _drop_ids(task, name, split, path_of, loaded)
+    groups = len({example.group for example in loaded.examples})
     _take_share(task.reader, name, split, loaded)
     _take_limit(name, split, loaded)
     if not loaded.examples:
         raise DataError(
             first_file,
             None,
-            f"the split '{name}' is empty.",
-            "Correct its 'share', 'without_ids_of' or file.",
+            f"the split '{name}' is empty{_few_groups(split, groups, loaded.read)}.",
+            "Give each article a title of its own, or each split its own file."
+            if _few_groups(split, groups, loaded.read)
+            else "Correct its 'share', 'without_ids_of' or file.",
         )
     _refuse_repeated_ids(first_file, loaded)
     return loaded
+
+
+def _few_groups(split: Split, groups: int, examples: int) -> str:
+    """Why a share is empty where examples that belong together, such as an article's questions, are few groups."""
+    if split.share is None or not 0 < groups < min(examples, 10):
+        return ""
+    return f": its {examples:,} examples are of {groups} group{'s' if groups > 1 else ''} (articles, documents), which are never cut"
 
 
 def _add(loaded: LoadedSplit, reader: Reader, source: str, example: Example, several: bool) -> None:
