@@ -20,6 +20,7 @@ from ligero.pretraining.sharding import shard
 from ligero.settings.models import Architecture
 from tests.builders.pretraining import Folders, lines, spoiled, train
 from tests.builders.processes import SHARED, together
+from tests.builders.states import LESSON, cached, make_toy
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +92,18 @@ def test_sharded_processes_in_bf16_equal_one(folders: Folders, tmp_path: Path, k
     for ours, theirs in zip(lines(tmp_path / "one"), lines(tmp_path / "many"), strict=True):
         assert ours.get("loss", 0) == pytest.approx(theirs.get("loss", 0), rel=5e-3)
         assert ours.get("gradient_norm", 0) == pytest.approx(theirs.get("gradient_norm", 0), rel=2e-2)
+
+
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_several_processes_learn_states_as_one_does(tmp_path: Path, sharding: str) -> None:
+    """They count what they are taught together; a vocabulary head without a loss keeps no process waiting."""
+    toy = make_toy(tmp_path / "toy")
+    cached(toy)
+    folders = (toy.states, toy.sources.tokenizer)
+    values: dict[str, Any] = {**SHARED, "objective": "distil", "teacher": {**LESSON, "masked_weight": 0.0}}
+    assert train(folders, tmp_path / "one", "bert", **values)
+    assert together(folders, tmp_path / "many", 2, "bert", **values, sharding=sharding) == [0, 0]
+    close(tmp_path / "one", tmp_path / "many")
 
 
 @pytest.mark.parametrize("half", [False, True])

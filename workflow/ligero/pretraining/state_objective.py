@@ -31,7 +31,13 @@ class StateObjective(PretrainingObjective):
         config: Any = model.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.add_module(HEAD, nn.Linear(config.hidden_size, lesson.dimensions))
+            head = nn.Linear(config.hidden_size, lesson.dimensions)
+        if not self.weight:
+            # Several processes wait for the gradients of everything that is trained.
+            encoder = {id(parameter) for parameter in encoder_of(model).parameters()}
+            for parameter in model.parameters():
+                parameter.requires_grad_(id(parameter) in encoder)
+        model.add_module(HEAD, head)
 
     def forward(  # type: ignore[override]
         self,
