@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def shared_data() -> Path:
 @pytest.fixture
 def default_config() -> dict[str, Any]:
     """The default study as plain values, free to be changed."""
-    config: dict[str, Any] = yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8"))
+    aliased = yaml.safe_load((PROJECT / "config.yaml").read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads(json.dumps(aliased))  # a copy of each anchor's value at each alias
     return config
 
 
