@@ -1,4 +1,4 @@
-"""workflow/bin/sbatch with an sbatch and a squeue that are made up; needs no Slurm."""
+"""workflow/bin with commands of Slurm that are made up; needs no Slurm."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import io
 import json
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -113,6 +114,27 @@ def test_each_task_of_an_array_runs_its_own_command(
         "23) echo third ;;",
         "esac",
     ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "expected"),
+    [
+        ("echo '17|RUNNING'", ["--name", "run"], (0, "17|RUNNING\n")),
+        (
+            "echo 'accounting storage is disabled' >&2; exit 1",
+            ["-X", "--name", "run"],
+            (0, "squeue of run\n"),
+        ),
+        ("exit 1", ["-j", "17", "-n"], (1, "")),
+    ],
+)
+def test_squeue_answers_where_there_is_no_accounting_database(
+    sbatch: ModuleType, project: Path, answers: str, asked: list[str], expected: tuple[int, str]
+) -> None:
+    command("sacct", answers)
+    command("squeue", 'echo "squeue of $5"')
+    done = subprocess.run([project / "workflow/bin/sacct", *asked], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == expected
 
 
 def test_without_slurm_the_message_says_so(
