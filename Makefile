@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 TORCH_INDEX ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate count bench-data bench-pretraining bench-distillation bench-inference bench-serving
+.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate faults count bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow
 
 setup: .venv/.installed $(BIN)/ligero
 
@@ -87,6 +87,12 @@ check-crate: setup
 mutate: setup
 	$(BIN)/python -m tests.mutation $(FAULTS)
 
+# Faults put into a small study, each in a copy of it: docs/reliability.md. SEED and COUNT choose them.
+SEED ?= 1
+COUNT ?= 28
+faults: setup
+	$(BIN)/python -m tests.faults --seed $(SEED) --count $(COUNT)
+
 # Lines, untyped records, import cycles, unused pins and dialect; WHERE=--where lists them.
 count: setup
 	$(BIN)/python -m tests.count $(WHERE)
@@ -94,5 +100,5 @@ count: setup
 schema: setup
 	$(BIN)/python workflow/scripts/describe_settings.py
 
-bench-data bench-pretraining bench-distillation bench-inference bench-serving: setup
+bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow: setup
 	$(BIN)/python benchmarks/$(subst -,_,$@).py --out results/bench/$(@:bench-%=%).csv

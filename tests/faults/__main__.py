@@ -49,7 +49,7 @@ def main() -> None:
         return
     own_mounts()
     study = Study(MINI, args.study.absolute())
-    if not study.finished.is_dir():
+    if not (study.finished / "results" / "summary.csv").is_file():
         print(f"finishing the study once, in {study.finished}", flush=True)
         study.finish()
     args.record.parent.mkdir(parents=True, exist_ok=True)

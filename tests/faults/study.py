@@ -148,7 +148,7 @@ class Study:
 
     def finish(self) -> None:
         """Run the study from nothing."""
-        self.finished.mkdir(parents=True)
+        self.finished.mkdir(parents=True, exist_ok=True)
         status, said = self.run(self.finished, TARGETS)
         if status != 0:
             raise SystemExit(f"error: {self.config}: the undisturbed run failed:\n{said[-5000:]}")

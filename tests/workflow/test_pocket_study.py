@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from ligero.serving.predictor import Predictor
 from ligero.settings.load import load_study
 from ligero.tasks.tagged_files import read_columns
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs, snakemake_command
+from tests.faults.injections import BUGS, LIGHT, inject
+from tests.faults.study import Study
 
 pytestmark = pytest.mark.slow
 
@@ -263,45 +266,6 @@ def test_touching_a_file_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> 
     assert planned_jobs(snakemake("-n", "--", "all")) == {}
 
 
-@pytest.mark.parametrize(
-    ("change", "expected", "spared"),
-    [
-        (
-            "models={albeto-tiny: {name: Tiny}}",
-            {"make_table", "make_summary"},
-            {"pretrain_model", "finetune_model"},
-        ),
-        (
-            "models={albeto-base: {pretraining: {total_steps: 13}}}",
-            {"pretrain_model", "finetune_model", "distill_student"},
-            {"train_tokenizer", "encode_task", "prepare_task", "cache_logits"},
-        ),
-        (
-            "distillation={temperature: 2.0}",
-            {"distill_student"},
-            {"finetune_model", "cache_logits", "pretrain_model"},
-        ),
-        (
-            "corpus={parts: [embedded-raw-cuentos, embedded-raw-noticias]}",
-            {"clean_corpus", "train_tokenizer", "pretrain_model"},
-            {"prepare_task", "fetch_source", "generate_study"},
-        ),
-        ("hardware={training: {memory_mb: 3000}}", set(), {"finetune_model", "make_table"}),
-        (
-            "speed={timed_runs: 4}",
-            {"measure_speed"},
-            {"measure_efficiency", "finetune_model", "score_systems"},
-        ),
-    ],
-)
-def test_a_setting_re_runs_what_depends_on_it(
-    pocket: Path, snakemake: Snakemake, change: str, expected: set[str], spared: set[str]
-) -> None:
-    planned = planned_jobs(snakemake("-n", "--", "all", config=(change,)))
-    assert expected <= planned.keys(), planned
-    assert not spared & planned.keys(), planned
-
-
 def test_how_visibly_a_model_is_pretrained_re_runs_nothing(pocket: Path, snakemake: Snakemake) -> None:
     changed = (
         "{log_every: 7, keep_checkpoints: 5, checkpoint_every: 3, divergence: {on_divergence: rollback}}"
@@ -310,9 +274,18 @@ def test_how_visibly_a_model_is_pretrained_re_runs_nothing(pocket: Path, snakema
     assert planned_jobs(snakemake("-n", "--", "all", "results/snakemake-report.html", config=(change,))) == {}
 
 
-def test_one_recipe_re_pretrains_one_model(pocket: Path, snakemake: Snakemake) -> None:
-    planned = planned_jobs(
-        snakemake("-n", "--", "all", config=("models={albeto-base: {pretraining: {seed: 7}}}",))
-    )
-    assert planned["pretrain_model"] == 1
-    assert planned["finetune_model"] == 1
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        ("kill-job", 1), ("kill-snakemake", 1), ("lost-node", 1), ("stale-lock", 1), ("two-runs", 1), ("clock-back", 1),
+        ("full-disk", 1), ("flipped-bit", 1), ("flipped-bit", 2), ("truncated", 1), ("truncated", 2), ("deleted", 1),
+    ],
+)  # fmt: skip
+def test_faults_end_in_the_same_result_or_a_clear_message(
+    pocket: Path, pocket_folder: Path, kind: str, seed: int
+) -> None:
+    """The short form of `make faults`, on jobs that are cheap."""
+    if kind == "full-disk" and os.geteuid() != 0:
+        pytest.skip("only root mounts a small disk")
+    fault = inject(Study(POCKET, pocket_folder), kind, seed, LIGHT)
+    assert fault.outcome not in BUGS, f"{fault.what}: {fault.outcome}: {fault.message}"
