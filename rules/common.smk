@@ -1,5 +1,6 @@
 # The configuration as a checked study, and the few functions that rules share. No heavy library is imported here:
 # every cluster job parses this file.
+import gc
 import json
 import os
 import re
@@ -41,6 +42,9 @@ config["captions"] = registry.captions(STUDY)
 ONE_SHARD_REGIMES = plan.one_shard_regimes(STUDY)
 R = STUDY.results_dir
 CONFIG = f"{R}/config.json"
+
+# Millions of objects that all stay: looking for garbage among them takes a tenth of planning a large study.
+gc.set_threshold(200_000, 50, 100)
 
 # Jobs call `python`: the one that runs Snakemake, unless a conda environment puts its own before it. Snakemake calls `sbatch` on a
 # cluster: workflow/bin has one that waits for a busy controller.
@@ -93,8 +97,8 @@ onerror:
 
 
 def folder(pattern):
-    """Parameter function: a path below the results folder, with wildcards filled in."""
-    return lambda wildcards: f"{R}/{pattern}".rstrip("/").format(**wildcards)
+    """Parameter: a path below the results folder, into which Snakemake fills wildcards. A function would cost each job a call."""
+    return f"{R}/{pattern}".rstrip("/")
 
 
 def memory(kind):
