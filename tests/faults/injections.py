@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from ligero.common.run_start import OWNER
 from ligero.reporting.verification import verify_results
 from tests.faults.study import PATIENCE, TARGETS, Job, Run, Study, artefacts, remove
 
@@ -296,7 +297,7 @@ def stale_lock(case: Case) -> Disturbed:
     _in_job(case, process, job)
     process.kill(whole_group=True)
     process.ended()
-    (case.place / ".snakemake" / "run.json").unlink(missing_ok=True)
+    (case.place / OWNER).unlink(missing_ok=True)
     status, said = case.run(job)
     return Disturbed(
         f"lock of a run that died during {job.program}, its owner unknown",

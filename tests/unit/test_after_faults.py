@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from ligero.common.files import FullDiskError, atomic_directory, atomic_path, re
 from ligero.common.records import DamagedError
 from ligero.common.run_end import failures
 from ligero.common.run_start import LOCKS, OWNER, release_dead_lock
+from ligero.reporting.verification import verify_results
 from ligero.settings.sources import GENERATED, Source
 from ligero.sources.checksums import SourcesLock, check_sources
 from ligero.synthetic.generator import generate
@@ -269,3 +271,16 @@ def test_sources_are_compared_before_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "generated" / "embedded" / GENERATED).write_text("{}")
     with pytest.raises(DamagedError, match=rf"{GENERATED}.*--forcerun generate_study"):
         check_sources({"made": made}, tmp_path)
+
+
+def test_a_verification_compares_what_was_generated_and_its_copies(tmp_path: Path) -> None:
+    generate(tmp_path / "generated" / "embedded", seed=1, scale=0.01)
+    name = "embedded/conll2002/esp.train"
+    (tmp_path / "sources" / name).parent.mkdir(parents=True)
+    shutil.copyfile(tmp_path / "generated" / name, tmp_path / "sources" / name)
+    assert verify_results(tmp_path).findings == []
+    for folder in ("generated", "sources"):
+        content = (tmp_path / folder / name).read_bytes()
+        (tmp_path / folder / name).write_bytes(content[:-1])
+        assert [finding.path for finding in verify_results(tmp_path).findings] == [tmp_path / folder / name]
+        (tmp_path / folder / name).write_bytes(content)

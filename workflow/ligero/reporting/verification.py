@@ -20,6 +20,7 @@ from ligero.common.records import FILES, REMEDY, DamagedError, check_file, read_
 from ligero.corpus.reading import read_blocks
 from ligero.models.digests import check_weights, digest_weights
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
+from ligero.settings.sources import GENERATED
 from ligero.settings.study import Study
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST
@@ -107,6 +108,7 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
         elif path.suffix == ".json" and _is_record(path, others):
             yield "record", path, partial(_check_record, root, path, study)
             yield from _listed_files(path)
+    yield from _generated(root)
     yield from _downloads(root, study)
 
 
@@ -149,12 +151,17 @@ def _same_model(folder: Path, expected: str | None, record: Path) -> None:
 
 def _listed_files(record: Path) -> Iterator[Check]:
     """The files that a record lists."""
+    for name, digest in _listed(record).items():
+        yield "file", record.parent / name, partial(check_file, record.parent / name, digest)
+
+
+def _listed(record: Path) -> dict[str, str]:
+    """Name to digest of the files that a record lists; none of a record that is damaged, which is found by itself."""
     try:
         files = read_record(record).get(FILES, {})
     except DataError:
-        return
-    for name, digest in files.items() if isinstance(files, dict) else ():
-        yield "file", record.parent / name, partial(check_file, record.parent / name, digest)
+        return {}
+    return files if isinstance(files, dict) else {}
 
 
 def _check_export(folder: Path) -> None:
@@ -171,6 +178,16 @@ def _check_checkpoint(described: Path) -> None:
     record, path = read_json(described), described.with_suffix(".pt")
     if not path.is_file() or sha256_file(path) not in (record["sha256"], record.get("replaced")):
         raise DamagedError(path, None, "not what was written; training would pass it over.", "Delete it.")
+
+
+def _generated(root: Path) -> Iterator[Check]:
+    """What the project generated, and its copies among the sources."""
+    for record in sorted(root.glob(f"generated/*/{GENERATED}")):
+        yield "record", record, partial(read_record, record)
+        for name, digest in _listed(record).items():
+            paths = [record.parent / name, root / "sources" / record.parent.name / name]
+            for path in filter(Path.is_file, paths):
+                yield "file", path, partial(check_file, path, digest)
 
 
 def _downloads(root: Path, study: Study | None) -> Iterator[Check]:
