@@ -213,8 +213,7 @@ def _in_job(case: Case, process: Run, job: Job) -> list[psutil.Process]:
     until = time.monotonic() + PATIENCE
     while not (found := programs_of(process)) and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
-    share, begun = case.chance.uniform(0, 1), _cpu(found)
-    needed = share * job.seconds
+    needed, begun = case.chance.uniform(0, 0.8 if job.rule in LIGHT else 3.0), _cpu(found)
     while process.poll() is None and 0 <= _cpu(found) - begun < needed and time.monotonic() < until:
         time.sleep(0.02)
     return found

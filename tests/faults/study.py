@@ -47,7 +47,6 @@ class Job:
     inputs: tuple[str, ...]
     command: str
     log: str
-    seconds: float
 
     @property
     def state(self) -> str | None:
@@ -172,7 +171,6 @@ class Study:
                 tuple(sorted({name for _, record in made for name in record["input"]})),
                 made[0][1]["shellcmd"] or "",
                 log,
-                made[0][1]["endtime"] - made[0][1]["starttime"],
             )
             for (rule, log), made in sorted(found.items())
         ]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ligero.common import files
+from ligero.common import files, run_end
 from ligero.common.errors import run_program
 from ligero.common.files import FullDiskError, atomic_directory, atomic_path, remove_temporaries, write_text
 from ligero.common.records import DamagedError
@@ -218,6 +218,20 @@ def test_a_library_that_does_not_say_why_it_failed(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(files, "is_full", lambda folder, answer=is_full: answer)
         with pytest.raises(FullDiskError if is_full else RuntimeError), atomic_path(tmp_path / "a"):
             raise RuntimeError("failed writing file")
+
+
+def test_a_run_says_at_its_end_that_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_end._say_full(tmp_path / "results")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(run_end, "is_full", lambda folder: folder == tmp_path)
+    run_end._say_full(tmp_path / "results")
+    said = capsys.readouterr().err
+    assert (
+        said.startswith(f"error: {tmp_path}: No space left on device; ")
+        and "What is finished is safe" in said
+    )
 
 
 def test_an_error_of_a_write_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

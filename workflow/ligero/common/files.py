@@ -168,17 +168,18 @@ def is_full(folder: Path) -> bool:
     return status.f_bavail == 0 or (status.f_files > 0 and status.f_favail == 0)
 
 
-def full_disk(target: Path, written: int = 0) -> str:
+def full_disk(target: Path, written: int | None = None) -> str:
     """The message for a full disk: what did not fit, and what to do.
 
     Args:
-        written: bytes of it that did fit.
+        written: bytes of it that did fit, where that is known.
     """
-    status = os.statvfs(next(folder for folder in target.absolute().parents if folder.exists()))
-    free = f"{status.f_bavail * status.f_frsize:,} bytes and {status.f_favail:,} files are free there"
+    folder = next(place for place in (target.absolute(), *target.absolute().parents) if place.is_dir())
+    status = os.statvfs(folder)
+    needed = "" if written is None else f": it needs more than the {written:,} bytes that were written of it"
     return (
-        f"{target}: No space left on device: it needs more than the {written:,} bytes that were written of it; {free} (a quota may "
-        "leave less). What is finished is safe. Free space, or put results_dir elsewhere, and run the same command."
+        f"{target}: No space left on device{needed}; {status.f_bavail * status.f_frsize:,} bytes and {status.f_favail:,} files are free "
+        "there (a quota may leave less). What is finished is safe. Free space, or put results_dir elsewhere, and run the same command."
     )
 
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ligero.common.files import full_disk, is_full
+
 _FAILED_LOG = re.compile(
     r"^Logfile (?P<path>\S+):(?: empty file$|\n=+\n(?P<text>.*?)\n=+$)", re.MULTILINE | re.DOTALL
 )
@@ -52,6 +54,17 @@ def say_at_exit(logs: Iterable[str]) -> None:
         logs: the workflow's own log files, which hold the logs of the failed jobs.
     """
     atexit.register(_say, [Path(log).absolute() for log in logs], Path(".snakemake", "locks").absolute())
+
+
+def say_full_disk_at_exit(results: Path) -> None:
+    """Print at the end that the disk is full, if it is: neither Snakemake nor a job can write that into a log then."""
+    atexit.register(_say_full, results.absolute())
+
+
+def _say_full(results: Path) -> None:
+    folder = next(folder for folder in (results, *results.parents) if folder.exists())
+    if is_full(folder):
+        print(f"error: {full_disk(folder)}", file=sys.stderr)
 
 
 def _say(logs: list[Path], locks: Path) -> None:
