@@ -7,6 +7,7 @@ What that costs is Snakemake's own.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -132,7 +133,9 @@ def best(command: Sequence[str], folder: Path, rounds: int) -> Cost:
 
 def write_grid(factor: int, path: Path) -> Study:
     """The thesis' study with `factor` times its learning rates."""
-    config = read_yaml(PROJECT / "config" / "thesis.yaml")
+    config = json.loads(
+        json.dumps(read_yaml(PROJECT / "config" / "thesis.yaml"))
+    )  # anchors are shared objects
     grids = [config[regime]["grid"] for regime in ("fine_tuning", "distillation")]
     for grid in [*grids, *(model["grid"] for model in config["models"].values() if "grid" in model)]:
         grid["learning_rate"] = [
