@@ -251,7 +251,7 @@ def kill_job(case: Case) -> Disturbed:
 
 
 def kill_snakemake(case: Case) -> Disturbed:
-    """kill -9 of Snakemake alone, whose job goes on; the same command again at once."""
+    """kill -9 of Snakemake alone, whose job continues; the same command again at once."""
     job = case.to_do()
     process = case.study.start(case.place, job.outputs)
     left = _in_job(case, process, job)
@@ -259,7 +259,7 @@ def kill_snakemake(case: Case) -> Disturbed:
     process.ended()
     case.stack.callback(lambda: [_kill(program) for program in left])
     return Disturbed(
-        f"kill -9 of Snakemake during {job.program}, which goes on", job.outputs, -9, "", clear=""
+        f"kill -9 of Snakemake during {job.program}, which continues", job.outputs, -9, "", clear=""
     )
 
 
@@ -535,7 +535,7 @@ def truncated(case: Case) -> Disturbed:
 
 
 def deleted(case: Case) -> Disturbed:
-    """An artefact is gone."""
+    """An artefact is missing."""
     return _damaged(case, lambda data: None, "deleted")
 
 
