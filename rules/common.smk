@@ -98,8 +98,8 @@ onerror:
 
 
 def folder(pattern):
-    """Parameter: a path below the results folder, into which Snakemake fills wildcards. A function would cost each job a call."""
-    return f"{R}/{pattern}".rstrip("/")
+    """Parameter function: a path below the results folder, with wildcards filled in."""
+    return lambda wildcards: f"{R}/{pattern}".rstrip("/").format(**wildcards)
 
 
 def memory(kind):
