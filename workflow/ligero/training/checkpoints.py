@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ligero.common.errors import LigeroError
-from ligero.common.files import atomic_path, read_json, write_json
+from ligero.common.files import FullDiskError, atomic_path, read_json, write_json
 from ligero.common.hashing import sha256_file
 
 _NAME = re.compile(r"^step-(\d+)\.json$")
@@ -58,7 +58,7 @@ class Checkpoints:
                 if path.with_suffix(".json").exists():
                     write_json(path.with_suffix(".json"), {**described, "replaced": self._digest(step)})
             write_json(path.with_suffix(".json"), described)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        except (FullDiskError, OSError, RuntimeError) as error:  # RuntimeError is torch's own
             raise CheckpointError(
                 f"{path}: the checkpoint could not be written ({error}). The last good one is at step "
                 f"{max((s for s in self.steps() if s != step), default='none')}; free disk space and start again to continue."
