@@ -179,9 +179,10 @@ def follow(study: Study, place: Path, targets: tuple[str, ...], said: str) -> li
         return []
     if found := re.search(r"--forcerun (\w+)", messages(said)):
         return ["--forcerun", found[1]]
-    for name in re.findall(r"^error: (\S+?)(?::\d+)?: ", said, re.MULTILINE):
+    for name, remedy in re.findall(r"^error: (\S+?)(?::\d+)?: (.*)", said, re.MULTILINE):
         if "results" in Path(name).parts and "logs" not in Path(name).parts:
-            remove(place / name)
+            whole = re.search(r"delete (its|the) folder", remedy)
+            remove((place / name).parent if whole else place / name)
     return []
 
 
