@@ -31,7 +31,7 @@ from tests.builders.workflow import snakemake_command
 from tests.imports import PROJECT
 
 REGIME, MODEL = "fine-tuning", "beto-cased"
-EPOCHS = 3
+EPOCHS = 8
 SUMMARY = "results/summary.csv"
 OUTAGE = 60
 """Seconds that the controller is stopped."""
