@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ligero.common.files import FullDiskError
 from ligero.pretraining import engine, interruption, run
 from ligero.pretraining.engine import Pretrainer
 from ligero.training.checkpoints import Checkpoints
@@ -110,7 +111,7 @@ def test_a_model_that_cannot_be_written_costs_no_step(
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "copy_tokenizer", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(FullDiskError, match="No space"):
             train(folders, tmp_path, total_steps=STEPS)
     assert saved(tmp_path)[-1] == STEPS
     monkeypatch.setattr(Pretrainer, "_step", None)  # all steps are done
