@@ -91,7 +91,7 @@ def resolve_once(
 
 @cache
 def matrix_speeds(device: torch.device) -> dict[str, float]:
-    """GFLOP/s of a matrix product in "fp32" and "bf16", as autocast computes it: from fp32, with rounding.
+    """GFLOP/s (of a processor: of one core) of a matrix product in "fp32" and "bf16", as autocast computes it: from fp32, with rounding.
 
     A processor's speeds are kept in the user's cache folder (`$XDG_CACHE_HOME`, else `~/.cache`), so that all jobs of a machine
     decide alike; where they cannot be kept, each process measures.
@@ -107,7 +107,20 @@ def matrix_speeds(device: torch.device) -> dict[str, float]:
 
 
 def _measure(device: torch.device) -> dict[str, float]:
-    """The fastest of runs that alternate: other load on the machine only ever adds time, and meets both."""
+    """The fastest of runs that alternate. Of a processor one thread is measured, in its own processor time: several wait for the slowest
+    of them, so that on a busy machine the figures would be those of the other load.
+    """
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        return _measure_alternately(device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure_alternately(device: torch.device) -> dict[str, float]:
+    clock = time.perf_counter if device.type == "cuda" else time.thread_time
     values = torch.randn(_ROWS, _WIDTH, device=device)
     weights = torch.randn(_WIDTH, _WIDTH, device=device)
     seconds: dict[ResolvedPrecision, list[float]] = {"fp32": [], "bf16": []}
@@ -115,12 +128,12 @@ def _measure(device: torch.device) -> dict[str, float]:
         for run in range(_RUNS + 1):
             for precision, taken in seconds.items():
                 with autocast(precision, device):
-                    start = time.perf_counter()
+                    start = clock()
                     values @ weights
                     if device.type == "cuda":
                         torch.cuda.synchronize(device)
                     if run:  # the first one prepares kernels
-                        taken.append(time.perf_counter() - start)
+                        taken.append(clock() - start)
     work = 2e-9 * _ROWS * _WIDTH * _WIDTH
     return {precision: round(work / min(taken), 1) for precision, taken in seconds.items()}
 
@@ -141,7 +154,7 @@ def _cache_file(device: torch.device) -> Path | None:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # there is no home folder
         return None
-    known = [dict(torch.cpu.get_capabilities()), torch.__version__, torch.get_num_threads()]
+    known = [dict(torch.cpu.get_capabilities()), torch.__version__]
     return folder / "ligero" / f"matrix-speeds-{digest_value(known)}.json"
 
 
@@ -159,8 +172,9 @@ def _warn_where_slower(device: torch.device) -> None:
     if not bf16_is_slower(device):
         return
     speeds = matrix_speeds(device)
+    unit = "one core" if device.type == "cpu" else "this GPU"
     print(
-        f"warning: precision: bf16 is slower than fp32 here: this {device.type} multiplies matrices at {speeds['bf16']:g} GFLOP/s in "
+        f"warning: precision: bf16 is slower than fp32 here: {unit} multiplies matrices at {speeds['bf16']:g} GFLOP/s in "
         f"bf16 and {speeds['fp32']:g} in fp32; precision: auto takes the faster",
         file=sys.stderr,
     )
