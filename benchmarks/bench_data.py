@@ -31,7 +31,7 @@ from ligero.common.memory import keep_freed_memory
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.settings.corpus import Corpus
-from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.synthetic.raw import MAKERS, corpus_text
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.fast_tokenizer import FastTokenizer

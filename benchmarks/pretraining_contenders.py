@@ -23,7 +23,7 @@ import torch
 from ligero.common.memory import keep_freed_memory
 from ligero.corpus.token_store import TokenStore
 from ligero.models.build import build_for_pretraining, make_config
-from ligero.models.fast import use_fused_activations
+from ligero.models.fused_activations import use_fused_activations
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer

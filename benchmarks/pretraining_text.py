@@ -13,7 +13,8 @@ from corpus_contenders import take_blocks
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
-from ligero.settings.corpus import Corpus, Tokenizer
+from ligero.settings.corpus import Corpus
+from ligero.settings.tokenizers import Tokenizer
 from ligero.synthetic.raw import MAKERS, corpus_text
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.training import train_tokenizer

@@ -63,7 +63,7 @@ FAULTS = (
     Fault("corpus/token_store.py", "dtype = np.dtype(info.dtype)", 'dtype = np.dtype(info.dtype.replace("u", "i"))', ("test_pretraining_batches::test_ids_above_half_of_two_bytes_are_read_as_they_were_written",)),
     Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches::test_rows_are_segments_of_the_text_in_order_or_swapped",)),
     # efficiency, reporting
-    Fault("efficiency/arithmetic.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency::test_figures_are_truncated_without_binary_noise",)),
+    Fault("efficiency/truncation.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency::test_figures_are_truncated_without_binary_noise",)),
     Fault("efficiency/formulas.py", "return 2 * shape.num_hidden_layers", "return shape.num_hidden_layers", ("test_efficiency::test_attention_takes_two_products_in_each_layer",)),
     Fault("efficiency/outliers.py", "abs(score) <= threshold", "score <= threshold", ("test_efficiency::test_modified_z_scores_of_a_worked_example",)),
     Fault("reporting/published.py", "metric: erratum.corrected for", "metric: figures[metric] for", ("test_thesis_numbers::test_the_seventeen_published_scores_follow_from_the_published_tables",)),

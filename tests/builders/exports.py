@@ -17,7 +17,7 @@ from ligero.models.build import make_config
 from ligero.models.heads import save_for_task
 from ligero.serving.manifest import Manifest
 from ligero.settings.defaults import METRICS
-from ligero.settings.efficiency import Export
+from ligero.settings.export import Export
 from ligero.settings.jobs import ExportJob, TaskSpec
 from ligero.settings.models import Architecture
 from ligero.settings.tasks import TaskType

@@ -18,9 +18,9 @@ from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run import Prepared, prepare, pretrain
-from ligero.settings.corpus import Tokenizer
 from ligero.settings.jobs import PretrainingJob
 from ligero.settings.pretraining import Pretraining
+from ligero.settings.tokenizers import Tokenizer
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from tests.builders.models import small_architecture
 

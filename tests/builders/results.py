@@ -13,7 +13,7 @@ import numpy as np
 from ligero.common.files import write_text
 from ligero.common.hashing import digest_value
 from ligero.common.records import read_record, write_record
-from ligero.efficiency.arithmetic import exact_speedup, thesis_speedup
+from ligero.efficiency.truncation import exact_speedup, thesis_speedup
 from ligero.pretraining.records import PretrainingSummary
 from ligero.reporting.results import Results
 from ligero.reporting.tradeoff import Scores, measure_scores

@@ -14,8 +14,8 @@ from ligero.models.digests import write_weights_digest
 from ligero.pretraining.records import StatesInfo
 from ligero.pretraining.run import Prepared, prepare
 from ligero.pretraining.state_caching import Sources, cache_states
-from ligero.settings.corpus import Tokenizer
 from ligero.settings.jobs import PretrainingJob, StatesJob
+from ligero.settings.tokenizers import Tokenizer
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.training import train_tokenizer

@@ -20,7 +20,7 @@ from ligero.pretraining.metrics import MetricsFile, Position
 from ligero.pretraining.records import PretrainingSummary, read_metrics
 from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.corpus import Corpus
-from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.tokenizers.training import train_tokenizer
 from tests.builders.pretraining import Folders, train

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.efficiency.arithmetic import (
+from ligero.efficiency.outliers import modified_z_scores, without_outliers
+from ligero.efficiency.systems import check_length, vocabulary_sizes, with_vocabulary
+from ligero.efficiency.truncation import (
     exact_speedup,
     short_count,
     thesis_arithmetic_applies,
@@ -18,8 +20,6 @@ from ligero.efficiency.arithmetic import (
     truncate,
     truncated_gmacs,
 )
-from ligero.efficiency.outliers import modified_z_scores, without_outliers
-from ligero.efficiency.systems import check_length, vocabulary_sizes, with_vocabulary
 from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.jobs import EfficiencyJob, MeasuredSystem, SpeedJob
 from ligero.settings.models import Architecture

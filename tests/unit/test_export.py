@@ -20,7 +20,7 @@ from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import FAMILIES
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import Predictor
-from ligero.settings.efficiency import Export
+from ligero.settings.export import Export
 from ligero.settings.tasks import TaskType
 from tests.builders.exports import selected_model
 

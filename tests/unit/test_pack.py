@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rocrate.rocrate import ROCrate
 
 from ligero.command.main import main
 from ligero.common.errors import LigeroError
 from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
-from ligero.reporting.crate import PASSED_ON, sources_of
+from ligero.reporting.crate import PASSED_ON
 from ligero.reporting.planned import planned_jobs
 from ligero.settings import plan
 from ligero.settings.load import read_yaml
@@ -69,7 +70,14 @@ def graph(crate: Path) -> dict[str, Any]:
 
 
 def test_every_source_comes_back_with_checksum_and_licence(crate: Path, study: Study) -> None:
-    found = {identity: (sha256, licence) for identity, sha256, licence in sources_of(crate)}
+    found = {
+        entity["identifier"]: (
+            entity.get("sha256"),
+            entity["license"]["name"] if entity.get("license") else None,
+        )
+        for entity in ROCrate(crate).get_entities()
+        if entity.id.startswith("#source/")
+    }
     assert list(found) == plan.wanted_sources(study)
     assert found["closed-ner"] == ("0" * 64, "research use only")
     assert found["embedded-xnli-test"][1] == "Apache-2.0"

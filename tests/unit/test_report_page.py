@@ -18,7 +18,7 @@ from tinyhtml5.parser import HTMLParser
 from ligero.command.main import main
 from ligero.common.errors import DataError
 from ligero.common.records import read_record, write_record
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 from ligero.reporting import recommendation
 from ligero.reporting.page.content import page_data
 from ligero.reporting.page.document import document

@@ -18,7 +18,7 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import write_json
 from ligero.common.records import read_record, write_record
 from ligero.common.thesis_tables import THESIS_TABLES
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 from ligero.pretraining.records import read_metrics
 from ligero.reporting.looks import LOOKS, MARKERS, label_of
 from ligero.reporting.names import stem

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ligero.efficiency.arithmetic import short_count
+from ligero.efficiency.truncation import short_count
 from ligero.reporting.published import (
     corrected,
     errata,

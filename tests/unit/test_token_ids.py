@@ -13,7 +13,7 @@ import pytest
 
 from ligero.corpus.token_store import TokenStore
 from ligero.corpus.writing import TextWriter
-from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.export import TRICKY_TEXTS
 from ligero.tokenizers.fast_tokenizer import _DISARMED, FastTokenizer

@@ -17,7 +17,7 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.records import DamagedError, write_record
 from ligero.corpus.sampling import count_lines, sample_lines
 from ligero.corpus.writing import TextWriter
-from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.export import (
     TRICKY_TEXTS,
     export_fast_tokenizer,

@@ -22,62 +22,10 @@ _KILLED = re.compile(
 _OF_SCHEDULER = re.compile(
     r"SLURM status is: '?(?P<status>[A-Z_]+).*?^    log: (?P<path>\S+)", re.MULTILINE | re.DOTALL
 )
-_KILLED = re.compile(
-    r"^Command '.*&> (?P<path>\S+?)'?(?: .*)? (?:returned non-zero exit status (?P<status>\d+)|died with <Signals\.(?P<name>\w+).*>)\.$",
-    re.MULTILINE,
-)
-_OF_SCHEDULER = re.compile(
-    r"SLURM status is: '?(?P<status>[A-Z_]+).*?^    log: (?P<path>\S+)", re.MULTILINE | re.DOTALL
-)
-_KILLED = re.compile(
-    r"^Command '.*&> (?P<path>\S+?)'?(?: .*)? (?:returned non-zero exit status (?P<status>\d+)|died with <Signals\.(?P<name>\w+).*>)\.$",
-    re.MULTILINE,
-)
-_OF_SCHEDULER = re.compile(
-    r"SLURM status is: '?(?P<status>[A-Z_]+).*?^    log: (?P<path>\S+)", re.MULTILINE | re.DOTALL
-)
 _INTERRUPTED = "Terminating processes on user request"
 
 GO_ON = "Interrupted. Run the same command to continue: finished jobs are kept, and training resumes from the last checkpoint."
 LOCKED = " The folder is still locked: give the command with --unlock once before."
-
-_MEMORY = (
-    "for want of memory: run fewer jobs at once (--cores), or raise memory_mb of its kind under 'hardware'"
-)
-_TIME = (
-    "at its time limit, or because somebody cancelled it: raise runtime_minutes of its kind under 'hardware'"
-)
-_LIKELY = {
-    "SIGKILL": _MEMORY,
-    "SIGTERM": _TIME,
-    "SIGXCPU": _TIME,
-    "SIGBUS": "because a disk, or /dev/shm, is full: free space there",
-    "SIGSEGV": "by a fault in a library: run the tests of this machine's environment (make check)",
-    "SIGILL": "by a library that was built for another processor: set up the environment on this machine",
-    "OUT_OF_MEMORY": _MEMORY,
-    "TIMEOUT": _TIME,
-    "NODE_FAIL": "because its node failed",
-}
-"""Signal, or status of Slurm's, to what it usually means."""
-
-_MEMORY = (
-    "for want of memory: run fewer jobs at once (--cores), or raise memory_mb of its kind under 'hardware'"
-)
-_TIME = (
-    "at its time limit, or because somebody cancelled it: raise runtime_minutes of its kind under 'hardware'"
-)
-_LIKELY = {
-    "SIGKILL": _MEMORY,
-    "SIGTERM": _TIME,
-    "SIGXCPU": _TIME,
-    "SIGBUS": "because a disk, or /dev/shm, is full: free space there",
-    "SIGSEGV": "by a fault in a library: run the tests of this machine's environment (make check)",
-    "SIGILL": "by a library that was built for another processor: set up the environment on this machine",
-    "OUT_OF_MEMORY": _MEMORY,
-    "TIMEOUT": _TIME,
-    "NODE_FAIL": "because its node failed",
-}
-"""Signal, or status of Slurm's, to what it usually means."""
 
 _MEMORY = (
     "for want of memory: run fewer jobs at once (--cores), or raise memory_mb of its kind under 'hardware'"

@@ -22,7 +22,7 @@ from ligero.serving.manifest import Accepted, Attempt, Conditions, Products, Ref
 from ligero.serving.predictor import GraphRunner, padded
 from ligero.serving.readers import Feature
 from ligero.serving.session import open_session
-from ligero.settings.efficiency import Export
+from ligero.settings.export import Export
 from ligero.settings.jobs import TaskSpec
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.bootstrap import paired_bootstrap

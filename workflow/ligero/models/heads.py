@@ -15,7 +15,7 @@ from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
 from ligero.models.digests import check_weights, write_weights_digest
-from ligero.models.fast import use_fused_activations
+from ligero.models.fused_activations import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import TASK_HEADS, listed, read_weights, without_task_head
 from ligero.settings.distillation import InitialLayers

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from ligero.models.fast import use_fused_activations
+from ligero.models.fused_activations import use_fused_activations
 from ligero.pretraining.masking import predictions_per_row
 from ligero.pretraining.objective import PretrainingObjective
 from ligero.pretraining.state_objective import StateObjective

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -354,13 +353,3 @@ _COMPLETED = "http://schema.org/CompletedActionStatus"
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def sources_of(crate: Path) -> Iterator[tuple[str, str | None, str | None]]:
-    """Id, SHA-256 and licence of every source that a crate names."""
-    from rocrate.rocrate import ROCrate
-
-    for entity in ROCrate(crate).get_entities():
-        if entity.id.startswith("#source/"):
-            licence = entity.get("license")
-            yield entity["identifier"], entity.get("sha256"), licence["name"] if licence else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 
 Cell = str | int | float | None
 Cells = dict[str, Cell]

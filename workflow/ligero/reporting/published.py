@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.common.thesis_tables import THESIS_TABLES
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.names import THESIS_METRICS, THESIS_STEMS, has_the_thesis_tasks, stem
 from ligero.settings import plan
 from ligero.settings.study import Regime, Study

@@ -1,4 +1,4 @@
-"""Settings of the measurements of size and speed, and of the export of selected models."""
+"""Settings of the measurements of size and speed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,3 @@ class Speed(Settings):
     """Timed runs."""
     outlier_z: float = Field(3.5, gt=0.0)
     """Runs whose modified z-score (Iglewicz and Hoaglin 1993) exceeds this are discarded."""
-
-
-class Export(Settings):
-    """How selected models become folders that answer without torch."""
-
-    int8: bool = True
-    """Try int8 products beside fp32; false exports fp32 only."""
-    max_drop: float = Field(0.5, ge=0.0)
-    """Points of the validation score that the int8 graph may lose against fp32; one that loses more is not offered."""
-    calibration_examples: int = Field(256, ge=1)
-    """Training examples whose activations set the ranges of int8 numbers."""

@@ -7,13 +7,15 @@ from typing import Literal
 from pydantic import Field
 
 from ligero.settings.base import Identifier, ResultsFolder, Settings, UserPath
-from ligero.settings.corpus import Corpus, Tokenizer
+from ligero.settings.corpus import Corpus
 from ligero.settings.distillation import Distillation, Teachers
-from ligero.settings.efficiency import Efficiency, Export, Speed
+from ligero.settings.efficiency import Efficiency, Speed
+from ligero.settings.export import Export
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.models import Model
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Task
+from ligero.settings.tokenizers import Tokenizer
 from ligero.settings.training import Ablation, FineTuning, Search
 
 Regime = Literal["fine-tuning", "distillation"]

@@ -11,7 +11,7 @@ from typing import Any
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import atomic_directory
 from ligero.corpus.sampling import count_lines, sample_lines
-from ligero.settings.corpus import Tokenizer as TokenizerSettings
+from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.export import export_fast_tokenizer
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 

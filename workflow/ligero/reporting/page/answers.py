@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.page.explorer import Measurement
 from ligero.reporting.page.records import AnswerEntry, TaskScores
 from ligero.reporting.recommendation import Limits, System, ranked

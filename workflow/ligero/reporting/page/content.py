@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ligero import __version__
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.curves import read_curve
 from ligero.reporting.looks import LOOKS, architecture_of, label_of, shape_of
 from ligero.reporting.model_card import METRICS

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from ligero.common.files import write_text
-from ligero.efficiency.arithmetic import truncate
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.page.records import ChoiceTable, PageData
 
 TEMPLATES = Path(__file__).resolve().parents[4] / "resources" / "page"

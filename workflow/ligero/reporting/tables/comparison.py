@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 
 import pandas as pd
 
-from ligero.efficiency.arithmetic import short_count
 from ligero.efficiency.records import DEVICES
+from ligero.efficiency.truncation import short_count
 from ligero.reporting.frames import Cells, joined, printed, table
 from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks, stem
 from ligero.reporting.published import Key, corrected, errata, printed_figures, recomputed_score

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ligero.efficiency.arithmetic import thesis_arithmetic_applies
 from ligero.efficiency.records import DEVICES, Latency
+from ligero.efficiency.truncation import thesis_arithmetic_applies
 from ligero.reporting.frames import Cells, joined, printed, table
 from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.results import Results

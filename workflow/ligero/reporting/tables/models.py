@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from ligero.efficiency.arithmetic import short_count, truncate
+from ligero.efficiency.truncation import short_count, truncate
 from ligero.models.weights_source import WeightsSource
 from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.looks import LOOKS

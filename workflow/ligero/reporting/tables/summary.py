@@ -8,7 +8,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from ligero.efficiency.arithmetic import (
+from ligero.efficiency.truncation import (
     exact_speedup,
     short_count,
     thesis_arithmetic_applies,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ligero.settings.base import Identifier, Settings
-from ligero.settings.efficiency import Efficiency, Export, Speed
+from ligero.settings.efficiency import Efficiency, Speed
+from ligero.settings.export import Export
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.jobs.base import Credit, Job
 from ligero.settings.jobs.data import EncodingJob, TaskSpec, encoding_job

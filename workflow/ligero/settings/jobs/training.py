@@ -10,7 +10,6 @@ from pydantic import Field, PositiveInt
 
 from ligero.common.errors import ConfigurationError
 from ligero.settings.base import Identifier, Precision, UnscaledPrecision
-from ligero.settings.corpus import Tokenizer
 from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.data import TaskSpec
@@ -31,6 +30,7 @@ from ligero.settings.plan import (
 from ligero.settings.pretraining import Pretraining
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import TaskType
+from ligero.settings.tokenizers import Tokenizer
 from ligero.settings.training import Method, Search, TrainingOptions
 
 
