@@ -25,9 +25,9 @@ from corpus_contenders import (
     projections,
     take_blocks,
 )
+from ligero.common.allocator import keep_freed_memory
 from ligero.common.errors import DataError, run_program
 from ligero.common.files import atomic_path
-from ligero.common.memory import keep_freed_memory
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.settings.corpus import Corpus

@@ -26,8 +26,9 @@ from ligero.common.errors import LigeroError, run_program
 from ligero.common.files import write_json, write_text
 from ligero.settings import plan
 from ligero.settings.layout import Layout
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
 EMPTY = """\

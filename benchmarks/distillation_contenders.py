@@ -21,8 +21,8 @@ from ligero.distillation.token_layout import layout_of
 from ligero.models.architectures import config_class, model_class
 from ligero.settings.training import TrainingOptions
 from ligero.training.batches import epoch_batches
-from ligero.training.data import EncodedSplit, Ints
 from ligero.training.evaluate import predict
+from ligero.training.features import EncodedSplit, Ints
 from ligero.training.steps import StepRunner
 from live_teacher import LiveTargets
 

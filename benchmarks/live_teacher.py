@@ -10,7 +10,7 @@ import _workflow  # noqa: F401
 from ligero.distillation.alignment import Alignment
 from ligero.distillation.targets import TokenTargets, token_targets
 from ligero.distillation.token_layout import TokenLayout, ragged_indices
-from ligero.training.data import Batch, EncodedSplit
+from ligero.training.features import Batch, EncodedSplit
 
 
 class LiveTargets:

@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-from ligero.common.memory import keep_freed_memory
+from ligero.common.allocator import keep_freed_memory
 from ligero.corpus.token_store import TokenStore
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.fused_activations import use_fused_activations
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.mlm_objective import PretrainingObjective
 from ligero.pretraining.speed import wait
 from ligero.pretraining.validation import unigram_loss, validate
 from ligero.pretraining.vocabulary import Vocabulary

@@ -24,7 +24,8 @@ from ligero.common.run_start import begin_run, release_dead_lock
 from ligero.reporting import registry
 from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
-from ligero.settings.load import load_study, reasons_left_out, refuse_repeated_keys, without_missing_weights
+from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
+from ligero.settings.yaml_files import refuse_repeated_keys
 from ligero.settings.study import REGIMES
 from ligero.settings.tasks import SPLITS
 from ligero.sources.origins import origin_of

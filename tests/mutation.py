@@ -32,13 +32,13 @@ class Fault(NamedTuple):
 
 FAULTS = (
     # corpus, tokenizers
-    Fault("corpus/deduplication.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_pipeline::test_seen_lines_over_many_batches",)),
+    Fault("corpus/exact_duplicates.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_pipeline::test_seen_lines_over_many_batches",)),
     Fault("corpus/language.py", "len(line) < wanted.minimum", "len(line) > wanted.minimum", ("test_corpus_filters::test_other_languages_are_dropped_and_short_lines_kept",)),
     Fault("corpus/splitting.py", "(validation if rank", "(training if rank", ("test_corpus_pipeline::test_pipeline_splits_and_counts",)),
     Fault("tokenizers/quality.py", "(lengths == 1) & (unknowns == 0)", "(lengths == 1)", ("test_tokenizers::test_quality_counts_by_hand",)),
     Fault("tokenizers/word_cache.py", "if vocabulary_size < 65_536", "if vocabulary_size < 70_000", ("test_token_store::test_wide_ids_and_empty_lines",)),
     # tasks
-    Fault("tasks/answers.py", "(length <= max_answer_length)", "(length < max_answer_length)", ("test_metrics_answers",)),
+    Fault("tasks/squad_answers.py", "(length <= max_answer_length)", "(length < max_answer_length)", ("test_metrics_answers",)),
     Fault("tasks/bootstrap.py", "min(1.0, 2 * one_sided", "min(1.0, one_sided", ("test_metrics::test_the_p_value_counts_both_tails",)),
     Fault("tasks/encoding.py", "set(word_ids[room:]) - set(word_ids[:room])", "set(word_ids[room:])", ("test_encoding",)),
     Fault("tasks/encoding.py", "if word >= 0 else IGNORED", "if word >= 0 else 0", ("test_encoding",)),

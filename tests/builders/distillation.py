@@ -18,8 +18,8 @@ from ligero.models.architectures import config_class, model_class
 from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
-from ligero.training.data import IGNORED, EncodedSplit
 from ligero.training.evaluate import predict
+from ligero.training.features import IGNORED, EncodedSplit
 from ligero.training.planned_trials import PlannedTrial
 from ligero.training.task_data import Validation
 from ligero.training.trial import run_trial

@@ -32,8 +32,8 @@ from ligero.tasks.examples import (
     digest_examples,
     write_examples,
 )
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import predict
+from ligero.training.features import EncodedSplit
 from ligero.training.scoring import Examples, score_predictions
 from tests.builders.encoding import encoder, job
 

@@ -22,8 +22,9 @@ from ligero.common.hashing import digest_value
 from ligero.settings import jobs, plan
 from ligero.settings.base import LearningRate, PerJob, Settings, Sha256
 from ligero.settings.checks import problems_of
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "tests/data/digest_study.yaml"

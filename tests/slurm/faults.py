@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.plan import shards_of
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.slurm import controller, profile_command, slurm_jobs, small_study, written
 from tests.builders.workflow import snakemake_command
 from tests.imports import PROJECT

@@ -15,8 +15,9 @@ from ligero.reporting.cards import options_rows, write_cards
 from ligero.reporting.registry import card_inputs
 from ligero.reporting.results import Results
 from ligero.settings import jobs, plan
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import write_artefacts
 from tests.builders.weights import weights_file
 

@@ -20,7 +20,8 @@ from ligero.command.systems import below_twin
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_json
 from ligero.reporting.recommendation import Limits, System, ranked
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
+from ligero.settings.yaml_files import read_yaml
 from ligero.synthetic.table import labelled_texts
 from tests.builders.results import write_artefacts
 

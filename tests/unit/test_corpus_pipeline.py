@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from ligero.common.errors import DataError
-from ligero.corpus.deduplication import SeenLines, drop_repeated, line_hashes
+from ligero.corpus.exact_duplicates import SeenLines, drop_repeated, line_hashes
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import BLOCK_BYTES, read_blocks, read_documents
 from ligero.corpus.splitting import LONGEST_DOCUMENT_BYTES, cut_documents, split_documents

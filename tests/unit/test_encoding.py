@@ -24,7 +24,7 @@ from ligero.tasks.examples import (
     write_examples,
 )
 from ligero.tasks.inputs import Template, truncated_pair, windows
-from ligero.training.data import EncodedSplit
+from ligero.training.features import EncodedSplit
 from tests.builders.encoding import encoder, job
 
 

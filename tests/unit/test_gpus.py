@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ligero.common.gpus import lock_folder, visible_devices
+from ligero.common.gpu_locks import lock_folder, visible_devices
 from ligero.settings.hardware import Hardware
 
 HOLD = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"

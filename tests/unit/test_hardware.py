@@ -10,9 +10,10 @@ import pytest
 from ligero.common.errors import LigeroError
 from ligero.settings import jobs
 from ligero.settings.hardware import PretrainingHardware
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.pretraining import Divergence
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.models import Architecture, HubModel
+from ligero.settings.yaml_files import read_yaml
 
 PROJECT = Path(__file__).parents[2]
 OLD, NEW = "0" * 39 + "1", "0" * 39 + "2"

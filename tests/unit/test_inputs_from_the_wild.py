@@ -16,10 +16,11 @@ from ligero.common.files import atomic_directory, read_json
 from ligero.common.run_end import failures
 from ligero.settings.base import Settings, UserPath
 from ligero.settings.jobs import TaskJob
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.program import note_soundness, refuse_unsound_data
 from ligero.settings.sources import Source
 from ligero.settings.tasks import Columns, Reader, Task
+from ligero.settings.yaml_files import read_yaml
 from ligero.sources.archives import members, open_member
 from ligero.tasks.examples import TaggingExample, write_examples
 from ligero.tasks.prepare import prepare_task

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ligero.common.errors import DataError, MismatchError
-from ligero.tasks.answers import Window, best_answer, candidates, predict_answers
+from ligero.tasks.squad_answers import Window, best_answer, candidates, predict_answers
 from ligero.tasks.tagged_files import aligned_tags, read_columns, write_columns
 
 ROOT = Path(__file__).parents[2]

@@ -19,8 +19,8 @@ from ligero.common.hashing import sha256_file
 from ligero.reporting.crate import PASSED_ON
 from ligero.reporting.planned import planned_jobs
 from ligero.settings import plan
-from ligero.settings.load import read_yaml
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study, write_answered
 from tests.validate_crate import terms
 

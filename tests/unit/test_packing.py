@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ligero.settings import plan
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.packing import TARGET, packed
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 
 START = 12.0
 """Seconds that a job needs before it trains: two Snakemakes, torch and transformers, weights and data."""

@@ -12,7 +12,7 @@ from ligero.command.main import main
 from ligero.common.files import write_json
 from ligero.common.records import write_record
 from ligero.reporting.planned import planned_jobs
-from ligero.settings.load import read_yaml
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study
 
 

@@ -16,7 +16,7 @@ from ligero.models.digests import digest_weights
 from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.mlm_objective import PretrainingObjective
 from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run_state import RunState
 from ligero.settings.pretraining import Divergence

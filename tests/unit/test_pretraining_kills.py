@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from ligero.common import locks
-from ligero.common.locks import file_lock
+from ligero.common import file_locks
+from ligero.common.file_locks import file_lock
 from ligero.training import checkpoints
 from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import STEPS, Folders, lines, prepared, same, train
@@ -141,9 +141,9 @@ def test_two_runs_do_not_share_a_state_folder(
     folders: Folders, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second waits for the first, then gives up and changes nothing."""
-    monkeypatch.setattr(locks, "PATIENCE", 0.05)
+    monkeypatch.setattr(file_locks, "PATIENCE", 0.05)
     with file_lock(tmp_path / "state" / "run.lock"):
-        with pytest.raises(locks.InUseError, match=r"another process works in .*state"):
+        with pytest.raises(file_locks.InUseError, match=r"another process works in .*state"):
             train(folders, tmp_path, total_steps=STEPS)
         assert [path.name for path in (tmp_path / "state").iterdir()] == ["run.lock"]
     assert train(folders, tmp_path, total_steps=STEPS)

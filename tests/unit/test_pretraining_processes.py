@@ -15,7 +15,7 @@ from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.weights import read_weights
 from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.mlm_objective import PretrainingObjective
 from ligero.pretraining.sharding import shard
 from ligero.settings.models import Architecture
 from tests.builders.pretraining import Folders, lines, spoiled, train

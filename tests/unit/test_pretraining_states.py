@@ -18,7 +18,7 @@ from ligero.models.architectures import encoder_of
 from ligero.models.heads import load_encoder
 from ligero.models.weights import read_weights
 from ligero.pretraining import state_caching
-from ligero.pretraining.objective import Counts
+from ligero.pretraining.mlm_objective import Counts
 from ligero.pretraining.passages import passages
 from ligero.pretraining.projection import Projection
 from ligero.pretraining.records import StatesInfo

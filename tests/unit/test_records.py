@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ligero.common import locks
+from ligero.common import file_locks
 from ligero.common.errors import DataError
+from ligero.common.file_locks import InUseError, only_process
 from ligero.common.hashing import digest_file
-from ligero.common.locks import InUseError, only_process
 from ligero.common.records import (
     DamagedError,
     check_file,
@@ -109,7 +109,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from ligero.common.locks import only_process
+from ligero.common.file_locks import only_process
 with only_process(Path(sys.argv[2]), "other"):
     Path(sys.argv[2], "held").touch()
     time.sleep(float(sys.argv[3]))
@@ -130,7 +130,7 @@ def test_one_process_waits_for_the_other_or_gives_up(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = hold(project, tmp_path, 60)
-    monkeypatch.setattr(locks, "PATIENCE", 0.3)
+    monkeypatch.setattr(file_locks, "PATIENCE", 0.3)
     with (
         pytest.raises(InUseError, match=r"m: another process works in .* Wait for it or end it"),
         only_process(tmp_path, "m"),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ligero.command.main import main
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.browser import chromium, findings, opened
 from tests.builders.report import write_report
 

@@ -29,7 +29,8 @@ from ligero.reporting.recommendation import System
 from ligero.reporting.records import write_tradeoff
 from ligero.reporting.registry import page_inputs
 from ligero.reporting.results import Results
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.report import write_report
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -39,8 +39,9 @@ from ligero.reporting.writing import to_csv, to_markdown
 from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.layout import Layout
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import REGIMES, Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import write_artefacts
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,9 @@ import pytest
 from ligero.common.records import write_record
 from ligero.reporting.registry import figures, make_table
 from ligero.reporting.results import Results
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import corpus_statistics
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,9 @@ from ligero.reporting.published import read_table
 from ligero.reporting.registry import make_table
 from ligero.reporting.results import Results
 from ligero.settings.jobs import efficiency_job
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import write_artefacts
 
 ROOT = Path(__file__).resolve().parents[2]

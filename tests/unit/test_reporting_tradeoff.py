@@ -15,9 +15,10 @@ from ligero.common.records import DamagedError, digests_of, read_record, write_r
 from ligero.reporting.registry import draw_figure, figures, make_table, tradeoff_inputs
 from ligero.reporting.results import Results, Row
 from ligero.reporting.tradeoff import AXES, Measured, Scores, measure, predictions_path, stored_answers
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
 from ligero.settings.tasks import Task
+from ligero.settings.yaml_files import read_yaml
 from ligero.tasks.examples import (
     Answer,
     ClassificationExample,

@@ -16,7 +16,8 @@ from ligero.reporting.results import Results
 from ligero.settings import plan
 from ligero.settings.describe import json_schema
 from ligero.settings.layout import Layout
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import write_artefacts
 
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from ligero.common.errors import ConfigurationError
-from ligero.settings.load import load_study, read_yaml, reasons_left_out, without_missing_weights
+from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
 from ligero.settings.plan import teacher_candidates
+from ligero.settings.yaml_files import read_yaml
 
 Config = dict[str, Any]
 LOCAL = {"weights": "local", "local": "/nowhere/at/all"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ligero.settings.load import read_yaml
 from ligero.settings.sources import Source
+from ligero.settings.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,8 @@ from ligero.common.files import write_json
 from ligero.common.records import read_record, write_record
 from ligero.common.run_notes import NOTES, note_run
 from ligero.reporting.planned import PlannedJob, planned_jobs
-from ligero.settings.load import read_yaml
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study
 
 LONG = "results/" + "x" * 300 + ".json"
@@ -156,7 +156,7 @@ def test_a_job_that_holds_its_state_outlives_the_run(
     folder.run(monkeypatch, project)
     folder.started(folder.job("pretrain_model", "albeto-tiny"))
     folder.killed()
-    from ligero.common.locks import only_process
+    from ligero.common.file_locks import only_process
 
     with only_process(folder.results / "state/pretraining/albeto-tiny", "a test"):
         assert state_of(status("--json")[1], "pretrain_model albeto-tiny") == "running"

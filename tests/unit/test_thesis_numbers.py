@@ -16,8 +16,9 @@ from ligero.reporting.published import (
 )
 from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 

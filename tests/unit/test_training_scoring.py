@@ -20,9 +20,9 @@ from ligero.settings.training import TrainingOptions
 from ligero.tasks.examples import Answer, ClassificationExample, QuestionExample
 from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
-from ligero.training.ngrams import score_ngrams
+from ligero.training.features import EncodedSplit
+from ligero.training.ngram_baseline import score_ngrams
 from ligero.training.records import TrialRecord, write_shard
 from ligero.training.scoring import (
     Examples,

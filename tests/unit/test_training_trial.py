@@ -21,8 +21,8 @@ from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training import evaluate
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.features import EncodedSplit
 from ligero.training.objective import GoldObjective
 from ligero.training.optimizers import parameter_groups
 from ligero.training.planned_trials import PlannedTrial

@@ -14,8 +14,9 @@ from ligero.common.errors import ConfigurationError
 from ligero.efficiency.macs import cost_of
 from ligero.reporting.provenance.recompute import _counted
 from ligero.reporting.provenance.records import Count
-from ligero.settings.load import load_study, read_yaml
+from ligero.settings.load import load_study
 from ligero.settings.models import Architecture
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study, write_answered
 
 

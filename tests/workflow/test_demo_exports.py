@@ -19,8 +19,8 @@ from ligero.serving.predictor import GraphRunner
 from ligero.settings import plan
 from ligero.settings.jobs import export_job
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import predict
+from ligero.training.features import EncodedSplit
 
 
 @pytest.fixture(scope="module")

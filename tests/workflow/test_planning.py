@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from ligero.reporting.planned import planned_jobs as jobs_of_study
-from ligero.settings.load import load_study, read_yaml, without_missing_weights
+from ligero.settings.load import load_study, without_missing_weights
+from ligero.settings.yaml_files import read_yaml
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs
 
 pytestmark = pytest.mark.slow

@@ -43,7 +43,7 @@ def main() -> int:
 
     import torch
 
-    from ligero.common.memory import keep_freed_memory
+    from ligero.common.allocator import keep_freed_memory
     from ligero.pretraining.cost_estimate import plan
     from ligero.pretraining.distributed import DistributedContext
     from ligero.pretraining.run import prepare, pretrain

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.common.gpus import lock_folder, take, visible_devices
+from ligero.common.gpu_locks import lock_folder, take, visible_devices
 
 
 def main() -> None:

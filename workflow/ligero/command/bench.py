@@ -302,8 +302,8 @@ def _beto(threads: int) -> dict[str, Run]:
     from ligero.export.encoder import build
     from ligero.export.weights import Weights, outline_of
     from ligero.serving.predictor import GraphRunner
-    from ligero.settings.load import read_yaml
     from ligero.settings.models import Architecture
+    from ligero.settings.yaml_files import read_yaml
 
     torch.set_num_threads(threads)
     known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]

@@ -7,7 +7,7 @@ import json
 
 from ligero.command.project import PROJECT
 from ligero.command.systems import open_results
-from ligero.settings.load import read_yaml
+from ligero.settings.yaml_files import read_yaml
 
 Row = dict[str, str | int]
 """A line of the list: what its columns say."""

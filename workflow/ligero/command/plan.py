@@ -12,8 +12,9 @@ from ligero.command.project import PROJECT
 from ligero.command.systems import results_folder, study_of
 from ligero.reporting.estimate import Amount, Estimate, Estimator
 from ligero.reporting.progress import Progress
-from ligero.settings.load import load_study, read_yaml, reasons_left_out, without_missing_weights
+from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
 from ligero.settings.study import Study
+from ligero.settings.yaml_files import read_yaml
 
 
 def run(args: argparse.Namespace) -> int:

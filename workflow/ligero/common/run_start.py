@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ligero.common.file_locks import file_lock
 from ligero.common.files import remove_temporaries
-from ligero.common.locks import file_lock
 
 OWNER = Path(".snakemake", "run.lock")
 """In the working folder. The run that has Snakemake's lock holds this one too, and loses it when it ends, however it ends."""

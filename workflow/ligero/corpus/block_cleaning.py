@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ligero.corpus.deduplication import Hashes
+from ligero.corpus.exact_duplicates import Hashes
 from ligero.corpus.fast_cleaning import clean_block, count_clean
 from ligero.corpus.language import drop_other_languages
 from ligero.corpus.near_duplicates import band_hashes, units_of

@@ -12,7 +12,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from ligero.common.counter_rng import splitmix64
-from ligero.corpus.deduplication import Hashes, SeenHashes
+from ligero.corpus.exact_duplicates import Hashes, SeenHashes
 from ligero.settings.corpus import NearDuplicates
 
 PERMUTATIONS = 128

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ligero.common.allocator import keep_freed_memory
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_path
-from ligero.common.memory import keep_freed_memory
 from ligero.common.prefetch import ReadAhead
 from ligero.common.progress import progress
 from ligero.corpus.block_cleaning import PreparedBlock, prepare_block
-from ligero.corpus.deduplication import SeenLines, drop_repeated
+from ligero.corpus.exact_duplicates import SeenLines, drop_repeated
 from ligero.corpus.fast_cleaning import count_clean
 from ligero.corpus.language import check_language
 from ligero.corpus.near_duplicates import SeenTexts, drop_near_duplicates

@@ -19,7 +19,7 @@ from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.settings.jobs import ShardJob, StudentLearning, TaskSpec
-from ligero.training.data import EncodedSplit
+from ligero.training.features import EncodedSplit
 from ligero.training.objective import Objective
 
 

@@ -17,7 +17,7 @@ from ligero.models.digests import digest_weights
 from ligero.tasks.records import read_encoded_info
 
 if TYPE_CHECKING:  # its module imports torch
-    from ligero.training.data import EncodedSplit
+    from ligero.training.features import EncodedSplit
 
 
 def logit_digests(

@@ -13,7 +13,7 @@ from ligero.distillation.alignment import Alignment
 from ligero.distillation.losses import Kind, combined_loss, distillation_loss
 from ligero.distillation.targets import Targets, TokenTargets
 from ligero.settings.tasks import TaskType
-from ligero.training.data import Batch
+from ligero.training.features import Batch
 from ligero.training.objective import GoldObjective, gold_weight
 
 

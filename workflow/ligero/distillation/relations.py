@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ligero.common.errors import LigeroError
-from ligero.training.data import Batch
+from ligero.training.features import Batch
 from ligero.training.objective import Objective
 
 RelationKind = Literal["hidden", "attention"]

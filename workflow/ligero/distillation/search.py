@@ -25,7 +25,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.locks import file_lock
+from ligero.common.file_locks import file_lock
 from ligero.distillation.records import SearchRow, SearchSummary
 from ligero.settings.distillation import Distillation
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ligero.common.errors import MismatchError
 from ligero.distillation.alignment import Alignment, Pairs
 from ligero.distillation.token_layout import Ints, ragged_indices
-from ligero.training.data import Batch
+from ligero.training.features import Batch
 
 Logits = NDArray[np.floating[Any]]
 

@@ -26,8 +26,8 @@ from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
 from ligero.settings.base import ResolvedPrecision
 from ligero.settings.jobs import LogitsJob
 from ligero.settings.training import TrainingOptions
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict
+from ligero.training.features import EncodedSplit
 
 PART_TOKENS = 1 << 18
 """Tokens of a part: a few seconds on a GPU and some minutes on a CPU, which is what a kill costs at most."""

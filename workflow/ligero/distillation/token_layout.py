@@ -22,7 +22,7 @@ from ligero.common.errors import MismatchError
 from ligero.tasks.encoding import word_starts
 
 if TYPE_CHECKING:  # its module imports torch, which alignment does without
-    from ligero.training.data import EncodedSplit
+    from ligero.training.features import EncodedSplit
 
 Ints = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]

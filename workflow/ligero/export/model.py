@@ -34,8 +34,8 @@ from ligero.serving.manifest import (
 from ligero.serving.predictor import GraphRunner, Predictor
 from ligero.settings.jobs import ExportJob
 from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions, predict
+from ligero.training.features import EncodedSplit
 from ligero.training.scoring import Examples, score_predictions, score_record
 
 GRAPH_FILES: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}

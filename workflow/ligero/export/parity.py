@@ -8,8 +8,8 @@ import numpy as np
 
 from ligero.common.errors import MismatchError
 from ligero.serving.manifest import Parity
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.features import EncodedSplit
 
 TOLERANCE = 1e-4
 """Largest difference of logits that counts as rounding."""

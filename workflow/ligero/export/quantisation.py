@@ -27,8 +27,8 @@ from ligero.settings.jobs import TaskSpec
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.bootstrap import paired_bootstrap
 from ligero.tasks.metrics import HEADLINE
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.features import EncodedSplit
 from ligero.training.scoring import Answered, Examples, score_predictions
 
 Ranges = Mapping[str, tuple[float, float]]

@@ -12,8 +12,8 @@ from ligero.serving.manifest import Precision
 from ligero.serving.predictor import GraphRunner
 from ligero.serving.readers import Feature, Outputs
 from ligero.settings.tasks import TaskType
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.features import EncodedSplit
 
 
 def features_of(split: EncodedSplit) -> list[Feature]:

@@ -32,7 +32,7 @@ from ligero.pretraining.divergence import (
 )
 from ligero.pretraining.interruption import Interruption
 from ligero.pretraining.metrics import MetricsFile, Position
-from ligero.pretraining.objective import Counts
+from ligero.pretraining.mlm_objective import Counts
 from ligero.pretraining.objectives import make_objective
 from ligero.pretraining.records import METRICS_FILE, MetricsLine
 from ligero.pretraining.run_state import Progress, RunState

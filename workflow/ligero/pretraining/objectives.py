@@ -8,7 +8,7 @@ from torch import nn
 
 from ligero.models.fused_activations import use_fused_activations
 from ligero.pretraining.masking import predictions_per_row
-from ligero.pretraining.objective import PretrainingObjective
+from ligero.pretraining.mlm_objective import PretrainingObjective
 from ligero.pretraining.state_objective import StateObjective
 from ligero.settings.pretraining import Pretraining
 

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from ligero.common.errors import MismatchError
+from ligero.common.file_locks import only_process
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value
-from ligero.common.locks import only_process
 from ligero.corpus.token_store import TokenStore, check_tokens
 from ligero.models.build import build_for_pretraining, count_parameters, make_config
 from ligero.models.digests import write_weights_digest

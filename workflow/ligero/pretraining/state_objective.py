@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ligero.models.architectures import encoder_of, model_inputs
-from ligero.pretraining.objective import Counts, PretrainingObjective
+from ligero.pretraining.mlm_objective import Counts, PretrainingObjective
 from ligero.settings.pretraining import StateTeacher
 
 HEAD = "state_head"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.batches import PretrainingBatch
-from ligero.pretraining.objective import Counts, PretrainingObjective
+from ligero.pretraining.mlm_objective import Counts, PretrainingObjective
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from ligero.common.errors import DataError
-from ligero.common.locks import is_held
+from ligero.common.file_locks import is_held
 from ligero.common.run_notes import RunNote, code_digest, lock_digest, read_notes
 from ligero.pretraining.records import SUMMARY_FILE, PretrainingSummary
 from ligero.reporting.planned import STAGES, Cell, PlannedJob, planned_jobs

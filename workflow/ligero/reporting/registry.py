@@ -34,6 +34,8 @@ class Entry:
         inputs: the artefacts that it reads, and no others.
         caption: reStructuredText, for the report.
         argument: the model or task that it is about.
+        has_content: whether the table has anything to show for a user's own study. Beside the thesis all are made.
+        origin: of a table whose numbers are not computed again by `ligero why --recompute`: why that is so.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Entry:
     inputs: Callable[[Layout], list[str]]
     caption: str
     argument: str | None = None
+    has_content: Callable[[Study], bool] = lambda study: True
+    origin: str = "taken from the files below as they are"
 
     def __call__(self, results: Results) -> Any:
         """Make it."""
@@ -53,27 +57,10 @@ def tables(study: Study) -> dict[str, Entry]:
     """The study's tables by name, the summary among them."""
     ablation = [ABLATION] if plan.ablation_runs(study) else []
     return {
-        entry.name: entry for entry in (*TABLES, *ablation, SUMMARY) if _says_something(entry.name, study)
+        entry.name: entry
+        for entry in (*TABLES, *ablation, SUMMARY)
+        if study.scale != "own" or entry.has_content(study)
     }
-
-
-def _says_something(table: str, study: Study) -> bool:
-    """Whether a table has anything to show. Beside the thesis all are made, with its rows and columns."""
-    if study.scale != "own":
-        return True
-    types = {task.type for task in study.tasks.values()}
-    conditions = {
-        "corpus": study.reads_corpus,
-        "albeto_configurations": False,
-        "comparison": False,
-        "pretraining_details": bool(plan.pretrained_models(study)),
-        "text_classification": "sequence_classification" in types,
-        "sequence_tagging": "token_classification" in types,
-        "question_answering": "question_answering" in types,
-        "teachers": study.distillation is not None,
-        "retention": study.distillation is not None,
-    }
-    return conditions.get(table, True)
 
 
 def figures(study: Study) -> dict[str, Entry]:
@@ -216,6 +203,12 @@ def _cost(layout: Layout) -> list[str]:
     ]
 
 
+def _has_tasks(task_type: TaskType) -> Callable[[Study], bool]:
+    return lambda study: task_type in {task.type for task in study.tasks.values()}
+
+
+_MEASURED = "times are measured: measuring again gives others"
+
 # --- tables -------------------------------------------------------------------------------------------------------------
 
 TABLES = (
@@ -226,6 +219,7 @@ TABLES = (
         "The running text: lines that are not blank, tokens (words between white space) and characters "
         "without line ends, after cleaning and, under ``raw_``, before it. A document ends at a blank line. "
         "``published_`` is what the thesis counts in its whole corpus.",
+        has_content=lambda study: study.reads_corpus,
     ),
     Entry(
         "tokenizers",
@@ -255,6 +249,7 @@ TABLES = (
         _efficiency,
         "Shapes of the ALBERT models. All layers of a model share one set of weights, so depth costs time and "
         "no parameters.",
+        has_content=lambda study: False,
     ),
     Entry(
         "pretraining_details",
@@ -263,6 +258,7 @@ TABLES = (
         "How each model was pretrained here, what it took, and the loss it reached. ``unigram_loss`` is that "
         "of a model which knows only how frequent each token is: a validation loss near it means that nothing "
         "about context was learnt.",
+        has_content=lambda study: bool(plan.pretrained_models(study)),
     ),
     Entry(
         "text_classification",
@@ -270,6 +266,7 @@ TABLES = (
         _scores("sequence_classification"),
         "Accuracy on the test sets, with 95 % bootstrap intervals. The row *without a language model* is logistic regression on "
         "n-grams of words and characters (scikit-learn), on at most 20,000 training examples: what a student has to be worth more than.",
+        has_content=_has_tasks("sequence_classification"),
     ),
     Entry(
         "sequence_tagging",
@@ -279,6 +276,7 @@ TABLES = (
         "speech tags seqeval takes the first letter for a chunk prefix (SCONJ and CCONJ become one type) and "
         "a run of equal tags for one chunk: compare with the thesis by ``pos_f1``, judge by "
         "``pos_token_accuracy``.",
+        has_content=_has_tasks("token_classification"),
     ),
     Entry(
         "question_answering",
@@ -286,6 +284,7 @@ TABLES = (
         _scores("question_answering"),
         "F1 and exact match on the test sets by SQuAD's official script, as in the thesis, and by MLQA's, "
         "which leaves out Spanish articles and all punctuation.",
+        has_content=_has_tasks("question_answering"),
     ),
     Entry(
         "efficiency",
@@ -307,6 +306,7 @@ TABLES = (
         "whose modified z-score is too large. The systems take turns, GPUs are synchronised (the authors' GPU "
         "timings were not synchronised), systems of one architecture are timed once, and weights are random: "
         "latency does not depend on them.",
+        origin=_MEASURED,
     ),
     Entry(
         "tradeoff",
@@ -319,6 +319,8 @@ TABLES = (
         "cost, up to 64 times the cost of the reference model and down to the score without a model. ``efficient``: no other system "
         "is as cheap and as good. **Retention** is the share of the teacher's score. Intervals (95 %) and "
         "``efficient_probability`` come from 1,000 resamples of the test examples, the same for all systems.",
+        origin="its gains and intervals are functions of all systems' predictions together: `snakemake --forcerun measure_tradeoff` "
+        "computes them again",
     ),
     Entry(
         "retention",
@@ -326,6 +328,8 @@ TABLES = (
         lambda layout: [layout.tradeoff],
         "The cheapest system that keeps 99, 97 and 95 % of the teacher's score, by each cost: how many times cheaper than the "
         "teacher it is, and in which share of 1,000 resamples of the test examples it keeps that much.",
+        has_content=lambda study: study.distillation is not None,
+        origin="it is drawn from the same resamples as tradeoff.csv",
     ),
     Entry(
         "teachers",
@@ -333,6 +337,7 @@ TABLES = (
         _teachers,
         "The model that teaches each task, and the validation losses that decided. Test scores play no part "
         "in it.",
+        has_content=lambda study: study.distillation is not None,
     ),
     Entry(
         "best_hyperparameters",
@@ -347,6 +352,8 @@ TABLES = (
         "Every figure that the thesis prints beside what this study measured. ``corrected`` holds the thesis' "
         "one erratum: the printed tagging row of ALBETO xlarge repeats that of xxlarge. ``recomputed`` is the "
         "score that follows from the eight printed figures.",
+        has_content=lambda study: False,
+        origin="it repeats numbers of summary.csv and of the score tables beside published ones: ask for them there",
     ),
     Entry(
         "cost",
@@ -355,6 +362,7 @@ TABLES = (
         "Runs and device hours of each stage, added up from what every run recorded itself (data, tokenizers "
         "and tables are not counted). A device hour is an hour of one GPU, or of the CPU threads that the row "
         "names. Beside them what the thesis spent, as far as it says.",
+        origin=_MEASURED,
     ),
 )
 
@@ -368,6 +376,7 @@ ABLATION = Entry(
     'examples, on the predictions of all seeds together. ``helped`` says "yes" or "no" where the difference '
     "from the reference method is significant at the 5 % level (paired, two-sided). The teacher was fine-"
     "tuned once and chosen by validation.",
+    origin="its means and tests are over the runs of several seeds, whose counts are in the records that are named",
 )
 """Where the study has a section `ablation`."""
 

@@ -12,7 +12,7 @@ from binascii import Error
 from dataclasses import dataclass
 from pathlib import Path
 
-from ligero.common.locks import is_held
+from ligero.common.file_locks import is_held
 from ligero.common.run_start import OWNER
 
 _NAME = 254

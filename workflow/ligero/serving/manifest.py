@@ -161,7 +161,7 @@ class Manifest:
         labels: names in the order of the logits; empty for question answering.
         max_length: longest input in tokens, special ones included.
         doc_stride: tokens that neighbouring windows of a long context share (question answering).
-        n_best, max_answer_length: how answers are picked, see `ligero.tasks.answers`.
+        n_best, max_answer_length: how answers are picked, see `ligero.tasks.squad_answers`.
         tokenizer: description of `tokenizer.json`.
         graphs: by precision.
         precision: which graph answers unless another is asked for.

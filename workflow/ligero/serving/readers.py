@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ligero.common.errors import LigeroError
 from ligero.serving.answers import Answer, Entity, Item, TaggedWord
 from ligero.serving.manifest import Manifest
-from ligero.tasks.answers import Candidate, Window, candidates
 from ligero.tasks.inputs import WORD, ContextTokens, Template, windows
 from ligero.tasks.metrics import chunks
+from ligero.tasks.squad_answers import Candidate, Window, candidates
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 
 Floats = NDArray[np.float32]

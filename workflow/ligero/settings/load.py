@@ -5,72 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.text import read_text
+from ligero.common.errors import ConfigurationError
 from ligero.settings.base import below_home
 from ligero.settings.checks import problems_of
 from ligero.settings.defaults import with_defaults, with_preset
 from ligero.settings.error_messages import explain
 from ligero.settings.plan import state_teachers_of
 from ligero.settings.study import Study
-
-# The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML mapping; anything else, or a repeated key, is a ConfigurationError with file and line."""
-    try:
-        loader = _Loader(read_text(path))
-        node = loader.get_single_node()
-        if repeated := list(_repeated_keys(node, set())):
-            raise ConfigurationError("\n".join(f"{path}:{problem}" for problem in repeated))
-        value = loader.construct_document(node) if node else None
-    except DataError as error:
-        raise ConfigurationError(str(error)) from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise ConfigurationError(f"{path}: expected a mapping of keys to values")
-    return value
-
-
-def refuse_repeated_keys(paths: Iterable[Path | str]) -> None:
-    """Refuse configuration files that repeat a key: of two `tasks:` blocks, YAML would silently drop the first.
-
-    Raises:
-        ConfigurationError: with the file and both lines.
-    """
-    for path in paths:
-        read_yaml(path)
-
-
-def _repeated_keys(node: Any, seen: set[int]) -> Iterable[str]:
-    """Every key repeated within a mapping, as 'line: problem'; anchors are visited once."""
-    if node is None or id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item, seen)
-    elif isinstance(node, yaml.MappingNode):
-        first: dict[tuple[str, str], int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode):
-                before = first.get(name := (key.tag, key.value))
-                first.setdefault(name, line)
-                if before is not None:
-                    yield (
-                        f"{line}: the key '{key.value}' is already in line {before}, which YAML would drop; "
-                        "merge the two"
-                    )
-            yield from _repeated_keys(value, seen)
+from ligero.settings.yaml_files import read_yaml
 
 
 def load_study(config: Mapping[str, object], root: Path | str) -> Study:

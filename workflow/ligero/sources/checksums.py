@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from ligero.common.errors import DataError
+from ligero.common.file_locks import file_lock
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
-from ligero.common.locks import file_lock
 from ligero.common.records import DamagedError, check_file, read_record
 from ligero.settings.sources import GENERATED, Source
 from ligero.sources.errors import ChecksumError

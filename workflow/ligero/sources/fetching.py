@@ -13,9 +13,9 @@ from typing import IO
 from urllib.parse import quote
 
 from ligero.common.errors import ConfigurationError
+from ligero.common.file_locks import file_lock
 from ligero.common.files import atomic_path
 from ligero.common.hashing import CHUNK, sha256_file
-from ligero.common.locks import file_lock
 from ligero.common.progress import progress
 from ligero.settings.sources import Source
 from ligero.sources.archives import MemberStream, open_member

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.settings.jobs import TaskSpec
-from ligero.training.ngrams import score_ngrams
+from ligero.training.ngram_baseline import score_ngrams
 from ligero.training.records import BaselineRecord
 from ligero.training.scoring import Examples, score_answered, score_record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ligero.settings.training import TrainingOptions
-from ligero.training.data import Ints
+from ligero.training.features import Ints
 
 POOL_BATCHES = 50
 """Bucketed batches are cut from pools of this many batches, sorted by length: wide enough that little is padding, small

@@ -13,7 +13,7 @@ from torch import nn
 from ligero.models.precision import autocast
 from ligero.settings.base import ResolvedPrecision
 from ligero.training.batches import length_sorted_batches
-from ligero.training.data import IGNORED, EncodedSplit, Ints
+from ligero.training.features import IGNORED, EncodedSplit, Ints
 from ligero.training.steps import is_out_of_memory
 
 Floats = NDArray[np.floating[Any]]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ligero.settings.tasks import TaskType
-from ligero.training.data import IGNORED, Batch
+from ligero.training.features import IGNORED, Batch
 
 
 class Objective(Protocol):

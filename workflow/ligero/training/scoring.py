@@ -17,15 +17,15 @@ from ligero.common.records import check_listed
 from ligero.settings.jobs import ScoringJob, TaskSpec
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
-from ligero.tasks.answers import Window, predict_answers
 from ligero.tasks.metrics import HEADLINE, Scored, score_answers, score_classification, score_tagging
 from ligero.tasks.records import EXAMPLES_REMEDY, ScoreRecord
+from ligero.tasks.squad_answers import Window, predict_answers
 from ligero.tasks.tagged_files import write_columns
 from ligero.training.records import ModelScoreRecord, SystemScoreRecord
 
 if TYPE_CHECKING:  # their modules import torch, and baselines are scored without
-    from ligero.training.data import EncodedSplit
     from ligero.training.evaluate import Predictions
+    from ligero.training.features import EncodedSplit
 
 NO_PREDICTION = "O"
 """Tag of a word that truncation took from the model: no entity in NER, no part of speech at all and so always wrong."""
@@ -202,8 +202,8 @@ def score_model(
 
     from ligero.models.heads import load_selected
     from ligero.models.precision import resolve
-    from ligero.training.data import EncodedSplit
     from ligero.training.evaluate import predict
+    from ligero.training.features import EncodedSplit
     from ligero.training.steps import device_name, training_device
 
     started, device = time.perf_counter(), training_device()

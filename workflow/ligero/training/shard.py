@@ -13,7 +13,7 @@ from ligero.common.errors import DataError
 from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob, TaskSpec
 from ligero.settings.plan import Trial
-from ligero.training.data import EncodedSplit
+from ligero.training.features import EncodedSplit
 from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
 from ligero.training.planned_trials import PlannedTrial, plan_trials

@@ -14,7 +14,7 @@ from ligero.common.errors import LigeroError
 from ligero.models.precision import autocast, resolve
 from ligero.settings.base import ResolvedPrecision
 from ligero.settings.training import TrainingOptions
-from ligero.training.data import Batch, EncodedSplit, Ints
+from ligero.training.features import Batch, EncodedSplit, Ints
 from ligero.training.objective import Objective
 from ligero.training.optimizers import parameter_groups
 from ligero.training.schedules import linear_warmup_decay

@@ -14,8 +14,8 @@ from torch import nn
 from ligero.models.digests import digest_weights
 from ligero.models.heads import load_for_task, save_for_task
 from ligero.settings.jobs import ShardJob
-from ligero.training.data import EncodedSplit
 from ligero.training.evaluate import Predictions
+from ligero.training.features import EncodedSplit
 from ligero.training.scoring import Examples, score_predictions
 
 

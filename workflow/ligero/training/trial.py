@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ligero.common.locks import only_process
+from ligero.common.file_locks import only_process
 from ligero.common.progress import progress
 from ligero.models.precision import resolve_once
 from ligero.training.batches import (
@@ -25,9 +25,9 @@ from ligero.training.batches import (
     steps_per_epoch,
 )
 from ligero.training.checkpoints import Checkpoints
-from ligero.training.data import EncodedSplit
 from ligero.training.early_stopping import EarlyStopping
 from ligero.training.evaluate import predict, validation_loss
+from ligero.training.features import EncodedSplit
 from ligero.training.objective import Objective
 from ligero.training.planned_trials import PlannedTrial, versions
 from ligero.training.records import RESULT, BestPoint, CurvePoint, TrialRecord, TrialValues, write_trial

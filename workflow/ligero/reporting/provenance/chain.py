@@ -40,16 +40,6 @@ COUNTS = {
 """Columns that are counted on architectures, by table."""
 TEXT = ("regime", "model", "scale", "notes", "speedup_arithmetic")
 REGIMES = {"fine-tuning": "fine-tuned", "distillation": "distilled"}
-WHY_FILES_ONLY = {
-    "inference_speed": "times are measured: measuring again gives others",
-    "cost": "times are measured: measuring again gives others",
-    "comparison": "it repeats numbers of summary.csv and of the score tables beside published ones: ask for them there",
-    "tradeoff": "its gains and intervals are functions of all systems' predictions together: `snakemake --forcerun measure_tradeoff` "
-    "computes them again",
-    "retention": "it is drawn from the same resamples as tradeoff.csv",
-    "ablation": "its means and tests are over the runs of several seeds, whose counts are in the records that are named",
-}
-"""Tables of which only the files are named, and why. Of all others: nothing but counts and settings is in them."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +192,7 @@ class Chains:
                         return [self._measured(row, task, metric.key)], [], _INTERVAL
         if table in SCORE_TABLES:
             return [], [], _NO_ANSWERS
-        return [], [], WHY_FILES_ONLY.get(table, "taken from the files below as they are")
+        return [], [], self._entries[table].origin
 
     def _measured(self, row: TableRow, task: str, metric: str) -> Measurement:
         if row.system is None:
