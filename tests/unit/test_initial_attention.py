@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ligero.models.architectures import encoder_of
 from ligero.models.build import build_for_pretraining, make_config
+from ligero.models.initial_attention import move_positions_apart
 from ligero.pretraining.engine import Pretrainer
 from ligero.settings.models import Architecture, Model
 from ligero.settings.pretraining import Pretraining
@@ -21,8 +22,11 @@ from tests.builders.pretraining import CPU, Folders, prepared, recipe, same, tra
 LENGTH = 40
 
 
-def attention(kind: str, initial: Any, width: int = 64) -> Tensor:
-    """The last layer's attention of a fresh model to the embeddings of random tokens, [B, heads, LENGTH, LENGTH]."""
+def attention(kind: str, initial: Any, width: int = 64, apart: bool = False) -> Tensor:
+    """The last layer's attention of a fresh model to the embeddings of random tokens, [B, heads, LENGTH, LENGTH].
+
+    `apart`: positions have dimensions of their own.
+    """
     architecture = Architecture(
         type=kind, hidden_size=width, num_hidden_layers=2, num_attention_heads=4, intermediate_size=32,
         embedding_size=32 if kind == "albert" else None, max_position_embeddings=LENGTH + 8, dropout=0.0,
@@ -30,6 +34,8 @@ def attention(kind: str, initial: Any, width: int = 64) -> Tensor:
     model = build_for_pretraining(make_config(architecture, 500, 0), None, 1, 0.1, initial).eval()
     encoder: Any = encoder_of(model)
     with torch.no_grad():
+        if apart:
+            encoder.embeddings.word_embeddings.weight[:, : move_positions_apart(model, 0.1)] = 0.0
         ids = torch.randint(5, 500, (8, LENGTH), generator=torch.Generator().manual_seed(3))
         hidden = encoder.embeddings(ids)
         if kind == "albert":
@@ -54,6 +60,25 @@ def test_heads_begin_with_the_token_before_and_after(kind: str) -> None:
         assert at[offset][head] > 4 / LENGTH
     assert found[:, 2:].max() < 4 / LENGTH, "the other heads are spread"
     assert attention(kind, "spread").max() < 4 / LENGTH
+
+
+@pytest.mark.parametrize("kind", ["albert", "bert"])
+def test_heads_look_beside_where_positions_are_apart_and_no_larger_than_words(kind: str) -> None:
+    at = attention(kind, "neighbours", apart=True)
+    assert at[:, 0].diagonal(-1, 1, 2).mean() > 0.2 and at[:, 1].diagonal(1, 1, 2).mean() > 0.2
+
+
+def test_positions_apart_are_as_large_as_words() -> None:
+    shape = Architecture(
+        type="albert", hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=32,
+        embedding_size=128, max_position_embeddings=64, dropout=0.0,
+    )  # fmt: skip
+    model = build_for_pretraining(make_config(shape, 50, 0), None, 1, 0.5, "neighbours")
+    # 100 ** (-i / 64) >= 0.36 for i up to 14: 15 waves of two dimensions.
+    assert move_positions_apart(model, 0.5) == 30
+    weight = encoder_of(model).embeddings.position_embeddings.weight.detach()  # type: ignore[union-attr]
+    assert not weight[:, 30:].any()
+    assert weight.square().sum(1).mean() == pytest.approx(98 * 0.25, rel=1e-4)
 
 
 def test_wide_heads_look_no_further() -> None:

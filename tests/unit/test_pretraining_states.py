@@ -246,7 +246,8 @@ def test_loss_and_gradients_of_a_case_by_hand() -> None:
         dropout=0.0,
     )
     model = build_for_pretraining(make_config(shape, 10), "mlm")
-    objective = StateObjective(model, StateTeacher(model="t", dimensions=2, masked_weight=0.5), seed=1)
+    model.add_module("state_head", torch.nn.Linear(4, 2))
+    objective = StateObjective(model, StateTeacher(model="t", dimensions=2, masked_weight=0.5))
     ids = torch.tensor([[2, 7, 5, 3]])
     taught, states = torch.tensor([1, 2]), torch.tensor([[1.0, -2.0], [0.5, 4.0]])
     positions, labels = torch.tensor([2]), torch.tensor([6])
@@ -290,6 +291,34 @@ def test_a_model_begins_with_the_teachers_means(toy: Toy) -> None:
     mapping: Any = encoder_of(run.model)
     weight = mapping.encoder.embedding_hidden_mapping_in.weight
     assert torch.equal(weight, torch.eye(16))
+
+
+def test_beside_neighbours_words_and_positions_have_dimensions_of_their_own(toy: Toy) -> None:
+    run = prepared(toy, initial_attention="neighbours")
+    embeddings: Any = encoder_of(run.model).embeddings
+    words, positions = embeddings.word_embeddings.weight, embeddings.position_embeddings.weight
+    apart = int(positions.any(0).sum())
+    assert 0 < apart < words.shape[1] and not positions[:, apart:].any() and not words[:, :apart].any()
+    plain: Any = prepared(toy).model.get_input_embeddings()  # type: ignore[operator]
+    # The leading components, in the words' part; their scale is that of as many dimensions as there are.
+    size = min(6, words.shape[1] - apart)
+    seen = torch.from_numpy(np.bincount(run.source.store.tokens, minlength=len(words)) > 0)
+    ours, theirs = words[seen][:, apart : apart + size], plain.weight[seen][:, :size]
+    torch.testing.assert_close(ours / ours[0, 0], theirs / theirs[0, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_head_begins_as_the_best_for_the_untrained_student(toy: Toy) -> None:
+    run = prepared(toy, masked_share=0.1)
+    batch = run.source.batch(0, rows=64)
+    model: Any = run.model.eval()
+    assert batch.taught is not None and batch.states is not None
+    with torch.no_grad():
+        hidden = encoder_of(model)(input_ids=batch.input_ids).last_hidden_state.flatten(0, 1)[batch.taught]
+        error = (model.state_head(hidden) - batch.states.float()).square().mean()
+    design = torch.cat([hidden, torch.ones(len(hidden), 1)], dim=1)
+    best = torch.linalg.lstsq(design, batch.states.float()).solution
+    least = (design @ best - batch.states.float()).square().mean()
+    assert least <= error < 1.1 * least and error < 0.9
 
 
 @pytest.mark.parametrize("kind", ["albert", "distilbert"])

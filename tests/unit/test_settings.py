@@ -105,7 +105,7 @@ def test_a_student_may_have_a_grid_of_its_own(project: Path) -> None:
         student: {trial.learning_rate for trial in plan.trials_of(study, "distillation", student)}
         for student in ("albeto-tiny", "e5-small-4")
     }
-    assert rates == {"albeto-tiny": {"5e-4"}, "e5-small-4": {"2e-4"}}
+    assert rates == {"albeto-tiny": {"1e-3"}, "e5-small-4": {"2e-4"}}
 
 
 def test_the_thesis_protocol_picks_answers_by_their_score(project: Path) -> None:

@@ -38,8 +38,7 @@ def attend_to_neighbours(model: nn.Module, word_std: float) -> None:
     """
     encoder: Any = encoder_of(model)
     positions = encoder.embeddings.position_embeddings
-    width = positions.weight.shape[1]
-    speeds = _LONGEST_WAVE ** (-torch.arange(0, width - 1, 2) / width)
+    speeds = _speeds(positions.weight.shape[1])
     with torch.no_grad():
         amplitude = POSITION_FACTOR * word_std * math.sqrt(2.0)
         positions.weight[:, : 2 * len(speeds)] = amplitude * sinusoids(len(positions.weight), speeds)
@@ -66,6 +65,34 @@ def attend_to_neighbours(model: nn.Module, word_std: float) -> None:
             for queries, keys, offset in heads:
                 if offset is not None:
                     _look_beside(queries, keys, speeds, offset)
+
+
+@torch.no_grad()
+def move_positions_apart(model: nn.Module, word_std: float) -> int:
+    """Leave to positions the first dimensions of the embeddings alone, where heads look, and the others to words; in place.
+
+    For word embeddings that mean something from the beginning: positions over all dimensions would drown them, and they the positions.
+    Positions get as large as words that have `word_std` in each of the other dimensions.
+
+    Args:
+        model: as `attend_to_neighbours` left it.
+
+    Returns:
+        How many dimensions are the positions'.
+    """
+    weight = encoder_of(model).embeddings.position_embeddings.weight
+    width = weight.shape[1]
+    apart = 2 * int((_speeds(width) >= _LOCAL).sum())
+    weight[:, apart:] = 0.0
+    weight[:, :apart] *= (
+        word_std * math.sqrt((width - apart) / apart) / weight[:, :apart].square().mean().sqrt()
+    )
+    return apart
+
+
+def _speeds(width: int) -> Tensor:
+    """Radians per token of the sinusoids of embeddings so wide, falling."""
+    return _LONGEST_WAVE ** (-torch.arange(0, width - 1, 2) / width)
 
 
 def sinusoids(count: int, speeds: Tensor) -> Tensor:

@@ -22,5 +22,5 @@ def make_objective(model: nn.Module, recipe: Pretraining) -> PretrainingObjectiv
 
         use_fused_attention(model)
     if recipe.teacher:
-        return StateObjective(model, recipe.teacher, recipe.seed, fused)
+        return StateObjective(model, recipe.teacher, fused)
     return PretrainingObjective(model, fused, partial(predictions_per_row, masked_share=recipe.masked_share))

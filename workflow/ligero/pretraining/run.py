@@ -23,11 +23,12 @@ from ligero.corpus.token_store import TokenStore, check_tokens
 from ligero.models.build import build_for_pretraining, count_parameters, make_config
 from ligero.models.digests import write_weights_digest
 from ligero.models.heads import copy_tokenizer
+from ligero.models.initial_attention import move_positions_apart
 from ligero.pretraining.batches import BatchSource, PretrainingBatch
 from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.records import METRICS_FILE, STATES_FILE, PretrainingSummary, StatesInfo
-from ligero.pretraining.state_objective import HEAD
+from ligero.pretraining.state_objective import HEAD, HEAD_TOKENS, add_fitted_head
 from ligero.pretraining.teacher_embeddings import TAUGHT_RANGE, initialise_embeddings
 from ligero.pretraining.teacher_states import TeacherStates, check_states
 from ligero.pretraining.validation import unigram_loss
@@ -78,8 +79,12 @@ def prepare(job: PretrainingJob, tokens: Path, tokenizer_folder: Path) -> Prepar
     if recipe.teacher and info:
         taught = {split: TeacherStates.open(tokens, info, split) for split in taught}
         if spread and recipe.teacher.initialise_embeddings and taught["train"]:
-            initialise_embeddings(model, store.tokens, taught["train"], spread)
+            apart = move_positions_apart(model, spread) if recipe.initial_attention == "neighbours" else 0
+            initialise_embeddings(model, store.tokens, taught["train"], spread, apart)
     source = BatchSource(store, vocabulary, recipe, taught["train"])
+    if recipe.teacher:
+        sample = source.batch(0, rows=max(1, HEAD_TOKENS // recipe.sequence_length))
+        add_fitted_head(model, sample, recipe.micro_batch_size)
     return Prepared(
         job=job,
         tokens=tokens,

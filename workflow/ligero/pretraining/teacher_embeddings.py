@@ -41,7 +41,11 @@ def mean_states(
 
 @torch.no_grad()
 def initialise_embeddings(
-    model: nn.Module, tokens: NDArray[np.integer[Any]], states: TeacherStates, spread: float
+    model: nn.Module,
+    tokens: NDArray[np.integer[Any]],
+    states: TeacherStates,
+    spread: float,
+    positions: int = 0,
 ) -> int:
     """Set a model's word embeddings in place and return how many subwords got a state.
 
@@ -50,13 +54,15 @@ def initialise_embeddings(
 
     Args:
         spread: the mean root of the squares of the new embeddings, as that of the random ones.
+        positions: first dimensions in which words are zero, because positions alone are there.
     """
     weight = model.get_input_embeddings().weight  # type: ignore[operator]
-    dimensions = min(weight.shape[1], states.dimensions)
+    weight[:, :positions] = 0.0
+    dimensions = min(weight.shape[1] - positions, states.dimensions)
     means, counts = mean_states(tokens, states, len(weight), dimensions)
     known = counts > 0
     scale = spread / means[known].square().mean(1).sqrt().mean()
-    weight[known, :dimensions] = means[known] * scale
+    weight[known, positions : positions + dimensions] = means[known] * scale
     mapping = getattr(getattr(encoder_of(model), "encoder", None), "embedding_hidden_mapping_in", None)
     if mapping is not None:
         nn.init.eye_(mapping.weight)
