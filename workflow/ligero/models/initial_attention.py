@@ -80,7 +80,8 @@ def move_positions_apart(model: nn.Module, word_std: float) -> int:
     Returns:
         How many dimensions are the positions'.
     """
-    weight = encoder_of(model).embeddings.position_embeddings.weight
+    encoder: Any = encoder_of(model)
+    weight = encoder.embeddings.position_embeddings.weight
     width = weight.shape[1]
     apart = 2 * int((_speeds(width) >= _LOCAL).sum())
     weight[:, apart:] = 0.0

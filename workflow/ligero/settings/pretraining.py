@@ -53,7 +53,8 @@ class StateTeacher(Settings):
     """Tokens of the corpus (in the student's vocabulary) that the teacher reads, in passages from everywhere in it. They take 2 x `dimensions`
     + 6 bytes each on disk, or less: 0.8 GB by default."""
     initialise_embeddings: bool = True
-    """Begin with embeddings made of the teacher's states: each subword's is the mean of the states where it occurs."""
+    """Begin with embeddings made of the teacher's states: each subword's is the mean of the states where it occurs. With
+    `initial_attention: neighbours` positions have some dimensions of their own beside them."""
     masked_weight: float = Field(0.0, ge=0.0)
     """Weight of masked language modelling beside the error of the states; 0 leaves it out, and the vocabulary head untrained."""
 
