@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ligero.command import bench_serve, soak
 from ligero.command.bench import study_of
 from ligero.command.main import main
 from ligero.common.errors import ConfigurationError, DataError
@@ -71,7 +72,9 @@ def test_bad_arguments_are_refused(export: Path, tmp_path: Path) -> None:
         main(["bench", str(export), "--trained", str(tmp_path)])
     with pytest.raises(DataError, match=r"none\.txt: no such file"):
         main(["bench", str(export), str(tmp_path / "none.txt")])
-    with pytest.raises(ConfigurationError, match="--seconds and --clients: expected numbers above 0"):
+    with pytest.raises(
+        ConfigurationError, match="--seconds, --clients, --soak and --rate: expected numbers above 0"
+    ):
         main(["bench-serve", str(export), "--clients", "0"])
 
 
@@ -126,3 +129,35 @@ def test_a_served_model_is_loaded(export: Path, tmp_path: Path, capsys: pytest.C
     assert [load["clients"] for load in found["loads"]] == [1, 3]
     assert all(load["requests"] > 0 and load["p50_ms"] <= load["p99_ms"] for load in found["loads"])
     assert found["score"] == 100.0 or found["precision"] == "int8"
+
+
+@pytest.mark.slow
+def test_a_soak_passes_and_notices_faults(
+    export: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["bench-serve", str(export), "--soak", "0.08", "--rate", "100", "--json"]
+    monkeypatch.setattr(soak, "MALFORMED", soak.MALFORMED[:16] + soak.MALFORMED[17:])  # one waits for 10 s
+    monkeypatch.setattr(soak, "MOST_GROWTH", 100.0)  # seconds are no warm-up
+    assert main(line) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"] and found["answers"] > 100 and found["malformed"] > 40
+    assert (found["lost_when_stopped"], found["exit_status"], found["server_errors"]) == (0, 0, 0)
+
+    monkeypatch.setattr(soak, "MALFORMED", (bench_serve.post(b'"a"'),))
+    monkeypatch.setattr(soak, "differing", lambda found, expected: "another label")
+    assert main(line) == 1
+    said = capsys.readouterr()
+    verdict = json.loads(said.out)
+    assert verdict["wrong_answers"] == verdict["answers"] > 0
+    assert verdict["malformed_not_refused"] == verdict["malformed"] > 0
+    assert "another label" in said.err and "status 200 for b'POST /predict" in said.err
+
+
+def test_texts_of_a_soak_have_all_lengths() -> None:
+    items: list[Any] = ["a b", {"words": ["a", "b"]}, {"question": "q", "context": "a b"}, "a b"]
+    assert list(soak.of_all_lengths(items, 6)) == [
+        {"text": "a"},
+        {"words": ["a", "b"]},
+        {"question": "q", "context": "a b a b a b a b"},
+        {"text": "a b a b a b"},
+    ]

@@ -14,8 +14,9 @@ from torch import nn
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.efficiency.processor import processor
-from ligero.export.encoder import Int8, activation_scale, build
-from ligero.export.quantisation import products
+from ligero.export.encoder import Int8, activation_scale, build, quantised
+from ligero.export.quantisation import _fewest, products
+from ligero.export.rounding import compensated
 from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import FAMILIES
 from ligero.serving.manifest import Manifest
@@ -91,13 +92,16 @@ def test_albert_is_stored_once_whatever_its_depth(depth: int, tmp_path: Path) ->
     weights = Weights(selected.model)
     graph = build(outline_of(selected.model, "token_classification"), weights).SerializeToString()
     assert len(graph) <= 1.1 * (selected.model / "model.safetensors").stat().st_size
-    every = frozenset(range(depth))
-    int8 = build(outline_of(selected.model, "token_classification"), weights, Int8(None, every))
+    outline = outline_of(selected.model, "token_classification")
+    int8 = build(outline, weights, Int8(None))
     assert len(int8.SerializeToString()) <= 0.35 * (selected.model / "model.safetensors").stat().st_size
     assert products(int8) == {
         "int8": 6 * depth + 1,
         "fp32": 1,
     }  # and the embeddings' projection; the head is fp32
+    some = build(outline, weights, Int8(None, frozenset({"0.hidden", "1.inner"})))
+    assert products(some) == {"int8": 6 * depth - 3, "fp32": 5}
+    assert len(some.SerializeToString()) <= len(int8.SerializeToString())  # no copies in fp32
 
 
 def test_int8_weights_cannot_saturate_sixteen_bits(tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ def test_int8_weights_cannot_saturate_sixteen_bits(tmp_path: Path) -> None:
     model = build(
         outline_of(selected.model, "sequence_classification"),
         Weights(selected.model),
-        Int8(None, frozenset({0, 1})),
+        Int8(None),
     )
     matrices = [
         numpy_helper.to_array(tensor).astype(int)
@@ -163,31 +167,32 @@ class _Larger(Weights):
         }
 
 
-def outlier(*layers: int) -> Any:
-    """Give one inner unit of some layers a huge value that nothing reads: fp32 does not change, a shared range is useless."""
+def outlier(model: nn.Module) -> None:
+    """Give one inner unit of ALBERT's layer a huge value that nothing reads: fp32 does not change, a shared range is useless."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("ffn.bias"):
+                parameter[0] = 3e4
+            if name.endswith("ffn_output.weight"):
+                parameter[:, 0] = 0.0
 
-    def change(model: nn.Module) -> None:
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if any(f"layer.{layer}." in name for layer in layers) or "albert_layers" in name:
-                    if name.endswith(("intermediate.dense.bias", "ffn.bias")):
-                        parameter[0] = 3e4
-                    if (
-                        name.endswith(("output.dense.weight", "ffn_output.weight"))
-                        and "attention" not in name
-                    ):
-                        parameter[:, 0] = 0.0
 
-    return change
+def outlying_weights(model: nn.Module) -> None:
+    """Give every output of the feed-forward part a huge weight on an inner unit that is always 0: a scale for all is useless."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("intermediate.dense.bias", "ffn.bias")):
+                parameter[0] = -3e4
+            if name.endswith(("output.dense.weight", "ffn_output.weight")) and "attention" not in name:
+                parameter[:, 0] = 1e4
 
 
 def test_a_model_whose_int8_collapses_is_not_offered(tmp_path: Path) -> None:
-    """ALBERT's shared layer makes an outlier an outlier everywhere: plain quantisation takes F1 from 100 to a guess."""
-    selected = selected_model(tmp_path / "study", "albert", "token_classification", change=outlier())
+    selected = selected_model(tmp_path / "study", "albert", "token_classification", change=outlying_weights)
     manifest = selected.export(tmp_path / "out")
     assert not manifest.int8["accepted"]
     assert manifest.int8["drop"] > 20
-    assert "more than max_drop 0.5; 3 graphs were tried" in manifest.int8["reason"]
+    assert "more than max_drop 0.5; 5 graphs were tried" in manifest.int8["reason"]
     assert manifest.precision == "fp32"
     assert set(manifest.files) == {"model.onnx", "tokenizer.json"}
     assert manifest.scores.keys() == {"fp32"}
@@ -195,23 +200,58 @@ def test_a_model_whose_int8_collapses_is_not_offered(tmp_path: Path) -> None:
         Predictor(tmp_path / "out", precision="int8")
 
 
-def test_the_layer_that_does_the_damage_goes_back_to_fp32(tmp_path: Path) -> None:
+def test_the_products_that_do_the_damage_go_back_to_fp32(tmp_path: Path) -> None:
+    """ALBERT's shared layer makes an outlier an outlier everywhere: plain quantisation takes F1 from 100 to a guess."""
     allowed = Export(max_drop=10.0)
     selected = selected_model(
         tmp_path / "study",
-        "bert",
+        "albert",
         "token_classification",
-        change=outlier(1),
+        change=outlier,
         export=allowed,
         num_hidden_layers=3,
     )
     manifest = selected.export(tmp_path / "out")
     assert manifest.int8["accepted"]
-    assert manifest.int8["layers_in_fp32"] == [1]
+    assert sorted(manifest.int8["in_fp32"]) == ["0.inner", "1.inner", "2.inner"]
+    assert manifest.int8["tried"] == 6  # static, dynamic, 1, 2, 4 and 3 inputs in fp32
     assert manifest.int8["drop"] <= 10.0
     low, high = manifest.int8["drop_interval"]
     assert low <= manifest.int8["drop"] <= high
-    assert manifest.int8["products"] == {"int8": 12, "fp32": 7}
+    assert manifest.int8["products"] == {"int8": 16, "fp32": 4}
+
+
+@pytest.mark.parametrize(
+    ("enough", "asked"), [(1, [1]), (3, [1, 2, 4, 3]), (6, [1, 2, 4, 7, 5, 6]), (8, [1, 2, 4, 7])]
+)
+def test_the_fewest_that_pass_are_found(enough: int, asked: list[int]) -> None:
+    found: list[int] = []
+
+    def passes(count: int) -> bool:
+        found.append(count)
+        return count >= enough
+
+    _fewest(7, passes)
+    assert found == asked
+
+
+def test_rounding_keeps_products_rather_than_weights() -> None:
+    generator = np.random.default_rng(0)
+    weights = generator.normal(size=(24, 200)).astype(np.float32)
+    seen = (generator.normal(size=(500, 20)) @ generator.normal(size=(20, 200))).astype(np.float32)
+    seen += 0.1 * generator.normal(size=seen.shape).astype(np.float32)
+    seen[:, 7] = 0.0  # an input that never moves
+    nearest, scales = quantised(weights, 63, axis=1)
+    chosen = compensated(weights, seen.T @ seen)
+
+    def error(rounded: np.ndarray) -> float:
+        return float(((seen @ (rounded * scales - weights).T) ** 2).mean())
+
+    assert error(chosen) < 0.2 * error(nearest)
+    assert np.abs(chosen.astype(int)).max() <= 63
+    assert (chosen[:, 7] == nearest[:, 7]).all()
+    # Inputs that have nothing to do with each other leave nothing to compensate.
+    assert (compensated(weights, np.eye(200, dtype=np.float32)) == nearest).all()
 
 
 def test_int8_can_be_left_out(tmp_path: Path) -> None:
@@ -251,7 +291,7 @@ def test_all_exports_stand_in_one_table(tmp_path: Path) -> None:
     from ligero.export.summary import write_summary
 
     selected_model(tmp_path / "a", "bert", "sequence_classification").export(tmp_path / "good")
-    selected_model(tmp_path / "b", "albert", "token_classification", change=outlier()).export(
+    selected_model(tmp_path / "b", "albert", "token_classification", change=outlying_weights).export(
         tmp_path / "bad"
     )
     write_summary([tmp_path / "good", tmp_path / "bad"], tmp_path / "summary.csv")

@@ -12,9 +12,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypedDict
 
 import numpy as np
@@ -41,11 +44,15 @@ class Load(TypedDict):
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    if args.seconds <= 0 or min(args.clients) < 1:
-        raise ConfigurationError("--seconds and --clients: expected numbers above 0")
+    if args.seconds <= 0 or min(args.clients) < 1 or args.rate <= 0 or (args.soak or 1) <= 0:
+        raise ConfigurationError("--seconds, --clients, --soak and --rate: expected numbers above 0")
     folder = Path(args.folder).expanduser()
     manifest = Manifest.read(folder)
     items, origin = items_for(args, manifest, folder)
+    if args.soak is not None:
+        from ligero.command.soak import run as soak
+
+        return soak(args, manifest, folder, items)
     loads = measure(folder, items, args.clients, args.seconds, args.precision)
     precision: Precision = manifest.precision if args.precision == "auto" else args.precision
     score = manifest.scores[precision]["score"] if precision in manifest.scores else None
@@ -70,28 +77,47 @@ def measure(
     Raises:
         LigeroError: the server did not start, or refused a request.
     """
-    requests = [_request(item) for item in islice(items, TEXTS)]
+    requests = [request_of(item) for item in islice(items, TEXTS)]
+    with served(folder, precision) as server:
+        asyncio.run(_load(server.port, 1, 0.5, requests))  # warms up
+        return [_of(server.process.pid, server.port, count, seconds, requests) for count in clients]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server process that listens on a port of this machine and writes its log to a file."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+
+@contextmanager
+def served(folder: Path, precision: str) -> Iterator[Served]:
+    """Serve a folder on a free port until the block ends.
+
+    Raises:
+        LigeroError: the server did not start.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(
-        [sys.executable, "-c", _SERVE, str(folder), precision],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as server:
-        assert server.stderr
-        first = server.stderr.readline()
-        if '"listening"' not in first:
-            raise LigeroError(f"the server did not start: {first}{server.stderr.read()}")
-        port = int(json.loads(first)["url"].rsplit(":", 1)[1])
-        drain = subprocess.Popen(["cat"], stdin=server.stderr, stdout=subprocess.DEVNULL)
-        try:
-            asyncio.run(_load(port, 1, 0.5, requests))  # warms up
-            return [_of(server.pid, port, count, seconds, requests) for count in clients]
-        finally:
-            server.terminate()
-            server.wait()
-            drain.terminate()
-            drain.wait()
+    line = [sys.executable, "-c", _SERVE, str(folder), precision]
+    with TemporaryDirectory() as place:
+        log = Path(place) / "log.jsonl"
+        with log.open("wb") as said, subprocess.Popen(line, stderr=said, env=environment) as process:
+            try:
+                yield Served(process, _port(process, log), log)
+            finally:
+                process.terminate()
+                process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    while "\n" not in (said := log.read_text()) and process.poll() is None:
+        time.sleep(0.02)
+    if '"listening"' not in said:
+        process.wait()
+        raise LigeroError(f"the server did not start: {log.read_text().strip()}")
+    return int(json.loads(said.splitlines()[0])["url"].rsplit(":", 1)[1])
 
 
 def _of(process: int, port: int, clients: int, seconds: float, requests: list[bytes]) -> Load:
@@ -121,24 +147,42 @@ async def _load(port: int, clients: int, seconds: float, requests: list[bytes]) 
 
 async def _client(port: int, requests: list[bytes], until: float, times: list[float]) -> None:
     """Send one request after the other on one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = await asyncio.open_connection("127.0.0.1", port)
     turn = 0
     while time.perf_counter() < until:
         start = time.perf_counter()
-        writer.write(requests[turn % len(requests)])
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise LigeroError(f"the server answered {head.splitlines()[0].decode()}")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-        await reader.readexactly(int(length.split(b":")[1]))
+        status, _ = await exchange(connection, requests[turn % len(requests)])
+        if status != 200:
+            raise LigeroError(f"the server answered with status {status}")
         times.append(time.perf_counter() - start)
         turn += 1
-    writer.close()
+    connection[1].close()
 
 
-def _request(item: Item) -> bytes:
-    body = json.dumps({"text": item} if isinstance(item, str) else item, ensure_ascii=False).encode()
-    return b"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+async def exchange(
+    connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], request: bytes
+) -> tuple[int, bytes]:
+    """Status and body of the answer to a request.
+
+    Raises:
+        asyncio.IncompleteReadError, ConnectionError: the server closed the connection before.
+    """
+    reader, writer = connection
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")), b":0")
+    return int(head.split(b" ", 2)[1]), await reader.readexactly(int(length.split(b":")[1]))
+
+
+def request_of(item: Item) -> bytes:
+    """An item as an HTTP request."""
+    return post(json.dumps({"text": item} if isinstance(item, str) else item, ensure_ascii=False).encode())
+
+
+def post(body: bytes, length: int | None = None) -> bytes:
+    """A body as an HTTP request; `length` is what its head says, where that is not the body's own."""
+    head = b"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n\r\n"
+    return head % (len(body) if length is None else length) + body
 
 
 def _cpu_seconds(process: int) -> float:

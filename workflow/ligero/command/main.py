@@ -15,7 +15,7 @@ DESCRIPTION = (
     "Train, check, serve and compare light language models. `ligero COMMAND --help` explains a command."
 )
 EXIT = """exit status: 0 done; 1 done, but the answer is no (check found errors, recommend found no system, verify or why
-found a difference, status a failed job);
+found a difference, status a failed job, bench-serve --soak a fault);
 2 bad input or a failed run; 130 interrupted"""
 
 
@@ -248,6 +248,14 @@ def _add_bench_serve(commands: Commands) -> None:
     _add_texts(parser)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each number of clients")
+    parser.add_argument(
+        "--soak", type=float, metavar="MINUTES",
+        help="instead: 8 clients send texts of all lengths and malformed requests; exit status 1 if an answer is wrong, memory grows, a "
+        "malformed request is not refused, or a request is lost when the server is stopped",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rate", type=float, default=20.0, metavar="REQUESTS", help="of --soak, each second (default: 20)"
+    )
     parser.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
 
 

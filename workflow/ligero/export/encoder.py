@@ -45,16 +45,18 @@ class Int8:
     Attributes:
         ranges: lowest and highest value of each product's input, from calibration (static quantisation); None measures the
             range anew in every run (dynamic quantisation).
-        layers: numbers of the layers with int8 products; the others stay in fp32.
+        in_fp32: inputs of products that are not quantised; the weights that such an input is multiplied with are stored in int8 all
+            the same, and made fp32 when the graph is loaded.
+        rounded: weights as whole numbers in -WEIGHT_LEVELS..WEIGHT_LEVELS, [outputs, inputs], by name; those that are not there
+            are rounded to the nearest.
     """
 
     ranges: Mapping[str, tuple[float, float]] | None
-    layers: frozenset[int]
+    in_fp32: frozenset[str] = frozenset()
+    rounded: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
 
 
-def build(
-    outline: Outline, weights: Weights, int8: Int8 | None = None, *, observe: bool = False
-) -> onnx.ModelProto:
+def build(outline: Outline, weights: Weights, int8: Int8 | None = None) -> onnx.ModelProto:
     """The graph of a model: int64 inputs [batch, length], fp32 logits.
 
     Outputs: `logits` [batch, labels] (classification), [batch, length, labels] (tagging); `start` and `end`,
@@ -62,15 +64,23 @@ def build(
 
     Args:
         int8: None for fp32.
-        observe: add the outputs `low:INPUT` and `high:INPUT`, the range of each product's input.
 
     Raises:
         LigeroError: an activation that is not known here.
         MismatchError: weights that the graph has no place for.
     """
-    model = _Builder(outline, weights, int8, observe).model()
+    model = _Builder(outline, weights, int8).model()
     weights.refuse_unused()
     return model
+
+
+def build_observed(outline: Outline, weights: Weights) -> tuple[onnx.ModelProto, dict[str, list[str]]]:
+    """The fp32 graph with outputs about each product's input x [n, width], and the weights that each input is multiplied with.
+
+    Outputs: `low:INPUT` and `high:INPUT`, its range; `moments:INPUT`, xᵀ x, [width, width].
+    """
+    builder = _Builder(outline, weights, None, observe=True)
+    return builder.model(), builder.readers
 
 
 @dataclass
@@ -78,9 +88,9 @@ class _Builder:
     outline: Outline
     weights: Weights
     int8: Int8 | None
-    observe: bool
+    observe: bool = False
     graph: Graph = field(default_factory=Graph)
-    observed: list[str] = field(default_factory=list)
+    readers: dict[str, list[str]] = field(default_factory=dict)
     _quantised: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
     @property
@@ -95,13 +105,13 @@ class _Builder:
         self.mask = g.op("Cast", "attention_mask", to=onnx.TensorProto.INT32, name="mask")
         x = self._embeddings()
         if o.projection:
-            x = self._product(x, o.projection, layer=0, label="projection")
+            x = self._product(x, o.projection, "projection")
         for number, layer in enumerate(o.layers):
             is_last = number == len(o.layers) - 1
             x = self._layer(x, layer, number, first_row_only=is_last and o.reads_first_token)
         outputs = self._head(x)
-        for label in self.observed:
-            outputs |= {f"low:{label}": [], f"high:{label}": []}
+        for label in self.readers if self.observe else ():
+            outputs |= {f"low:{label}": [], f"high:{label}": [], f"moments:{label}": ["width", "width"]}
         names = ["input_ids", "attention_mask", *(["token_type_ids"] if o.token_types else [])]
         return g.model({name: ["batch", "length"] for name in names}, outputs)
 
@@ -132,7 +142,7 @@ class _Builder:
         g = self.graph
         if self.int8 is None:
             return g.op("Gather", self._vector(name), "input_ids")
-        values, scales = _quantised(self.weights[name], EMBEDDING_LEVELS, axis=1)
+        values, scales = quantised(self.weights[name], EMBEDDING_LEVELS, axis=1)
         rows = g.op("Gather", g.constant(f"{name}.int8", lambda: values), "input_ids")
         factors = g.op("Gather", g.constant(f"{name}.scale", lambda: scales), "input_ids")
         return g.op("Mul", g.op("Cast", rows, to=onnx.TensorProto.FLOAT), factors)
@@ -143,19 +153,19 @@ class _Builder:
             x, context = self._attention_of_first_row(x, names, number)
         else:
             context = self._attention(x, names, number)
-        attended = self._product(context, names.attention_output, number, f"{number}.context")
+        attended = self._product(context, names.attention_output, f"{number}.context")
         x = self._norm(g.op("Add", attended, x), names.attention_norm)
-        inner = self._product(x, names.intermediate, number, f"{number}.attended")
+        inner = self._product(x, names.intermediate, f"{number}.attended")
         inner = self._activated(inner)
         return self._norm(
-            g.op("Add", self._product(inner, names.output, number, f"{number}.inner"), x), names.output_norm
+            g.op("Add", self._product(inner, names.output, f"{number}.inner"), x), names.output_norm
         )
 
     def _attention(self, x: str, names: LayerNames, number: int) -> str:
         g = self.graph
         label = f"{number}.hidden"
         inputs = [
-            g.op("Reshape", self._product(x, name, number, label), self.rows)
+            g.op("Reshape", self._product(x, name, label), self.rows)
             for name in (names.query, names.key, names.value)
         ]
         context = g.choose(
@@ -173,10 +183,11 @@ class _Builder:
         g, heads, width = self.graph, self.outline.heads, self.width
         size = width // heads
         hidden = g.op("Reshape", x, self.rows)
+        self._observe(x, f"{number}.hidden", names.key, names.value)
         first = g.op("Gather", hidden, g.integers(0), axis=1)
-        query = self._product(first, names.query, number, f"{number}.first")
+        query = self._product(first, names.query, f"{number}.first")
         query = g.op("Transpose", g.op("Reshape", query, g.integers([-1, heads, size])), perm=[1, 0, 2])
-        keys = g.op("Transpose", self._by_head(names.key, number), perm=[0, 2, 1])  # [heads, size, width]
+        keys = g.op("Transpose", self._by_head(names.key), perm=[0, 2, 1])  # [heads, size, width]
         asked = g.op("Transpose", g.op("MatMul", query, keys), perm=[1, 0, 2])  # [batch, heads, width]
         scores = g.op("MatMul", asked, g.op("Transpose", hidden, perm=[0, 2, 1]))
         scores = g.op("Mul", scores, g.number(size**-0.5))
@@ -184,16 +195,16 @@ class _Builder:
         scores = g.op("Where", is_text, scores, g.number(float(np.finfo(np.float32).min)))
         mean = g.op("MatMul", g.op("Softmax", scores, axis=-1), hidden)  # [batch, heads, width]
         context = g.op(
-            "MatMul", g.op("Transpose", mean, perm=[1, 0, 2]), self._by_head(names.value, number)
+            "MatMul", g.op("Transpose", mean, perm=[1, 0, 2]), self._by_head(names.value)
         )  # [heads, batch, size]
         context = g.op("Reshape", g.op("Transpose", context, perm=[1, 0, 2]), g.integers([-1, width]))
         self.weights[f"{names.key}.bias"]  # adds the same to all scores
         return first, g.op("Add", context, self._vector(f"{names.value}.bias"))
 
-    def _by_head(self, name: str, number: int) -> str:
+    def _by_head(self, name: str) -> str:
         """A projection's weights, [heads, width, size], cut out of the one stored copy when the graph is loaded."""
         g, heads = self.graph, self.outline.heads
-        matrix = self._stored(name, number)
+        matrix = self._stored(name)
         parts = g.op("Reshape", matrix, g.integers([self.width, heads, self.width // heads]))
         return g.op("Transpose", parts, perm=[1, 0, 2])
 
@@ -239,21 +250,17 @@ class _Builder:
         """A weight in fp32, [inputs, outputs]."""
         return self.graph.constant(f"{name}.weight", lambda: self.weights[f"{name}.weight"].T)
 
-    def _product(self, x: str, name: str, layer: int, label: str) -> str:
+    def _product(self, x: str, name: str, label: str) -> str:
         """x [n, inputs] times a weight, plus its bias: [n, outputs].
 
         Args:
-            layer: whose product it is, for the choice between fp32 and int8.
-            label: what x is called in calibration.
+            label: what x is called in calibration, and in the choice between fp32 and int8.
         """
         g = self.graph
-        if self.observe and label not in self.observed:
-            self.observed.append(label)
-            g.op("ReduceMin", x, keepdims=0, name=f"low:{label}")
-            g.op("ReduceMax", x, keepdims=0, name=f"high:{label}")
+        self._observe(x, label, name)
         bias = self._vector(f"{name}.bias")
-        if self.int8 is None or layer not in self.int8.layers:
-            return g.op("Gemm", x, self._matrix(name), bias)
+        if self.int8 is None or label in self.int8.in_fp32:
+            return g.op("Gemm", x, self._stored(name), bias)
         values, scales = self._stored_int8(name)
         quantised, scale, zero = self._quantised_input(x, label, self.int8)
         weight_zero = g.constant("int8_zero", lambda: np.array(0, np.int8))
@@ -263,10 +270,19 @@ class _Builder:
             domain=MICROSOFT,
         )
 
-    def _stored(self, name: str, layer: int) -> str:
+    def _observe(self, x: str, label: str, *readers: str) -> None:
+        """Note which weights x is multiplied with, and add its figures to the outputs if they are asked for."""
+        g, is_new = self.graph, label not in self.readers
+        self.readers.setdefault(label, []).extend(readers)
+        if self.observe and is_new:
+            g.op("ReduceMin", x, keepdims=0, name=f"low:{label}")
+            g.op("ReduceMax", x, keepdims=0, name=f"high:{label}")
+            g.op("MatMul", g.op("Transpose", x, perm=[1, 0]), x, name=f"moments:{label}")
+
+    def _stored(self, name: str) -> str:
         """A weight in fp32, [inputs, outputs]: an initialiser, or made of the int8 one when the graph is loaded."""
         g = self.graph
-        if self.int8 is None or layer not in self.int8.layers:
+        if self.int8 is None:
             return self._matrix(name)
         values, scales = self._stored_int8(name)
         return g.op("Mul", g.op("Cast", values, to=onnx.TensorProto.FLOAT), scales)
@@ -274,10 +290,11 @@ class _Builder:
     def _stored_int8(self, name: str) -> tuple[str, str]:
         """A weight in int8 [inputs, outputs], and the scale of each output."""
         g = self.graph
-        made = cache(lambda: _quantised(self.weights[f"{name}.weight"], WEIGHT_LEVELS, axis=1))
+        rounded = self.int8.rounded if self.int8 else {}
+        made = cache(lambda: quantised(self.weights[f"{name}.weight"], WEIGHT_LEVELS, axis=1))
         # Neither is made again where another layer has made them.
         return (
-            g.constant(f"{name}.int8", lambda: made()[0].T),
+            g.constant(f"{name}.int8", lambda: rounded.get(f"{name}.weight", made()[0]).T),
             g.constant(f"{name}.scale", lambda: made()[1][:, 0]),
         )
 
@@ -305,7 +322,7 @@ def activation_scale(low: float, high: float) -> tuple[float, int]:
     return scale, int(np.clip(np.rint(-low / scale), 0, 255))
 
 
-def _quantised(
+def quantised(
     weights: NDArray[np.float32], levels: int, axis: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric int8 values in -levels..levels, and the scales along `axis` (kept as an axis of size 1)."""

@@ -1,21 +1,23 @@
 """int8 with a gate: a quantised graph is offered only where it scores as the fp32 graph does on the validation split.
 
-Ranges come from the task's own training texts. Static quantisation is tried first: with fixed ranges a text's answer does not
-depend on the texts beside it in a batch. Where it loses too much, ranges measured in each run are tried; then layers go back to
-fp32 one by one, the one that does the most damage first; and where that does not help there is no int8 graph.
-Quantisation-aware training is not tried.
+Ranges of activations come from the task's own training texts, and weights are rounded so that products of those texts keep
+their values (`ligero.export.rounding`). Static quantisation is tried first: with fixed ranges a text's answer does not depend on
+the texts beside it in a batch. Where it loses too much, ranges measured in each run are tried; then inputs of products go back
+to fp32, those that do the most damage first and as few as pass; and where that does not help there is no int8 graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
-from ligero.export.encoder import Int8, build
+from ligero.export.encoder import Int8, build, build_observed
+from ligero.export.rounding import compensated
 from ligero.export.splits import features_of, predict_split, predictions_of
 from ligero.export.weights import Outline, Weights
 from ligero.serving.manifest import Accepted, Attempt, Conditions, Products, Refused, Verdict
@@ -33,8 +35,8 @@ from ligero.training.scoring import Answered, Examples, score_predictions
 
 Ranges = Mapping[str, tuple[float, float]]
 Method = Literal["static", "dynamic"]
-SENSITIVITY_FEATURES = 64
-"""Training features on which the damage of each layer is measured."""
+SENSITIVITY_FEATURES = 32
+"""Training features on which the damage of each quantised input is measured."""
 
 
 @dataclass(frozen=True)
@@ -98,69 +100,92 @@ def quantise(
     """Find an int8 graph that passes the gate.
 
     Args:
-        train: whose features set the ranges and show each layer's damage.
+        train: whose features set the ranges, the rounding, and the order in which inputs go back to fp32.
     """
     features = features_of(train)
     drawn = np.random.default_rng(seed).permutation(len(features))[: settings.calibration_examples]
     sample = [features[row] for row in drawn.tolist()]
-    ranges = observed_ranges(outline, weights, sample, gate.pad, gate.threads)
-    every = frozenset(range(len(outline.layers)))
+    observed = observe(outline, weights, sample, gate.pad, gate.threads)
+    ranges = observed.ranges
+    rounded = {name: compensated(weights[name], moments) for name, moments in observed.moments.items()}
     tried: list[Attempt] = []
+    accepted: list[tuple[onnx.ModelProto, Attempt]] = []
 
-    def attempt(method: Method, layers: frozenset[int]) -> tuple[onnx.ModelProto, Attempt]:
-        model = build(outline, weights, Int8(ranges if method == "static" else None, layers))
+    def attempt(method: Method, in_fp32: Sequence[str] = ()) -> bool:
+        int8 = Int8(ranges if method == "static" else None, frozenset(in_fp32), rounded)
+        model = build(outline, weights, int8)
         verdict = gate.judge(model, batches=method == "static")
-        tried.append({"method": method, "layers_in_fp32": sorted(every - layers), **verdict})
-        return model, tried[-1]
+        tried.append({"method": method, "in_fp32": list(in_fp32), **verdict})
+        if verdict["passes"]:
+            accepted[:] = [(model, tried[-1])]
+        return verdict["passes"]
 
-    def candidates() -> Iterator[tuple[Method, frozenset[int]]]:
-        yield "static", every
-        yield "dynamic", every
+    if not attempt("static") and not attempt("dynamic"):
         method: Method = min(tried, key=lambda entry: entry["drop"])["method"]
-        left = every
-        for layer in _by_damage(outline, weights, ranges if method == "static" else None, sample, gate)[:-1]:
-            left -= {layer}
-            yield method, left
+        int8 = Int8(ranges if method == "static" else None, rounded=rounded)
+        order = _by_damage(outline, weights, int8, list(ranges), sample, gate)
+        _fewest(len(order) // 2, lambda count: attempt(method, order[:count]))
 
     common: Conditions = {
         "max_drop": settings.max_drop,
         "calibration_examples": len(sample),
         "weights": "int8 of 7 bits (-63..63), a scale for each output: sums cannot saturate on processors without VNNI",
     }
-    for method, layers in candidates():
-        model, verdict = attempt(method, layers)
-        if verdict["passes"]:
-            return Quantised(
-                model,
-                method == "static",
-                {"accepted": True, **common, **verdict, "products": products(model), "tried": len(tried)},
-            )
+    if accepted:
+        ((model, verdict),) = accepted
+        return Quantised(
+            model,
+            verdict["method"] == "static",
+            {"accepted": True, **common, **verdict, "products": products(model), "tried": len(tried)},
+        )
     best = min(tried, key=lambda entry: entry["drop"])
     reason = (
-        f"int8 loses at least {best['drop']:.2f} points of the validation score ({best['method']}, layers in fp32: "
-        f"{best['layers_in_fp32'] or 'none'}), more than max_drop {settings.max_drop}; {len(tried)} graphs were tried"
+        f"int8 loses at least {best['drop']:.2f} points of the validation score ({best['method']}, inputs in fp32: "
+        f"{' '.join(best['in_fp32']) or 'none'}), more than max_drop {settings.max_drop}; {len(tried)} graphs were tried"
     )
     return Quantised(
         None, False, {"accepted": False, "reason": reason, **common, **best, "tried": len(tried)}
     )
 
 
-def observed_ranges(
+@dataclass(frozen=True)
+class Observed:
+    """What products read on some texts.
+
+    Attributes:
+        ranges: lowest and highest value of each product's input.
+        moments: sum of x xᵀ over the inputs x that a weight is multiplied with, by the weight's name.
+    """
+
+    ranges: dict[str, tuple[float, float]]
+    moments: dict[str, NDArray[np.float32]]
+
+
+def observe(
     outline: Outline, weights: Weights, sample: Sequence[Feature], pad: int, threads: int
-) -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of each product's input over some features."""
-    session = open_session(build(outline, weights, observe=True).SerializeToString(), threads)
-    names = [output.name for output in session.get_outputs() if output.name.startswith(("low:", "high:"))]
-    lows: dict[str, float] = {}
-    highs: dict[str, float] = {}
+) -> Observed:
+    """Run the fp32 graph on some features and note what its products read."""
+    model, readers = build_observed(outline, weights)
+    session = open_session(model.SerializeToString(), threads)
+    outputs = {(kind, label): f"{kind}:{label}" for label in readers for kind in ("low", "high", "moments")}
+    ranges: dict[str, tuple[float, float]] = {}
+    moments: dict[str, NDArray[np.float32]] = {}
     for feature in sample:
-        for name, value in zip(names, session.run(names, padded([feature], pad, session)), strict=True):
-            kind, _, label = name.partition(":")
-            if kind == "low":
-                lows[label] = min(lows.get(label, np.inf), float(value))
-            else:
-                highs[label] = max(highs.get(label, -np.inf), float(value))
-    return {label: (low, highs[label]) for label, low in lows.items()}
+        values = session.run(list(outputs.values()), padded([feature], pad, session))
+        found = dict(zip(outputs, values, strict=True))
+        for label, names in readers.items():
+            low, high = ranges.get(label, (np.inf, -np.inf))
+            ranges[label] = (
+                min(low, float(found["low", label])),
+                max(high, float(found["high", label])),
+            )
+            for name in names:
+                weight = f"{name}.weight"
+                if weight in moments:
+                    moments[weight] += found["moments", label]
+                else:
+                    moments[weight] = found["moments", label].copy()
+    return Observed(ranges, moments)
 
 
 def products(model: onnx.ModelProto) -> Products:
@@ -169,21 +194,38 @@ def products(model: onnx.ModelProto) -> Products:
     return {"int8": kinds.count("MatMulIntegerToFloat"), "fp32": kinds.count("Gemm")}
 
 
+def _fewest(most: int, passes: Callable[[int], bool]) -> None:
+    """Ask whether counts pass until the smallest that does is known, if passing once is passing ever after: 1, 2, 4, ... up to
+    `most`, then between the last two."""
+    failed, count = 0, 1
+    while count <= most and not passes(count):
+        failed, count = count, min(2 * count, most) if count < most else most + 1
+    while count <= most and count - failed > 1:
+        middle = (failed + count) // 2
+        failed, count = (failed, middle) if passes(middle) else (middle, count)
+
+
 def _by_damage(
-    outline: Outline, weights: Weights, ranges: Ranges | None, sample: Sequence[Feature], gate: Gate
-) -> list[int]:
-    """Layers, the one first whose int8 products alone move the logits most."""
+    outline: Outline,
+    weights: Weights,
+    int8: Int8,
+    inputs: Sequence[str],
+    sample: Sequence[Feature],
+    gate: Gate,
+) -> list[str]:
+    """Inputs of products, the one first that moves the logits most when it alone is quantised."""
     few = sample[:SENSITIVITY_FEATURES]
 
     def logits(int8: Int8 | None) -> np.ndarray:
         model = build(outline, weights, int8).SerializeToString()
-        outputs = GraphRunner(model, gate.pad, ranges is not None, gate.threads).run(few)
+        outputs = GraphRunner(model, gate.pad, int8 is None or int8.ranges is not None, gate.threads).run(few)
         found = predictions_of(outputs, gate.task.type)
         return np.concatenate([found.logits.ravel(), found.start, found.end])
 
-    reference = logits(None)
+    every = frozenset(inputs)
+    reference = logits(replace(int8, in_fp32=every))
     damage = {
-        layer: float(np.abs(logits(Int8(ranges, frozenset({layer}))) - reference).mean())
-        for layer in range(len(outline.layers))
+        name: float(np.abs(logits(replace(int8, in_fp32=every - {name})) - reference).mean())
+        for name in inputs
     }
-    return sorted(damage, key=lambda layer: -damage[layer])
+    return sorted(damage, key=lambda name: -damage[name])

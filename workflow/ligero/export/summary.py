@@ -30,7 +30,7 @@ class Row(TypedDict, total=False):
     milliseconds: float | None
     largest_logit_difference: float
     method: str
-    layers_in_fp32: str
+    in_fp32: str
     processor: str
     reason: str
 
@@ -70,7 +70,7 @@ def _rows(manifest: Manifest) -> Iterable[Row]:
             row["validation_drop"] = int8["drop"]
             row["drop_low"], row["drop_high"] = int8["drop_interval"]
             row["method"] = int8["method"]
-            row["layers_in_fp32"] = " ".join(map(str, int8["layers_in_fp32"]))
+            row["in_fp32"] = " ".join(int8["in_fp32"])
         if precision == "int8" and "reason" in int8:
             row["reason"] = int8["reason"]
         yield row

@@ -59,7 +59,9 @@ class Attempt(Verdict):
 
     method: Literal["static", "dynamic"]
     """Whether ranges come from calibration or are measured in each run."""
-    layers_in_fp32: list[int]
+    in_fp32: list[str]
+    """Inputs of products that are not quantised: LAYER.hidden (of queries, keys and values), LAYER.context (of attention's output),
+    LAYER.attended and LAYER.inner (of the feed-forward part)."""
 
 
 class Conditions(TypedDict):
