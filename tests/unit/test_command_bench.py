@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ligero.command import bench_serve, soak
+from ligero.command import soak
 from ligero.command.bench import study_of
 from ligero.command.main import main
+from ligero.command.served import post
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.efficiency.engines import EAGER, EnergyMeter, in_turn
 from ligero.serving.manifest import Manifest
@@ -143,7 +144,7 @@ def test_a_soak_passes_and_notices_faults(
     assert found["passed"] and found["answers"] > 100 and found["malformed"] > 40
     assert (found["lost_when_stopped"], found["exit_status"], found["server_errors"]) == (0, 0, 0)
 
-    monkeypatch.setattr(soak, "MALFORMED", (bench_serve.post(b'"a"'),))
+    monkeypatch.setattr(soak, "MALFORMED", (post(b'"a"'),))
     monkeypatch.setattr(soak, "differing", lambda found, expected: "another label")
     assert main(line) == 1
     said = capsys.readouterr()

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TypedDict
 
-from ligero.command.bench_serve import Served, exchange, post, request_of, served
+from ligero.command.served import Served, exchange, post, request_of, served
 from ligero.common.errors import LigeroError
 from ligero.serving.answers import Answer, Item
 from ligero.serving.manifest import Manifest
