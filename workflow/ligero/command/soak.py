@@ -181,14 +181,16 @@ async def _soak(
 async def _client(
     port: int, number: int, pairs: Sequence[tuple[bytes, Answer]], pause: float, seen: _Seen
 ) -> None:
-    """Send requests on one connection, and malformed ones on connections of their own, until the server listens no more."""
+    """Send requests, and malformed ones on connections of their own, until the server listens no more."""
     turn = number
     try:
         connection = await asyncio.open_connection("127.0.0.1", port)
         while True:
             began, turn = time.monotonic(), turn + 1
             if turn % MALFORMED_EVERY == 0 and not seen.hurry:
+                connection[1].close()  # the server would, if the malformed request takes seconds
                 await _send_malformed(port, MALFORMED[turn // MALFORMED_EVERY % len(MALFORMED)], seen)
+                connection = await asyncio.open_connection("127.0.0.1", port)
             else:
                 request, expected = pairs[(turn + number * len(pairs) // CLIENTS) % len(pairs)]
                 status, body = await exchange(connection, request)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ligero.export.encoder import WEIGHT_LEVELS, quantised
 
 DAMPING = 0.01
-"""Share that is added to each input's second moment, so that inputs that always move together can be told apart."""
+"""Share that is added to each input's second moment, so that inputs that always move together do not make the matrix singular."""
 _BLOCK = 128
 
 
