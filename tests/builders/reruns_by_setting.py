@@ -91,6 +91,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
 
 
 TOGETHER: dict[str, dict[str, Any]] = {
+    "models.*.pretraining.cls_words": {"models.albert.pretraining.objective": "mlm"},
     "fine_tuning.options.max_length": {"distillation.options.max_length": "the same"},
     "fine_tuning.options.doc_stride": {"distillation.options.doc_stride": "the same"},
     "distillation.options.max_length": {"fine_tuning.options.max_length": "the same"},

@@ -17,6 +17,7 @@ from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.mlm_objective import PretrainingObjective
+from ligero.pretraining.objectives import make_objective
 from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run_state import RunState
 from ligero.settings.pretraining import Divergence
@@ -56,6 +57,19 @@ def test_loss_and_gradients_equal_the_plain_path(folders: Folders, kind: str) ->
     for name, parameter in model.named_parameters():
         if name in gradients:
             torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-5)
+
+
+def test_loss_of_words_at_cls_equals_the_plain_path(folders: Folders) -> None:
+    """ALBERT's last layer is computed for the predicted tokens alone, of which [CLS] is one now."""
+    run = prepared(folders, objective="mlm", cls_words=1)
+    model = run.model.eval()
+    batch = run.source.batch(0)
+    labels = torch.full_like(batch.input_ids, -100).reshape(-1)
+    labels[batch.positions] = batch.labels
+    expected = model(input_ids=batch.input_ids, labels=labels.reshape(batch.input_ids.shape)).loss
+    objective = make_objective(model, run.job.recipe)
+    loss = objective(*batch.inputs())[0] / len(batch.labels)
+    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
 
 
 def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: Path) -> None:

@@ -294,3 +294,31 @@ def test_a_store_of_another_tokenizer_is_refused(folders: Folders, tmp_path: Pat
     replace(TokenizerInfo.read(tokenizer), lower_case=True).write(tokenizer)
     with pytest.raises(MismatchError, match="made by another tokenizer"):
         prepare(job(), folders[0], tokenizer)
+
+
+def test_cls_predicts_words_of_its_row_beside_the_masked_ones(folders: tuple[Path, Path]) -> None:
+    plain = source(folders, objective="mlm", batch_size=8, micro_batch_size=4)
+    taught = source(folders, objective="mlm", batch_size=8, micro_batch_size=4, cls_words=2)
+    length = plain.batch(5).input_ids.shape[1]
+    masked, both = plain.batch(5), taught.batch(5)
+    assert torch.equal(both.input_ids, masked.input_ids)
+    at_cls = both.positions % length == 0
+    assert both.positions[at_cls].tolist() == [row * length for row in range(8) for _ in range(2)]
+    assert torch.equal(both.positions[~at_cls], masked.positions)
+    assert torch.equal(both.labels[~at_cls], masked.labels)
+    assert both.positions.tolist() == sorted(both.positions.tolist())
+    for row, words in zip(originals(masked), both.labels[at_cls].reshape(8, 2).numpy(), strict=True):
+        assert set(words) <= set(row[1:-1])
+    assert torch.equal(taught.batch(5, first=4, rows=4).labels, both.labels[len(both.labels) // 2 :]), (
+        "a share of the rows draws the same words"
+    )
+    halves = list(both.micro_batches(4))
+    assert torch.equal(halves[1].positions, both.positions[len(both.positions) // 2 :] - 4 * length)
+    held_out = TokenStore.open(folders[0])
+    one, other = plain.validation(held_out, 4), taught.validation(held_out, 4)
+    assert one is not None and other is not None and torch.equal(one.positions, other.positions)
+
+
+def test_words_of_cls_are_for_masked_language_models_alone() -> None:
+    with pytest.raises(ValueError, match=r"cls_words: 1 is for objective: mlm; with mlm_sop leave it out"):
+        recipe(objective="mlm_sop", cls_words=1)

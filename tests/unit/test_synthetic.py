@@ -22,9 +22,9 @@ from ligero.synthetic import domains
 from ligero.synthetic.files import FILES
 from ligero.synthetic.generator import PRODUCERS, QA_FILES, SPLITS, XNLI_COLUMNS, StudySizes, generate
 from ligero.synthetic.grammar import Voice, noun_phrase, render, say
-from ligero.synthetic.inference import draw_triple
+from ligero.synthetic.inference import LABELS, draw_triple
 from ligero.synthetic.lexicon import NOUNS, Noun, adjective, plural_of
-from ligero.synthetic.paraphrases import people, roles
+from ligero.synthetic.paraphrases import draw_pair, people, roles
 from ligero.synthetic.questions import MAKERS, draw_paragraph
 from ligero.synthetic.tagging import attach, draw_sentence
 from ligero.synthetic.verbs import conjugate
@@ -161,6 +161,41 @@ def test_xnli(study: Path) -> None:
             assert len({r["sentence1"] for r in members}) == 1
         assert len({r["pairID"] for r in rows}) == len(rows)
         assert {r["language"] for r in rows} == {"es"}
+
+
+def pairs(task: str, seed: int, count: int) -> list[tuple[str, str, int]]:
+    """First text, second text, number of the label."""
+    rng = random.Random(seed)
+    if task == "pawsx":
+        drawn = [draw_pair(rng, number % 2) for number in range(count)]
+        return [(pair.first, pair.second, pair.label) for pair in drawn]
+    triples = [draw_triple(rng) for _ in range(count // 3)]
+    return [(t.premise, t.hypotheses[label], number) for t in triples for number, label in enumerate(LABELS)]
+
+
+@pytest.mark.parametrize(("task", "majority", "bound"), [("pawsx", 50.0, 58.0), ("xnli", 33.4, 72.0)])
+def test_words_alone_do_not_solve_pairs(task: str, majority: float, bound: float) -> None:
+    """Neither the most frequent label nor which words are in which text suffice: the texts must be read and compared."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    def words(rows: list[tuple[str, str, int]]) -> list[str]:
+        return [
+            " ".join(
+                f"{side}{word}"
+                for side, text in enumerate(row[:2])
+                for word in re.findall(r"\w+", text.lower())
+            )
+            for row in rows
+        ]
+
+    train, test = pairs(task, 1, 1500), pairs(task, 2, 1500)
+    labels = [row[2] for row in test]
+    assert 100 * max(Counter(labels).values()) / len(labels) <= majority
+    model = make_pipeline(CountVectorizer(token_pattern=r"\S+"), LogisticRegression(C=0.3, max_iter=300))
+    model.fit(words(train), [row[2] for row in train])
+    assert 100 * model.score(words(test), labels) < bound
 
 
 def test_hypotheses_differ() -> None:

@@ -22,7 +22,7 @@ from ligero.pretraining.vocabulary import Vocabulary
 from ligero.settings.pretraining import Pretraining
 
 Ints = NDArray[np.int64]
-_SHORT, _LENGTH, _EPOCH, _VALIDATION = 21, 22, 23, 24
+_SHORT, _LENGTH, _EPOCH, _VALIDATION, _SUMMARY = 21, 22, 23, 24, 25
 LENGTHS = 8
 """Short sequences take one of the 7 shorter multiples of 1/8 of the length: few shapes to compile."""
 
@@ -33,8 +33,9 @@ class PretrainingBatch:
 
     Attributes:
         input_ids, token_type_ids: int64 [B, S].
-        positions: int64 [M], indices of the predicted tokens in the flattened [B * S] rows, ascending.
-        labels: int64 [M], their ids.
+        positions: int64 [M], indices of the predicted tokens in the flattened [B * S] rows, ascending; with `cls_words` each
+            row's [CLS] that many times too.
+        labels: int64 [M], their ids; of a [CLS] those of words of its row.
         swapped: int64 [B], the sentence-order label.
         taught: int64 [K], indices of the tokens whose states a teacher gives, likewise; None without a teacher.
         states: float16 [K, D], those states.
@@ -151,7 +152,10 @@ class BatchSource:
             copies = epochs % recipe.dupe_factor
             keys = copies * self.windows.count + windows
         starts = self.windows.starts(windows, copies)
-        return self._assembled(starts, self._length(step), recipe.seed, keys, self.store, self.states)
+        length = self._length(step)
+        return self._assembled(
+            starts, length, recipe.seed, keys, self.store, self.states, cls_words=recipe.cls_words
+        )
 
     def validation(
         self, store: TokenStore, rows: int, states: TeacherStates | None = None
@@ -187,6 +191,8 @@ class BatchSource:
         keys: Ints,
         store: TokenStore,
         states: TeacherStates | None,
+        *,
+        cls_words: int = 0,
     ) -> PretrainingBatch:
         recipe, vocabulary = self.recipe, self.vocabulary
         if self.pairs:
@@ -204,11 +210,19 @@ class BatchSource:
             vocabulary.continues if recipe.whole_word else None,
         )
         positions = np.flatnonzero(chosen)
+        labels = ids.reshape(-1)[positions]
+        if cls_words:
+            first = np.repeat(np.arange(len(ids)) * length, cls_words)
+            columns = 1 + uniform(seed, _SUMMARY, keys[:, None], np.arange(cls_words)) * (length - 2)
+            words = np.take_along_axis(ids, columns.astype(np.int64), axis=1).reshape(-1)
+            order = np.argsort(np.concatenate([first, positions]), kind="stable")
+            positions = np.concatenate([first, positions])[order]
+            labels = np.concatenate([words, labels])[order]
         return PretrainingBatch(
             torch.from_numpy(masked_ids(ids, chosen, vocabulary, seed, keys)),
             torch.from_numpy(sequences.token_type_ids),
             torch.from_numpy(positions),
-            torch.from_numpy(ids.reshape(-1)[positions]),
+            torch.from_numpy(labels),
             torch.from_numpy(sequences.swapped),
             *(() if states is None else states.of_rows(starts, length)),
         )

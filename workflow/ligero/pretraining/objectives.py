@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import nn
 
 from ligero.models.fused_activations import use_fused_activations
@@ -23,4 +21,6 @@ def make_objective(model: nn.Module, recipe: Pretraining) -> PretrainingObjectiv
         use_fused_attention(model)
     if recipe.teacher:
         return StateObjective(model, recipe.teacher, fused)
-    return PretrainingObjective(model, fused, partial(predictions_per_row, masked_share=recipe.masked_share))
+    return PretrainingObjective(
+        model, fused, lambda length: predictions_per_row(length, recipe.masked_share) + recipe.cls_words
+    )

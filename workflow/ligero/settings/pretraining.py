@@ -102,6 +102,10 @@ class Pretraining(Settings):
     """Longest n-gram masked together; shorter ones are favoured (probability proportional to 1/n)."""
     whole_word: bool = False
     """Mask whole words (as BETO did) instead of single subwords."""
+    cls_words: int = Field(0, ge=0)
+    """Words of its row, drawn at random, that [CLS] predicts beside the masked ones (bag-of-words prediction: Ma et al., arXiv
+    2401.11248), so that the state that classifiers read is trained; for `objective: mlm`. They are part of the training loss, not of the
+    one on held-out text."""
     dupe_factor: int | None = Field(None, ge=1)
     """Static masking with this many copies of the data; null draws new masks at every visit."""
     embedding_initializer_range: float | None = Field(None, gt=0.0)
@@ -155,6 +159,14 @@ class Pretraining(Settings):
         ):
             raise ValueError(
                 "teacher.initialise_embeddings replaces embedding_initializer_range; leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_words_for_cls(self) -> Pretraining:
+        if self.cls_words and self.objective != "mlm":
+            raise ValueError(
+                f"cls_words: {self.cls_words} is for objective: mlm; with {self.objective} leave it out"
             )
         return self
 
