@@ -1,6 +1,7 @@
 # The configuration as a checked study, and the few functions that rules share. No heavy library is imported here:
 # every cluster job parses this file.
 import gc
+import inspect
 import json
 import os
 import re
@@ -98,19 +99,26 @@ onerror:
     say_at_exit(log)
 
 
+def inspected(function):
+    """The function with its signature kept: Snakemake asks for it several times for every job."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def folder(pattern):
-    """Parameter function: a path below the results folder, with wildcards filled in."""
-    return lambda wildcards: f"{R}/{pattern}".rstrip("/").format(**wildcards)
+    """Parameter: a path below the results folder, or the function that fills in its wildcards."""
+    path = f"{R}/{pattern}".rstrip("/")
+    return inspected(lambda wildcards: path.format(**wildcards)) if "{" in pattern else path
 
 
 def memory(kind):
     """Memory in MB of a kind of job, growing with each attempt."""
-    return lambda wildcards, attempt: getattr(STUDY.hardware, kind).memory_mb * attempt
+    return inspected(lambda wildcards, attempt: getattr(STUDY.hardware, kind).memory_mb * attempt)
 
 
 def runtime(kind):
     """Time limit in minutes of a kind of job, growing with each attempt."""
-    return lambda wildcards, attempt: getattr(STUDY.hardware, kind).runtime_minutes * attempt
+    return inspected(lambda wildcards, attempt: getattr(STUDY.hardware, kind).runtime_minutes * attempt)
 
 
 def checked(function):
@@ -132,4 +140,4 @@ def digest_of(cut, *arguments, wildcards=()):
         values = [int(wc[name]) if name in ("shard", "seed") else wc[name] for name in wildcards]
         return jobs.digest(cut(STUDY, *arguments, *values))
 
-    return digest
+    return inspected(digest)

@@ -88,13 +88,15 @@ use rule select_trial as select_trials with:
 
 rule score_systems:
     input:
-        unpack(lambda wc: LAYOUT.scoring_inputs(wc.regime, int(wc.shard))),
+        unpack(lambda wc: LAYOUT.scoring_inputs(wc.regime, wc.shard)),
     output:
         "<results>/scores/{regime}/shard-{shard}.json",
     log:
         "<results>/logs/score_systems/{regime}/shard-{shard}.log",
     benchmark:
         "<results>/benchmarks/jobs/score_systems/{regime}/shard-{shard}.tsv"
+    wildcard_constraints:
+        shard=r"\d+-\d+",
     conda:
         "../envs/training.yaml"
     threads: STUDY.hardware.training.threads
@@ -107,7 +109,7 @@ rule score_systems:
         encoded=folder("encoded"),
         examples=folder("tasks"),
         predictions=folder("predictions/{regime}"),
-        settings=digest_of(jobs.scoring_job, wildcards=["regime", "shard"]),
+        settings=lambda wc: jobs.digest(jobs.scoring_job(STUDY, wc.regime, wc.shard)),
     message:
         "Scoring systems ({wildcards.regime}) on test sets, shard {wildcards.shard}"
     shell:

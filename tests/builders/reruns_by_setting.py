@@ -161,7 +161,7 @@ def all_jobs(chosen: Study) -> dict[tuple[str, ...], Settings]:
             add("select_trial", jobs.selections_job, regime, system, (task_id,))
             add("export_model", jobs.export_job, regime, system, task_id)
     for regime in ("fine-tuning", "distillation"):
-        for shard in range(len(plan.scoring_shards_of(chosen, regime))):
+        for shard in plan.scoring_shards_of(chosen, regime):
             add("score_systems", jobs.scoring_job, regime, shard)
     for run in plan.ablation_runs(chosen):
         add("train_method", jobs.ablation_job, *run)

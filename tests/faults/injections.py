@@ -139,7 +139,7 @@ def judged(case: Case, done: Disturbed) -> tuple[str, str]:
         wrong = [one for one in case.study.differences(case.place) if not one.startswith(f"{done.altered} ")]
         done.lift()
         return (WRONG, "; ".join(wrong[:5])) if wrong else (SAME, "")
-    message = messages(done.said)
+    message = messages(done.said, done.clear)
     clear = not done.clear or re.search(done.clear, done.said, re.MULTILINE)
     done.lift()
     said = done.said
@@ -161,10 +161,12 @@ def judged(case: Case, done: Disturbed) -> tuple[str, str]:
     return (CLEAR if clear else UNCLEAR), message if clear else done.said[-1500:]
 
 
-def messages(said: str) -> str:
-    """What a person would read: the lines that begin with `error: `, or the end."""
-    errors = list(dict.fromkeys(re.findall(r"^error: .*", said, re.MULTILINE)))
-    return "\n".join(errors[:3]) or said[-300:].strip()
+def messages(said: str, clear: str = "") -> str:
+    """What a person would read: the lines that begin with `error: `, or those that say what is `clear`, or the end."""
+    for pattern in (r"error: ", f".*(?:{clear})" if clear else "error: "):
+        if lines := list(dict.fromkeys(re.findall(rf"^{pattern}.*", said, re.MULTILINE))):
+            return "\n".join(line.strip() for line in lines[:3])
+    return said[-300:].strip()
 
 
 def follow(study: Study, place: Path, targets: tuple[str, ...], said: str) -> list[str]:
@@ -273,9 +275,10 @@ def lost_node(case: Case) -> Disturbed:
     """Snakemake and its jobs die at once; their folder stays."""
     job = case.to_do()
     process = case.study.start(case.place, job.outputs)
-    _in_job(case, process, job)
+    programs = _in_job(case, process, job)
     process.kill(whole_group=True)
     process.ended()
+    psutil.wait_procs(programs, timeout=PATIENCE)
     return Disturbed(f"all processes die during {job.program}", job.outputs, -9, "", clear="")
 
 
@@ -300,9 +303,10 @@ def stale_lock(case: Case) -> Disturbed:
     """A run that died and left its lock; who holds it cannot be known, so that a person has to say that nobody does."""
     job = case.to_do()
     process = case.study.start(case.place, job.outputs)
-    _in_job(case, process, job)
+    programs = _in_job(case, process, job)
     process.kill(whole_group=True)
     process.ended()
+    psutil.wait_procs(programs, timeout=PATIENCE)
     (case.place / OWNER).unlink(missing_ok=True)
     status, said = case.run(job)
     return Disturbed(
@@ -501,7 +505,8 @@ def _readers(case: Case, name: Path) -> list[Job]:
     ]
     places = {str(parent) for parent in path.parents if len(parent.parts) > 2}
     named = [job for job in case.jobs if places & set(job.command.split())]
-    writers = {job.log for job in case.jobs if str(path) in job.outputs}
+    made = {str(path), *map(str, path.parents)}
+    writers = {job.log for job in case.jobs if made & set(job.outputs)}
     return [job for job in (declared or beside or named) if job.log not in writers]
 
 

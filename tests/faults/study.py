@@ -27,11 +27,11 @@ MINI = Path(__file__).with_name("mini.yaml")
 TARGETS = ("all", "exports")
 PATIENCE = 1800
 """Seconds after which a run counts as one that hangs, on a machine however busy."""
-TIMES = re.compile(r"seconds|_per_second$|gflops|share_of_peak|^(date|checksum|metrics\.jsonl)$")
+TIMES = re.compile(r"seconds|_per_second$|gflops|share_of_peak|^(date|checksum|README\.md|metrics\.jsonl)$")
 """Keys of JSON that measure time, and the digests of what does."""
 MEASURED = (
     "benchmarks/inference_speed.json", "benchmarks/tradeoff.json", "tables/cost.*", "tables/tradeoff*", "tables/summary.*",
-    "summary.csv", "figures/score_vs_latency*", "figures/tradeoff*", "cards/*", "exports/*/README.md", "models/*/README.md",
+    "summary.csv", "figures/score_vs_latency*", "figures/tradeoff*", "cards/*", "exports/*/README.md",
 )  # fmt: skip
 """Files that show how fast something was: another run's are others."""
 
@@ -207,9 +207,11 @@ def artefacts(results: Path) -> Iterator[Path]:
     for path in sorted(results.rglob("*")):
         parts = path.relative_to(results).parts
         hidden = any(part.startswith(".") for part in parts)
+        card = parts[0] == "models" and parts[-1] == "README.md"  # a copy of one among the cards
         if (
             path.is_file()
             and not hidden
+            and not card
             and parts[0] not in ("logs", "state", "hub")
             and parts[:2] != ("benchmarks", "jobs")
         ):

@@ -32,7 +32,7 @@ from tests.builders.workflow import snakemake_command
 from tests.imports import PROJECT
 
 REGIME, MODEL = "fine-tuning", "beto-cased"
-EPOCHS = 8
+EPOCHS = 4
 SUMMARY = "results/summary.csv"
 OUTAGE = 60
 """Seconds that the controller is stopped."""
@@ -125,7 +125,13 @@ def node_down(trials: list[Training]) -> list[Training]:
     slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
     time.sleep(OUTAGE)
     subprocess.run(["slurmd", "-N", node], check=True)
-    slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    deadline = time.monotonic() + OUTAGE
+    while slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T").startswith("down"):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{node}: still down a minute after its slurmd was started")
+        # Refused where the node came back by itself (ReturnToService).
+        subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], capture_output=True)
+        time.sleep(1)
     return lost
 
 
@@ -198,11 +204,12 @@ def main() -> int:
 
 
 def configuration() -> dict[str, Any]:
-    """Two models with two trials each, one student with two; an epoch of the larger model takes some seconds."""
+    """Two models with two trials each, one student with one; an epoch of the larger model takes some seconds."""
     config = small_study()
-    grid = {"batch_size": [16], "epochs": [EPOCHS], "learning_rate": ["1e-3", "5e-4"]}
-    for section in ("fine_tuning", "distillation"):
+    for section, rates in (("fine_tuning", ["1e-3", "5e-4"]), ("distillation", ["1e-3"])):
+        grid = {"batch_size": [16], "epochs": [1], "learning_rate": rates}
         config[section] |= {"grid": grid, "trials_per_job": 1}
+    config["models"][MODEL]["grid"] = {"epochs": [EPOCHS]}
     config["embedded_scale"] = 1.0
     config["models"][MODEL]["architecture"] |= {
         "hidden_size": 96,

@@ -76,6 +76,20 @@ def test_what_a_killed_writer_leaves_is_known_as_such(tmp_path: Path) -> None:
     assert remove_temporaries(tmp_path) == 2 and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").is_file(), reason="only Linux says that a process is a zombie"
+)
+def test_a_killed_writer_that_nobody_has_waited_for_is_dead(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout and writer.stdout.read() == b""
+        os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOWAIT)
+        (tmp_path / f".a.json.{HOST}.{writer.pid}.abcd_123").write_text("half")
+        assert remove_temporaries(tmp_path) == 1
+    finally:
+        writer.wait()
+
+
 # --- locks ------------------------------------------------------------------------------------------------------------------
 
 HOLDER = """

@@ -62,7 +62,7 @@ def test_an_expectation_re_trains_nothing(default_config: dict[str, Any]) -> Non
     assert jobs.digest(jobs.task_job(before, "ner")) != jobs.digest(jobs.task_job(after, "ner"))
     for regime, model in (("fine-tuning", "beto-cased"), ("distillation", "albeto-tiny")):
         assert jobs.shard_job(before, regime, model, 0) == jobs.shard_job(after, regime, model, 0)  # type: ignore[arg-type]
-        assert jobs.scoring_job(before, regime, 0) == jobs.scoring_job(after, regime, 0)  # type: ignore[arg-type]
+        assert jobs.scoring_job(before, regime, "0-0") == jobs.scoring_job(after, regime, "0-0")  # type: ignore[arg-type]
 
 
 def test_the_published_study_expects_the_counts_of_the_thesis() -> None:

@@ -141,6 +141,23 @@ def test_damage_is_refused_and_found(study: Path, tmp_path: Path, name: str, kin
     assert all(finding.remedy for finding in found)
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "weights.digest"])
+def test_a_model_without_one_of_its_files_is_refused_and_found(
+    study: Path, tmp_path: Path, name: str
+) -> None:
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    model = root / "models" / "m" / "t"
+    (model / name).unlink()
+    with pytest.raises(DamagedError, match="Delete the folder and start snakemake again"):
+        score(root)
+    found = verify_results(root).findings
+    assert [
+        finding
+        for finding in found
+        if finding.kind == "weights" and model in (finding.path, finding.path.parent)
+    ]
+
+
 def test_a_damaged_part_of_the_logits_is_refused(study: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(study, tmp_path / "results"))
     part = sorted((root / "parts").glob("part-*.arrow"))[0]

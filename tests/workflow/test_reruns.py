@@ -197,13 +197,12 @@ LINES: dict[str, tuple[list[str], dict[str, int]]] = {
             **REPORTED,
         },
     ),
-    # Jobs that score are numbered over tasks: those behind the new one score again, which takes seconds.
     "a new task": (
         ["teachers={choices: {pos: beto-cased}}", f"tasks={{pos: {TASK}}}"],
         {
             "fetch_source": 3, "prepare_task": 1, "encode_task": 2, "measure_tokenizers": 1, "score_baseline": 1,
             "finetune_model": 6, "select_trial": 5, "select_teacher": 1, "cache_logits": 1, "distill_student": 2,
-            "score_systems": 14, **REPORTED, "make_figure": 15,
+            "score_systems": 5, **REPORTED, "make_figure": 15,
         },
     ),
 }  # fmt: skip

@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
     parser.add_argument("--regime", required=True, choices=REGIMES)
-    parser.add_argument("--shard", type=int, required=True)
+    parser.add_argument("--shard", required=True, help="numbers of systems and tasks: 0-1")
     parser.add_argument("--models-dir", type=Path, required=True, help="R/models/REGIME")
     parser.add_argument("--encoded-root", type=Path, required=True, help="R/encoded")
     parser.add_argument("--examples-dir", type=Path, required=True, help="folder with the prepared tasks")

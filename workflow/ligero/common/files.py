@@ -134,7 +134,16 @@ def _abandoned(path: Path, host: str, process: int) -> bool:
         return True
     except PermissionError:  # it lives, and is somebody else's
         return False
-    return False
+    return _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether a process is dead, and its parent has not asked for its status yet; only Linux says so."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] == "Z"
 
 
 @contextmanager

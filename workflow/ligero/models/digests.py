@@ -34,11 +34,16 @@ def check_weights(folder: Path, remedy: str = REMEDY) -> str:
     """The digest of a model's files, after a comparison with the one written beside them.
 
     Raises:
-        DamagedError: a file is not what was written, or there is no digest.
+        DamagedError: a file is missing or not what was written, or there is no digest.
         DataError: the folder holds no model.
     """
     path = folder / WEIGHTS_DIGEST
-    found = digest_weights(folder)
+    try:
+        found = digest_weights(folder)
+    except DataError as error:
+        if path.is_file():  # of a model that was whole once
+            raise DamagedError(folder, None, error.problem, remedy) from error
+        raise
     if not path.is_file():
         raise DamagedError(path, None, "no such file, so the weights beside it cannot be checked.", remedy)
     if (expected := path.read_text(encoding="ascii", errors="replace").strip()) != found:

@@ -170,10 +170,10 @@ class _Planner:
                 )  # fmt: skip
         for model in members:
             yield from self._selections(regime, model)
-        for number, scored in enumerate(plan.scoring_shards_of(study, regime)):
+        for name, scored in plan.scoring_shards_of(study, regime).items():
             cells = tuple((regime, model, task) for model in scored.systems for task in scored.tasks)
-            made = [f"{self.root}/scores/{regime}/shard-{number}.json"]
-            yield self._job(regime, "score_systems", f"{regime}/shard-{number}", made, cells=cells)
+            made = [f"{self.root}/scores/{regime}/shard-{name}.json"]
+            yield self._job(regime, "score_systems", f"{regime}/shard-{name}", made, cells=cells)
 
     def _selections(self, regime: Regime, model: str) -> Iterator[PlannedJob]:
         tasks, layout = list(self.study.tasks), self.layout

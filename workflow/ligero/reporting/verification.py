@@ -18,7 +18,7 @@ from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
 from ligero.common.records import FILES, REMEDY, DamagedError, check_file, read_record
 from ligero.corpus.reading import read_blocks
-from ligero.models.digests import check_weights, digest_weights
+from ligero.models.digests import WEIGHTS_DIGEST, check_weights, digest_weights
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.sources import GENERATED
 from ligero.settings.study import Study
@@ -97,7 +97,7 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
             continue
         in_model = any(path.parent.glob("model*.safetensors"))
         others = in_model or (path.parent / INFO_FILE).is_file()
-        if path.name == "config.json" and in_model and not (path.parent / MANIFEST_FILE).is_file():
+        if _tells_of_weights(path, in_model):
             yield "weights", path.parent, partial(check_weights, path.parent)
         elif path.name == MANIFEST_FILE:
             yield "export", path, partial(_check_export, path.parent)
@@ -110,6 +110,14 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
             yield from _listed_files(path)
     yield from _generated(root)
     yield from _downloads(root, study)
+
+
+def _tells_of_weights(path: Path, in_model: bool) -> bool:
+    """Whether a file says that its folder holds a model: the digest, or a configuration beside tensors that has none."""
+    if (path.parent / MANIFEST_FILE).is_file():
+        return False
+    without = in_model and not (path.parent / WEIGHTS_DIGEST).is_file()
+    return path.name == WEIGHTS_DIGEST or (path.name == "config.json" and without)
 
 
 def _is_record(path: Path, beside_others: bool) -> bool:

@@ -129,9 +129,9 @@ class Layout:
             ],
         }
 
-    def scoring_inputs(self, regime: Regime, number: int) -> dict[str, list[str]]:
+    def scoring_inputs(self, regime: Regime, name: str) -> dict[str, list[str]]:
         """What one process that scores systems on test sets reads."""
-        shard = plan.scoring_shards_of(self.study, regime)[number]
+        shard = plan.scoring_shards_of(self.study, regime)[name]
         folders = dict.fromkeys(
             self.encoded(plan.initial_model(self.study, regime, system)) for system in shard.systems
         )
@@ -160,9 +160,9 @@ class Layout:
 
     def score(self, regime: Regime, model_id: str, task_id: str) -> str:
         """The file that holds a system's test score on a task."""
-        for number, shard in enumerate(plan.scoring_shards_of(self.study, regime)):
+        for name, shard in plan.scoring_shards_of(self.study, regime).items():
             if model_id in shard.systems and task_id in shard.tasks:
-                return f"{self.root}/scores/{regime}/shard-{number}.json"
+                return f"{self.root}/scores/{regime}/shard-{name}.json"
         raise KeyError((model_id, task_id))
 
     def scores(self, task_ids: list[str]) -> list[str]:

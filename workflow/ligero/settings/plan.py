@@ -209,15 +209,18 @@ class ScoringShard(NamedTuple):
     tasks: list[str]
 
 
-def scoring_shards_of(study: Study, regime: Regime) -> list[ScoringShard]:
-    """A regime's systems and tasks cut into groups that one process scores."""
+def scoring_shards_of(study: Study, regime: Regime) -> dict[str, ScoringShard]:
+    """A regime's systems and tasks cut into groups that one process scores, by the numbers of both: "0-1".
+
+    A system or task that is added after the others leaves the earlier names as they are.
+    """
     stage = stage_of(study, regime)
     members = [system for found, system in systems(study) if found == regime]
-    return [
-        ScoringShard(some, tasks)
-        for some in _chunks(members, stage.systems_per_scoring_job)
-        for tasks in _chunks(list(study.tasks), stage.tasks_per_scoring_job)
-    ]
+    return {
+        f"{first}-{second}": ScoringShard(some, tasks)
+        for first, some in enumerate(_chunks(members, stage.systems_per_scoring_job))
+        for second, tasks in enumerate(_chunks(list(study.tasks), stage.tasks_per_scoring_job))
+    }
 
 
 def _chunks(items: list[Any], size: int | str) -> list[list[Any]]:

@@ -328,7 +328,7 @@ class ScoringJob(Job):
     options: TrainingOptions
 
 
-def scoring_job(study: Study, regime: Regime, shard: int) -> ScoringJob:
+def scoring_job(study: Study, regime: Regime, shard: str) -> ScoringJob:
     """The job of one scoring shard: its systems, tasks and options; selected models and encoded test sets are inputs."""
     members, tasks = scoring_shards_of(study, regime)[shard]
     return ScoringJob(
