@@ -138,7 +138,7 @@ def _abandoned(path: Path, host: str, process: int) -> bool:
 
 
 def _is_zombie(process: int) -> bool:
-    """Whether a process is dead, and its parent has not asked for its status yet; only Linux says so."""
+    """Whether a process is dead, and its parent has not asked for its status yet (Linux)."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
