@@ -106,9 +106,9 @@ def inspected(function):
 
 
 def folder(pattern):
-    """Parameter: a path below the results folder, or the function that fills in its wildcards."""
+    """Parameter function: a path below the results folder, with wildcards filled in."""
     path = f"{R}/{pattern}".rstrip("/")
-    return inspected(lambda wildcards: path.format(**wildcards)) if "{" in pattern else path
+    return inspected(lambda wildcards: path.format(**wildcards))
 
 
 def memory(kind):
