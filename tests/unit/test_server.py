@@ -123,6 +123,7 @@ def test_figures_are_counted_and_no_text_is_logged(folder: Path) -> None:
         running.post({"items": [SECRET, SECRET * 9]})
         running.post({"text": SECRET, SECRET: 1})
         running.get(f"/{SECRET}")
+        exchange(running, f"{SECRET}\r\n\r\n".encode())
         figures = running.get("/metrics").text
     assert 'ligero_requests_total{path="/predict",status="200"} 1.0' in figures
     assert 'ligero_requests_total{path="/predict",status="422"} 1.0' in figures
@@ -132,7 +133,8 @@ def test_figures_are_counted_and_no_text_is_logged(folder: Path) -> None:
     assert "ligero_waiting_tokens 0.0" in figures
     assert running.process.returncode == 0
     events = [json.loads(line) for line in running.log]
-    assert [event["event"] for event in events] == ["listening", "request", "request", "stopped"]
+    assert [event["event"] for event in events] == ["listening", "request", "request", "note", "stopped"]
+    assert events[3]["message"] == "Invalid HTTP request received."
     assert SECRET not in "".join(running.log)
 
 

@@ -57,7 +57,7 @@ class Verdict(TypedDict):
     malformed: int
     malformed_not_refused: int
     server_errors: int
-    """Requests that failed in the server, by its own log."""
+    """Requests that failed in the server, by its own log, and lines there that are no JSON."""
     megabytes_after_warm_up: float
     megabytes_at_end: float
     growth_percent: float
@@ -129,13 +129,15 @@ def soak(
     with served(folder, precision) as server:
         seen, memory = asyncio.run(_soak(server, pairs, seconds, rate))
         status = server.process.wait(_STOPPED_WITHIN)
-        log = [json.loads(line) for line in server.log.read_text().splitlines()]
+        lines = server.log.read_text().splitlines()
+    stray = [f"the server's log has a line that is no JSON: {line}" for line in lines if line[:1] != "{"]
+    log = [json.loads(line) for line in lines if line[:1] == "{"]
     statuses = [event["status"] for event in log if event["event"] == "request"]
     after, end = (
         median(value for share, value in memory if low <= share < low + 0.1) for low in (WARM_UP, 0.9)
     )
     growth = 100 * (end / after - 1)
-    errors = sum(status >= 500 for status in statuses)
+    errors = sum(status >= 500 for status in statuses) + len(stray)
     lost = statuses.count(200) - seen.answers
     good = not (seen.wrong or seen.accepted or errors or lost or status) and growth <= MOST_GROWTH
     verdict: Verdict = {
@@ -152,7 +154,7 @@ def soak(
         "exit_status": status,
         "passed": good,
     }
-    return verdict, [*seen.wrong[:5], *seen.accepted[:5]]
+    return verdict, [*seen.wrong[:5], *seen.accepted[:5], *stray[:5]]
 
 
 async def _soak(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import socket
 import sys
@@ -239,6 +240,7 @@ def serve(
     predictor.check()
     server = Server(predictor, chosen)
     listening = _listen(host, port)
+    logging.getLogger().addHandler(_JsonLines(logging.WARNING))
     config = uvicorn.Config(
         server.app(),
         log_config=None,
@@ -306,6 +308,13 @@ def _error(message: str, item: int | None = None) -> Failure:
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Response(text.encode(errors="replace"), status, headers, "application/json")
+
+
+class _JsonLines(logging.Handler):
+    """What libraries have to say, such as uvicorn of a request that is no HTTP: without arguments, which might hold a text."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log(event="note", level=record.levelname.lower(), source=record.name, message=str(record.msg))
 
 
 def _log(**values: Any) -> None:
