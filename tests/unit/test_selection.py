@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.records import DamagedError, read_record, write_record
+from ligero.common.records import FILES, DamagedError, digests_of, read_record, write_record
 from ligero.models.digests import digest_weights, write_weights_digest
 from ligero.reporting.model_card import parameters_in
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
+from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.losing_weights import keep_best_weights
 from ligero.training.selection import best_trial, select
 from tests.builders.weights import weights_file
@@ -43,6 +45,8 @@ def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]
         (best / "config.json").write_text('{"model_type": "albert", "id2label": {"0": "no", "1": "sí"}}')
         (best / "model.safetensors").write_bytes(weights_file(trial.id))
         write_weights_digest(best)
+        (best / "tokenizer.json").write_text(trial.id)
+        write_record(best / INFO_FILE, {FILES: digests_of(best, ["tokenizer.json"])})
         made.append(
             {
                 "trial": trial.model_dump(mode="json"),
@@ -156,6 +160,17 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     (best / "config.json").unlink()
     with pytest.raises(DamagedError, match=r"weights of the best trial are missing"):
         select(work, [tmp_path / "1.json"], *where)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("another")])
+def test_a_model_without_its_tokenizer_is_not_selected(damage: Callable[[Path], Any], tmp_path: Path) -> None:
+    work = job(["1e-5"])
+    shard = tmp_path / "0.json"
+    write_record(shard, {"trials": results(work, tmp_path, [(0.5, 1.0)])})
+    damage(tmp_path / "t" / work.trials[0].id / "best" / "tokenizer.json")
+    with pytest.raises(DamagedError, match=r"tokenizer\.json: (no such|it was).*--forcerun finetune_model"):
+        select(work, [shard], tmp_path, tmp_path / "s.json", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

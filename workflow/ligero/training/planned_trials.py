@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from ligero.common.hashing import digest_value
+from ligero.common.records import FILES, DamagedError, check_file, read_record
+from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.records import read_encoded_info
+from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.records import TrialRecord, TrialSettings, read_trial
 
 BEST = "best"
@@ -75,6 +78,24 @@ def trial_folder(state_dir: Path, trial: Trial) -> Path:
 def best_weights(state_dir: Path, trial: Trial) -> Path:
     """Where a trial keeps its best weights."""
     return trial_folder(state_dir, trial) / BEST
+
+
+def check_best(folder: Path, remedy: str) -> str:
+    """The digest of the weights that a trial left, after a comparison of all of its model's files with their digests.
+
+    Args:
+        folder: as `best_weights` names it.
+        remedy: for whoever reads the error.
+
+    Raises:
+        DamagedError: a file of the weights or of the tokenizer is missing or not what was written.
+    """
+    if not (folder / "config.json").is_file():
+        raise DamagedError(folder, None, "the weights of the best trial are missing.", remedy)
+    digest = check_weights(folder, remedy)
+    for name, expected in read_record(folder / INFO_FILE, remedy)[FILES].items():
+        check_file(folder / name, expected, remedy)
+    return digest
 
 
 def plan_trials(

@@ -13,9 +13,8 @@ from pathlib import Path
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import atomic_directory
 from ligero.common.records import DamagedError
-from ligero.models.digests import check_weights
 from ligero.settings.jobs import SelectionJob
-from ligero.training.planned_trials import best_weights
+from ligero.training.planned_trials import best_weights, check_best
 from ligero.training.records import (
     Candidate,
     SelectionRecord,
@@ -145,9 +144,7 @@ def _check_best(job: SelectionJob, best: TrialRecord, folder: Path) -> str:
     """The digest of the best trial's weights, which must be those that the trial recorded."""
     rule = "finetune_model" if job.regime == "fine-tuning" else "distill_student"
     remedy = f"That trial must be trained once more: snakemake --forcerun {rule}."
-    if not (folder / "config.json").is_file():
-        raise DamagedError(folder, None, "the weights of the best trial are missing.", remedy)
-    if (found := check_weights(folder, remedy)) != best["weights_digest"]:
+    if (found := check_best(folder, remedy)) != best["weights_digest"]:
         problem = f"these are not the weights of trial {best['id']}: their digest is {found}, it recorded {best['weights_digest']}."
         raise DamagedError(folder, None, problem, remedy)
     return found

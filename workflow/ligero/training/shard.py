@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from ligero.common.errors import DataError
-from ligero.models.digests import check_weights
+from ligero.models.digests import REMEDY, check_weights
 from ligero.settings.jobs import ShardJob, TaskSpec
 from ligero.settings.plan import Trial
 from ligero.training.features import EncodedSplit
 from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
-from ligero.training.planned_trials import PlannedTrial, plan_trials
+from ligero.training.planned_trials import PlannedTrial, check_best, plan_trials
 from ligero.training.records import TrialRecord
 from ligero.training.task_data import TaskData
 from ligero.training.trial import run_trial
@@ -118,7 +118,7 @@ class _Shard:
         if best_finished(self._group(planned), planned.options.selection_metric) is not planned:
             return record
         try:
-            if check_weights(planned.best) == record["weights_digest"]:
+            if check_best(planned.best, REMEDY) == record["weights_digest"]:
                 return record
             problem = "they are not the trial's"
         except DataError as error:
