@@ -218,7 +218,7 @@ def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, stu
     )
     kept = [record for record in read_record(path)["scores"] if record["model"] != "bertin"]
     write_record(path, {"scores": kept})
-    with pytest.raises(DataError, match=r"shard-\d+\.json: it has no score of 'bertin' on 'pos'"):
+    with pytest.raises(DataError, match=r"shard-[\d-]+\.json: it has no score of 'bertin' on 'pos'"):
         make_table("sequence_tagging", Results(study, tmp_path))
 
 

@@ -187,6 +187,7 @@ def test_a_teacher_that_cannot_teach_is_refused(
     default_config: Config, project: Path, lesson: Config, words: str
 ) -> None:
     put(default_config, "models.albeto-tiny.pretraining.objective", "distil")
+    put(default_config, "models.albeto-tiny.pretraining.cls_words", 0)
     put(default_config, "models.albeto-tiny.pretraining.embedding_initializer_range", None)
     put(default_config, "models.albeto-tiny.pretraining.teacher", {"dimensions": 8, **lesson})
     assert words in refusal(default_config, project)
@@ -196,6 +197,7 @@ def test_a_model_whose_teacher_is_left_out_is_left_out_with_the_reason(
     default_config: Config, project: Path
 ) -> None:
     put(default_config, "models.albeto-tiny.pretraining.objective", "distil")
+    put(default_config, "models.albeto-tiny.pretraining.cls_words", 0)
     put(default_config, "models.albeto-tiny.pretraining.embedding_initializer_range", None)
     put(default_config, "models.albeto-tiny.pretraining.teacher", {"model": "bertin", "dimensions": 8})
     for key in ("tokenizer", "pretraining"):

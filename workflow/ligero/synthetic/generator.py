@@ -28,14 +28,14 @@ Sizes = tuple[int, int, int]
 class StudySizes:
     """Examples of train, dev and test (POS, NER: sentences; XNLI: pairs; QA: questions)."""
 
-    mldoc: Sizes = (480, 120, 400)
-    pawsx: Sizes = (960, 160, 500)
-    xnli: Sizes = (900, 180, 510)
-    pos: Sizes = (360, 100, 300)
-    ner: Sizes = (480, 120, 400)
-    mlqa: Sizes = (480, 120, 400)
-    sqac: Sizes = (480, 120, 400)
-    tar: Sizes = (480, 120, 400)
+    mldoc: Sizes = (960, 120, 400)
+    pawsx: Sizes = (1600, 160, 500)
+    xnli: Sizes = (1350, 180, 510)
+    pos: Sizes = (600, 100, 300)
+    ner: Sizes = (800, 120, 400)
+    mlqa: Sizes = (800, 120, 400)
+    sqac: Sizes = (800, 120, 400)
+    tar: Sizes = (800, 120, 400)
     corpus_scale: float = 1.0
 
     def scaled(self, scale: float) -> StudySizes:
