@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from ligero.common.run_start import OWNER
-from ligero.reporting.verification import verify_results
+from ligero.reporting.artefact_digests import verify_results
 from tests.faults.study import PATIENCE, TARGETS, Job, Run, Study, artefacts, remove
 
 SAME = "same result"

@@ -21,7 +21,7 @@ from ligero.common.files import FullDiskError, atomic_directory, atomic_path, re
 from ligero.common.records import DamagedError
 from ligero.common.run_end import failures
 from ligero.common.run_start import LOCKS, OWNER, release_dead_lock
-from ligero.reporting.verification import verify_results
+from ligero.reporting.artefact_digests import verify_results
 from ligero.settings.sources import GENERATED, Source
 from ligero.sources.checksums import SourcesLock, check_sources
 from ligero.synthetic.generator import generate

@@ -18,7 +18,7 @@ from ligero.common.records import DamagedError, read_record
 from ligero.distillation import teacher_logits
 from ligero.distillation.logit_cache import LogitCache, cache_digest
 from ligero.distillation.records import LogitsMeta
-from ligero.reporting.verification import verify_results
+from ligero.reporting.artefact_digests import verify_results
 from ligero.settings.jobs import EncodingJob, ScoringJob
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
-from ligero.reporting.verification import verify_results
+from ligero.reporting.artefact_digests import verify_results
 from ligero.settings.program import load_resolved
 
 

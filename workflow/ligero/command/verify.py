@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ligero.command.systems import open_results
-from ligero.reporting.verification import verify_results
+from ligero.reporting.artefact_digests import verify_results
 
 
 def run(args: argparse.Namespace) -> int:
