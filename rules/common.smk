@@ -137,7 +137,10 @@ def digest_of(cut, *arguments, wildcards=()):
     """Parameter function: digest of the settings that a job depends on; its change re-runs the job."""
 
     def digest(wc):
-        values = [int(wc[name]) if name in ("shard", "seed") else wc[name] for name in wildcards]
+        values = [
+            int(wc[name]) if name in ("shard", "seed") and wc[name].isdecimal() else wc[name]
+            for name in wildcards
+        ]
         return jobs.digest(cut(STUDY, *arguments, *values))
 
     return inspected(digest)

@@ -109,7 +109,7 @@ rule score_systems:
         encoded=folder("encoded"),
         examples=folder("tasks"),
         predictions=folder("predictions/{regime}"),
-        settings=lambda wc: jobs.digest(jobs.scoring_job(STUDY, wc.regime, wc.shard)),
+        settings=digest_of(jobs.scoring_job, wildcards=["regime", "shard"]),
     message:
         "Scoring systems ({wildcards.regime}) on test sets, shard {wildcards.shard}"
     shell:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.records import FILES, DamagedError, digests_of, read_record, write_record
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.models.digests import digest_weights, write_weights_digest
 from ligero.reporting.model_card import parameters_in
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
-from ligero.tokenizers.fast_tokenizer import INFO_FILE
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.training.losing_weights import keep_best_weights
 from ligero.training.selection import best_trial, select
 from tests.builders.weights import weights_file
@@ -46,7 +46,7 @@ def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]
         (best / "model.safetensors").write_bytes(weights_file(trial.id))
         write_weights_digest(best)
         (best / "tokenizer.json").write_text(trial.id)
-        write_record(best / INFO_FILE, {FILES: digests_of(best, ["tokenizer.json"])})
+        TokenizerInfo("BertTokenizer", True, 10, {}, True, 0).write(best)
         made.append(
             {
                 "trial": trial.model_dump(mode="json"),

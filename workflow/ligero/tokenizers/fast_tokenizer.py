@@ -64,28 +64,28 @@ class TokenizerInfo:
         write_record(folder / INFO_FILE, asdict(replace(self, files=digests_of(folder, names))))
 
     @classmethod
-    def read(cls, folder: Path) -> TokenizerInfo:
+    def read(cls, folder: Path, remedy: str = REMEDY) -> TokenizerInfo:
         """The description in `folder`; of its files only `check` reads the content.
 
         Raises:
             DataError: it is missing.
             DamagedError: it is not what was written.
         """
-        values = read_record(folder / INFO_FILE, REMEDY)
+        values = read_record(folder / INFO_FILE, remedy)
         try:
             return cls(**values)
         except TypeError as error:
             problem = f"does not describe a tokenizer: {error}."
-            raise DamagedError(folder / INFO_FILE, None, problem, REMEDY) from error
+            raise DamagedError(folder / INFO_FILE, None, problem, remedy) from error
 
-    def check(self, folder: Path, *names: str) -> None:
+    def check(self, folder: Path, *names: str, remedy: str = REMEDY) -> None:
         """Compare files of the tokenizer (all of them, or `names`) with their digests.
 
         Raises:
             DamagedError: a file is missing or not what was written.
         """
         for name in names or self.files:
-            check_file(folder / name, self.files.get(name, "none"), REMEDY)
+            check_file(folder / name, self.files.get(name, "none"), remedy)
 
 
 class FastTokenizer:

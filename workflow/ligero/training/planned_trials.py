@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from ligero.common.hashing import digest_value
-from ligero.common.records import FILES, DamagedError, check_file, read_record
+from ligero.common.records import DamagedError
 from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.records import read_encoded_info
-from ligero.tokenizers.fast_tokenizer import INFO_FILE
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.training.records import TrialRecord, TrialSettings, read_trial
 
 BEST = "best"
@@ -93,8 +93,7 @@ def check_best(folder: Path, remedy: str) -> str:
     if not (folder / "config.json").is_file():
         raise DamagedError(folder, None, "the weights of the best trial are missing.", remedy)
     digest = check_weights(folder, remedy)
-    for name, expected in read_record(folder / INFO_FILE, remedy)[FILES].items():
-        check_file(folder / name, expected, remedy)
+    TokenizerInfo.read(folder, remedy).check(folder, remedy=remedy)
     return digest
 
 
