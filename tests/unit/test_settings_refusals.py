@@ -53,6 +53,17 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("fine_tuning.grid.learning_rate", ["0"], "learning_rate.0: a learning rate must be above 0"),
         ("fine_tuning.grid.learning_rate", ["2e-3", "0.002"], "'2e-3' and '0.002' are the same rate"),
         ("models.bertin.grid.epochs", [], "models.bertin.grid.epochs: expected at least 1, found 0"),
+        ("models.beto-cased.early_exit", True, "early_exit is for ALBERT, which repeats one layer; remove the key"),
+        (
+            "distillation.students.other",
+            {"name": "Other", "initial": "beto-cased", "early_exit": True},
+            "distillation.students.other.early_exit: early_exit is for ALBERT",
+        ),
+        (
+            "distillation.students.other",
+            {"name": "Other", "initial": "albeto-base", "num_hidden_layers": 1, "early_exit": True},
+            "distillation.students.other.early_exit: early_exit requires at least 2 layers",
+        ),
         ("tasks.ner.grid.batch_size", [0], "tasks.ner.grid.batch_size.0: must be at least 1"),
         ("tasks.xnli.labels", ["a", "a", "b"], f"tasks.xnli.labels: 'a' {TWICE}"),
         ("tasks.xnli.labels", ["a"], "expected at least two labels"),

@@ -19,6 +19,7 @@ from ligero.distillation.relations import RelationObjective
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.settings.jobs import ShardJob, StudentLearning, TaskSpec
+from ligero.training.exits import with_exits
 from ligero.training.features import EncodedSplit
 from ligero.training.objective import Objective
 
@@ -40,7 +41,7 @@ class CachedObjectives:
     def __init__(self, job: ShardJob, logits_dir: Path, encoded_dir: Path, teachers_dir: Path) -> None:
         if job.distillation is None:
             raise MismatchError(f"shard of {job.model_id}: its regime is {job.regime}, not distillation")
-        self._learning = job.distillation
+        self._learning, self._early_exit = job.distillation, job.early_exit
         self._logits_dir, self._teachers_dir = logits_dir, teachers_dir
         self._digests: dict[str, str] = {}
         for task_id, task in job.tasks.items():
@@ -65,7 +66,7 @@ class CachedObjectives:
 
     def build(self, task_id: str, task: TaskSpec, train: EncodedSplit) -> Objective:
         """What the student's trials on a task minimise, from its caches aligned with the training split."""
-        objective = self.objective(task_id, task, train)
+        objective = with_exits(self.objective(task_id, task, train), task.type, self._early_exit)
         if self._learning.relations == "none":
             return objective
         meta = read_meta(self._logits_dir / task_id)
@@ -83,7 +84,7 @@ class CachedObjectives:
 
 
 def with_relations(
-    objective: DistillationObjective,
+    objective: Objective,
     meta: LogitsMeta,
     teachers_dir: Path,
     task: TaskSpec,

@@ -17,6 +17,7 @@ from ligero.distillation.targets import Targets
 from ligero.models.digests import check_weights
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
+from ligero.training.exits import with_exits
 from ligero.training.planned_trials import PlannedTrial, group_digest, trial_digest
 from ligero.training.task_data import TaskData
 from ligero.training.trial import run_trial
@@ -47,6 +48,7 @@ class SearchTask:
                 f"distillation.relations: {job.distillation.relations} is not part of the search; set it to none for the search"
             )
         self._trial, self._learning, self._options = trial, job.distillation, job.options
+        self._early_exit = job.early_exit
         self._objectives = CachedObjectives(job, logits_dir, encoded_dir, teachers_dir)
         group = group_digest(
             job,
@@ -77,12 +79,16 @@ class SearchTask:
                 digest=digest_value([self.digest, vars(point)]),
                 patience=self._learning.patience,
             ),
-            DistillationObjective(
+            with_exits(
+                DistillationObjective(
+                    data.task.type,
+                    self._targets_for(point.loss),
+                    alpha=point.alpha,
+                    temperature=point.temperature,
+                    kind=point.loss,
+                ),
                 data.task.type,
-                self._targets_for(point.loss),
-                alpha=point.alpha,
-                temperature=point.temperature,
-                kind=point.loss,
+                self._early_exit,
             ),
             load_model=data.model,
             save_model=_keep_nothing,

@@ -51,6 +51,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+def switched_off(value: object) -> bool:
+    """For `exclude_if`: an option that is off is left out of a job, whose digest is then that of a job without the option."""
+    return value is False
+
+
 T = TypeVar("T")
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.names import plain
+from ligero.settings.models import no_early_exit
 from ligero.settings.plan import state_teachers_of, teacher_candidates
 from ligero.settings.study import Study
 
@@ -282,6 +283,9 @@ def _students(study: Study) -> Iterator[str]:
                 f"distillation.students.{student_id}.initial_layers: the layers of '{student.initial}' share their weights, so "
                 "there is nothing to choose; remove the key"
             )
+        depth = layers or architecture.num_hidden_layers
+        if student.early_exit and (reason := no_early_exit(architecture.type, depth)):
+            yield f"distillation.students.{student_id}.early_exit: {reason}"
         if layers and layers > architecture.num_hidden_layers:
             yield (
                 f"distillation.students.{student_id}.num_hidden_layers: {layers} exceeds the "

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.names import plain
 from ligero.common.thesis_tables import THESIS_TABLES
-from ligero.settings.base import Identifier, Precision, Settings, SomeIds
+from ligero.settings.base import Identifier, Precision, Settings, SomeIds, switched_off
 from ligero.settings.training import Grid, GridOverride, Training
 
 
@@ -89,6 +89,9 @@ class Student(Settings):
     best method in Sajjad et al. 2023), or the last. ALBERT's layers share one set of weights, so there is nothing to choose."""
     grid: GridOverride = GridOverride()
     """Parts of the distillation grid that this student replaces."""
+    early_exit: bool = Field(False, exclude_if=switched_off)
+    """ALBERT only, beyond the thesis: every repetition of the layer learns from the teacher, and the exported graph reads a text no
+    deeper than it takes to be certain."""
 
 
 class Augmentation(Settings):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import Identifier, Settings, UserPath
+from ligero.settings.base import Identifier, Settings, UserPath, switched_off
 from ligero.settings.distillation import InitialLayers
 from ligero.settings.pretraining import Pretraining, StateTeacher
 from ligero.settings.training import GridOverride
@@ -18,6 +18,13 @@ def usable_positions(model_type: str, position_embeddings: int, pad_token_id: in
     RoBERTa numbers positions from its padding id + 1 on (Liu et al. 2019; fairseq): of 514 it uses 512.
     """
     return position_embeddings - (pad_token_id + 1 if model_type == "roberta" else 0)
+
+
+def no_early_exit(model_type: str, layers: int) -> str:
+    """Why a model of such an architecture cannot leave early; empty where it can."""
+    if model_type != "albert":
+        return "early_exit is for ALBERT, which repeats one layer; remove the key"
+    return "early_exit requires at least 2 layers; remove the key" if layers < 2 else ""
 
 
 class Architecture(Settings):
@@ -103,6 +110,9 @@ class Model(Settings):
     as students do; null refuses a checkpoint with another number. A student that starts from such a model has it as its fine-tuned twin."""
     lower_case: bool | None = None
     """For `hub` and `local`: set this if the checkpoint's tokenizer configuration is wrong."""
+    early_exit: bool = Field(False, exclude_if=switched_off)
+    """ALBERT only, beyond the thesis: fine-tune the head to read what every repetition of the layer makes, not only the last, and
+    export a graph that reads a text no deeper than it takes to be certain."""
 
     @property
     def state_teacher(self) -> StateTeacher | None:
@@ -131,6 +141,10 @@ class Model(Settings):
             raise ValueError("weights: pretrain needs the key 'tokenizer'")
         if self.weights != "pretrain" and self.tokenizer is not None:
             raise ValueError(f"weights: {self.weights} brings its own tokenizer; remove the key 'tokenizer'")
+        if self.early_exit and (
+            reason := no_early_exit(self.architecture.type, self.architecture.num_hidden_layers)
+        ):
+            raise ValueError(reason)
         if (
             self.pretraining
             and self.pretraining.objective == "mlm_sop"

@@ -60,6 +60,14 @@ def initial_model(study: Study, regime: Regime, model_id: str) -> str:
     return study.distillation.students[model_id].initial
 
 
+def exits_early(study: Study, regime: Regime, model_id: str) -> bool:
+    """Whether a system is trained, and exported, so that texts may leave after any repetition of its layer."""
+    if regime == "fine-tuning":
+        return study.models[model_id].early_exit
+    assert study.distillation
+    return study.distillation.students[model_id].early_exit
+
+
 def tokenizer_of(study: Study, model_id: str) -> str:
     """Id of a model's tokenizer: one trained here, or the model's own, which has the model's id."""
     return study.models[model_id].tokenizer or model_id

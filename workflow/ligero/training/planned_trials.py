@@ -150,6 +150,7 @@ def group_digest(
             "weights": weights_digest,
             "data": {split: info["digests"][split] for split in ("train", "validation")},
             "objective": objective_digest,
+            **({"early_exit": True} if job.early_exit else {}),
         }
     )
 
@@ -168,9 +169,12 @@ def versions() -> dict[str, str]:
 
 
 def _settings(job: ShardJob, task_id: str) -> TrialSettings:
-    return TrialSettings(
+    settings = TrialSettings(
         options=job.options_of(task_id).model_dump(mode="json"),
         distillation=job.distillation.model_dump(mode="json") if job.distillation else None,
         num_hidden_layers=job.num_hidden_layers or job.architecture.num_hidden_layers,
         initial_layers=job.initial_layers,
     )
+    if job.early_exit:
+        settings["early_exit"] = True
+    return settings

@@ -54,6 +54,8 @@ class TrialSettings(TypedDict):
     distillation: dict[str, object] | None
     num_hidden_layers: int
     initial_layers: str
+    early_exit: NotRequired[bool]
+    """Only where every repetition of the layer learned."""
 
 
 class TrialRecord(TypedDict):

@@ -13,6 +13,7 @@ from ligero.common.errors import DataError
 from ligero.models.digests import REMEDY, check_weights
 from ligero.settings.jobs import ShardJob, TaskSpec
 from ligero.settings.plan import Trial
+from ligero.training.exits import with_exits
 from ligero.training.features import EncodedSplit
 from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
@@ -37,11 +38,14 @@ class Objectives(Protocol):
 class GoldObjectives:
     """Fine-tuning: the gold labels."""
 
+    def __init__(self, early_exit: bool = False) -> None:
+        self._early_exit = early_exit
+
     def digest(self, task_id: str) -> str:
         return "gold"
 
     def build(self, task_id: str, task: TaskSpec, train: EncodedSplit) -> Objective:
-        return GoldObjective(task.type)
+        return with_exits(GoldObjective(task.type), task.type, self._early_exit)
 
 
 def run_shard(
@@ -68,7 +72,7 @@ def run_shard(
         grid: all trials of the model, those of other shards too; of a task's finished ones only the best keeps its weights.
             Defaults to the shard's own.
     """
-    objectives = objectives or GoldObjectives()
+    objectives = objectives or GoldObjectives(job.early_exit)
     plan = plan_trials(
         job,
         list(dict.fromkeys([*(grid or ()), *job.trials])),

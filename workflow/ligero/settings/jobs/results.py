@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from ligero.settings.base import Identifier, Settings
+from pydantic import Field
+
+from ligero.settings.base import Identifier, Settings, switched_off
 from ligero.settings.efficiency import Efficiency, Speed
 from ligero.settings.export import Export
 from ligero.settings.hardware import HardwareOfStages
 from ligero.settings.jobs.base import Credit, Job
 from ligero.settings.jobs.data import EncodingJob, TaskSpec, encoding_job
 from ligero.settings.models import Architecture
-from ligero.settings.plan import initial_model, stage_of, system_name, systems, task_sources, tokenizer_of
+from ligero.settings.plan import (
+    exits_early,
+    initial_model,
+    stage_of,
+    system_name,
+    systems,
+    task_sources,
+    tokenizer_of,
+)
 from ligero.settings.study import Regime, Study
 from ligero.settings.training import TrainingOptions
 
@@ -88,6 +98,8 @@ class ExportJob(Job):
     options: TrainingOptions
     export: Export
     sources: dict[Identifier, Credit]
+    early_exit: bool = Field(False, exclude_if=switched_off)
+    """Whether the model learned to answer after every repetition of its layer."""
 
 
 def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> ExportJob:
@@ -105,6 +117,7 @@ def export_job(study: Study, regime: Regime, model_id: str, task_id: str) -> Exp
         options=stage_of(study, regime).options,
         export=study.export,
         sources={source: Credit.of(study.sources[source]) for source in task_sources(study, task_id)},
+        early_exit=exits_early(study, regime, model_id),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from ligero.common.errors import ConfigurationError
-from ligero.settings.base import Identifier, Precision, UnscaledPrecision
+from ligero.settings.base import Identifier, Precision, UnscaledPrecision, switched_off
 from ligero.settings.distillation import Distillation, InitialLayers, Learning
 from ligero.settings.jobs.base import Job
 from ligero.settings.jobs.data import TaskSpec
@@ -18,6 +18,7 @@ from ligero.settings.plan import (
     Trial,
     ablation_sections,
     ablation_trial,
+    exits_early,
     initial_model,
     scoring_shards_of,
     selection_metric_of,
@@ -225,6 +226,8 @@ class ShardJob(Job):
     """By task id: steps between validations, where they differ from the options."""
     distillation: StudentLearning | None
     """Null for fine-tuning, and for methods of an ablation that learn from gold labels."""
+    early_exit: bool = Field(False, exclude_if=switched_off)
+    """Whether every repetition of the layer learns, and not only the last."""
 
     def options_of(self, task_id: str) -> TrainingOptions:
         """The training options of a task's trials."""
@@ -273,6 +276,7 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
             if steps != options.evaluate_every_steps and task in task_ids
         },
         distillation=StudentLearning.of(distillation) if student and distillation else None,
+        early_exit=exits_early(study, regime, model_id),
     )
 
 
@@ -439,6 +443,7 @@ def ablation_job(study: Study, task_id: str, method_id: str, seed: int) -> Ablat
             tasks={task_id: TaskSpec.of(study.tasks[task_id])},
             options=options,
             distillation=_learning(distillation, method) if method.objective == "distilled" else None,
+            early_exit=student.early_exit,
         ),
     )
 
