@@ -74,6 +74,27 @@ def build(outline: Outline, weights: Weights, int8: Int8 | None = None) -> onnx.
     return model
 
 
+def build_with_exits(outline: Outline, weights: Weights, int8: Int8 | None = None) -> onnx.ModelProto:
+    """The graph of a model that may leave after any layer, each read by the same head (`ligero.training.exits`).
+
+    A text leaves after the first layer whose answer is certain enough: whose least certain distribution (over the labels, of each
+    token in tagging, over the tokens for start and end of an answer) has a largest probability of at least `threshold`. Layers run
+    until the last text of a batch has left, and every text keeps the logits of its own exit: what it gets does not depend on the
+    texts beside it. A threshold above 1 reads every text to the full depth.
+
+    Inputs: those of `build`, and `threshold`, a single fp32 number. Outputs: those of `build`, and `repetitions` [batch], the layers
+    that each text was read by.
+    """
+    model = _Builder(outline, weights, int8).model_with_exits()
+    weights.refuse_unused()
+    return model
+
+
+def build_every_exit(outline: Outline, weights: Weights, int8: Int8 | None = None) -> onnx.ModelProto:
+    """The graph with the logits of every exit as outputs `OUTPUT:LAYER`, layers counted from 1, and `certainty:LAYER` [batch]."""
+    return _Builder(outline, weights, int8).model_of_every_exit()
+
+
 def build_observed(outline: Outline, weights: Weights) -> tuple[onnx.ModelProto, dict[str, list[str]]]:
     """The fp32 graph with outputs about each product's input x [n, width], and the weights that each input is multiplied with.
 
@@ -98,24 +119,68 @@ class _Builder:
         return len(self.weights[f"{self.outline.layers[0].output}.bias"])
 
     def model(self) -> onnx.ModelProto:
+        x = self._embedded()
+        for number in range(len(self.outline.layers)):
+            x = self._layer(x, number)
+        outputs = self._named(self._head(self._read(x, len(self.outline.layers))))
+        for label in self.readers if self.observe else ():
+            outputs |= {f"low:{label}": [], f"high:{label}": [], f"moments:{label}": ["width", "width"]}
+        return self.graph.model(self._inputs, outputs)
+
+    def model_with_exits(self) -> onnx.ModelProto:
+        depth, outer = len(self.outline.layers), self.graph
+        x = self._layer(self._embedded(), 0)
+        logits = self._head(self._read(x, 1))
+        left = self._leaves(logits)
+        one = outer.number(1.0)
+        count = outer.op("Add", outer.op("Mul", left, outer.number(0.0)), one)
+        nothing = outer.constant("nothing", lambda: np.zeros((0, self.width), np.float32))
+        for number in range(1, depth):
+            everyone = outer.op("Greater", outer.op("ReduceMin", left, keepdims=0), outer.number(0.0))
+            g = self.graph = Graph(outer, f"{number}.")
+            deeper = self._layer(x, number)
+            found = self._head(self._read(deeper, number + 1))
+            text = g.op(
+                "Reshape", left, g.integers([-1, *([1] * (1 if self.outline.reads_first_token else 2))])
+            )
+            values = [
+                deeper,
+                g.op("Where", g.op("Cast", text, to=onnx.TensorProto.BOOL), logits, found),
+                g.op("Max", left, self._leaves(found)),
+                g.op("Add", count, g.op("Sub", one, left)),
+            ]
+            self.graph = outer
+            x, logits, left, count = outer.unless(everyone, [nothing, logits, left, count], g, values)
+        outputs = self._named(logits)
+        outer.op("Identity", count, name="repetitions")
+        return outer.model(self._inputs, {**outputs, "repetitions": ["batch"]}, ["threshold"])
+
+    def model_of_every_exit(self) -> onnx.ModelProto:
+        x, outputs = self._embedded(), dict[str, list[str | int]]()
+        for number in range(len(self.outline.layers)):
+            x = self._layer(x, number)
+            logits = self._head(self._read(x, number + 1))
+            outputs |= self._named(logits, f":{number + 1}")
+            self.graph.op("Identity", self._certainty(logits), name=f"certainty:{number + 1}")
+            outputs[f"certainty:{number + 1}"] = ["batch"]
+        return self.graph.model(self._inputs, outputs)
+
+    @property
+    def _inputs(self) -> dict[str, list[str]]:
+        names = ["input_ids", "attention_mask", *(["token_type_ids"] if self.outline.token_types else [])]
+        return {name: ["batch", "length"] for name in names}
+
+    # --- parts of the encoder -----------------------------------------------------------------------------------------
+
+    def _embedded(self) -> str:
+        """What the first layer reads, [batch * length, width]."""
         o, g = self.outline, self.graph
         self.shape = g.op("Shape", "input_ids", name="shape")
         self.rows = g.op("Concat", self.shape, g.integers([self.width]), axis=0, name="rows")
         self.unpadded = g.op("Greater", g.op("ReduceMin", "attention_mask", keepdims=0), g.integers(0))
         self.mask = g.op("Cast", "attention_mask", to=onnx.TensorProto.INT32, name="mask")
         x = self._embeddings()
-        if o.projection:
-            x = self._product(x, o.projection, "projection")
-        for number, layer in enumerate(o.layers):
-            is_last = number == len(o.layers) - 1
-            x = self._layer(x, layer, number, first_row_only=is_last and o.reads_first_token)
-        outputs = self._head(x)
-        for label in self.readers if self.observe else ():
-            outputs |= {f"low:{label}": [], f"high:{label}": [], f"moments:{label}": ["width", "width"]}
-        names = ["input_ids", "attention_mask", *(["token_type_ids"] if o.token_types else [])]
-        return g.model({name: ["batch", "length"] for name in names}, outputs)
-
-    # --- parts of the encoder -----------------------------------------------------------------------------------------
+        return self._product(x, o.projection, "projection") if o.projection else x
 
     def _embeddings(self) -> str:
         """[batch * length, embedding width]."""
@@ -147,9 +212,10 @@ class _Builder:
         factors = g.op("Gather", g.constant(f"{name}.scale", lambda: scales), "input_ids")
         return g.op("Mul", g.op("Cast", rows, to=onnx.TensorProto.FLOAT), factors)
 
-    def _layer(self, x: str, names: LayerNames, number: int, first_row_only: bool) -> str:
-        g = self.graph
-        if first_row_only:
+    def _layer(self, x: str, number: int) -> str:
+        """[batch * length, width]; of the last layer, where the head reads the first token only, [batch, width]."""
+        g, names = self.graph, self.outline.layers[number]
+        if self.outline.reads_first_token and number == len(self.outline.layers) - 1:
             x, context = self._attention_of_first_row(x, names, number)
         else:
             context = self._attention(x, names, number)
@@ -208,7 +274,15 @@ class _Builder:
         parts = g.op("Reshape", matrix, g.integers([self.width, heads, self.width // heads]))
         return g.op("Transpose", parts, perm=[1, 0, 2])
 
-    def _head(self, x: str) -> dict[str, list[str | int]]:
+    def _read(self, x: str, layers: int) -> str:
+        """The rows that the head reads of what some layers made: all, or the first of each text."""
+        g = self.graph
+        if not self.outline.reads_first_token or layers == len(self.outline.layers):
+            return x
+        return g.op("Gather", g.op("Reshape", x, self.rows), g.integers(0), axis=1)
+
+    def _head(self, x: str) -> str:
+        """[batch, labels] (classification), [batch, length, labels] (tagging), [batch, length, 2] (question answering)."""
         g, o = self.graph, self.outline
         labels = 0
         for name, activation in o.head:
@@ -216,16 +290,39 @@ class _Builder:
             x = g.op(activation, x) if activation else x
             labels = len(self.weights[f"{name}.bias"])
         if o.reads_first_token:
-            g.op("Identity", x, name="logits")
-            return {"logits": ["batch", labels]}
-        shape = g.op("Concat", self.shape, g.integers([labels]), axis=0)
-        if not o.answers:
-            g.op("Reshape", x, shape, name="logits")
-            return {"logits": ["batch", "length", labels]}
-        both = g.op("Reshape", x, shape)
-        for number, name in enumerate(("start", "end")):
-            g.op("Gather", both, g.integers(number), axis=2, name=name)
-        return {"start": ["batch", "length"], "end": ["batch", "length"]}
+            return x
+        return g.op("Reshape", x, g.op("Concat", self.shape, g.integers([labels]), axis=0))
+
+    def _named(self, logits: str, suffix: str = "") -> dict[str, list[str | int]]:
+        """Make logits outputs of the graph; returns the outputs with their axes."""
+        g, o = self.graph, self.outline
+        if o.answers:
+            for number, name in enumerate(("start", "end")):
+                g.op("Gather", logits, g.integers(number), axis=2, name=name + suffix)
+            return {name + suffix: ["batch", "length"] for name in ("start", "end")}
+        g.op("Identity", logits, name=f"logits{suffix}")
+        labels = len(self.weights[f"{o.head[-1][0]}.bias"])
+        return {f"logits{suffix}": ["batch", *([] if o.reads_first_token else ["length"]), labels]}
+
+    def _leaves(self, logits: str) -> str:
+        """1 for each text that is certain enough, else 0, [batch]."""
+        certain = self.graph.op("GreaterOrEqual", self._certainty(logits), "threshold")
+        return self.graph.op("Cast", certain, to=onnx.TensorProto.FLOAT)
+
+    def _certainty(self, logits: str) -> str:
+        """The largest probability of each text's least certain distribution, [batch]."""
+        g, o = self.graph, self.outline
+        if o.reads_first_token:
+            return g.op("ReduceMax", g.op("Softmax", logits, axis=1), g.integers([1]), keepdims=0)
+        is_text = g.op("Cast", self.mask, to=onnx.TensorProto.BOOL)
+        if o.answers:
+            is_text = g.op("Unsqueeze", is_text, g.integers([2]))
+            logits = g.op("Where", is_text, logits, g.number(float(np.finfo(np.float32).min)))
+            best = g.op("ReduceMax", g.op("Softmax", logits, axis=1), g.integers([1]), keepdims=0)
+        else:
+            best = g.op("ReduceMax", g.op("Softmax", logits, axis=2), g.integers([2]), keepdims=0)
+            best = g.op("Where", is_text, best, g.number(1.0))
+        return g.op("ReduceMin", best, g.integers([1]), keepdims=0)
 
     # --- pieces -------------------------------------------------------------------------------------------------------
 

@@ -18,9 +18,14 @@ MICROSOFT = "com.microsoft"
 class Graph:
     """Nodes and initialisers; every method that adds one returns the name of its value."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Graph | None = None, prefix: str = "") -> None:
+        """Args:
+        outer: the graph that this one is a branch of; its values and initialisers are known here.
+        prefix: of the names of values, which no two branches may share.
+        """
         self.nodes: list[onnx.NodeProto] = []
-        self._initialisers: dict[str, onnx.TensorProto] = {}
+        self._initialisers: dict[str, onnx.TensorProto] = outer._initialisers if outer else {}
+        self._prefix = prefix
 
     def constant(self, name: str, make: Callable[[], NDArray[Any]]) -> str:
         """The initialiser of this name; `make` is called the first time only."""
@@ -42,7 +47,7 @@ class Graph:
         self, kind: str, *inputs: str, name: str = "", domain: str = "", outputs: int = 1, **attributes: Any
     ) -> str:
         """A node's first output; the others are called NAME_1, NAME_2, ..."""
-        name = name or f"{kind}_{len(self.nodes)}"
+        name = name or f"{self._prefix}{kind}_{len(self.nodes)}"
         names = [name, *(f"{name}_{number}" for number in range(1, outputs))]
         self.nodes.append(helper.make_node(kind, inputs, names, name=name, domain=domain, **attributes))
         return name
@@ -51,7 +56,7 @@ class Graph:
         self, condition: str, kind: str, then: Sequence[str], otherwise: Sequence[str], **attributes: Any
     ) -> str:
         """The same operator on `then` where the scalar `condition` holds, else on `otherwise`."""
-        name = f"{kind}_{len(self.nodes)}"
+        name = f"{self._prefix}{kind}_{len(self.nodes)}"
 
         def branch(inputs: Sequence[str], suffix: str) -> onnx.GraphProto:
             node = helper.make_node(kind, inputs, [f"{name}_{suffix}"], name=f"{name}_{suffix}", **attributes)
@@ -66,14 +71,43 @@ class Graph:
             else_branch=branch(otherwise, "else"),
         )
 
+    def unless(
+        self, condition: str, kept: Sequence[str], computed: Graph, values: Sequence[str]
+    ) -> list[str]:
+        """`kept` where the scalar `condition` holds, else `values`, which are computed only then; all are fp32.
+
+        Args:
+            computed: a branch of this graph, with the nodes that make `values`.
+        """
+        name = f"{self._prefix}If_{len(self.nodes)}"
+        keeping = Graph(self, f"{name}_then_")
+        branches = {
+            f"{suffix}_branch": helper.make_graph(
+                graph.nodes,
+                f"{name}_{suffix}",
+                [],
+                [helper.make_tensor_value_info(made, onnx.TensorProto.FLOAT, None) for made in outputs],
+            )
+            for suffix, graph, outputs in (
+                ("then", keeping, [keeping.op("Identity", value) for value in kept]),
+                ("else", computed, values),
+            )
+        }
+        first = self.op("If", condition, name=name, outputs=len(kept), **branches)
+        return [first, *(f"{first}_{number}" for number in range(1, len(kept)))]
+
     def model(
-        self, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, Sequence[str | int]]
+        self,
+        inputs: Mapping[str, Sequence[str]],
+        outputs: Mapping[str, Sequence[str | int]],
+        numbers: Sequence[str] = (),
     ) -> onnx.ModelProto:
         """The finished model.
 
         Args:
             inputs: names of the int64 inputs, with the names of their axes.
             outputs: names of the fp32 outputs, with names or sizes of their axes.
+            numbers: names of further inputs, each a single fp32 number.
         """
         graph = helper.make_graph(
             self.nodes,
@@ -81,7 +115,8 @@ class Graph:
             [
                 helper.make_tensor_value_info(name, onnx.TensorProto.INT64, axes)
                 for name, axes in inputs.items()
-            ],
+            ]
+            + [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, []) for name in numbers],
             [
                 helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, axes)
                 for name, axes in outputs.items()
