@@ -19,7 +19,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from ligero.common.errors import LigeroError
 from ligero.common.files import write_json
-from ligero.common.run_end import say_at_exit, say_full_disk_at_exit
+from ligero.common.run_end import explain_at_exit, say_at_exit
 from ligero.common.run_notes import note_run
 from ligero.common.run_start import begin_run, release_dead_lock
 from ligero.reporting import registry
@@ -83,7 +83,7 @@ def write_resolved():
 
 if workflow.is_main_process:
     release_dead_lock()
-    say_full_disk_at_exit(Path(R))
+    explain_at_exit(logger, Path(R))
     # Of a module Snakemake never calls `onstart`; whether this is a dry run is not known yet.
     if not workflow.modifier.is_main_snakefile():
         write_resolved()

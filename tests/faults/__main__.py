@@ -6,8 +6,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import count, islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
@@ -17,6 +18,8 @@ from tests.faults.study import MINI, Study
 from tests.faults.table import BEGIN, END, as_table
 
 COMMON = [kind for kind in KINDS if kind != "kill-whole"]
+TWICE = ("flipped-bit", "truncated", "deleted")
+"""Kinds with two seeds in a turn: there are many kinds of artefact."""
 
 
 def main() -> None:
@@ -25,7 +28,7 @@ def main() -> None:
         "--seed", type=int, default=1, help="seed of the first fault of each kind (default: %(default)s)"
     )
     parser.add_argument(
-        "--count", type=int, default=14, help="how many, the kinds in turn (default: one of each)"
+        "--count", type=int, default=17, help="how many, the kinds in turn (default: %(default)s)"
     )
     parser.add_argument("--kind", action="append", choices=KINDS, help="only this kind; may be repeated")
     parser.add_argument(
@@ -53,9 +56,9 @@ def main() -> None:
         print(f"finishing the study once, in {study.finished}", flush=True)
         study.finish()
     args.record.parent.mkdir(parents=True, exist_ok=True)
-    kinds, bugs = args.kind or COMMON, 0
-    for number in range(args.count):
-        fault = inject(study, kinds[number % len(kinds)], args.seed + number // len(kinds))
+    bugs = 0
+    for kind, seed in islice(chosen(args.kind, args.seed), args.count):
+        fault = inject(study, kind, seed)
         with args.record.open("a", encoding="utf-8") as record:
             record.write(json.dumps(asdict(fault), ensure_ascii=False) + "\n")
         print(f"{fault.kind} {fault.seed}: {fault.what}: {fault.outcome} ({fault.seconds:.0f} s)", flush=True)
@@ -67,6 +70,17 @@ def main() -> None:
         if bugs
         else 0
     )
+
+
+def chosen(kinds: list[str] | None, seed: int) -> Iterator[tuple[str, int]]:
+    """Kinds in turn with their seeds: those given with one seed a turn, or all, those of artefacts with two (2n - 1 and 2n for n)."""
+    for turn in count(seed):
+        for kind in kinds or COMMON:
+            if not kinds and kind in TWICE:
+                yield kind, 2 * turn - 1
+                yield kind, 2 * turn
+            else:
+                yield kind, turn
 
 
 def own_mounts() -> None:

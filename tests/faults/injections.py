@@ -314,7 +314,7 @@ def stale_lock(case: Case) -> Disturbed:
         job.outputs,
         status,
         said,
-        r"--unlock",
+        r"^error: .*--unlock",
     )
 
 
@@ -341,7 +341,7 @@ def _used(folder: Path) -> tuple[int, int]:
     return (status.f_blocks - status.f_bfree) * status.f_frsize, status.f_files - status.f_ffree
 
 
-FULL = r"No space left on device|bytes needed in .* free"
+FULL = r"^error: .*(No space left on device|bytes needed in .* free)"
 
 
 def full_disk(case: Case) -> Disturbed:
@@ -396,7 +396,7 @@ def read_only(case: Case) -> Disturbed:
         job.outputs,
         status,
         said,
-        r"Read-only file system",
+        r"^error: .*Read-only file system\. .*",
         lift=lift,
     )
 
@@ -429,7 +429,7 @@ def broken_disk(case: Case) -> Disturbed:
     trace = ("strace", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e", f"trace={call}")
     status, said = case.run(job, before=(*trace, "-e", f"inject={call}:error=EIO:when={number}"))
     what = f"{call} number {number} of each thread of {job.program} fails"
-    return Disturbed(what, job.outputs, status, said, r"Input/output error")
+    return Disturbed(what, job.outputs, status, said, r"^error: .*Input/output error\. .*")
 
 
 def clock_back(case: Case) -> Disturbed:
@@ -442,7 +442,11 @@ def clock_back(case: Case) -> Disturbed:
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + jump * 10**9))
     code, said = case.run(job)
     return Disturbed(
-        f"the clock jumps back by {jump:,} s before {job.program}", job.outputs, code, said, SKEWED
+        f"the clock jumps back by {jump:,} s before {job.program}",
+        job.outputs,
+        code,
+        said,
+        r"^error: .*clock.*touch",
     )
 
 
@@ -460,7 +464,7 @@ def two_runs(case: Case) -> Disturbed:
     failed = [said for status, said in ends if status != 0]
     if len(failed) == 1 and (LOCKED in failed[0] or re.search(r"^error: ", failed[0], re.MULTILINE)):
         return Disturbed(what, job.outputs, 0, failed[0])
-    return Disturbed(what, job.outputs, 1 if failed else 0, "\n".join(failed), LOCKED)
+    return Disturbed(what, job.outputs, 1 if failed else 0, "\n".join(failed), r"^error: .*--unlock")
 
 
 # --- artefacts -----------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -237,13 +238,13 @@ def test_a_library_that_does_not_say_why_it_failed(tmp_path: Path, monkeypatch: 
 def test_a_run_says_at_its_end_that_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_end._say_full(tmp_path / "results")
+    run_end._explain([], tmp_path / "results")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(run_end, "is_full", lambda folder: folder == tmp_path)
-    run_end._say_full(tmp_path / "results")
+    run_end._explain([], tmp_path / "results")
     said = capsys.readouterr().err
     assert (
-        said.startswith(f"error: {tmp_path}: No space left on device; ")
+        said.startswith(f"\nerror: {tmp_path}: No space left on device; ")
         and "What is finished is safe" in said
     )
 
@@ -255,7 +256,54 @@ def test_an_error_of_a_write_names_the_file(tmp_path: Path, capsys: pytest.Captu
 
     with pytest.raises(SystemExit):
         run_program(main)
-    assert capsys.readouterr().err == f"error: {tmp_path / 'a'}: Input/output error.\n"
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path / 'a'}: Input/output error. The disk, or the server of a network file system, failed. "
+        "Once it works, run the same command. What is finished is safe.\n"
+    )
+
+
+FULL = "results/config.json: No space left on device: it needs more than the 28,672 bytes that were written of it; 0 bytes and 9 files are free there."
+OUTSIDE = {
+    f'FullDiskError in file "rules/common.smk", line 79:\n{FULL}\n  File "rules/common.smk", line 94': FULL,
+    "Traceback (most recent call last):\n\nOSError: [Errno 28] No space left on device: 'results/logs/a.log'\n": (
+        "results/logs/a.log: No space left on device. The disk is full, or allows no further files. "
+        "Free space, or put results_dir elsewhere, and run the same command. What is finished is safe."
+    ),
+    "OSError in file \"rules/common.smk\", line 79:\n[Errno 30] Read-only file system: 'results/.a.guard'": (
+        "results/.a.guard: Read-only file system. Once it can be written, run the same command. What is finished is safe."
+    ),
+    'WorkflowError in rule a in file "a.smk", line 4:\nOutput results/a has older modification time (2026-11-28 07:45:26) than input '
+    "results/b (2026-11-29 07:32:36). This could indicate a clock skew problem": (
+        "results/a: it was just made, and is older than its input results/b: the clock of this machine, or of the file server, went back. "
+        "Correct it, then: find RESULTS -newermt now -exec touch {} + (RESULTS is the results folder), and the same command."
+    ),
+    "LockException:\nError: Directory cannot be locked. Please make sure that no other Snakemake process is trying to create the same files "
+    "in the following directory:\n/data/my study\nIf you are sure": (
+        "/data/my study: another run works in this folder, or one was killed there. Where none runs: the same command with --unlock, once, "
+        "then without it."
+    ),
+    "MissingInputException in rule a:\nMissing input files": None,
+}
+
+
+@pytest.mark.parametrize(("said", "expected"), OUTSIDE.items())
+def test_what_the_system_did_to_a_run_is_explained_in_its_last_line(said: str, expected: str | None) -> None:
+    assert run_end.explanation(said) == expected
+
+
+def test_errors_of_snakemakes_logger_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered: list[tuple[object, ...]] = []
+    monkeypatch.setattr(run_end.atexit, "register", lambda *call: registered.append(call))
+    logger = logging.getLogger("of a workflow")
+    run_end.explain_at_exit(logger, tmp_path)
+    logger.warning("[Errno 5] Input/output error: 'a'")
+    logger.error("[Errno 30] Read-only file system: 'b'")
+    ((say, *arguments),) = registered
+    assert callable(say)
+    say(*arguments)
+    assert capsys.readouterr().err.startswith("\nerror: b: Read-only file system. Once it can be written")
 
 
 def test_a_folder_whose_replacement_fails_is_what_it_was(

@@ -100,6 +100,11 @@ def test_weights_are_checked_against_their_digest(tmp_path: Path) -> None:
         check_weights(tmp_path)
     write_weights_digest(tmp_path)
     assert check_weights(tmp_path) == (tmp_path / "weights.digest").read_text().strip()
+    whole = (tmp_path / "weights.digest").read_bytes()
+    (tmp_path / "weights.digest").write_bytes(whole[:-1])
+    with pytest.raises(DamagedError, match=r"weights\.digest: it ends early"):
+        check_weights(tmp_path)
+    (tmp_path / "weights.digest").write_bytes(whole)
     (tmp_path / "model.safetensors").write_bytes(b"weightt")
     with pytest.raises(DamagedError, match=r"config\.json, model\.safetensors: not what was written"):
         check_weights(tmp_path)

@@ -158,6 +158,29 @@ def test_a_model_without_one_of_its_files_is_refused_and_found(
     ]
 
 
+@pytest.mark.parametrize("name", ["tasks/t/info.json", "encoded/t/info.json", "logits/meta.json"])
+def test_files_without_the_record_that_lists_them_are_found(study: Path, tmp_path: Path, name: str) -> None:
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    (root / name).unlink()
+    found = verify_results(root).findings
+    assert [finding.path for finding in found] == [root / name]
+    assert found[0].remedy == "Delete the folder and start snakemake again, which makes it anew."
+
+
+@pytest.mark.parametrize("others", [["tokenizer_info.json"], ["manifest.json"]])
+def test_a_tokenizer_has_a_record_beside_it(tmp_path: Path, others: list[str]) -> None:
+    (tmp_path / "words").mkdir()
+    for name in ("tokenizer.json", "fast_tokenizer.json"):
+        (tmp_path / "words" / name).write_text("{}")
+    missing = tmp_path / "words" / "tokenizer_info.json"
+    assert [finding.path for finding in verify_results(tmp_path).findings] == [missing]
+    for name in others:
+        (tmp_path / "words" / name).write_text("{}")
+    assert missing not in [
+        finding.path for finding in verify_results(tmp_path).findings if "no such file" in finding.problem
+    ]
+
+
 def test_a_damaged_part_of_the_logits_is_refused(study: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(study, tmp_path / "results"))
     part = sorted((root / "parts").glob("part-*.arrow"))[0]

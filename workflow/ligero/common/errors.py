@@ -72,6 +72,23 @@ def naming(internal: Path | str, shown: Path | str) -> Iterator[None]:
         raise
 
 
+_AGAIN = "What is finished is safe"
+_SPACE = f"Free space, or put results_dir elsewhere, and run the same command. {_AGAIN}."
+_REMEDIES = {
+    "No space left on device": f"The disk is full, or allows no further files. {_SPACE}",
+    "Disk quota exceeded": _SPACE,
+    "Read-only file system": f"Once it can be written, run the same command. {_AGAIN}.",
+    "Input/output error": f"The disk, or the server of a network file system, failed. Once it works, run the same command. {_AGAIN}.",
+    "Permission denied": "Another user owns it, or its folder. Correct that, and run the same command.",
+}
+"""What the system says of a file that cannot be read or written, to what to do."""
+
+
+def system_error(path: str, said: str) -> str:
+    """The message for a file that the operating system refused, with what to do where that is known."""
+    return f"{path}: {said}. {_REMEDIES.get(said, '')}".rstrip()
+
+
 def run_program(main: Callable[[], int | None]) -> None:
     """Run a program's `main`; an error that a user can act on ends it with its message on standard error and exit status 2."""
     try:
@@ -85,5 +102,5 @@ def run_program(main: Callable[[], int | None]) -> None:
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}.", file=sys.stderr)
+        print(f"error: {system_error(str(error.filename), error.strerror)}", file=sys.stderr)
         sys.exit(2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ligero.common.errors import system_error
 from ligero.common.files import full_disk, is_full
 
 _FAILED_LOG = re.compile(
@@ -22,6 +24,12 @@ _KILLED = re.compile(
 _OF_SCHEDULER = re.compile(
     r"SLURM status is: '?(?P<status>[A-Z_]+).*?^    log: (?P<path>\S+)", re.MULTILINE | re.DOTALL
 )
+_OF_SYSTEM = re.compile(r"\[Errno \d+\] (?P<said>[^:\n]+): '(?P<path>[^'\n]+)'")
+_OF_DISK = re.compile(r"^\S+: No space left on device: .+$", re.MULTILINE)
+_OF_CLOCK = re.compile(
+    r"^Output (?P<path>\S+) has older modification time .* than input (?P<input>\S+) \(", re.MULTILINE
+)
+_OF_LOCK = re.compile(r"Directory cannot be locked\..*\n(?P<folder>.+)")
 _INTERRUPTED = "Terminating processes on user request"
 
 GO_ON = "Interrupted. Run the same command to continue: finished jobs are kept, and training resumes from the last checkpoint."
@@ -56,15 +64,59 @@ def say_at_exit(logs: Iterable[str]) -> None:
     atexit.register(_say, [Path(log).absolute() for log in logs], Path(".snakemake", "locks").absolute())
 
 
-def say_full_disk_at_exit(results: Path) -> None:
-    """Print at the end that the disk is full, if it is: neither Snakemake nor a job can write that into a log then."""
-    atexit.register(_say_full, results.absolute())
+def explain_at_exit(logger: logging.Logger, results: Path) -> None:
+    """Print as the last line of a run what the disk, the clock or another run did to it, and what to do.
+
+    Snakemake may show that as a traceback, and where nothing can be written, no log holds it.
+
+    Args:
+        logger: Snakemake's.
+    """
+    heard = _Heard(logging.ERROR)
+    logger.addHandler(heard)
+    atexit.register(_explain, heard.texts, results.absolute())
 
 
-def _say_full(results: Path) -> None:
+class _Heard(logging.Handler):
+    """The messages of a logger, kept."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def _explain(texts: list[str], results: Path) -> None:
     folder = next(folder for folder in (results, *results.parents) if folder.exists())
-    if is_full(folder):
-        print(f"error: {full_disk(folder)}", file=sys.stderr)
+    found = f"{full_disk(folder)}" if is_full(folder) else explanation("\n".join(texts))
+    if found:
+        print(f"\nerror: {found}", file=sys.stderr)
+
+
+def explanation(said: str) -> str | None:
+    """What went wrong outside of the programs, and what to do; None where Snakemake's errors don't show that.
+
+    Args:
+        said: Snakemake's errors.
+    """
+    if found := _OF_DISK.search(said):
+        return found[0]
+    if found := _OF_SYSTEM.search(said):
+        return system_error(found["path"], found["said"])
+    if found := _OF_CLOCK.search(said):
+        return (
+            f"{found['path']}: it was just made, and is older than its input {found['input']}: the clock of this machine, or of the "
+            "file server, went back. Correct it, then: find RESULTS -newermt now -exec touch {} + (RESULTS is the results folder), "
+            "and the same command."
+        )
+    if found := _OF_LOCK.search(said):
+        return (
+            f"{found['folder']}: another run works in this folder, or one was killed there. Where none runs: the same command with "
+            "--unlock, once, then without it."
+        )
+    return None
 
 
 def _say(logs: list[Path], locks: Path) -> None:

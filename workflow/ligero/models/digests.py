@@ -46,7 +46,10 @@ def check_weights(folder: Path, remedy: str = REMEDY) -> str:
         raise
     if not path.is_file():
         raise DamagedError(path, None, "no such file, so the weights beside it cannot be checked.", remedy)
-    if (expected := path.read_text(encoding="ascii", errors="replace").strip()) != found:
+    expected, end, _ = path.read_text(encoding="ascii", errors="replace").partition("\n")
+    if not end:
+        raise DamagedError(path, None, "it ends early: its line has no end.", remedy)
+    if expected != found:
         names = ", ".join(["config.json", *sorted(file.name for file in folder.glob("model*.safetensors"))])
         problem = f"{names}: not what was written: their digest is {found}, {WEIGHTS_DIGEST} says {expected}."
         raise DamagedError(folder, None, problem, remedy)

@@ -18,10 +18,14 @@ from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
 from ligero.common.records import FILES, REMEDY, DamagedError, check_file, read_record
 from ligero.corpus.reading import read_blocks
+from ligero.corpus.token_store import STORE_FILE
+from ligero.models.digests import REMEDY as FOLDER_REMEDY
 from ligero.models.digests import WEIGHTS_DIGEST, check_weights, digest_weights
+from ligero.pretraining.records import STATES_FILE
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.sources import GENERATED
 from ligero.settings.study import Study
+from ligero.tasks.records import INFO_FILE as TASK_INFO
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST
 from ligero.training.records import RESULT, read_scores, read_selection, read_trial
@@ -32,6 +36,14 @@ PLAIN_FOLDERS = ("sources", "generated", "predictions", "logs", "hub", "cards", 
 PLAIN_NAMES = ("config.json", "sources.lock.json")
 MODEL_RECORDS = ("source.json", INFO_FILE)
 """The records in the folder of a model or tokenizer; its other JSON is transformers', and listed."""
+TOKENIZER = "tokenizer.json"
+LISTED_IN = {
+    TOKENIZER: (INFO_FILE,),
+    "train.parquet": (TASK_INFO,),
+    "train.bin": (STORE_FILE, STATES_FILE),
+    "logits.arrow": ("meta.json",),
+}
+"""A file to the record beside it that lists it and the files around it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,9 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
         if not path.is_file() or parts[0] in PLAIN_FOLDERS or any(part.startswith(".") for part in parts):
             continue
         in_model = any(path.parent.glob("model*.safetensors"))
-        others = in_model or (path.parent / INFO_FILE).is_file()
+        others = in_model or any((path.parent / name).is_file() for name in (INFO_FILE, TOKENIZER))
+        if (records := _missing_records(path)) is not None:
+            yield "record", path.parent / records[0], partial(_refuse_missing, path, records[0])
         if _tells_of_weights(path, in_model):
             yield "weights", path.parent, partial(check_weights, path.parent)
         elif path.name == MANIFEST_FILE:
@@ -129,6 +143,19 @@ def _is_record(path: Path, beside_others: bool) -> bool:
     ):
         return False
     return path.name in MODEL_RECORDS or not beside_others
+
+
+def _missing_records(path: Path) -> tuple[str, ...] | None:
+    """The records of which one should be beside a file; None where it is there, or none is needed."""
+    records = LISTED_IN.get(path.name)
+    if records is None or any((path.parent / name).is_file() for name in (*records, MANIFEST_FILE)):
+        return None
+    return records
+
+
+def _refuse_missing(path: Path, record: str) -> None:
+    problem = f"no such file, so {path.name} and the files beside it cannot be checked."
+    raise DamagedError(path.parent / record, None, problem, FOLDER_REMEDY)
 
 
 def _check_record(root: Path, path: Path, study: Study | None) -> None:
