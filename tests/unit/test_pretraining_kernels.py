@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 from torch.nn import functional
 
+from ligero.models import fast_attention
 from ligero.models.build import build_for_pretraining, make_config
 from ligero.pretraining.compiled import compiled_for
 from ligero.pretraining.objectives import make_objective
@@ -72,6 +73,17 @@ def assert_equal(one: Outcome, other: Outcome, loss: float, gradient: float) -> 
 def test_fused_kernels_in_fp32() -> None:
     model = small_model()
     assert_equal(outcome(model), outcome(model, fused_kernels=False), 1e-5, 1e-4)
+
+
+def test_heads_padded_to_a_kernels_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: heads of 12 are computed as 16."""
+    model = small_model()
+    narrow = outcome(model)
+    monkeypatch.setitem(fast_attention._WIDTH_MULTIPLE, "cpu", 8)
+    attention = make_objective(copy.deepcopy(model), Pretraining(total_steps=1)).model.albert.encoder
+    packed = attention.albert_layer_groups[0].albert_layers[0].attention.packed_projection(torch.zeros(1))
+    assert [tensor.shape[0] for tensor in packed] == [3 * 4 * 16] * 2
+    assert_equal(outcome(model), narrow, 1e-5, 1e-4)
 
 
 def test_bf16_with_and_without_fused_kernels() -> None:

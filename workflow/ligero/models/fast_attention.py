@@ -1,5 +1,5 @@
-"""ALBERT's encoder with one attention projection, attention row by row in bf16 on a CPU, and a last layer that computes
-what is asked for only; what is saved does not change."""
+"""ALBERT's encoder with one attention projection, attention row by row in bf16 on a CPU, heads as wide as a GPU's kernels take them,
+and a last layer that computes what is asked for only; what is saved does not change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch.nn import functional
 from transformers.models.albert.modeling_albert import AlbertAttention, AlbertLayer, AlbertTransformer
 
 Projection = tuple[Tensor, Tensor]
-"""Weight [3 * hidden, hidden] and bias [3 * hidden] of queries, keys and values, in the type that products are computed in."""
+"""Weight [3 * heads * width, hidden] and bias of queries, keys and values, in the type that products are computed in."""
+_WIDTH_MULTIPLE = {"cuda": 8}
+"""What divides the width of a head in the kernels of a kind of device. torch gives them others by padding copies, at every call."""
 
 
 def use_fused_attention(model: nn.Module) -> nn.Module:
@@ -76,13 +78,22 @@ class FusedAlbertAttention(nn.Module):
         self.scaling = plain.scaling
 
     def packed_projection(self, hidden_states: Tensor) -> Projection:
-        """The three projections as one; on a CPU in bf16 queries are scaled, in fp32: once rounded, not twice."""
+        """The three projections as one; on a CPU in bf16 queries are scaled, in fp32: once rounded, not twice.
+
+        On a GPU each head's outputs are followed by zeros up to the width that its kernels take (ALBETO tiny: 26 -> 32). They add
+        nothing to a product of queries and keys, and those of the values are cut off, so that the result is the same.
+        """
         scale = self.scaling if _bf16_on_cpu(hidden_states) else 1.0
         queries: tuple[Tensor, Tensor] = (self.query.weight, self.query.bias)
         if scale != 1.0:
             queries = (queries[0] * scale, queries[1] * scale)
         weight = torch.cat([queries[0], self.key.weight, self.value.weight])
         bias = torch.cat([queries[1], self.key.bias, self.value.bias])
+        missing = self._width(hidden_states) - self.head_size
+        if missing:
+            split = (3 * self.heads, self.head_size)
+            weight = functional.pad(weight.view(*split, -1), (0, 0, 0, missing)).flatten(0, 1)
+            bias = functional.pad(bias.view(split), (0, missing)).flatten()
         kind = hidden_states.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
         return weight.to(dtype), bias.to(dtype)
@@ -113,7 +124,7 @@ class FusedAlbertAttention(nn.Module):
         """What every token attends to, [B, S, hidden]."""
         rows, length = hidden_states.shape[:2]
         packed = functional.linear(hidden_states, weight, bias)
-        packed = packed.view(rows, length, 3, self.heads, self.head_size)
+        packed = packed.view(rows, length, 3, self.heads, self._width(hidden_states))
         if mask is None and _bf16_on_cpu(hidden_states) and self._dropout == 0.0:
             attended: Tensor = _RowAttention.apply(packed)
             return attended.reshape(rows, length, -1)
@@ -126,11 +137,10 @@ class FusedAlbertAttention(nn.Module):
         """What the tokens at `places` attend to, and their own states, both [B, P, hidden]."""
         rows, length, hidden = hidden_states.shape
         chosen = hidden_states.gather(1, places[:, :, None].expand(-1, -1, hidden))
-        heads = (self.heads, self.head_size)
-        query = functional.linear(chosen, weight[:hidden], bias[:hidden]).view(rows, -1, *heads)
-        packed = functional.linear(hidden_states, weight[hidden:], bias[hidden:]).view(
-            rows, length, 2, *heads
-        )
+        heads = (self.heads, self._width(hidden_states))
+        own = heads[0] * heads[1]
+        query = functional.linear(chosen, weight[:own], bias[:own]).view(rows, -1, *heads)
+        packed = functional.linear(hidden_states, weight[own:], bias[own:]).view(rows, length, 2, *heads)
         key, value = packed.permute(2, 0, 3, 1, 4).unbind()
         return self._attention(query.transpose(1, 2), key, value, scale), chosen
 
@@ -141,7 +151,12 @@ class FusedAlbertAttention(nn.Module):
         attended = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=self._dropout, scale=scale
         )
-        return attended.transpose(1, 2).reshape(query.shape[0], query.shape[2], -1)
+        return attended[..., : self.head_size].transpose(1, 2).reshape(query.shape[0], query.shape[2], -1)
+
+    def _width(self, hidden_states: Tensor) -> int:
+        """Of a head in the packed projection."""
+        multiple = _WIDTH_MULTIPLE.get(hidden_states.device.type, 1)
+        return -(-self.head_size // multiple) * multiple
 
     @property
     def _dropout(self) -> float:
