@@ -159,6 +159,9 @@ class Pretrainer:
         set_learning_rate(self.optimizer, rate)
         if recipe.shallow_steps:
             self._set_depth(recipe.shallow_layers if step < recipe.shallow_steps else self.depth)
+            if step == recipe.shallow_steps:
+                # A model of another depth: that its loss is far above the shallow one's best is no divergence.
+                self.watch = DivergenceWatch(recipe.divergence)
         self.model.train()
         counts = self._counts(batch)
         sums = torch.zeros(5, device=device)
