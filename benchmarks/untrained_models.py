@@ -121,7 +121,7 @@ def write_folder(untrained: Untrained, folder: Path) -> None:
             uses_token_types=True,
             sample_check=0,
         ),
-        graphs={"int8": GraphFile(graph.name, graph.stat().st_size, True, None, None)},
+        graphs={"int8": GraphFile(graph.name, graph.stat().st_size, True, None, None, None)},
         precision="int8",
         parity={
             "features": 0,

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ligero.command.check import findings
 from ligero.command.examples import UserData
 from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
-from ligero.command.systems import below_twin
+from ligero.command.systems import below_twin, printed_systems
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_json
 from ligero.reporting.recommendation import Limits, System, ranked
@@ -322,6 +323,7 @@ def system(
         score + 1,
         megabytes,
         milliseconds,
+        512 if milliseconds else None,
         "torch fp32",
         "f",
         model,
@@ -350,6 +352,14 @@ SYSTEMS = [
 )
 def test_ranked_by_score_among_those_that_keep_the_limits(limits: Limits, names: list[str]) -> None:
     assert [kept.model for kept in ranked(SYSTEMS, limits)] == names
+
+
+def test_a_time_is_printed_with_the_length_that_was_timed() -> None:
+    """In torch inputs of the study's length are timed, of an export one of median length: the column says which."""
+    exported = replace(SYSTEMS[3], milliseconds=0.2, tokens=37, engine="ONNX int8")
+    assert [line.split()[-4:] for line in printed_systems([SYSTEMS[1], exported, SYSTEMS[4]]).splitlines()[1:]] == [
+        ["5.00", "512", "torch", "fp32"], ["0.20", "37", "ONNX", "int8"], ["-", "-", "torch", "fp32"],
+    ]  # fmt: skip
 
 
 def test_a_student_below_its_twin_is_named() -> None:

@@ -73,6 +73,10 @@ def test_the_folder_says_what_it_is(tmp_path: Path) -> None:
     assert set(manifest.files) == {"model.onnx", "model.int8.onnx", "tokenizer.json", "README.md"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest.files, "manifest.json"}
     assert manifest.scores["int8"]["intervals"]["accuracy"][1] <= 100.0
+    lengths = sorted(
+        answer["tokens"] for answer in Predictor(tmp_path / "out").predict(map(asked, selected.rows()))
+    )
+    assert manifest.graphs["int8"].timed_tokens == lengths[len(lengths) // 2]
     (tmp_path / "out" / "tokenizer.json").write_text("{}")
     with pytest.raises(DataError, match=r"tokenizer.json: differs from its digest"):
         Predictor(tmp_path / "out")

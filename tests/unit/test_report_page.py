@@ -347,6 +347,7 @@ def test_answers_change_at_costs_and_say_whether_they_are_certain() -> None:
             score + 1,
             1,
             milliseconds,
+            512,
             "torch fp32",
             "f",
             model,

@@ -68,14 +68,15 @@ def the_task(results: Results, task: str | None) -> str:
 
 
 def printed_systems(systems: list[System]) -> str:
-    """A table of systems for people."""
+    """A table of systems for people; `tokens` is the length of the input that was timed."""
     width = max(len(system.label) for system in systems)
-    lines = [f"{'':{width}}  {'score':>6}  {'95 % interval':>15}  {'MB':>8}  {'ms':>8}  as"]
+    lines = [f"{'':{width}}  {'score':>6}  {'95 % interval':>15}  {'MB':>8}  {'ms':>8}  {'tokens':>6}  as"]
     for s in systems:
         time = "-" if s.milliseconds is None else f"{s.milliseconds:.2f}"
+        tokens = "-" if s.tokens is None else str(s.tokens)
         interval = f"{s.low:.2f} to {s.high:.2f}"
         lines.append(
-            f"{s.label:{width}}  {s.score:6.2f}  {interval:>15}  {s.megabytes:8.2f}  {time:>8}  {s.engine}"
+            f"{s.label:{width}}  {s.score:6.2f}  {interval:>15}  {s.megabytes:8.2f}  {time:>8}  {tokens:>6}  {s.engine}"
         )
     return "\n".join(lines)
 

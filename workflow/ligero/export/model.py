@@ -118,7 +118,7 @@ def export_model(
     for name, found in predictions.items():
         answered = score_predictions(task, whole, found, splits["test"], examples["test"])
         scores[name] = {"split": "test", **score_record(job.task_id, task, answered, whole.seed)}
-    times = milliseconds(runners, splits["test"])
+    times, timed_tokens = milliseconds(runners, splits["test"])
     with atomic_directory(out) as staging:
         for name, model in models.items():
             (staging / GRAPH_FILES[name]).write_bytes(model.SerializeToString())
@@ -133,6 +133,7 @@ def export_model(
                 bytes=(staging / GRAPH_FILES[name]).stat().st_size,
                 batches=batches[name],
                 milliseconds=times[name],
+                timed_tokens=timed_tokens,
                 check=None,
             )
             for name in models

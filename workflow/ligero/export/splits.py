@@ -41,15 +41,16 @@ def predict_split(runner: GraphRunner, split: EncodedSplit) -> Predictions:
 
 def milliseconds(
     runners: Mapping[Precision, GraphRunner], split: EncodedSplit, runs: int = 15
-) -> dict[Precision, float]:
-    """Median time of a forward pass of each graph on the split's feature of median length, the graphs taking turns."""
-    feature = features_of(split)[int(np.argsort(split.lengths)[len(split) // 2])]
+) -> tuple[dict[Precision, float], int]:
+    """Median time of a forward pass of each graph on the split's feature of median length, the graphs taking turns, and that length."""
+    middle = int(np.argsort(split.lengths)[len(split) // 2])
+    feature = features_of(split)[middle]
     times: dict[Precision, list[float]] = {name: [] for name in runners}
     for _ in range(runs + 1):
         for name, runner in runners.items():
             start = time.perf_counter()
             runner.run([feature])
             times[name].append(time.perf_counter() - start)
-    return {
-        name: round(1000 * median(values[1:]), 4) for name, values in times.items()
-    }  # the first run warms up
+    # The first run warms up.
+    medians = {name: round(1000 * median(values[1:]), 4) for name, values in times.items()}
+    return medians, int(split.lengths[middle])

@@ -28,6 +28,7 @@ class Row(TypedDict, total=False):
     drop_high: float
     bytes: int
     milliseconds: float | None
+    timed_tokens: int | None
     largest_logit_difference: float
     method: str
     in_fp32: str
@@ -38,8 +39,8 @@ class Row(TypedDict, total=False):
 def write_summary(folders: Iterable[Path], out: Path) -> None:
     """Write a CSV with two rows for each export, fp32 and int8; a refused int8 graph has only its reason.
 
-    Columns: scores and drops in points, with 95 % intervals; `milliseconds` of a forward pass on a text of median length with
-    one thread, on `processor`.
+    Columns: scores and drops in points, with 95 % intervals; `milliseconds` of a forward pass on a text of median length, which
+    is `timed_tokens` long, with one thread, on `processor`.
     """
     with atomic_path(out) as path, path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(Row.__annotations__))
@@ -63,6 +64,7 @@ def _rows(manifest: Manifest) -> Iterable[Row]:
             row["metric"], row["test_score"] = manifest.metric, score["score"]
             row["low"], row["high"] = score["intervals"][HEADLINE[manifest.metric]]
             row["bytes"], row["milliseconds"] = graph.bytes, graph.milliseconds
+            row["timed_tokens"] = graph.timed_tokens
         int8 = manifest.int8
         if precision == "fp32":
             row["largest_logit_difference"] = manifest.parity["largest_difference"]

@@ -23,6 +23,7 @@ class System:
         megabytes: of the weights, in 10^6 bytes.
         milliseconds: median of one input, or None where it was not measured. Exported: of median length, with one thread; else of
             the study's length, with its threads.
+        tokens: length of that input; None where it was not measured, or where several tasks' were.
         engine: what was measured: `torch fp32`, or the graph of its export.
         folder: where it lies, below the results or exports.
         initial: id of the model that it starts from.
@@ -37,6 +38,7 @@ class System:
     high: float
     megabytes: float
     milliseconds: float | None
+    tokens: int | None
     engine: str
     folder: str
     initial: str
@@ -68,7 +70,7 @@ def measured_systems(
         record = results.score(row.regime, row.model, task)
         system = System(
             row.regime, row.model, row.name, *_score(results, task, record["score"], record["intervals"]), cost["bytes"] / 1e6,
-            1000 * timed["median_seconds"] if timed else None, "torch fp32",
+            1000 * timed["median_seconds"] if timed else None, study.speed.sequence_length if timed else None, "torch fp32",
             results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model), cost["macs"],
         )  # fmt: skip
         systems.append(_as_exported(results, task, system) if device == "cpu" and as_exported else system)
@@ -94,6 +96,7 @@ def _as_exported(results: Results, task: str, system: System) -> System:
     score, low, high = _score(results, task, answered["score"], answered["intervals"])
     return replace(
         system, score=score, low=low, high=high, megabytes=graph.bytes / 1e6, milliseconds=graph.milliseconds,
+        tokens=graph.timed_tokens,
         engine=f"ONNX {manifest.precision}", folder=str(folder),
     )  # fmt: skip
 

@@ -141,6 +141,7 @@ class GraphFile:
             answer beside other texts, so such a graph reads one text at a time.
         milliseconds: median of a forward pass with one thread when it was exported, one text of median length; None where it was
             not measured.
+        timed_tokens: how long that text is, special tokens included.
         check: an item and its answer; a server is ready when it gives this answer. None only while the export asks for it.
     """
 
@@ -148,6 +149,7 @@ class GraphFile:
     bytes: int
     batches: bool
     milliseconds: float | None
+    timed_tokens: int | None
     check: StoredCheck | None
 
 

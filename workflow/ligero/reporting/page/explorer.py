@@ -107,6 +107,7 @@ def _means(results: Results, by_task: Sequence[Sequence[System]]) -> list[System
                 high=high,
                 megabytes=float(np.mean([system.megabytes for system in systems])),
                 milliseconds=None if None in times else float(np.mean(cast(list[float], times))),
+                tokens=None,
                 engine=" / ".join(dict.fromkeys(system.engine for system in systems)),
                 folder="",
             )
