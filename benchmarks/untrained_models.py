@@ -132,6 +132,7 @@ def write_folder(untrained: Untrained, folder: Path) -> None:
         },
         int8={"accepted": False, "reason": "an untrained model has no score that could drop"},
         scores={},
+        exits={},
         sources={},
         versions={},
         processor=processor(),

@@ -87,6 +87,7 @@ def selected_model(
     pairs: bool = False,
     change: Change = lambda model: None,
     export: Export | None = None,
+    early_exit: bool = False,
     **sizes: int,
 ) -> Selected:
     """A model with random weights, on examples whose gold answers are the model's own: fp32 scores 100.
@@ -123,14 +124,17 @@ def selected_model(
     examples = _examples(task_type, count, pairs)
     _write(folder, task_type, labels, examples)
     selected = Selected(
-        _job(task_type, pairs, export or Export()), folder / "model", folder / "encoded", folder / "tasks"
+        _job(task_type, pairs, export or Export(), early_exit),
+        folder / "model",
+        folder / "encoded",
+        folder / "tasks",
     )
     gold = [_with_gold(example, answer) for example, answer in zip(examples, selected.answers(), strict=True)]
     _write(folder, task_type, labels, gold)
     return selected
 
 
-def _job(task_type: TaskType, pairs: bool, export: Export) -> ExportJob:
+def _job(task_type: TaskType, pairs: bool, export: Export, early_exit: bool) -> ExportJob:
     return ExportJob(
         regime="fine-tuning",
         model_id="m",
@@ -144,6 +148,7 @@ def _job(task_type: TaskType, pairs: bool, export: Export) -> ExportJob:
         options=TrainingOptions(max_length=MAX_LENGTH, doc_stride=4),
         export=export,
         sources={},
+        early_exit=early_exit,
     )
 
 

@@ -22,8 +22,8 @@ from ligero.common.errors import ConfigurationError, DataError
 class Echo:
     """Stands for a predictor: answers each item with itself."""
 
-    def __init__(self, folder: str, precision: str, threads: int | None) -> None:
-        self.asked = (folder, precision, threads)
+    def __init__(self, folder: str, precision: str, threads: int | None, full_depth: bool) -> None:
+        self.asked = (folder, precision, threads, full_depth)
 
     def predict(self, items: Iterable[Any]) -> Iterator[dict[str, Any]]:
         return ({"item": item} for item in items)

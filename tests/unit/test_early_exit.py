@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import copy
+import csv
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
+from ligero.common.files import read_json, write_json
+from ligero.efficiency.engines import engines_of
+from ligero.export import exits
+from ligero.export.encoder import build, build_with_exits
+from ligero.export.splits import features_of
+from ligero.export.summary import write_summary
+from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import model_class
 from ligero.models.build import make_config
+from ligero.serving.openapi import openapi
+from ligero.serving.predictor import GraphRunner, Predictor
+from ligero.serving.readers import Feature, Outputs
 from ligero.settings import jobs
+from ligero.settings.export import Export
 from ligero.settings.jobs import ShardJob
 from ligero.settings.tasks import TaskType
 from ligero.training.exits import ExitsObjective
+from ligero.training.features import EncodedSplit
 from ligero.training.objective import GoldObjective
 from ligero.training.shard import GoldObjectives
 from ligero.training.steps import enable_gradient_checkpointing
 from tests.builders.distillation import LABELS, VOCABULARY, toy_split
+from tests.builders.exports import selected_model
 from tests.builders.models import small_architecture
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
@@ -90,3 +107,175 @@ def test_only_jobs_with_early_exit_know_of_it() -> None:
     task: Any = type("Task", (), {"type": "token_classification"})
     built = [GoldObjectives(job.early_exit).build("t", task, None) for job in (without, with_exits)]  # type: ignore[arg-type]
     assert [type(objective).__name__ for objective in built] == ["GoldObjective", "ExitsObjective"]
+
+
+def answers_of_depths(
+    folder: Path, task_type: TaskType, layers: int, features: list[Feature]
+) -> list[list[Outputs]]:
+    """What the ordinary graph of each depth, from 1 layer to all, answers."""
+    weights, config = Weights(folder), read_json(folder / "config.json")
+    found = []
+    for depth in range(1, layers + 1):
+        write_json(folder / "config.json", {**config, "num_hidden_layers": depth})
+        graph = build(outline_of(folder, task_type), weights).SerializeToString()
+        found.append(GraphRunner(graph, 0, False, 1).run(features))
+    return found
+
+
+def certainty(output: Outputs) -> float:
+    """The largest probability of the least certain distribution."""
+    logits = [output[name].astype(np.float64) for name in ("logits", "start", "end") if name in output]
+    rows = np.stack(logits) if len(logits) == 2 else np.atleast_2d(logits[0])
+    chances = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return float((chances.max(axis=1) / chances.sum(axis=1)).min())
+
+
+@pytest.mark.parametrize("task_type", TASKS)
+def test_a_text_leaves_with_the_answer_of_the_first_certain_repetition(
+    task_type: TaskType, tmp_path: Path
+) -> None:
+    """Alone, and beside shorter texts that leave earlier or later: the answer is the same."""
+    layers = 4
+    selected = selected_model(tmp_path, "albert", task_type, count=12, num_hidden_layers=layers)
+    outline, weights = outline_of(selected.model, task_type), Weights(selected.model)
+    graph, full = build_with_exits(outline, weights), build(outline, weights)
+    onnx.checker.check_model(graph)
+    assert (
+        len(graph.SerializeToString()) <= 1.1 * (selected.model / "model.safetensors").stat().st_size + 40_000
+    )
+    split = EncodedSplit.load(selected.encoded / "test.parquet", task_type, selected.job.options)
+    features = features_of(split)
+    depths = answers_of_depths(selected.model, task_type, layers, features)
+    sure = np.array([[certainty(output) for output in outputs] for outputs in depths[:-1]])
+    threshold = float(np.median(sure.max(axis=0)))  # half of the texts never leave
+    expected = [
+        next((n for n in range(layers - 1) if sure[n, row] >= threshold), layers - 1)
+        for row in range(len(features))
+    ]
+    assert {0, layers - 1} <= set(expected)
+    for batches in (False, True):
+        runner = GraphRunner(graph.SerializeToString(), 0, batches, 1)
+        for output, depth, row in zip(
+            runner.run(features, threshold), expected, range(len(features)), strict=True
+        ):
+            assert output.pop("repetitions") == depth + 1
+            for name, values in output.items():
+                np.testing.assert_allclose(values, depths[depth][row][name], atol=1e-4)
+    whole = GraphRunner(full.SerializeToString(), 0, False, 1).run(features)
+    for output, ordinary in zip(runner.run(features), whole, strict=True):
+        assert output.pop("repetitions") == layers
+        assert output.keys() == ordinary.keys()
+        for name, values in output.items():
+            np.testing.assert_allclose(values, ordinary[name], atol=1e-4)
+
+
+def learned_to_leave(model: torch.nn.Module) -> None:
+    """Repetitions after the first change next to nothing, so that every exit answers as the last one does."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.rpartition(".")[0].endswith(("ffn_output", "attention.dense")):
+                parameter *= 1e-3
+            if name.endswith(("layer_norm.weight", "attention.LayerNorm.weight")):
+                parameter.fill_(1.0)
+            if name.endswith(("layer_norm.bias", "attention.LayerNorm.bias")):
+                parameter.zero_()
+
+
+def exported(folder: Path, **options: Any) -> tuple[Any, Any]:
+    selected = selected_model(
+        folder / "study",
+        "albert",
+        "sequence_classification",
+        early_exit=True,
+        num_hidden_layers=12,
+        hidden_size=128,
+        intermediate_size=512,
+        **options,
+    )
+    return selected, selected.export(folder / "out")
+
+
+def test_an_export_whose_texts_leave_early(tmp_path: Path) -> None:
+    selected, manifest = exported(tmp_path, change=learned_to_leave)
+    assert manifest.exits.keys() == {"fp32", "int8"}
+    for precision, found in manifest.exits.items():
+        assert found["accepted"]
+        assert 0.0 < found["threshold"] < 1.0
+        assert found["depth"] == 12
+        assert 1.0 <= found["repetitions"] < 6.0
+        assert found["test"]["score"] == 100.0
+        assert found["speedup"] > 1.0
+        assert found["speedup_interval"][0] <= found["speedup"] <= found["speedup_interval"][1]
+        early, whole = (
+            Predictor(tmp_path / "out", precision=precision, threads=1, full_depth=full)
+            for full in (False, True)
+        )
+        texts = [row["text"] for row in selected.rows()]
+        answers, ordinary = list(early.predict(texts)), list(whole.predict(texts))
+        assert [answer["label"] for answer in answers] == selected.answers()
+        repetitions = [answer["repetitions"] for answer in answers]
+        assert np.mean(repetitions) == pytest.approx(found["test_repetitions"])
+        assert {answer["repetitions"] for answer in ordinary} == {12}
+        early.check()
+    assert manifest.parity["largest_difference"] <= 1e-4
+    size = (selected.model / "model.safetensors").stat().st_size
+    assert manifest.graphs["fp32"].bytes <= 1.1 * size + 40_000
+
+    write_summary([tmp_path / "out"], tmp_path / "summary.csv")
+    with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["precision"], row["reading"]) for row in rows] == [
+        ("fp32", "full depth"),
+        ("int8", "full depth"),
+        ("fp32", "early exit"),
+        ("int8", "early exit"),
+    ]
+    assert [bool(row["repetitions"]) for row in rows] == [False, False, True, True]
+    engines = engines_of(tmp_path / "out", None, 1)
+    assert [name for name in engines if name.startswith("ONNX")] == [
+        "ONNX fp32",
+        "ONNX fp32, early exit",
+        "ONNX int8",
+        "ONNX int8, early exit",
+    ]
+    split = EncodedSplit.load(selected.encoded / "test.parquet", selected.job.task.type, selected.job.options)
+    means = [
+        np.mean([output["repetitions"] for output in engines[name].open()(features_of(split))])  # type: ignore[attr-defined]
+        for name in ("ONNX fp32", "ONNX fp32, early exit")
+    ]
+    assert means == [12, pytest.approx(manifest.exits["fp32"]["test_repetitions"])]
+    assert "repetitions" in openapi(manifest, "0")["components"]["schemas"]["Answer"]["properties"]
+
+
+def test_exits_that_lose_too_much_are_not_offered(tmp_path: Path) -> None:
+    """Random weights answer something else after every repetition, and are certain of it."""
+
+    def certain(model: torch.nn.Module) -> None:
+        with torch.no_grad():
+            model.classifier.weight *= 3.0  # type: ignore[union-attr,operator]
+
+    _, manifest = exported(tmp_path, change=certain, export=Export(int8=False))
+    assert manifest.exits["fp32"]["accepted"] is False
+    assert "points of the validation score, more than max_drop 0.5" in manifest.exits["fp32"]["reason"]
+    answer = next(Predictor(tmp_path / "out", threads=1).predict(["hola"]))
+    assert "repetitions" not in answer
+
+
+def test_exits_that_save_no_time_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exits, "_seconds", lambda *_: (0.0021, 0.002))
+    _, manifest = exported(tmp_path, change=learned_to_leave, export=Export(int8=False))
+    assert manifest.exits["fp32"]["accepted"] is False
+    assert re.fullmatch(
+        r"it saves no time: \d\.\d of 12 repetitions at the threshold 0\.\d+, but 0\.95 times \(0\.95 to 0\.95\) the speed .*",
+        manifest.exits["fp32"]["reason"],
+    )
+
+
+def test_thresholds_are_lowered_until_one_changes_nothing_more() -> None:
+    rows = [(0.3, 0.97, 0.99), (0.96, 0.99, 0.99), (0.1, 0.2, 0.9)]
+    every: list[Outputs] = [
+        {f"certainty:{n}": np.float32(value) for n, value in enumerate(row, start=1)}  # type: ignore[misc]
+        for row in rows
+    ]
+    found = {threshold: left.tolist() for threshold, left in exits._exits(every, 3)}
+    assert found == {0.99: [3, 2, 3], 0.97: [2, 2, 3], 0.95: [2, 1, 3], 0.3: [1, 1, 3], 0.2: [1, 1, 2]}

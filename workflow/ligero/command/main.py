@@ -270,6 +270,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, help="of a forward pass (default: all cores that this process may use)"
     )
+    parser.add_argument(
+        "--full-depth",
+        action="store_true",
+        help="read every text to the full depth, also where the model has early exits",
+    )
 
 
 def _add_recommend(commands: Commands) -> None:

@@ -22,7 +22,9 @@ STANDARD_INPUT = "-"
 
 def run(args: argparse.Namespace) -> int:
     """Print one JSON object for each item, in their order."""
-    predictor = Predictor(args.folder, precision=args.precision, threads=args.threads)
+    predictor = Predictor(
+        args.folder, precision=args.precision, threads=args.threads, full_depth=args.full_depth
+    )
     if args.file == STANDARD_INPUT:
         items = items_of_lines(sys.stdin, Path("standard input"))
         if sys.stdin.isatty():

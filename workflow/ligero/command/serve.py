@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
         args.port,
         precision=args.precision,
         threads=args.threads,
+        full_depth=args.full_depth,
         limits=Limits(**given),
     )
     return 0

@@ -11,13 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Literal
 
+import numpy as np
+
 from ligero.serving.manifest import Manifest, Precision
-from ligero.serving.predictor import GraphRunner, load_tokenizer, model_inputs
+from ligero.serving.predictor import FULL_DEPTH, GraphRunner, load_tokenizer, model_inputs
 from ligero.serving.readers import Feature
 
 Run = Callable[[Sequence[Feature]], object]
@@ -54,18 +57,23 @@ def engines_of(folder: Path, trained: Path | None, threads: int) -> dict[str, En
         for name, tuned in ((EAGER, False), ("torch, fused attention, fastest precision", True)):
             found.append(Engine(name, weights, lambda tuned=tuned: _torch(manifest, trained, tuned, threads)))  # type: ignore[misc]
     for precision, graph in manifest.graphs.items():
-        file = folder / graph.file
-        found.append(
-            Engine(
-                f"ONNX {precision}",
-                file,
-                lambda file=file, graph=graph: (
-                    GraphRunner(  # type: ignore[misc]
-                        file, manifest.tokenizer.special["pad"], graph.batches, threads
-                    ).run
-                ),
+        exits = manifest.exits.get(precision)
+        thresholds = {f"ONNX {precision}": FULL_DEPTH}
+        if exits and exits["accepted"]:
+            thresholds[f"ONNX {precision}, early exit"] = exits["threshold"]
+        for name, threshold in thresholds.items():
+            found.append(
+                Engine(
+                    name,
+                    folder / graph.file,
+                    lambda graph=graph, threshold=threshold: partial(  # type: ignore[misc]
+                        GraphRunner(
+                            folder / graph.file, manifest.tokenizer.special["pad"], graph.batches, threads
+                        ).run,
+                        threshold=threshold,
+                    ),
+                )
             )
-        )
     if find_spec("openvino"):
         for precision, graph in manifest.graphs.items():
             found += _openvino(folder / graph.file, precision, manifest.tokenizer.special["pad"], threads)
@@ -109,7 +117,7 @@ def _openvino(file: Path, precision: Precision, pad: int, threads: int) -> list[
         names = [entry.any_name for entry in compiled.inputs]
 
         def run(features: Sequence[Feature]) -> object:
-            arrays = model_inputs(features, pad)
+            arrays = {**model_inputs(features, pad), "threshold": np.array(FULL_DEPTH, np.float32)}
             return request.infer({name: arrays[name] for name in names})
 
         return run

@@ -7,16 +7,18 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from ligero.common.errors import MismatchError
 from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
 from ligero.efficiency.processor import processor
-from ligero.export.encoder import build
+from ligero.export.encoder import Int8, build
+from ligero.export.exits import EarlyExit, early_exit
 from ligero.export.parity import compare
 from ligero.export.quantisation import Gate, quantise
-from ligero.export.splits import milliseconds, predict_split
+from ligero.export.splits import features_of, milliseconds, predict_split, predictions_of
 from ligero.export.weights import Weights, outline_of
 from ligero.models.heads import load_selected
 from ligero.serving.answers import Item
@@ -24,10 +26,13 @@ from ligero.serving.manifest import (
     FORMAT,
     TOKENIZER_FILE,
     Accepted,
+    Exits,
     GraphFile,
     GraphScore,
     Manifest,
+    NoExits,
     NotTried,
+    Parity,
     Precision,
     Refused,
 )
@@ -86,38 +91,63 @@ def export_model(
     }
     predictions: dict[Precision, Predictions] = {"fp32": predict_split(runners["fp32"], splits["test"])}
     trained = predict(load_selected(model_dir, task.type), splits["test"])
-    try:
-        parity = compare(trained, predictions["fp32"], splits["test"])
-    except MismatchError as error:
-        raise MismatchError(f"{model_dir}: {error}") from error
+
+    def compared() -> Parity:
+        try:
+            return compare(trained, predictions["fp32"], splits["test"])
+        except MismatchError as error:
+            raise MismatchError(f"{model_dir}: {error}") from error
+
+    parity = compared()
 
     models: dict[Precision, onnx.ModelProto] = {"fp32": exact}
     batches: dict[Precision, bool] = {"fp32": True}
+    products: dict[Precision, Int8 | None] = {"fp32": None}
     int8: Accepted | Refused | NotTried = {"accepted": False, "reason": "export.int8 is false"}
+    gate = Gate(
+        task=task,
+        options=whole,
+        split=splits["validation"],
+        examples=examples["validation"],
+        pad=tokenizer.pad,
+        threads=threads,
+        reference=predict_split(runners["fp32"], splits["validation"]),
+        max_drop=job.export.max_drop,
+    )
     if job.export.int8:
-        gate = Gate(
-            task=task,
-            options=whole,
-            split=splits["validation"],
-            examples=examples["validation"],
-            pad=tokenizer.pad,
-            threads=threads,
-            reference=predict_split(runners["fp32"], splits["validation"]),
-            max_drop=job.export.max_drop,
-        )
         quantised = quantise(outline, weights, splits["train"], gate, job.export, whole.seed)
         int8 = quantised.record
         if quantised.model is not None:
             models["int8"], batches["int8"] = quantised.model, quantised.batches
+            products["int8"] = quantised.int8
             runners["int8"] = GraphRunner(
                 quantised.model.SerializeToString(), tokenizer.pad, quantised.batches, threads
             )
             predictions["int8"] = predict_split(runners["int8"], splits["test"])
 
-    scores: dict[Precision, GraphScore] = {}
-    for name, found in predictions.items():
+    def score(found: Predictions) -> GraphScore:
         answered = score_predictions(task, whole, found, splits["test"], examples["test"])
-        scores[name] = {"split": "test", **score_record(job.task_id, task, answered, whole.seed)}
+        return {"split": "test", **score_record(job.task_id, task, answered, whole.seed)}
+
+    exits: dict[Precision, Exits | NoExits] = {}
+    for name, int8_products in products.items() if job.early_exit else ():
+        chosen = early_exit(outline, weights, int8_products, runners[name], gate, batches[name])
+        if not isinstance(chosen, EarlyExit):
+            exits[name] = chosen
+            continue
+        models[name] = chosen.model
+        runners[name] = GraphRunner(chosen.model.SerializeToString(), tokenizer.pad, batches[name], threads)
+        predictions[name] = predict_split(runners[name], splits["test"])
+        outputs = runners[name].run(features_of(splits["test"]), chosen.figures["threshold"])
+        exits[name] = {
+            "accepted": True,
+            **chosen.figures,
+            "test": score(predictions_of(outputs, task.type)),
+            "test_repetitions": float(np.mean([output["repetitions"] for output in outputs])),
+        }
+    if exits:
+        parity = compared()
+    scores = {name: score(found) for name, found in predictions.items()}
     times, timed_tokens = milliseconds(runners, splits["test"])
     with atomic_directory(out) as staging:
         for name, model in models.items():
@@ -159,6 +189,7 @@ def export_model(
             parity=parity,
             int8=int8,
             scores=scores,
+            exits=exits,
             sources={
                 name: {"licence": source.licence, "citation": source.citation}
                 for name, source in job.sources.items()
@@ -178,6 +209,6 @@ def with_checks(manifest: Manifest, folder: Path) -> Manifest:
     manifest.write(folder)
     graphs = {}
     for name, graph in manifest.graphs.items():
-        (answer,) = Predictor(folder, precision=name, threads=1).predict([CHECKS[kind]])
+        (answer,) = Predictor(folder, precision=name, threads=1, full_depth=True).predict([CHECKS[kind]])
         graphs[name] = replace(graph, check={"item": CHECKS[kind], "answer": answer})
     return replace(manifest, graphs=graphs)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -45,11 +46,13 @@ class Quantised:
 
     Attributes:
         model: the graph; None where none was accepted.
+        int8: how its products are quantised.
         batches: whether texts may share a batch.
         record: the gate's figures for the manifest.
     """
 
     model: onnx.ModelProto | None
+    int8: Int8 | None
     batches: bool
     record: Accepted | Refused
 
@@ -71,14 +74,17 @@ class Gate:
     reference: Predictions
     max_drop: float
 
-    @property
+    @cached_property
     def answered(self) -> Answered:
         return score_predictions(self.task, self.options, self.reference, self.split, self.examples)
 
     def judge(self, model: onnx.ModelProto, batches: bool) -> Verdict:
         """Score of a graph, drop against fp32 in points with the 95 % interval of the paired bootstrap, and whether it passes."""
         runner = GraphRunner(model.SerializeToString(), self.pad, batches, self.threads)
-        found = predict_split(runner, self.split)
+        return self.compare(predict_split(runner, self.split))
+
+    def compare(self, found: Predictions) -> Verdict:
+        """The verdict on answers to the validation split."""
         before = self.answered
         after = score_predictions(self.task, self.options, found, self.split, self.examples)
         statistic = after.scored.statistics[HEADLINE[self.task.metric]]
@@ -109,7 +115,7 @@ def quantise(
     ranges = observed.ranges
     rounded = {name: compensated(weights[name], moments) for name, moments in observed.moments.items()}
     tried: list[Attempt] = []
-    accepted: list[tuple[onnx.ModelProto, Attempt]] = []
+    accepted: list[tuple[onnx.ModelProto, Int8, Attempt]] = []
 
     def attempt(method: Method, in_fp32: Sequence[str] = ()) -> bool:
         int8 = Int8(ranges if method == "static" else None, frozenset(in_fp32), rounded)
@@ -117,7 +123,7 @@ def quantise(
         verdict = gate.judge(model, batches=method == "static")
         tried.append({"method": method, "in_fp32": list(in_fp32), **verdict})
         if verdict["passes"]:
-            accepted[:] = [(model, tried[-1])]
+            accepted[:] = [(model, int8, tried[-1])]
         return verdict["passes"]
 
     if not attempt("static") and not attempt("dynamic"):
@@ -132,9 +138,10 @@ def quantise(
         "weights": "int8 of 7 bits (-63..63), a scale for each output: sums cannot saturate on processors without VNNI",
     }
     if accepted:
-        ((model, verdict),) = accepted
+        ((model, chosen, verdict),) = accepted
         return Quantised(
             model,
+            chosen,
             verdict["method"] == "static",
             {"accepted": True, **common, **verdict, "products": products(model), "tried": len(tried)},
         )
@@ -144,7 +151,7 @@ def quantise(
         f"{' '.join(best['in_fp32']) or 'none'}), more than max_drop {settings.max_drop}; {len(tried)} graphs were tried"
     )
     return Quantised(
-        None, False, {"accepted": False, "reason": reason, **common, **best, "tried": len(tried)}
+        None, None, False, {"accepted": False, "reason": reason, **common, **best, "tried": len(tried)}
     )
 
 

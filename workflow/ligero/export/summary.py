@@ -19,6 +19,7 @@ class Row(TypedDict, total=False):
     model: str
     task: str
     precision: str
+    reading: str
     metric: str
     test_score: float
     low: float
@@ -29,6 +30,11 @@ class Row(TypedDict, total=False):
     bytes: int
     milliseconds: float | None
     timed_tokens: int | None
+    milliseconds_at_full_depth: float
+    repetitions: float
+    speedup: float
+    speedup_low: float
+    speedup_high: float
     largest_logit_difference: float
     method: str
     in_fp32: str
@@ -41,6 +47,11 @@ def write_summary(folders: Iterable[Path], out: Path) -> None:
 
     Columns: scores and drops in points, with 95 % intervals; `milliseconds` of a forward pass on a text of median length, which
     is `timed_tokens` long, with one thread, on `processor`.
+
+    A model that learned to leave early has further rows, whose `reading` is `early exit` and not `full depth`: mean `repetitions` of its
+    layer on the test split, `milliseconds` of texts of the validation split, `timed_tokens` long on average,
+    `milliseconds_at_full_depth` of the same texts in the graph without exits, and their ratio `speedup`; or the reason why early exit
+    is not offered.
     """
     with atomic_path(out) as path, path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(Row.__annotations__))
@@ -51,14 +62,14 @@ def write_summary(folders: Iterable[Path], out: Path) -> None:
 
 def _rows(manifest: Manifest) -> Iterable[Row]:
     precisions: tuple[Precision, ...] = ("fp32", "int8")
+    place: Row = {
+        "regime": manifest.regime,
+        "model": manifest.model,
+        "task": manifest.task,
+        "processor": " ".join([manifest.processor["name"], *manifest.processor["flags"]]),
+    }
     for precision in precisions:
-        row: Row = {
-            "regime": manifest.regime,
-            "model": manifest.model,
-            "task": manifest.task,
-            "precision": precision,
-            "processor": " ".join([manifest.processor["name"], *manifest.processor["flags"]]),
-        }
+        row: Row = {**place, "precision": precision, "reading": "full depth"}
         graph, score = manifest.graphs.get(precision), manifest.scores.get(precision)
         if graph and score:
             row["metric"], row["test_score"] = manifest.metric, score["score"]
@@ -76,3 +87,19 @@ def _rows(manifest: Manifest) -> Iterable[Row]:
         if precision == "int8" and "reason" in int8:
             row["reason"] = int8["reason"]
         yield row
+    for precision, exits in manifest.exits.items():
+        early: Row = {**place, "precision": precision, "reading": "early exit"}
+        if exits["accepted"]:
+            early["metric"], early["test_score"] = manifest.metric, exits["test"]["score"]
+            early["low"], early["high"] = exits["test"]["intervals"][HEADLINE[manifest.metric]]
+            early["validation_drop"] = exits["drop"]
+            early["drop_low"], early["drop_high"] = exits["drop_interval"]
+            early["bytes"] = manifest.graphs[precision].bytes
+            early["milliseconds"], early["timed_tokens"] = exits["milliseconds"], round(exits["timed_tokens"])
+            early["milliseconds_at_full_depth"] = exits["milliseconds_at_full_depth"]
+            early["repetitions"] = exits["test_repetitions"]
+            early["speedup"] = exits["speedup"]
+            early["speedup_low"], early["speedup_high"] = exits["speedup_interval"]
+        else:
+            early["reason"] = exits["reason"]
+        yield early

@@ -9,7 +9,14 @@ Item = str | Mapping[str, Any]
 """What is asked: a text, or an object with the task's keys and, if wanted, an `id` that the answer repeats."""
 
 
-class LabelAnswer(TypedDict):
+class Depth(TypedDict, total=False):
+    """How deep a model with early exits read."""
+
+    repetitions: int
+    """Of its layer; in question answering the sum over all windows."""
+
+
+class LabelAnswer(Depth):
     """Classification."""
 
     id: NotRequired[Any]
@@ -44,7 +51,7 @@ class Entity(TypedDict):
     """Mean probability of its words' labels."""
 
 
-class TagsAnswer(TypedDict):
+class TagsAnswer(Depth):
     """Tagging; of words given one by one, characters are counted in the words joined by spaces."""
 
     id: NotRequired[Any]
@@ -55,7 +62,7 @@ class TagsAnswer(TypedDict):
     truncated: bool
 
 
-class SpanAnswer(TypedDict):
+class SpanAnswer(Depth):
     """Question answering."""
 
     id: NotRequired[Any]

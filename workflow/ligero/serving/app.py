@@ -28,7 +28,7 @@ from ligero.serving.batching import Batcher, BusyError
 from ligero.serving.manifest import Precision
 from ligero.serving.measures import Measures
 from ligero.serving.openapi import openapi
-from ligero.serving.predictor import Predictor
+from ligero.serving.predictor import FULL_DEPTH, Predictor
 from ligero.serving.readers import InputError, Question
 
 _INLINE_BYTES = 4096
@@ -162,6 +162,7 @@ class Server:
         described = asdict(self.predictor.manifest)
         described |= {
             "serving": self.predictor.precision,
+            "early_exit": self.predictor.threshold < FULL_DEPTH,
             "limits": asdict(self.limits),
             "ligero": ligero.__version__,
         }
@@ -220,6 +221,7 @@ def serve(
     *,
     precision: Precision | Literal["auto"] = "auto",
     threads: int | None = None,
+    full_depth: bool = False,
     limits: Limits | None = None,
 ) -> None:
     """Serve an exported model until SIGTERM or SIGINT; running requests are then answered first.
@@ -229,14 +231,14 @@ def serve(
     Args:
         host: only this machine by default; a container needs 0.0.0.0.
         port: 0 takes a free one.
-        precision, threads: see `Predictor`.
+        precision, threads, full_depth: see `Predictor`.
 
     Raises:
         LigeroError: the folder is not in order, its graph gives another answer than it did when it was exported, or the address
             is taken.
     """
     chosen = limits or Limits()
-    predictor = Predictor(folder, precision=precision, threads=threads)
+    predictor = Predictor(folder, precision=precision, threads=threads, full_depth=full_depth)
     predictor.check()
     server = Server(predictor, chosen)
     listening = _listen(host, port)

@@ -109,6 +109,48 @@ class NotTried(TypedDict):
     reason: str
 
 
+class ExitFigures(TypedDict):
+    """Early exit beside the full depth."""
+
+    threshold: float
+    """A text leaves after the first repetition whose answer has this probability: of its label, of the label of its least certain token,
+    or of the less certain of start and end."""
+    depth: int
+    """Repetitions of the layer that a text takes which never leaves."""
+    repetitions: float
+    """Mean over the validation split."""
+    score: float
+    drop: float
+    """Points of the validation score below the fp32 graph at full depth."""
+    drop_interval: list[float]
+    """95 % interval of the paired bootstrap."""
+    max_drop: float
+    milliseconds: float
+    """Mean over some texts of the validation split, one at a time with one thread."""
+    timed_tokens: float
+    """Mean length of these texts."""
+    milliseconds_at_full_depth: float
+    """Of the same texts and the same graph without exits."""
+    speedup: float
+    speedup_interval: list[float]
+    """95 % interval of the bootstrap over these texts."""
+
+
+class Exits(ExitFigures):
+    """A graph whose texts leave early, since they lose little and gain time."""
+
+    accepted: Literal[True]
+    test: GraphScore
+    test_repetitions: float
+
+
+class NoExits(TypedDict):
+    """The model learned to leave early, but the graph reads to the full depth."""
+
+    accepted: Literal[False]
+    reason: str
+
+
 class GraphScore(ScoreRecord):
     """The score of a graph on a split."""
 
@@ -171,7 +213,8 @@ class Manifest:
         precision: which graph answers unless another is asked for.
         parity: the fp32 graph beside the trained model.
         int8: whether the quantised graph was accepted, by what figures, and if not why.
-        scores: of each graph on the test split.
+        scores: of each graph on the test split, at full depth.
+        exits: of each graph, where the model learned to leave early; else empty.
         sources: licences and citations of the task's files.
         versions: of the libraries that made the export.
         processor: on which it was measured.
@@ -198,6 +241,7 @@ class Manifest:
     parity: Parity
     int8: Accepted | Refused | NotTried
     scores: dict[Precision, GraphScore]
+    exits: dict[Precision, Exits | NoExits]
     sources: dict[str, Provenance]
     versions: dict[str, str]
     processor: Processor
@@ -227,9 +271,9 @@ class Manifest:
         try:
             for part, kinds in _RECORDS.items():
                 _check_keys(path, part, values[part], *kinds)
-            for part, kind in (("scores", GraphScore), ("sources", Provenance)):
+            for part, kinds in _RECORDS_BY_NAME.items():
                 for name, record in values[part].items():
-                    _check_keys(path, f"{part}.{name}", record, kind)
+                    _check_keys(path, f"{part}.{name}", record, *kinds)
             part = "graphs"
             graphs = {name: GraphFile(**graph) for name, graph in values[part].items()}
             for name, graph in graphs.items():
@@ -261,6 +305,11 @@ _RECORDS: dict[str, tuple[type, ...]] = {
     "parity": (Parity,),
     "int8": (Accepted, Refused, NotTried),
     "processor": (Processor,),
+}
+_RECORDS_BY_NAME: dict[str, tuple[type, ...]] = {
+    "scores": (GraphScore,),
+    "sources": (Provenance,),
+    "exits": (Exits, NoExits),
 }
 
 

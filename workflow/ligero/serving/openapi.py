@@ -58,7 +58,8 @@ def _answer(manifest: Manifest) -> Schema:
     else:
         scores = {"type": "object", "additionalProperties": _NUMBER}
         properties = {"label": label, "score": _NUMBER, "scores": scores, **common}
-    return _object({"id": {}, **properties}, list(properties))
+    exits = {"repetitions": _INTEGER} if manifest.exits else {}
+    return _object({"id": {}, **properties, **exits}, list(properties))
 
 
 def openapi(manifest: Manifest, version: str) -> Schema:

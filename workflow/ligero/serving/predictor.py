@@ -26,6 +26,10 @@ PADDED_SHARE = 0.25
 """A batch ends where more than this share of it would be padding."""
 
 
+FULL_DEPTH = 2.0
+"""Threshold of early exits that no probability reaches."""
+
+
 class Predictor:
     """An exported model, ready to answer.
 
@@ -33,6 +37,7 @@ class Predictor:
         manifest: what the folder says about itself.
         precision: of the graph in use.
         graph: its entry in the manifest.
+        threshold: of early exits; FULL_DEPTH where the graph has none or they are not wanted.
     """
 
     def __init__(
@@ -41,12 +46,14 @@ class Predictor:
         *,
         precision: Precision | Literal["auto"] = "auto",
         threads: int | None = None,
+        full_depth: bool = False,
     ) -> None:
         """Open a folder that the export wrote, and verify its files.
 
         Args:
             precision: "auto" takes the manifest's choice, int8 where its gate accepted it.
             threads: of a forward pass; None takes all cores that the process may use (affinity and container quota).
+            full_depth: read every text to the full depth, also where the graph has early exits.
 
         Raises:
             DataError: the folder is incomplete or was changed.
@@ -62,6 +69,8 @@ class Predictor:
         self.graph: GraphFile = self.manifest.graphs[self.precision]
         tokenizer = load_tokenizer(folder, self.manifest.tokenizer)
         self._reader = READERS[self.manifest.task_type](self.manifest, tokenizer)
+        exits = self.manifest.exits.get(self.precision)
+        self.threshold = exits["threshold"] if exits and exits["accepted"] and not full_depth else FULL_DEPTH
         self._runner = GraphRunner(
             folder / self.graph.file, tokenizer.pad, self.graph.batches, threads or available_cores()
         )
@@ -97,14 +106,14 @@ class Predictor:
         """
         return self._reader.read(item)
 
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    def answer(self, questions: Sequence[Question], full_depth: bool = False) -> list[Answer]:
         """Answer questions together, in batches of similar length."""
         features = [feature for question in questions for feature in question.features]
-        outputs = iter(self._runner.run(features))
+        outputs = iter(self._runner.run(features, FULL_DEPTH if full_depth else self.threshold))
         return [question.answer(list(islice(outputs, len(question.features)))) for question in questions]
 
     def check(self) -> None:
-        """Answer the question whose answer the export stored.
+        """Answer the question whose answer the export stored, at the full depth: a rounding decides where a text leaves.
 
         Raises:
             LigeroError: the answer is another one, or none was stored.
@@ -114,7 +123,7 @@ class Predictor:
             raise LigeroError(
                 f"{self.graph.file}: the manifest has no question for this graph; export the model again"
             )
-        (found,) = self.predict([stored["item"]])
+        (found,) = self.answer([self.read(stored["item"])], full_depth=True)
         if difference := differing(found, stored["answer"]):
             raise LigeroError(
                 f"{self.graph.file}: the answer to its stored question has changed: {difference}"
@@ -136,16 +145,21 @@ class GraphRunner:
         self._names = [entry.name for entry in self._session.get_outputs()]
         self._pad, self._batches = pad, batches
 
-    def run(self, features: Sequence[Feature]) -> list[Outputs]:
-        """The logits of each feature, in their order, without padding."""
+    def run(self, features: Sequence[Feature], threshold: float = FULL_DEPTH) -> list[Outputs]:
+        """The logits of each feature, in their order, without padding.
+
+        Args:
+            threshold: of early exits, where the graph has them. The layers run until the last text of a batch has left; each text
+                gets the logits of its own exit.
+        """
         outputs: list[Outputs] = [{} for _ in features]
         for rows in self._plan([len(feature.tokens) for feature in features]):
             results = self._session.run(
-                self._names, padded([features[row] for row in rows], self._pad, self._session)
+                self._names, padded([features[row] for row in rows], self._pad, self._session, threshold)
             )
             for name, values in zip(self._names, results, strict=True):
                 for place, row in enumerate(rows):
-                    per_token = values.ndim == 3 or name in ("start", "end")
+                    per_token = values.ndim == 3 or name.partition(":")[0] in ("start", "end")
                     length = len(features[row].tokens)
                     outputs[row][name] = values[place, :length] if per_token else values[place]
         return outputs
@@ -172,11 +186,18 @@ class GraphRunner:
             yield batch
 
 
+Inputs = dict[str, NDArray[np.int64] | NDArray[np.float32]]
+"""Of a session, by name."""
+
+
 def padded(
-    features: Sequence[Feature], pad: int, session: onnxruntime.InferenceSession
-) -> dict[str, NDArray[np.int64]]:
-    """Features as the inputs that a session has, [features, longest]."""
-    arrays = model_inputs(features, pad)
+    features: Sequence[Feature],
+    pad: int,
+    session: onnxruntime.InferenceSession,
+    threshold: float = FULL_DEPTH,
+) -> Inputs:
+    """Features as the inputs that a session has, [features, longest], and the threshold where it has exits."""
+    arrays: Inputs = {"threshold": np.array(threshold, np.float32), **model_inputs(features, pad)}
     return {entry.name: arrays[entry.name] for entry in session.get_inputs()}
 
 

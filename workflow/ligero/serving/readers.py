@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ligero.common.errors import LigeroError
-from ligero.serving.answers import Answer, Entity, Item, TaggedWord
+from ligero.serving.answers import Answer, Depth, Entity, Item, TaggedWord
 from ligero.serving.manifest import Manifest
 from ligero.tasks.inputs import WORD, ContextTokens, Template, windows
 from ligero.tasks.metrics import chunks
@@ -87,6 +87,7 @@ class ClassificationReader(Reader):
                 "scores": scores,
                 "tokens": len(tokens),
                 "truncated": was_cut,
+                **_depth(outputs),
             }
 
         return Question([Feature(tokens, segments)], answer)
@@ -134,6 +135,7 @@ class TaggingReader(Reader):
                 "entities": self._entities(text, tagged) if self.marks_entities else [],
                 "tokens": len(tokens),
                 "truncated": len(ids) > room,
+                **_depth(outputs),
             }
 
         return Question([Feature(tokens, segments)], answer)
@@ -191,6 +193,7 @@ class AnsweringReader(Reader):
                 "tokens": sum(len(feature.tokens) for feature in features),
                 "windows": len(spans),
                 "truncated": False,
+                **_depth(outputs),
             }
 
         return Question(features, answer)
@@ -201,6 +204,13 @@ READERS: dict[str, type[Reader]] = {
     "token_classification": TaggingReader,
     "question_answering": AnsweringReader,
 }
+
+
+def _depth(outputs: Sequence[Outputs]) -> Depth:
+    """How deep the graph read, if it has exits."""
+    if "repetitions" not in outputs[0]:
+        return {}
+    return {"repetitions": int(sum(output["repetitions"] for output in outputs))}
 
 
 def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
