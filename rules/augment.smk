@@ -49,7 +49,7 @@ use rule encode_task as encode_augmented_task with:
 
 use rule cache_logits as cache_augmented_logits with:
     input:
-        unpack(lambda wc: LAYOUT.logits_inputs(wc.task, augmented=True)),
+        unpack(lambda wc: LAYOUT.logits_inputs([wc.task], augmented=True)),
     output:
         logits="<results>/augmented/logits/{task}/logits.arrow",
         meta="<results>/augmented/logits/{task}/meta.json",
@@ -58,10 +58,14 @@ use rule cache_logits as cache_augmented_logits with:
         "<results>/logs/cache_augmented_logits/{task}.log",
     benchmark:
         "<results>/benchmarks/jobs/cache_augmented_logits/{task}.tsv"
+    wildcard_constraints:
+        task="|".join(STUDY.tasks),
     params:
+        tasks=lambda wc: wc.task,
+        teachers=folder("teachers"),
         models=folder("models/fine-tuning"),
         encoded=folder("augmented/encoded"),
-        folder=folder("augmented/logits/{task}"),
-        settings=digest_of(jobs.logits_job, wildcards=["task"]),
+        folder=folder("augmented/logits"),
+        settings=lambda wc: jobs.digest(jobs.logits_jobs(STUDY, [wc.task])),
     message:
         "Caching the teacher's logits on {wildcards.task} and unlabelled examples"

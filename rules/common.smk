@@ -39,6 +39,7 @@ except LigeroError as error:
 
 LAYOUT = Layout(STUDY)
 TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)
+TASK_FIGURES = registry.task_figures(STUDY)
 # The report's captions (workflow/report/caption.rst) see the configuration, and nothing else whose change re-runs no job.
 config["captions"] = registry.captions(STUDY)
 ONE_SHARD_REGIMES = plan.one_shard_regimes(STUDY)

@@ -66,7 +66,7 @@ rule make_figure:
     log:
         "<results>/logs/make_figure/{figure}.log",
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        figure="|".join(name for name in FIGURES if name not in TASK_FIGURES),
     localrule: True
     conda:
         "../envs/tables.yaml"
@@ -74,10 +74,40 @@ rule make_figure:
         mem_mb=memory("light"),
         runtime=runtime("light"),
     params:
+        figures=lambda wc: wc.figure,
+        folder=folder("figures"),
         results=folder(""),
         settings=digest_of(jobs.reporting_job),
     message:
         "Drawing the figure {wildcards.figure}"
     shell:
-        "python $PROGRAMS/make_figure.py --config $CONFIG --figure {wildcards.figure} --results {params.results}"
-        " --out {output} --expect {params.settings} &> {log}"
+        "python $PROGRAMS/make_figure.py --config $CONFIG --figures {params.figures} --results {params.results}"
+        " --folder {params.folder} --expect {params.settings} &> {log}"
+
+
+# One job draws a figure of every task: they read the same files, and starting a process takes longer than drawing.
+use rule make_figure as make_task_figures with:
+    input:
+        lambda wc: FIGURES[f"{wc.kind}_{next(iter(STUDY.tasks))}"].inputs(LAYOUT),
+    output:
+        [
+            report(
+                f"<results>/figures/{{kind}}_{task}.svg",
+                caption="../workflow/report/caption.rst",
+                category="Figures",
+                labels={"figure": f"{{kind}}_{task}"},
+            )
+            for task in STUDY.tasks
+        ],
+    log:
+        "<results>/logs/make_task_figures/{kind}.log",
+    wildcard_constraints:
+        kind="|".join(registry.KINDS_OF_TASK_FIGURES),
+    localrule: True
+    params:
+        figures=lambda wc: [f"{wc.kind}_{task}" for task in STUDY.tasks],
+        folder=folder("figures"),
+        results=folder(""),
+        settings=digest_of(jobs.reporting_job),
+    message:
+        "Drawing the figure {wildcards.kind} of every task"

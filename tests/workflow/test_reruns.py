@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 
 REPORTED = {
     "make_table": 18,
-    "make_figure": 13,
+    "make_figure": 7,
+    "make_task_figures": 2,
     "make_summary": 1,
     "measure_tradeoff": 1,
     "write_cards": 1,
@@ -187,7 +188,7 @@ LINES: dict[str, tuple[list[str], dict[str, int]]] = {
         [f"models={{new: {MODEL}}}"],
         {
             "pretrain_model": 1, "finetune_model": 6, "select_trial": 3, "score_systems": 3, "measure_efficiency": 1,
-            "measure_speed": 1, **REPORTED, "make_figure": 14,
+            "measure_speed": 1, **REPORTED, "make_figure": 8,
         },
     ),
     "a new student": (
@@ -202,7 +203,7 @@ LINES: dict[str, tuple[list[str], dict[str, int]]] = {
         {
             "fetch_source": 3, "prepare_task": 1, "encode_task": 2, "measure_tokenizers": 1, "score_baseline": 1,
             "finetune_model": 6, "select_trial": 5, "select_teacher": 1, "cache_logits": 1, "distill_student": 2,
-            "score_systems": 5, **REPORTED, "make_figure": 15,
+            "score_systems": 5, **REPORTED,
         },
     ),
 }  # fmt: skip
@@ -224,12 +225,12 @@ def test_what_a_change_runs_again_and_nothing_else(
             {
                 "finetune_model": 18, "select_trial": 15, "score_systems": 15, "select_teacher": 3, "cache_logits": 3,
                 "cache_augmented_logits": 2, "distill_student": 6, "train_method": 4, **REPORTED, "make_table": 10,
-                "make_figure": 9,
+                "make_figure": 3,
             },
         ),
         (
             "distill_student",
-            {"distill_student": 6, "select_trial": 6, "score_systems": 6, **REPORTED, "make_table": 8, "make_figure": 9},
+            {"distill_student": 6, "select_trial": 6, "score_systems": 6, **REPORTED, "make_table": 8, "make_figure": 3},
         ),
     ],
 )  # fmt: skip

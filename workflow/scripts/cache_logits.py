@@ -1,4 +1,4 @@
-"""Run a task's teacher once over the training split and keep its logits."""
+"""Run each task's teacher once over the training split and keep its logits."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ from ligero.settings.program import check_digest, job_arguments, load_resolved
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
-    parser.add_argument("--task", required=True, help="id of the task")
-    parser.add_argument("--teacher", required=True, type=Path, help="R/teachers/TASK.json")
+    parser.add_argument("--tasks", nargs="+", required=True, help="ids of the tasks")
+    parser.add_argument("--teachers-dir", required=True, type=Path, help="R/teachers")
     parser.add_argument("--models-dir", required=True, type=Path, help="R/models/fine-tuning")
     parser.add_argument("--encoded-root", required=True, type=Path, help="R/encoded")
-    parser.add_argument("--out", required=True, type=Path, help="R/logits/TASK")
+    parser.add_argument("--out", required=True, type=Path, help="R/logits, gets a folder per task")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
 
-    job = jobs.logits_job(load_resolved(args.config), args.task)
-    check_digest(job, args.expect)
-    chosen = read_choice(args.teacher)
-    state = args.out.parent.parent / "state" / "logits" / args.task
+    wanted = jobs.logits_jobs(load_resolved(args.config), args.tasks)
+    check_digest(wanted, args.expect)
 
     import torch
 
     from ligero.distillation.teacher_logits import build_cache
 
     torch.set_num_threads(args.threads)
-    weights = chosen["weights"]
-    runs = []
-    for number, teacher in enumerate(weights):
-        cache, cost = build_cache(
-            job,
-            teacher,
-            models_dir=args.models_dir,
-            encoded=args.encoded_root / chosen["tokenizers"][teacher] / args.task,
-            out=args.out if number == 0 else args.out / "also" / teacher,
-            state=state / teacher,
-            together=weights,
-        )
-        runs.append(cost)
-        print(f"{args.task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
-    write_cost(args.out / "cost.json", LogitsCost(task=args.task, runs=runs))
-    shutil.rmtree(state, ignore_errors=True)
+    for job in wanted.caches:
+        task = job.task_id
+        chosen = read_choice(args.teachers_dir / f"{task}.json")
+        out, state = args.out / task, args.out.parent / "state" / "logits" / task
+        weights = chosen["weights"]
+        runs = []
+        for number, teacher in enumerate(weights):
+            cache, cost = build_cache(
+                job,
+                teacher,
+                models_dir=args.models_dir,
+                encoded=args.encoded_root / chosen["tokenizers"][teacher] / task,
+                out=out if number == 0 else out / "also" / teacher,
+                state=state / teacher,
+                together=weights,
+            )
+            runs.append(cost)
+            print(f"{task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
+        write_cost(out / "cost.json", LogitsCost(task=task, runs=runs))
+        shutil.rmtree(state, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw one figure of the study."""
+"""Draw figures of the study."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from ligero.settings.program import check_digest, job_arguments, load_resolved
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     job_arguments(parser)
-    parser.add_argument("--figure", required=True, help="name of the figure, e.g. score_vs_macs")
+    parser.add_argument("--figures", nargs="+", required=True, help="their names, e.g. score_vs_macs")
     parser.add_argument("--results", type=Path, required=True, help="results folder of the study")
-    parser.add_argument("--out", type=Path, required=True, help="SVG file")
+    parser.add_argument("--folder", type=Path, required=True, help="gets NAME.svg for each of them")
     args = parser.parse_args()
     study = load_resolved(args.config)
     check_digest(reporting_job(study), args.expect)
-    write_svg(draw_figure(args.figure, Results(study, args.results)), args.out)
+    results = Results(study, args.results)
+    for name in args.figures:
+        write_svg(draw_figure(name, results), args.folder / f"{name}.svg")
 
 
 if __name__ == "__main__":

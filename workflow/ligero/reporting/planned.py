@@ -189,13 +189,19 @@ class _Planner:
             yield self._job(regime, rule, name, made, cells=tuple((regime, model, task) for task in some))
 
     def _teachers(self) -> Iterator[PlannedJob]:
-        for task in self.study.tasks:
+        tasks = list(self.study.tasks)
+        for task in tasks:
             yield self._job("teachers", "select_teacher", task, [self.layout.teacher(task)])
-            yield self._logits("cache_logits", self.root, task)
+        if "fine-tuning" in plan.one_shard_regimes(self.study):
+            yield self._logits("cache_all_logits", self.root, "", tasks)
+            return
+        for task in tasks:
+            yield self._logits("cache_logits", self.root, task, [task])
 
-    def _logits(self, rule: str, root: str, task: str) -> PlannedJob:
-        names = ("logits.arrow", "meta.json", "cost.json")
-        return self._job("teachers", rule, task, [f"{root}/logits/{task}/{name}" for name in names])
+    def _logits(self, rule: str, root: str, name: str, tasks: list[str]) -> PlannedJob:
+        files = ("logits.arrow", "meta.json", "cost.json")
+        made = [f"{root}/logits/{task}/{file}" for task in tasks for file in files]
+        return self._job("teachers", rule, name, made)
 
     def _comparison(self) -> Iterator[PlannedJob]:
         runs, root = plan.ablation_runs(self.study), f"{self.root}/augmented"
@@ -210,7 +216,7 @@ class _Planner:
             )
             for tokenizer in dict.fromkeys([own, *plan.candidate_tokenizers(self.study, task)]):
                 yield self._encoding("comparison", "encode_augmented_task", root, tokenizer, task)
-            yield self._logits("cache_augmented_logits", root, task)
+            yield self._logits("cache_augmented_logits", root, task, [task])
         for task, method, seed in runs:
             made = [self.layout.ablation_run(task, method, seed)]
             yield self._job(
@@ -236,7 +242,12 @@ class _Planner:
             stem = self.layout.table(name).removesuffix(".csv")
             rule, label = ("make_summary", "") if name == "summary" else ("make_table", name)
             yield self._job("tables", rule, label, [f"{stem}.{kind}" for kind in ("csv", "md", "tex")])
+        together = registry.task_figures(self.study)
         for name in registry.figures(self.study):
-            yield self._job("tables", "make_figure", name, [self.layout.figure(name)])
+            if name not in together:
+                yield self._job("tables", "make_figure", name, [self.layout.figure(name)])
+        for kind in registry.KINDS_OF_TASK_FIGURES:
+            made = [self.layout.figure(f"{kind}_{task}") for task in self.study.tasks]
+            yield self._job("tables", "make_task_figures", kind, made)
         yield self._job("tables", "write_cards", "", [f"{self.root}/cards"])
         yield self._job("tables", "write_report", "", [self.layout.report])

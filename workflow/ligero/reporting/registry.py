@@ -77,6 +77,15 @@ def figures(study: Study) -> dict[str, Entry]:
     return {entry.name: entry for entry in drawn}
 
 
+KINDS_OF_TASK_FIGURES = ("score_vs_macs", "tradeoff")
+"""What is drawn for every task, from the same artefacts, under KIND_TASK."""
+
+
+def task_figures(study: Study) -> list[str]:
+    """Names of the figures that one job draws for all tasks, kind by kind."""
+    return [f"{kind}_{task}" for kind in KINDS_OF_TASK_FIGURES for task in study.tasks]
+
+
 def captions(study: Study) -> dict[str, str]:
     """The caption of every table and figure by its name."""
     return {name: entry.caption for name, entry in (tables(study) | figures(study)).items()}

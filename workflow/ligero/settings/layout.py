@@ -119,12 +119,13 @@ class Layout:
             "logits": [logits] if method.objective == "distilled" else [],
         }
 
-    def logits_inputs(self, task_id: str, augmented: bool = False) -> dict[str, list[str]]:
-        """What caching the logits of a task's teacher reads: its tokenizer is one of the candidates'."""
+    def logits_inputs(self, task_ids: list[str], augmented: bool = False) -> dict[str, list[str]]:
+        """What caching the logits of some tasks' teachers reads: a teacher's tokenizer is one of the candidates'."""
         return {
-            "teacher": [self.teacher(task_id)],
+            "teachers": [self.teacher(task_id) for task_id in task_ids],
             "encoded": [
                 f"{self.training_root(augmented)}/encoded/{tokenizer}/{task_id}/train.parquet"
+                for task_id in task_ids
                 for tokenizer in plan.candidate_tokenizers(self.study, task_id)
             ],
         }

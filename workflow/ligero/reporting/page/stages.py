@@ -35,7 +35,7 @@ def stages_of(study: Study) -> list[Stage]:
         (bool(study.tokenizers), Stage("Vocabularies", "learns and measures them, encodes the corpus", ("train_tokenizer", "encode_corpus", "measure_tokenizers"))),
         (pretrains, Stage("Pretraining", "fills in masked words", ("cache_states", "pretrain_model"))),
         (True, Stage("Fine-tuning", "learns each task from its labels", ("finetune_model",))),
-        (distils, Stage("Teachers’ logits", "stores what each task’s best model answers", ("cache_logits", "augment_task", "cache_augmented_logits"))),
+        (distils, Stage("Teachers’ logits", "stores what each task’s best model answers", ("cache_logits", "cache_all_logits", "augment_task", "cache_augmented_logits"))),
         (distils, Stage("Distillation", "trains students on these answers", ("distill_student",))),
         (study.ablation is not None, Stage("Ablation", "trains one student in several ways", ("train_method",))),
         (True, Stage("Scoring", "reads the test sets, once", ("score_systems",))),

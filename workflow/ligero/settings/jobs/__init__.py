@@ -53,6 +53,7 @@ from ligero.settings.jobs.training import (
     ablation_job,
     local_files,
     logits_job,
+    logits_jobs,
     pretraining_job,
     scoring_job,
     search_job,

@@ -195,6 +195,21 @@ def logits_job(study: Study, task_id: str) -> LogitsJob:
     )
 
 
+class LogitsJobs(Job):
+    """Cache logits on some tasks in one process."""
+
+    caches: tuple[LogitsJob, ...]
+
+
+def logits_jobs(study: Study, task_ids: Iterable[str]) -> LogitsJobs:
+    """The job of the cached logits of some tasks.
+
+    Raises:
+        ConfigurationError: the study has no distillation.
+    """
+    return LogitsJobs(caches=tuple(logits_job(study, task_id) for task_id in task_ids))
+
+
 class StudentLearning(Learning):
     """How the trials of a shard learn from cached logits."""
 
