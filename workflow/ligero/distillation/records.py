@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict, cast
 from ligero.common.records import read_record, record_file
 from ligero.training.records import BestPoint, ModelScoreRecord, TrialSettings, TrialValues
 
-REMEDY = "Make the logits anew: snakemake --forcerun cache_logits."
+REMEDY = "Make the logits anew: snakemake --forcerun cache_logits cache_all_logits."
 
 
 class LogitDigests(TypedDict):

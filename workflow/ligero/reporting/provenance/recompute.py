@@ -72,7 +72,7 @@ class Recomputation:
                 )
             if taught and taught.state in ("changed", "missing"):
                 found.append(
-                    f"{taught.path}: {taught.state} since the student learned from it. Make it again: snakemake --forcerun cache_logits"
+                    f"{taught.path}: {taught.state} since the student learned from it. Make it again: snakemake --forcerun cache_logits cache_all_logits"
                 )
         return found
 
