@@ -94,6 +94,7 @@ def selected_model(
 
     Args:
         change: applied to the model before it is saved and asked.
+        export: None trains nothing for int8.
         sizes: of the architecture.
     """
     labels = LABELS[task_type]
@@ -124,7 +125,7 @@ def selected_model(
     examples = _examples(task_type, count, pairs)
     _write(folder, task_type, labels, examples)
     selected = Selected(
-        _job(task_type, pairs, export or Export(), early_exit),
+        _job(task_type, pairs, export or Export(qat_steps=0), early_exit),
         folder / "model",
         folder / "encoded",
         folder / "tasks",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ligero.common.errors import LigeroError
 from ligero.export.graph import MICROSOFT, Graph
-from ligero.export.weights import LayerNames, Outline, Weights
+from ligero.export.weights import Array, LayerNames, Outline, Weights
 
 WEIGHT_LEVELS = 63
 """Quantised weights lie in -63..63, seven bits. Processors without VNNI add two products of a byte and a weight in 16 bits,
@@ -47,12 +47,15 @@ class Int8:
             range anew in every run (dynamic quantisation).
         in_fp32: inputs of products that are not quantised; the weights that such an input is multiplied with are stored in int8 all
             the same, and made fp32 when the graph is loaded.
-        rounded: weights as whole numbers in -WEIGHT_LEVELS..WEIGHT_LEVELS, [outputs, inputs], by name; those that are not there
-            are rounded to the nearest.
+        smoothing: by which each channel of a product's input is divided before it is quantised, [inputs]; the weights are
+            multiplied by the same. Inputs that share a weight share it.
+        rounded: weights, multiplied so, as whole numbers in -WEIGHT_LEVELS..WEIGHT_LEVELS, [outputs, inputs], by name; those that
+            are not there are rounded to the nearest.
     """
 
     ranges: Mapping[str, tuple[float, float]] | None
     in_fp32: frozenset[str] = frozenset()
+    smoothing: Mapping[str, Array] = field(default_factory=dict)
     rounded: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
 
 
@@ -98,7 +101,7 @@ def build_every_exit(outline: Outline, weights: Weights, int8: Int8 | None = Non
 def build_observed(outline: Outline, weights: Weights) -> tuple[onnx.ModelProto, dict[str, list[str]]]:
     """The fp32 graph with outputs about each product's input x [n, width], and the weights that each input is multiplied with.
 
-    Outputs: `low:INPUT` and `high:INPUT`, its range; `moments:INPUT`, xᵀ x, [width, width].
+    Outputs: `low:INPUT` and `high:INPUT`, the range of each channel, [width]; `moments:INPUT`, xᵀ x, [width, width].
     """
     builder = _Builder(outline, weights, None, observe=True)
     return builder.model(), builder.readers
@@ -124,7 +127,8 @@ class _Builder:
             x = self._layer(x, number)
         outputs = self._named(self._head(self._read(x, len(self.outline.layers))))
         for label in self.readers if self.observe else ():
-            outputs |= {f"low:{label}": [], f"high:{label}": [], f"moments:{label}": ["width", "width"]}
+            outputs |= {f"{kind}:{label}": ["width"] for kind in ("low", "high")}
+            outputs[f"moments:{label}"] = ["width", "width"]
         return self.graph.model(self._inputs, outputs)
 
     def model_with_exits(self) -> onnx.ModelProto:
@@ -253,7 +257,7 @@ class _Builder:
         first = g.op("Gather", hidden, g.integers(0), axis=1)
         query = self._product(first, names.query, f"{number}.first")
         query = g.op("Transpose", g.op("Reshape", query, g.integers([-1, heads, size])), perm=[1, 0, 2])
-        keys = g.op("Transpose", self._by_head(names.key), perm=[0, 2, 1])  # [heads, size, width]
+        keys = g.op("Transpose", self._by_head(names.key, number), perm=[0, 2, 1])  # [heads, size, width]
         asked = g.op("Transpose", g.op("MatMul", query, keys), perm=[1, 0, 2])  # [batch, heads, width]
         scores = g.op("MatMul", asked, g.op("Transpose", hidden, perm=[0, 2, 1]))
         scores = g.op("Mul", scores, g.number(size**-0.5))
@@ -261,16 +265,16 @@ class _Builder:
         scores = g.op("Where", is_text, scores, g.number(float(np.finfo(np.float32).min)))
         mean = g.op("MatMul", g.op("Softmax", scores, axis=-1), hidden)  # [batch, heads, width]
         context = g.op(
-            "MatMul", g.op("Transpose", mean, perm=[1, 0, 2]), self._by_head(names.value)
+            "MatMul", g.op("Transpose", mean, perm=[1, 0, 2]), self._by_head(names.value, number)
         )  # [heads, batch, size]
         context = g.op("Reshape", g.op("Transpose", context, perm=[1, 0, 2]), g.integers([-1, width]))
         self.weights[f"{names.key}.bias"]  # adds the same to all scores
         return first, g.op("Add", context, self._vector(f"{names.value}.bias"))
 
-    def _by_head(self, name: str) -> str:
+    def _by_head(self, name: str, number: int) -> str:
         """A projection's weights, [heads, width, size], cut out of the one stored copy when the graph is loaded."""
         g, heads = self.graph, self.outline.heads
-        matrix = self._stored(name)
+        matrix = self._stored(name, f"{number}.hidden")
         parts = g.op("Reshape", matrix, g.integers([self.width, heads, self.width // heads]))
         return g.op("Transpose", parts, perm=[1, 0, 2])
 
@@ -357,8 +361,8 @@ class _Builder:
         self._observe(x, label, name)
         bias = self._vector(f"{name}.bias")
         if self.int8 is None or label in self.int8.in_fp32:
-            return g.op("Gemm", x, self._stored(name), bias)
-        values, scales = self._stored_int8(name)
+            return g.op("Gemm", x, self._stored(name, label), bias)
+        values, scales = self._stored_int8(name, label)
         quantised, scale, zero = self._quantised_input(x, label, self.int8)
         weight_zero = g.constant("int8_zero", lambda: np.array(0, np.int8))
         return g.op(
@@ -372,44 +376,55 @@ class _Builder:
         g, is_new = self.graph, label not in self.readers
         self.readers.setdefault(label, []).extend(readers)
         if self.observe and is_new:
-            g.op("ReduceMin", x, keepdims=0, name=f"low:{label}")
-            g.op("ReduceMax", x, keepdims=0, name=f"high:{label}")
+            g.op("ReduceMin", x, g.integers([0]), keepdims=0, name=f"low:{label}")
+            g.op("ReduceMax", x, g.integers([0]), keepdims=0, name=f"high:{label}")
             g.op("MatMul", g.op("Transpose", x, perm=[1, 0]), x, name=f"moments:{label}")
 
-    def _stored(self, name: str) -> str:
+    def _stored(self, name: str, label: str) -> str:
         """A weight in fp32, [inputs, outputs]: an initialiser, or made of the int8 one when the graph is loaded."""
         g = self.graph
         if self.int8 is None:
             return self._matrix(name)
-        values, scales = self._stored_int8(name)
-        return g.op("Mul", g.op("Cast", values, to=onnx.TensorProto.FLOAT), scales)
+        values, scales = self._stored_int8(name, label)
+        matrix = g.op("Mul", g.op("Cast", values, to=onnx.TensorProto.FLOAT), scales)
+        return g.op("Mul", matrix, self._divisors(label, 1)) if label in self.int8.smoothing else matrix
 
-    def _stored_int8(self, name: str) -> tuple[str, str]:
+    def _stored_int8(self, name: str, label: str) -> tuple[str, str]:
         """A weight in int8 [inputs, outputs], and the scale of each output."""
         g = self.graph
         rounded = self.int8.rounded if self.int8 else {}
-        made = cache(lambda: quantised(self.weights[f"{name}.weight"], WEIGHT_LEVELS, axis=1))
+        factors = self.int8.smoothing.get(label, np.float32(1)) if self.int8 else np.float32(1)
+        made = cache(lambda: quantised(self.weights[f"{name}.weight"] * factors, WEIGHT_LEVELS, axis=1))
         # Neither is made again where another layer has made them.
         return (
             g.constant(f"{name}.int8", lambda: rounded.get(f"{name}.weight", made()[0]).T),
             g.constant(f"{name}.scale", lambda: made()[1][:, 0]),
         )
 
+    def _divisors(self, label: str, axes: int = 0) -> str:
+        """One by the smoothing of an input's channels, [inputs] or [inputs, 1]."""
+        smoothing = self.int8.smoothing[label] if self.int8 else np.ones(1, np.float32)
+        name = f"{label}.smoothing.{axes}"
+        return self.graph.constant(name, lambda: (1 / smoothing).reshape([-1] + [1] * axes))
+
     def _quantised_input(self, x: str, label: str, int8: Int8) -> tuple[str, str, str]:
         """x in uint8, with its scale and its zero; products of the same input share them."""
         g = self.graph
-        if x not in self._quantised:
+        key = x
+        if key not in self._quantised:
+            if label in int8.smoothing:
+                x = g.op("Mul", x, self._divisors(label))
             if int8.ranges is None:
                 name = g.op("DynamicQuantizeLinear", x, outputs=3)
-                self._quantised[x] = (name, f"{name}_1", f"{name}_2")
+                self._quantised[key] = (name, f"{name}_1", f"{name}_2")
             else:
                 scale, zero = activation_scale(*int8.ranges[label])
                 found = (
                     g.constant(f"{label}.scale", lambda: np.array(scale, np.float32)),
                     g.constant(f"{label}.zero", lambda: np.array(zero, np.uint8)),
                 )
-                self._quantised[x] = (g.op("QuantizeLinear", x, *found), *found)
-        return self._quantised[x]
+                self._quantised[key] = (g.op("QuantizeLinear", x, *found), *found)
+        return self._quantised[key]
 
 
 def activation_scale(low: float, high: float) -> tuple[float, int]:

@@ -102,7 +102,7 @@ def export_model(
 
     models: dict[Precision, onnx.ModelProto] = {"fp32": exact}
     batches: dict[Precision, bool] = {"fp32": True}
-    products: dict[Precision, Int8 | None] = {"fp32": None}
+    made_of: dict[Precision, tuple[Weights, Int8 | None]] = {"fp32": (weights, None)}
     int8: Accepted | Refused | NotTried = {"accepted": False, "reason": "export.int8 is false"}
     gate = Gate(
         task=task,
@@ -115,11 +115,13 @@ def export_model(
         max_drop=job.export.max_drop,
     )
     if job.export.int8:
-        quantised = quantise(outline, weights, splits["train"], gate, job.export, whole.seed)
+        quantised = quantise(
+            outline, weights, lambda: load_selected(model_dir, task.type), splits["train"], gate, job.export
+        )
         int8 = quantised.record
-        if quantised.model is not None:
+        if quantised.model is not None and quantised.weights is not None:
             models["int8"], batches["int8"] = quantised.model, quantised.batches
-            products["int8"] = quantised.int8
+            made_of["int8"] = quantised.weights, quantised.int8
             runners["int8"] = GraphRunner(
                 quantised.model.SerializeToString(), tokenizer.pad, quantised.batches, threads
             )
@@ -130,8 +132,8 @@ def export_model(
         return {"split": "test", **score_record(job.task_id, task, answered, whole.seed)}
 
     exits: dict[Precision, Exits | NoExits] = {}
-    for name, int8_products in products.items() if job.early_exit else ():
-        chosen = early_exit(outline, weights, int8_products, runners[name], gate, batches[name])
+    for name, parts in made_of.items() if job.early_exit else ():
+        chosen = early_exit(outline, *parts, runners[name], gate, batches[name])
         if not isinstance(chosen, EarlyExit):
             exits[name] = chosen
             continue

@@ -1,14 +1,15 @@
 """int8 with a gate: a quantised graph is offered only where it scores as the fp32 graph does on the validation split.
 
-Ranges of activations come from the task's own training texts, and weights are rounded so that products of those texts keep
-their values (`ligero.export.rounding`). Static quantisation is tried first: with fixed ranges a text's answer does not depend on
-the texts beside it in a batch. Where it loses too much, ranges measured in each run are tried; then inputs of products go back
-to fp32, those that do the most damage first and as few as pass; and where that does not help there is no int8 graph.
+Ranges of activations come from the task's own training texts. Channels of an input are brought to one size
+(`ligero.export.smoothing`), and weights are rounded so that products of those texts keep their values (`ligero.export.rounding`).
+Static quantisation is tried first: with fixed ranges a text's answer does not depend on the texts beside it in a batch. Where it
+loses too much, ranges measured in each run are tried; then inputs of products go back to fp32, those that do the most damage
+first and as few as pass; then the model is trained for int8 (`ligero.export.qat`); and where nothing helps there is no int8 graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -16,12 +17,15 @@ from typing import Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from torch import nn
 
 from ligero.export.encoder import Int8, build, build_observed
+from ligero.export.qat import trained
 from ligero.export.rounding import compensated
+from ligero.export.smoothing import smoothing
 from ligero.export.splits import features_of, predict_split, predictions_of
-from ligero.export.weights import Outline, Weights
-from ligero.serving.manifest import Accepted, Attempt, Conditions, Products, Refused, Verdict
+from ligero.export.weights import Array, Outline, Weights
+from ligero.serving.manifest import Accepted, Attempt, Conditions, Products, Refused, Step, Verdict
 from ligero.serving.predictor import GraphRunner, padded
 from ligero.serving.readers import Feature
 from ligero.serving.session import open_session
@@ -34,7 +38,6 @@ from ligero.training.evaluate import Predictions
 from ligero.training.features import EncodedSplit
 from ligero.training.scoring import Answered, Examples, score_predictions
 
-Ranges = Mapping[str, tuple[float, float]]
 Method = Literal["static", "dynamic"]
 SENSITIVITY_FEATURES = 32
 """Training features on which the damage of each quantised input is measured."""
@@ -46,12 +49,14 @@ class Quantised:
 
     Attributes:
         model: the graph; None where none was accepted.
+        weights: what it is built of; not the trained model's where it was trained for int8.
         int8: how its products are quantised.
         batches: whether texts may share a batch.
         record: the gate's figures for the manifest.
     """
 
     model: onnx.ModelProto | None
+    weights: Weights | None
     int8: Int8 | None
     batches: bool
     record: Accepted | Refused
@@ -101,36 +106,51 @@ class Gate:
 
 
 def quantise(
-    outline: Outline, weights: Weights, train: EncodedSplit, gate: Gate, settings: Export, seed: int
+    outline: Outline,
+    weights: Weights,
+    model: Callable[[], nn.Module],
+    train: EncodedSplit,
+    gate: Gate,
+    settings: Export,
 ) -> Quantised:
     """Find an int8 graph that passes the gate.
 
     Args:
+        model: loads the trained model, where it has to be trained further.
         train: whose features set the ranges, the rounding, and the order in which inputs go back to fp32.
     """
     features = features_of(train)
-    drawn = np.random.default_rng(seed).permutation(len(features))[: settings.calibration_examples]
+    drawn = np.random.default_rng(gate.options.seed).permutation(len(features))[
+        : settings.calibration_examples
+    ]
     sample = [features[row] for row in drawn.tolist()]
     observed = observe(outline, weights, sample, gate.pad, gate.threads)
-    ranges = observed.ranges
-    rounded = {name: compensated(weights[name], moments) for name, moments in observed.moments.items()}
+    static = calibrated(weights, observed)
+    dynamic = replace(static, ranges=None)
     tried: list[Attempt] = []
-    accepted: list[tuple[onnx.ModelProto, Int8, Attempt]] = []
+    accepted: list[tuple[onnx.ModelProto, Weights, Int8, Attempt]] = []
 
-    def attempt(method: Method, in_fp32: Sequence[str] = ()) -> bool:
-        int8 = Int8(ranges if method == "static" else None, frozenset(in_fp32), rounded)
-        model = build(outline, weights, int8)
-        verdict = gate.judge(model, batches=method == "static")
-        tried.append({"method": method, "in_fp32": list(in_fp32), **verdict})
+    def attempt(step: Step, weights: Weights, int8: Int8, in_fp32: Sequence[str] = ()) -> bool:
+        int8 = replace(int8, in_fp32=frozenset(in_fp32))
+        graph = build(outline, weights, int8)
+        method: Method = "dynamic" if int8.ranges is None else "static"
+        verdict = gate.judge(graph, batches=method == "static")
+        tried.append({"step": step, "method": method, "in_fp32": list(in_fp32), **verdict})
         if verdict["passes"]:
-            accepted[:] = [(model, int8, tried[-1])]
+            accepted[:] = [(graph, weights, int8, tried[-1])]
         return verdict["passes"]
 
-    if not attempt("static") and not attempt("dynamic"):
-        method: Method = min(tried, key=lambda entry: entry["drop"])["method"]
-        int8 = Int8(ranges if method == "static" else None, rounded=rounded)
-        order = _by_damage(outline, weights, int8, list(ranges), sample, gate)
-        _fewest(len(order) // 2, lambda count: attempt(method, order[:count]))
+    if not attempt("static ranges", weights, static) and not attempt("dynamic ranges", weights, dynamic):
+        int8 = static if tried[0]["drop"] <= tried[1]["drop"] else dynamic
+        order = _by_damage(outline, weights, int8, list(observed.readers), sample, gate)
+        _fewest(len(order) // 2, lambda count: attempt("inputs in fp32", weights, int8, order[:count]))
+    if not accepted and settings.qat_steps:
+        attempt(
+            "quantisation-aware training",
+            *trained(
+                model(), outline, weights, static, observed.readers, train, gate.options, settings.qat_steps
+            ),
+        )
 
     common: Conditions = {
         "max_drop": settings.max_drop,
@@ -138,20 +158,21 @@ def quantise(
         "weights": "int8 of 7 bits (-63..63), a scale for each output: sums cannot saturate on processors without VNNI",
     }
     if accepted:
-        ((model, chosen, verdict),) = accepted
+        ((graph, chosen_weights, chosen, verdict),) = accepted
         return Quantised(
-            model,
+            graph,
+            chosen_weights,
             chosen,
             verdict["method"] == "static",
-            {"accepted": True, **common, **verdict, "products": products(model), "tried": len(tried)},
+            {"accepted": True, **common, **verdict, "products": products(graph), "tried": len(tried)},
         )
     best = min(tried, key=lambda entry: entry["drop"])
     reason = (
-        f"int8 loses at least {best['drop']:.2f} points of the validation score ({best['method']}, inputs in fp32: "
+        f"int8 loses at least {best['drop']:.2f} points of the validation score ({best['step']}, inputs in fp32: "
         f"{' '.join(best['in_fp32']) or 'none'}), more than max_drop {settings.max_drop}; {len(tried)} graphs were tried"
     )
     return Quantised(
-        None, None, False, {"accepted": False, "reason": reason, **common, **best, "tried": len(tried)}
+        None, None, None, False, {"accepted": False, "reason": reason, **common, **best, "tried": len(tried)}
     )
 
 
@@ -160,12 +181,15 @@ class Observed:
     """What products read on some texts.
 
     Attributes:
-        ranges: lowest and highest value of each product's input.
-        moments: sum of x xᵀ over the inputs x that a weight is multiplied with, by the weight's name.
+        readers: the weights that each input is multiplied with, without `.weight`.
+        lows, highs: lowest and highest value of each channel of each input, [inputs].
+        moments: sum of x xᵀ over the inputs x of each label, [inputs, inputs].
     """
 
-    ranges: dict[str, tuple[float, float]]
-    moments: dict[str, NDArray[np.float32]]
+    readers: dict[str, list[str]]
+    lows: dict[str, Array]
+    highs: dict[str, Array]
+    moments: dict[str, Array]
 
 
 def observe(
@@ -175,24 +199,44 @@ def observe(
     model, readers = build_observed(outline, weights)
     session = open_session(model.SerializeToString(), threads)
     outputs = {(kind, label): f"{kind}:{label}" for label in readers for kind in ("low", "high", "moments")}
-    ranges: dict[str, tuple[float, float]] = {}
-    moments: dict[str, NDArray[np.float32]] = {}
+    lows: dict[str, Array] = {}
+    highs: dict[str, Array] = {}
+    moments: dict[str, Array] = {}
     for feature in sample:
         values = session.run(list(outputs.values()), padded([feature], pad, session))
         found = dict(zip(outputs, values, strict=True))
-        for label, names in readers.items():
-            low, high = ranges.get(label, (np.inf, -np.inf))
-            ranges[label] = (
-                min(low, float(found["low", label])),
-                max(high, float(found["high", label])),
-            )
-            for name in names:
-                weight = f"{name}.weight"
-                if weight in moments:
-                    moments[weight] += found["moments", label]
-                else:
-                    moments[weight] = found["moments", label].copy()
-    return Observed(ranges, moments)
+        for label in readers:
+            low, high, moment = (found[kind, label] for kind in ("low", "high", "moments"))
+            if label in moments:
+                lows[label], highs[label] = np.minimum(lows[label], low), np.maximum(highs[label], high)
+                moments[label] += moment
+            else:
+                lows[label], highs[label], moments[label] = low, high, moment.copy()
+    return Observed(readers, lows, highs, moments)
+
+
+def calibrated(weights: Weights, observed: Observed) -> Int8:
+    """Ranges, smoothing and rounded weights from what products read."""
+    peaks = {
+        label: np.maximum(np.abs(observed.lows[label]), np.abs(observed.highs[label]))
+        for label in observed.readers
+    }
+    divisors = smoothing(weights, observed.readers, peaks)
+    ranges = {
+        label: (
+            float((observed.lows[label] / divisors[label]).min()),
+            float((observed.highs[label] / divisors[label]).max()),
+        )
+        for label in observed.readers
+    }
+    rounded: dict[str, NDArray[np.int8]] = {}
+    for name in dict.fromkeys(name for names in observed.readers.values() for name in names):
+        labels = [label for label, names in observed.readers.items() if name in names]
+        shared = divisors[labels[0]]
+        seen = np.sum([observed.moments[label] for label in labels], axis=0)
+        moments = (seen / np.outer(shared, shared)).astype(np.float32)
+        rounded[f"{name}.weight"] = compensated(weights[f"{name}.weight"] * shared, moments)
+    return Int8(ranges, smoothing=divisors, rounded=rounded)
 
 
 def products(model: onnx.ModelProto) -> Products:

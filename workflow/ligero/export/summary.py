@@ -36,6 +36,7 @@ class Row(TypedDict, total=False):
     speedup_low: float
     speedup_high: float
     largest_logit_difference: float
+    step: str
     method: str
     in_fp32: str
     processor: str
@@ -82,7 +83,7 @@ def _rows(manifest: Manifest) -> Iterable[Row]:
         elif "drop" in int8:
             row["validation_drop"] = int8["drop"]
             row["drop_low"], row["drop_high"] = int8["drop_interval"]
-            row["method"] = int8["method"]
+            row["step"], row["method"] = int8["step"], int8["method"]
             row["in_fp32"] = " ".join(int8["in_fp32"])
         if precision == "int8" and "reason" in int8:
             row["reason"] = int8["reason"]

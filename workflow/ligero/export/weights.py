@@ -189,9 +189,12 @@ def read_arrays(folder: Path) -> dict[str, Array]:
 class Weights:
     """Arrays by name; `taken` knows which were asked for, so that a graph without some of them is noticed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, arrays: Mapping[str, Array] | None = None) -> None:
+        """Args:
+        arrays: None reads those of the folder.
+        """
         self.folder = folder
-        self._arrays = read_arrays(folder)
+        self._arrays = read_arrays(folder) if arrays is None else dict(arrays)
         self._taken: set[str] = set()
 
     def __getitem__(self, name: str) -> Array:
@@ -206,6 +209,10 @@ class Weights:
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
+
+    def replaced(self, arrays: Mapping[str, Array]) -> Weights:
+        """The same with some other arrays."""
+        return Weights(self.folder, {**self._arrays, **arrays})
 
     def refuse_unused(self) -> None:
         """Every weight must have found its place in the graph.

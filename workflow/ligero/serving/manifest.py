@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MANIFEST_FILE, TOKENIZER_FILE = "manifest.json", "tokenizer.json"
 FORMAT = 1
 Precision = Literal["fp32", "int8"]
+Step = Literal["static ranges", "dynamic ranges", "inputs in fp32", "quantisation-aware training"]
+"""What is tried for an int8 graph, in this order."""
 REMEDY = "Export the model again."
 
 
@@ -57,6 +59,7 @@ class Verdict(TypedDict):
 class Attempt(Verdict):
     """An int8 graph, and what the gate made of it."""
 
+    step: Step
     method: Literal["static", "dynamic"]
     """Whether ranges come from calibration or are measured in each run."""
     in_fp32: list[str]

@@ -16,3 +16,5 @@ class Export(Settings):
     """Points of the validation score that the int8 graph may lose against fp32; one that loses more is not offered."""
     calibration_examples: int = Field(256, ge=1)
     """Training examples whose activations set the ranges of int8 numbers."""
+    qat_steps: int = Field(300, ge=0)
+    """Steps of quantisation-aware training, tried only where no int8 graph passes without; 0 never trains."""
