@@ -17,7 +17,7 @@ from ligero.efficiency.classifier import build_classifier
 from ligero.efficiency.processor import processor
 from ligero.export.encoder import Int8, build
 from ligero.export.model import with_checks
-from ligero.export.quantisation import observe
+from ligero.export.quantisation import calibrated, observe
 from ligero.export.weights import Outline, Weights, outline_of
 from ligero.serving.manifest import FORMAT, TOKENIZER_FILE, GraphFile, Manifest
 from ligero.serving.readers import Feature
@@ -78,8 +78,7 @@ def _static(outline: Outline, weights: Weights) -> Int8:
         Feature(generator.integers(FIRST_WORD, VOCABULARY, length).tolist(), [0] * length)
         for length in (16, 64, 128)
     ]
-    ranges = observe(outline, weights, sample, pad=0, threads=1).ranges
-    return Int8(ranges)
+    return calibrated(weights, observe(outline, weights, sample, pad=0, threads=1))
 
 
 def write_folder(untrained: Untrained, folder: Path) -> None:
