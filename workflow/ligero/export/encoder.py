@@ -80,8 +80,9 @@ def build(outline: Outline, weights: Weights, int8: Int8 | None = None) -> onnx.
 def build_with_exits(outline: Outline, weights: Weights, int8: Int8 | None = None) -> onnx.ModelProto:
     """The graph of a model that may leave after any layer, each read by the same head (`ligero.training.exits`).
 
-    A text leaves after the first layer whose answer is certain enough: whose least certain distribution (over the labels, of each
-    token in tagging, over the tokens for start and end of an answer) has a largest probability of at least `threshold`. Layers run
+    A text leaves after the first layer whose answer is certain enough: the largest probability of its labels, the mean of those of its
+    tokens (tagging; the least certain token says nothing, since pieces inside words and special tokens learn no label), or the
+    smaller one of start and end (question answering) is at least `threshold`. Layers run
     until the last text of a batch has left, and every text keeps the logits of its own exit: what it gets does not depend on the
     texts beside it. A threshold above 1 reads every text to the full depth.
 
@@ -314,19 +315,22 @@ class _Builder:
         return self.graph.op("Cast", certain, to=onnx.TensorProto.FLOAT)
 
     def _certainty(self, logits: str) -> str:
-        """The largest probability of each text's least certain distribution, [batch]."""
+        """How probable each text's answer is, [batch]; see `build_with_exits`."""
         g, o = self.graph, self.outline
         if o.reads_first_token:
             return g.op("ReduceMax", g.op("Softmax", logits, axis=1), g.integers([1]), keepdims=0)
-        is_text = g.op("Cast", self.mask, to=onnx.TensorProto.BOOL)
         if o.answers:
-            is_text = g.op("Unsqueeze", is_text, g.integers([2]))
+            is_text = g.op("Unsqueeze", g.op("Cast", self.mask, to=onnx.TensorProto.BOOL), g.integers([2]))
             logits = g.op("Where", is_text, logits, g.number(float(np.finfo(np.float32).min)))
             best = g.op("ReduceMax", g.op("Softmax", logits, axis=1), g.integers([1]), keepdims=0)
-        else:
-            best = g.op("ReduceMax", g.op("Softmax", logits, axis=2), g.integers([2]), keepdims=0)
-            best = g.op("Where", is_text, best, g.number(1.0))
-        return g.op("ReduceMin", best, g.integers([1]), keepdims=0)
+            return g.op("ReduceMin", best, g.integers([1]), keepdims=0)
+        tokens = g.op("Cast", self.mask, to=onnx.TensorProto.FLOAT)
+        best = g.op("ReduceMax", g.op("Softmax", logits, axis=2), g.integers([2]), keepdims=0)
+        sums = (
+            g.op("ReduceSum", values, g.integers([1]), keepdims=0)
+            for values in (g.op("Mul", best, tokens), tokens)
+        )
+        return g.op("Div", *sums)
 
     # --- pieces -------------------------------------------------------------------------------------------------------
 

@@ -116,17 +116,19 @@ class ExitFigures(TypedDict):
     """Early exit beside the full depth."""
 
     threshold: float
-    """A text leaves after the first repetition whose answer has this probability: of its label, of the label of its least certain token,
-    or of the less certain of start and end."""
+    """A text leaves after the first repetition whose answer has this probability: of its label, of its tokens' labels on average, or of
+    the less certain of start and end."""
     depth: int
     """Repetitions of the layer that a text takes which never leaves."""
     repetitions: float
     """Mean over the validation split."""
+    score_at_depth: list[float]
+    """Where every text is read by 1, 2, ... `depth` repetitions: what a student of that depth might do as well."""
     score: float
     drop: float
     """Points of the validation score below the fp32 graph at full depth."""
     drop_interval: list[float]
-    """95 % interval of the paired bootstrap."""
+    """95 % interval of the paired bootstrap; its upper end is at most `max_drop`."""
     max_drop: float
     milliseconds: float
     """Mean over some texts of the validation split, one at a time with one thread."""
