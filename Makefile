@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 TORCH_INDEX ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate test-slurm faults count bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow
+.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate test-slurm test-slurm-short faults count bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow
 
 setup: .venv/.installed $(BIN)/ligero
 
@@ -68,6 +68,10 @@ test: check
 test-slurm: setup
 	sinfo --noheader >/dev/null 2>&1 || tests/slurm/cluster.sh start
 	$(BIN)/python -m pytest -q tests/slurm
+
+# The part of it that takes two minutes, and leaves nothing running; skipped, with the reason, where Slurm cannot be installed.
+test-slurm-short: setup
+	tests/slurm/short.sh
 
 # Fast tests that need no torch, under another Python: make check-light LIGHT=python3.13
 LIGHT ?= $(PYTHON)

@@ -24,10 +24,9 @@ stop() {
         for _ in $(seq 20); do [ -n "$(timeout 5 squeue --noheader)" ] || break; sleep 0.25; done
     fi
     for file in "$RUN"/slurmd.*.pid "$RUN/slurmctld.pid" "$RUN/munged.pid"; do [ ! -e "$file" ] || end "$file"; done
-    if [ "${1:-}" = --purge ]; then
-        rm -rf "$LAB"
-        ! grep -qs '^# slurm-lab' "$ETC/slurm.conf" || rm -f "$ETC"/{slurm,gres,cgroup}.conf
-    fi
+    # With the configuration of a controller that does not answer every start of Snakemake waits for 10 seconds (docs/slurm.md).
+    ! grep -qs '^# slurm-lab' "$ETC/slurm.conf" || rm -f "$ETC"/{slurm,gres,cgroup}.conf
+    [ "${1:-}" != --purge ] || rm -rf "$LAB"
 }
 
 start() {
@@ -36,7 +35,7 @@ start() {
         dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
     done
     if [ -n "$missing" ]; then
-        apt-get update -qq
+        apt-get -o Acquire::Retries=1 -o Acquire::http::Timeout=20 update -qq
         # shellcheck disable=SC2086
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
     fi
