@@ -18,7 +18,7 @@ import psutil
 
 from ligero.common.run_start import OWNER
 from ligero.reporting.artefact_digests import verify_results
-from tests.faults.study import PATIENCE, TARGETS, Job, Run, Study, artefacts, remove
+from tests.faults.study import PATIENCE, PROJECT, TARGETS, Job, Run, Study, artefacts, remove
 
 SAME = "same result"
 CLEAR = "clear message"
@@ -179,8 +179,9 @@ def follow(study: Study, place: Path, targets: tuple[str, ...], said: str) -> li
             if not path.is_symlink() and path.stat().st_mtime > time.time():
                 os.utime(path)
         return []
-    if found := re.search(r"--forcerun (\w+)", messages(said)):
-        return ["--forcerun", found[1]]
+    if found := re.search(r"--forcerun ([\w ]+)", messages(said)):
+        rules = {job.rule for job in study.jobs()}
+        return ["--forcerun", *(word for word in found[1].split() if word in rules)]
     for name, remedy in re.findall(r"^error: (\S+?)(?::\d+)?: (.*)", said, re.MULTILINE):
         if "results" in Path(name).parts and "logs" not in Path(name).parts:
             whole = re.search(r"delete (its|the) folder", remedy)
@@ -426,6 +427,8 @@ def broken_disk(case: Case) -> Disturbed:
     """A flush or a rename fails, as when a network file system loses its server."""
     job = case.to_do()
     call, number = case.chance.choice(("fsync", "rename")), case.chance.randint(1, 4)
+    if call == "rename":  # the first are of Snakemake's copies of the rules, in the user's cache
+        number += 1 + len(list((PROJECT / "rules").glob("*.smk")))
     trace = ("strace", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e", f"trace={call}")
     status, said = case.run(job, before=(*trace, "-e", f"inject={call}:error=EIO:when={number}"))
     what = f"{call} number {number} of each thread of {job.program} fails"
@@ -464,7 +467,13 @@ def two_runs(case: Case) -> Disturbed:
     failed = [said for status, said in ends if status != 0]
     if len(failed) == 1 and (LOCKED in failed[0] or re.search(r"^error: ", failed[0], re.MULTILINE)):
         return Disturbed(what, job.outputs, 0, failed[0])
-    return Disturbed(what, job.outputs, 1 if failed else 0, "\n".join(failed), r"^error: .*--unlock")
+    return Disturbed(
+        what,
+        job.outputs,
+        1 if failed else 0,
+        "\n".join(failed),
+        r"^error: .*(--unlock|[Rr]un the same command)",
+    )
 
 
 # --- artefacts -----------------------------------------------------------------------------------------------------------------

@@ -269,6 +269,13 @@ OUTSIDE = {
         "results/logs/a.log: No space left on device. The disk is full, or allows no further files. "
         "Free space, or put results_dir elsewhere, and run the same command. What is finished is safe."
     ),
+    "Traceback (most recent call last):\n\nOSError: [Errno 28] No space left on device\n\n": (
+        "FOLDER: No space left on device. The disk is full, or allows no further files. "
+        "Free space, or put results_dir elsewhere, and run the same command. What is finished is safe."
+    ),
+    "FileNotFoundError: [Errno 2] No such file or directory: '/data/a/.snakemake/locks/0.input.lock'\n": (
+        "/data/a: another run in this folder ended while this one began. Run the same command again."
+    ),
     "OSError in file \"rules/common.smk\", line 79:\n[Errno 30] Read-only file system: 'results/.a.guard'": (
         "results/.a.guard: Read-only file system. Once it can be written, run the same command. What is finished is safe."
     ),
@@ -288,7 +295,7 @@ OUTSIDE = {
 
 @pytest.mark.parametrize(("said", "expected"), OUTSIDE.items())
 def test_what_the_system_did_to_a_run_is_explained_in_its_last_line(said: str, expected: str | None) -> None:
-    assert run_end.explanation(said) == expected
+    assert run_end.explanation(said, Path("FOLDER")) == expected
 
 
 def test_errors_of_snakemakes_logger_are_explained(

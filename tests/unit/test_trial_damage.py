@@ -148,14 +148,24 @@ def test_a_model_without_one_of_its_files_is_refused_and_found(
     root = Path(shutil.copytree(study, tmp_path / "results"))
     model = root / "models" / "m" / "t"
     (model / name).unlink()
-    with pytest.raises(DamagedError, match="Delete the folder and start snakemake again"):
+    with pytest.raises(DamagedError, match="--forcerun select_trials select_trial"):
         score(root)
     found = verify_results(root).findings
+    assert all("--forcerun select_trials" in finding.remedy for finding in found if finding.kind == "weights")
     assert [
         finding
         for finding in found
         if finding.kind == "weights" and model in (finding.path, finding.path.parent)
     ]
+
+
+def test_a_selected_model_that_is_missing_is_selected_again(study: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    shutil.rmtree(root / "models" / "m" / "t")
+    with pytest.raises(
+        DamagedError, match=r"missing\. Select it again: snakemake --forcerun select_trials select_trial"
+    ):
+        score(root)
 
 
 @pytest.mark.parametrize("name", ["tasks/t/info.json", "encoded/t/info.json", "logits/meta.json"])

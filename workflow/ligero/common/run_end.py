@@ -24,7 +24,8 @@ _KILLED = re.compile(
 _OF_SCHEDULER = re.compile(
     r"SLURM status is: '?(?P<status>[A-Z_]+).*?^    log: (?P<path>\S+)", re.MULTILINE | re.DOTALL
 )
-_OF_SYSTEM = re.compile(r"\[Errno \d+\] (?P<said>[^:\n]+): '(?P<path>[^'\n]+)'")
+_OF_SYSTEM = re.compile(r"\[Errno \d+\] (?P<said>[^:\n]+)(?:: '(?P<path>[^'\n]+)'|$)", re.MULTILINE)
+_ENDED = re.compile(r"No such file or directory: '([^'\n]+)/\.snakemake/locks/[^'\n]*'")
 _OF_DISK = re.compile(r"^\S+: No space left on device: .+$", re.MULTILINE)
 _OF_CLOCK = re.compile(
     r"^Output (?P<path>\S+) has older modification time .* than input (?P<input>\S+) \(", re.MULTILINE
@@ -90,21 +91,26 @@ class _Heard(logging.Handler):
 
 def _explain(texts: list[str], results: Path) -> None:
     folder = next(folder for folder in (results, *results.parents) if folder.exists())
-    found = f"{full_disk(folder)}" if is_full(folder) else explanation("\n".join(texts))
+    found = f"{full_disk(folder)}" if is_full(folder) else explanation("\n".join(texts), folder)
     if found:
         print(f"\nerror: {found}", file=sys.stderr)
 
 
-def explanation(said: str) -> str | None:
+def explanation(said: str, folder: Path) -> str | None:
     """What went wrong outside of the programs, and what to do; None where Snakemake's errors don't show that.
 
     Args:
         said: Snakemake's errors.
+        folder: what to name where they name no file.
     """
     if found := _OF_DISK.search(said):
         return found[0]
+    if found := _ENDED.search(said):
+        return (
+            f"{found[1]}: another run in this folder ended while this one began. Run the same command again."
+        )
     if found := _OF_SYSTEM.search(said):
-        return system_error(found["path"], found["said"])
+        return system_error(found["path"] or str(folder), found["said"])
     if found := _OF_CLOCK.search(said):
         return (
             f"{found['path']}: it was just made, and is older than its input {found['input']}: the clock of this machine, or of the "

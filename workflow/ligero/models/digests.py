@@ -11,6 +11,8 @@ from ligero.common.records import DamagedError
 
 WEIGHTS_DIGEST = "weights.digest"
 REMEDY = "Delete the folder and start snakemake again, which makes it anew."
+SELECTED_REMEDY = "Select it again: snakemake --forcerun select_trials select_trial."
+"""For a model below RESULTS/models: jobs that read one have its selection as input, not its folder."""
 
 
 def digest_weights(folder: Path) -> str:

@@ -20,7 +20,7 @@ from ligero.common.records import FILES, REMEDY, DamagedError, check_file, read_
 from ligero.corpus.reading import read_blocks
 from ligero.corpus.token_store import STORE_FILE
 from ligero.models.digests import REMEDY as FOLDER_REMEDY
-from ligero.models.digests import WEIGHTS_DIGEST, check_weights, digest_weights
+from ligero.models.digests import SELECTED_REMEDY, WEIGHTS_DIGEST, check_weights, digest_weights
 from ligero.pretraining.records import STATES_FILE
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.sources import GENERATED
@@ -88,7 +88,9 @@ def verify_results(root: Path, study: Study | None = None) -> Verification:
         try:
             check()
         except DataError as error:
-            findings.append(Finding(error.path, kind, error.problem, error.remedy))
+            selected = (root / "models") in Path(error.path).parents
+            remedy = SELECTED_REMEDY if selected else error.remedy
+            findings.append(Finding(error.path, kind, error.problem, remedy))
         except LigeroError as error:
             findings.append(Finding(path, kind, str(error), ""))
         except (KeyError, TypeError, ValueError, OSError) as error:

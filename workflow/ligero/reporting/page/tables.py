@@ -19,7 +19,7 @@ def read_table(name: str, path: Path, caption: str) -> TableEntry:
     """A table of the study.
 
     Raises:
-        DataError: the file is missing or empty.
+        DataError: the file is missing, empty or cut short.
     """
     try:
         with path.open(encoding="utf-8", newline="") as handle:
@@ -29,6 +29,12 @@ def read_table(name: str, path: Path, caption: str) -> TableEntry:
     if not rows:
         raise DataError(path, None, "it is empty.", f"snakemake --forcerun make_table {path}")
     head, *body = rows
+    for number, row in enumerate(body, 2):
+        if len(row) != len(head):
+            problem = f"{len(row)} columns, its first line has {len(head)}: it was cut short or edited."
+            raise DataError(
+                path, number, problem, "Delete it and start snakemake again, which makes it anew."
+            )
     columns = [_column(column, [row[place] for row in body]) for place, column in enumerate(head)]
     cells = [[_cell(column, text) for column, text in zip(columns, row, strict=True)] for row in body]
     return {"name": name, "caption": caption, "columns": columns, "rows": cells}
