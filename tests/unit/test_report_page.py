@@ -177,7 +177,7 @@ def test_a_column_is_numbers_only_if_all_its_cells_are(tmp_path: Path) -> None:
         read_table("t", tmp_path / "missing.csv", "")
     (tmp_path / "t.csv").write_text(text[:-8], encoding="utf-8")
     with pytest.raises(
-        DataError, match=r"t\.csv:3: 5 columns, its first line has 6: it was cut short or edited\. Delete it"
+        DataError, match=r"t\.csv:3: 4 columns, its first line has 6: it was cut short or edited\. Delete it"
     ):
         read_table("t", tmp_path / "t.csv", "")
 
