@@ -123,7 +123,7 @@ def selected_model(
     save_for_task(model, folder / "model", labels, tokenizer)
 
     examples = _examples(task_type, count, pairs)
-    _write(folder, task_type, labels, examples)
+    write_splits(folder, task_type, labels, examples)
     selected = Selected(
         _job(task_type, pairs, export or Export(qat_steps=0), early_exit),
         folder / "model",
@@ -131,7 +131,7 @@ def selected_model(
         folder / "tasks",
     )
     gold = [_with_gold(example, answer) for example, answer in zip(examples, selected.answers(), strict=True)]
-    _write(folder, task_type, labels, gold)
+    write_splits(folder, task_type, labels, gold)
     return selected
 
 
@@ -188,7 +188,8 @@ def _with_gold(example: Example, answer: Any) -> Example:
     return QuestionExample(example.id, example.group, example.context, example.question, (gold,))
 
 
-def _write(folder: Path, task_type: TaskType, labels: tuple[str, ...], examples: list[Example]) -> None:
+def write_splits(folder: Path, task_type: TaskType, labels: tuple[str, ...], examples: list[Example]) -> None:
+    """Tasks and encoded splits, the same examples in every split."""
     digests = dict.fromkeys(("train", "validation", "test"), digest_examples(examples))
     for split in digests:
         write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, examples)

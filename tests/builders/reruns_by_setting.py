@@ -152,6 +152,8 @@ def all_jobs(chosen: Study) -> dict[tuple[str, ...], Settings]:
         add("score_baseline", jobs.baseline_job, task_id)
         add("select_teacher", jobs.teacher_job, task_id)
         add("cache_logits", jobs.logits_job, task_id)
+        if chosen.tasks[task_id].type == "sequence_classification":
+            add("score_static_embeddings", jobs.static_embeddings_job, task_id)
         add("augment_task", jobs.augmentation_job, task_id)
     for regime, system in plan.systems(chosen):
         rule = "finetune_model" if regime == "fine-tuning" else "distill_student"

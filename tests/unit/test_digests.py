@@ -12,7 +12,15 @@ NEVER_ALONE = {
     *("AblationJob.method", "Trial.model", "Trial.task", "ScoringJob.regime"),
     *(
         f"{kind}.task_id"
-        for kind in ("TaskJob", "EncodingJob", "BaselineJob", "AugmentationJob", "TeacherJob", "LogitsJob")
+        for kind in (
+            "TaskJob",
+            "EncodingJob",
+            "BaselineJob",
+            "AugmentationJob",
+            "TeacherJob",
+            "LogitsJob",
+            "StaticEmbeddingsJob",
+        )
     ),
     *(
         f"{kind}.model_id"

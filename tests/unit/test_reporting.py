@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from importlib import import_module
 from itertools import pairwise
@@ -140,6 +141,23 @@ def test_rows_stand_in_the_order_of_the_configuration_and_baselines_last(results
     assert list(zip(frame["regime"], frame["model"], strict=True)) == [*names, *last]
     assert "mldoc: 2.0 MB, 0.25 ms per text" in frame["notes"].iloc[-1]
     assert list(frame["model"])[:3] == ["BETO uncased", "BETO cased", "DistilBETO"]
+
+
+def test_static_embeddings_have_a_row_where_they_were_scored(results: Results, tmp_path: Path) -> None:
+    shutil.copytree(results.layout.root, tmp_path, dirs_exist_ok=True)
+    here = Results(results.study, tmp_path)
+    for task, teacher in (("mldoc", "BETO cased"), ("xnli", "BETO uncased")):
+        record = {**results.baselines([task])[task]["ngrams"], "score": 71.5}
+        record["name"] = f"static embeddings of {teacher}, logistic regression"
+        record["metrics"] = {"accuracy": 71.5}
+        write_record(Path(here.layout.static_embeddings(task)), record)
+    last = make_table("text_classification", here).iloc[-1]
+    assert (last["regime"], last["model"]) == (
+        "without a language model",
+        "static embeddings, logistic regression",
+    )
+    assert (last["mldoc_accuracy"], last["xnli_accuracy"]) == ("71.50", "71.50")
+    assert "mldoc: static embeddings of BETO cased, logistic regression, 2.0 MB, 0.25 ms" in last["notes"]
 
 
 def test_a_task_of_the_thesis_that_a_study_lacks_keeps_its_column_and_gets_a_note(

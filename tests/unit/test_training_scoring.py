@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ligero.common.errors import MismatchError
 from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, read_record
+from ligero.models.heads import load_selected
 from ligero.settings.jobs import ScoringJob, SelectionJob, ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.examples import Answer, ClassificationExample, QuestionExample
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.evaluate import Predictions
@@ -33,7 +36,9 @@ from ligero.training.scoring import (
 )
 from ligero.training.selection import select
 from ligero.training.shard import run_shard
+from ligero.training.static_embeddings import alone, means, score_static_embeddings
 from tests.builders.encoding import TAGGED, encoded, encoder, prepared, task
+from tests.builders.exports import selected_model, write_splits
 from tests.builders.models import small_architecture
 
 NOTHING = np.zeros(0, np.float32)
@@ -159,6 +164,56 @@ def test_ngrams_learn_what_words_say(tmp_path: Path) -> None:
     assert record is not None
     assert (record["score"], record["examples"], record["trained_on"]) == (100.0, 20, 20)
     assert record["bytes"] > 4 * record["features"] and record["milliseconds"] > 0
+
+
+def test_static_embeddings_know_what_words_say_but_not_in_which_order(tmp_path: Path) -> None:
+    selected = selected_model(tmp_path, "albert", "sequence_classification", count=2)
+    texts = [("ab", "no"), ("ño", "sí"), ("hh", "quizá")]
+    examples = [
+        ClassificationExample(f"{number}{label}", "g", f"{text} {'cd ' * number}", None, label)
+        for number in range(8)
+        for text, label in texts
+    ]
+    folders = {
+        "model_dir": selected.model,
+        "encoded_dir": selected.encoded,
+        "examples_dir": selected.examples,
+    }
+    write_splits(tmp_path, "sequence_classification", selected.job.task.labels, examples)
+    record = score_static_embeddings("t", selected.job.task, "ALBERT", **folders)
+    assert record["name"] == "static embeddings of ALBERT, logistic regression"
+    assert (record["score"], record["examples"], record["trained_on"]) == (100.0, 24, 24)
+    tokenizer = FastTokenizer.load(selected.model)
+    assert record["features"] <= 32 and record["milliseconds"] > 0
+    assert record["bytes"] > 4 * record["features"] * tokenizer.vocabulary_size
+
+    order = [("ab ño", "no"), ("ño ab", "sí")]
+    examples = [
+        ClassificationExample(f"{number}{label}", "g", text, None, label)
+        for number in range(8)
+        for text, label in order
+    ]
+    write_splits(tmp_path, "sequence_classification", selected.job.task.labels, examples)
+    assert score_static_embeddings("t", selected.job.task, "ALBERT", **folders)["score"] == 50.0
+
+
+def test_a_piece_alone_has_the_state_between_the_special_tokens(tmp_path: Path) -> None:
+    selected = selected_model(tmp_path, "roberta", "sequence_classification", count=2)
+    model, tokenizer = (
+        load_selected(selected.model, "sequence_classification"),
+        FastTokenizer.load(selected.model),
+    )
+    found = alone(model, np.array([7, 9]), tokenizer)
+    with torch.no_grad():
+        rows = torch.tensor([[tokenizer.cls, 9, tokenizer.sep]])
+        expected = model.roberta(input_ids=rows).last_hidden_state[0, 1]
+    np.testing.assert_allclose(found[1], expected, atol=1e-6)
+    assert found.shape == (2, 32)
+    table = np.eye(3, dtype=np.float32)
+    assert means(table, [np.array([0, 0, 1, 2]), np.array([], np.int64)]).tolist() == [
+        [0.5, 0.25, 0.25],
+        [0, 0, 0],
+    ]
 
 
 def check_a_grid_that_lost_its_best(

@@ -22,6 +22,7 @@ from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import Predictor
 from ligero.settings.load import load_study
 from ligero.tasks.tagged_files import read_columns
+from ligero.training.records import read_static_embeddings
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs, snakemake_command
 from tests.faults.injections import BUGS, LIGHT, inject
 from tests.faults.study import Study
@@ -227,8 +228,10 @@ def test_exported_models_answer_on_test_sets_as_the_study_scored(pocket: Path, s
         for regime, system in systems
         for task in ("xnli", "ner", "mlqa")
     ]
-    done = snakemake("--", *exports)
+    done = snakemake("--", *exports, "static_embeddings")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    record = read_static_embeddings(pocket / "static_embeddings" / "xnli.json")
+    assert record["name"].startswith("static embeddings of ") and record["features"] > 8
     for name in exports:
         folder = pocket.parent / name
         manifest = Manifest.read(folder)

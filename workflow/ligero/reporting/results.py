@@ -39,6 +39,7 @@ from ligero.tasks.records import TaskInfo, read_task_info
 from ligero.tokenizers.quality import QualityRecord
 from ligero.training.records import (
     BaselineRecord,
+    LogisticRegressionRecord,
     SelectionRecord,
     ShardRecord,
     SystemScoreRecord,
@@ -47,6 +48,7 @@ from ligero.training.records import (
     read_scores,
     read_selection,
     read_shard,
+    read_static_embeddings,
 )
 
 T = TypeVar("T")
@@ -129,6 +131,15 @@ class Results:
     def baselines(self, tasks: Iterable[str]) -> dict[str, BaselineRecord]:
         """Scores without a model, by task."""
         return {task: self._read(read_baseline, self.layout.baseline(task)) for task in tasks}
+
+    def static_embeddings(self, tasks: Iterable[str]) -> dict[str, LogisticRegressionRecord]:
+        """Scores of static embeddings by task, where they were measured; no table waits for them."""
+        paths = {task: self.layout.static_embeddings(task) for task in tasks}
+        return {
+            task: self._read(read_static_embeddings, path)
+            for task, path in paths.items()
+            if Path(path).is_file()
+        }
 
     @cached_property
     def efficiency(self) -> dict[tuple[Regime, str], SystemCost]:

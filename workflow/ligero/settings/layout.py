@@ -186,6 +186,25 @@ class Layout:
     def baseline(self, task_id: str) -> str:
         return f"{self.root}/baselines/{task_id}.json"
 
+    def static_embeddings(self, task_id: str) -> str:
+        return f"{self.root}/static_embeddings/{task_id}.json"
+
+    def all_static_embeddings(self) -> list[str]:
+        """Those of all tasks of classification; not part of `all`.
+
+        Raises:
+            ConfigurationError: the study has no teachers.
+        """
+        if not self.study.distillation:
+            raise ConfigurationError(
+                "distillation: the target 'static_embeddings' needs this section, which gives tasks their teachers"
+            )
+        return [
+            self.static_embeddings(task_id)
+            for task_id, task in self.study.tasks.items()
+            if task.type == "sequence_classification"
+        ]
+
     def task_info(self, task_id: str) -> str:
         return f"{self.root}/tasks/{task_id}/info.json"
 

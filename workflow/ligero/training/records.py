@@ -123,15 +123,16 @@ class SelectionRecord(TypedDict):
     model_digest: str
 
 
-class NgramsRecord(ScoreRecord):
-    """The score of n-grams with logistic regression, and what they cost."""
+class LogisticRegressionRecord(ScoreRecord):
+    """The score of logistic regression on features of texts, and what it costs."""
 
     name: str
+    """What the features are."""
     trained_on: int
     """Examples of the training split."""
     features: int
     bytes: int
-    """Of weights in fp32, and of the vocabulary with an inverse document frequency each."""
+    """Of weights in fp32, and of the vocabulary with what is stored of each entry."""
     milliseconds: float
     """Median of the processor time of a text, alone."""
 
@@ -140,7 +141,7 @@ class BaselineRecord(ScoreRecord):
     """The score of a baseline, with its name."""
 
     name: str
-    ngrams: NgramsRecord | None
+    ngrams: LogisticRegressionRecord | None
     """What a user would take instead of a language model; classification only."""
 
 
@@ -211,3 +212,4 @@ def write_scores(path: Path, regime: str, scores: list[SystemScoreRecord]) -> No
 
 
 read_baseline, write_baseline = record_file(BaselineRecord)
+read_static_embeddings, write_static_embeddings = record_file(LogisticRegressionRecord)

@@ -38,7 +38,7 @@ def question_answering(results: Results) -> pd.DataFrame:
 
 
 def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
-    """All systems, then the baseline and n-grams, on the tasks of a type: the thesis' columns, added metrics, 95 % intervals."""
+    """All systems, then the baseline, n-grams and static embeddings, on the tasks of a type: the thesis' columns, added metrics, 95 % intervals."""
     study = results.study
     tasks = tasks_of_type(study, task_type)
     scores, baselines = results.scores(tasks), results.baselines(tasks)
@@ -57,16 +57,20 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
         name = " / ".join(dict.fromkeys(record["name"] for record in baselines.values()))
         cells = _cells(tasks, task_type, baselines)
         rows.append({"regime": "baseline", "model": name, **cells, "notes": joined(absent)})
-    instead = {task: record["ngrams"] for task, record in baselines.items() if record["ngrams"]}
-    if instead:
+    ngrams = {task: record["ngrams"] for task, record in baselines.items() if record["ngrams"]}
+    for instead in (ngrams, results.static_embeddings(tasks)):
+        if not instead:
+            continue
+        names = list(dict.fromkeys(found["name"] for found in instead.values()))
         costs = [
-            f"{tasks[task]}: {found['bytes'] / 1e6:.1f} MB, {found['milliseconds']:.2f} ms per text"
+            f"{tasks[task]}: {found['name'] + ', ' if len(names) > 1 else ''}{found['bytes'] / 1e6:.1f} MB, "
+            f"{found['milliseconds']:.2f} ms per text"
             for task, found in instead.items()
         ]
         rows.append(
             {
                 "regime": "without a language model",
-                "model": next(iter(instead.values()))["name"],
+                "model": names[0] if len(names) == 1 else "static embeddings, logistic regression",
                 **_cells(tasks, task_type, instead),
                 "notes": joined([*costs, *absent]),
             }

@@ -47,6 +47,7 @@ from ligero.settings.jobs.training import (
     SelectionsJob,
     ShardJob,
     StatesJob,
+    StaticEmbeddingsJob,
     StudentLearning,
     TeacherJob,
     WeightsJob,
@@ -61,6 +62,7 @@ from ligero.settings.jobs.training import (
     selections_job,
     shard_job,
     states_job,
+    static_embeddings_job,
     teacher_job,
     weights_job,
 )

@@ -160,6 +160,27 @@ def teacher_job(study: Study, task_id: str) -> TeacherJob:
     )
 
 
+class StaticEmbeddingsJob(Job):
+    """Score logistic regression on the static embeddings of a task's teacher."""
+
+    task_id: Identifier
+    task: TaskSpec
+    teachers: dict[Identifier, str]
+    """Names of the candidates by model id."""
+    seed: int
+    """Of the sample, and of the bootstrap for the intervals."""
+
+
+def static_embeddings_job(study: Study, task_id: str) -> StaticEmbeddingsJob:
+    """The job of a task's static embeddings; the teacher, the encoded task and its examples are inputs."""
+    return StaticEmbeddingsJob(
+        task_id=task_id,
+        task=TaskSpec.of(study.tasks[task_id]),
+        teachers={model: study.models[model].name for model in teacher_candidates(study, task_id)},
+        seed=study.fine_tuning.options.seed,
+    )
+
+
 class LogitsJob(Job):
     """Cache the logits of a task's teacher on the training split."""
 
