@@ -98,6 +98,25 @@ plan.trials_of(study, "fine-tuning", {model!r})
 print(time.process_time() - begun)
 """
 
+PLAN = """
+import sys
+from snakemake.cli import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+print("modules", *sys.modules)
+"""
+IMPORTS = """
+import contextlib, importlib, sys
+sys.path[:0] = {paths!r}
+for name in {modules!r}:
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
+"""
+STARTS = 2
+"""Snakemakes that start in a job on Slurm before its program does: the plugin's, and the one that it calls by srun."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -195,17 +214,19 @@ def main() -> None:
                 add(f"{what}: parse", factor, "", best([*command, "--list-rules"], place, args.rounds))
                 cost = best([*command, "-n", "--", "all"], place, args.rounds)
                 add(f"{what}: plan", factor, planned(cost), cost)
-            add("ligero: one job's own plan", factor, 1, one_job(study, ours, folder / "ours", args.rounds))
-            lines.append(
-                (
-                    "ligero: settings of a job beyond imports",
-                    factor,
-                    1,
-                    settings_of_a_job(study, folder),
-                    "",
-                    "",
-                )
-            )
+            plan_of_one = one_job(study, ours, folder / "ours")
+            whole = best(plan_of_one, PROJECT, args.rounds)
+            add("ligero: one job's own plan", factor, 1, whole)
+            imports = best(imports_of(plan_of_one), PROJECT, args.rounds)
+            add("ligero: imports of that plan", factor, 1, imports)
+            settings = settings_of_a_job(study, folder)
+            overhead = STARTS * (whole.cpu - imports.cpu) + settings
+            for what, seconds in (
+                ("ligero: settings of a job beyond imports", settings),
+                ("ligero: a job on Slurm beyond all imports", overhead),
+            ):
+                lines.append((what, factor, 1, f"{seconds:.2f}", "", ""))
+                print(*lines[-1], sep="  ", flush=True)
         folder = Path(temporary, "run")
         folder.mkdir()
         rule = f'rule all:\n    input: expand("{{i}}", i=range({args.empty_jobs}))\n'
@@ -217,21 +238,28 @@ def main() -> None:
     )
 
 
-def one_job(study: Study, command: Sequence[str], folder: Path, rounds: int) -> Cost:
-    """What the Snakemake inside a cluster's job does before the job's program starts."""
+def one_job(study: Study, command: Sequence[str], folder: Path) -> list[str]:
+    """What the Snakemake inside a cluster's job does before the job's program starts; its inputs are made up."""
     model = next(iter(study.models))
     for names in Layout(study).shard_inputs("fine-tuning", model, 0).values():
         for name in names:
             write_text(folder / name, "")
     one = f"finetune_model:model={model},shard=0"
-    return best(
-        [*command, "-n", "--allowed-rules", "finetune_model", "--target-jobs", one, "--nolock"],
-        PROJECT,
-        rounds,
-    )
+    return [*command, "-n", "--allowed-rules", "finetune_model", "--target-jobs", one, "--nolock"]
 
 
-def settings_of_a_job(study: Study, folder: Path) -> str:
+def imports_of(command: Sequence[str]) -> list[str]:
+    """A command that imports the modules that a command of Snakemake's imports, and does nothing else."""
+    arguments = list(command[command.index("snakemake") + 1 :])
+    done = subprocess.run(
+        [sys.executable, "-c", PLAN.format(arguments=arguments)],
+        capture_output=True, text=True, check=True, cwd=PROJECT,
+    )  # fmt: skip
+    modules = done.stdout.rpartition("modules ")[2].split()
+    return [sys.executable, "-c", IMPORTS.format(paths=[str(PROJECT / "workflow")], modules=modules)]
+
+
+def settings_of_a_job(study: Study, folder: Path) -> float:
     """Seconds of processor time that a program needs for its settings, imports apart."""
     write_json(folder / "config.json", study.model_dump(mode="json"))
     code = START.format(
@@ -240,7 +268,7 @@ def settings_of_a_job(study: Study, folder: Path) -> str:
         model=next(iter(study.models)),
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return f"{float(done.stdout):.2f}"
+    return float(done.stdout)
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def follow(study: Study, place: Path, targets: tuple[str, ...], said: str) -> li
         rules = {job.rule for job in study.jobs()}
         return ["--forcerun", *(word for word in found[1].split() if word in rules)]
     for name, remedy in re.findall(r"^error: (\S+?)(?::\d+)?: (.*)", said, re.MULTILINE):
-        if "results" in Path(name).parts and "logs" not in Path(name).parts:
+        if "elete" in remedy and "results" in Path(name).parts:
             whole = re.search(r"delete (its|the) folder", remedy)
             remove((place / name).parent if whole else place / name)
     return []
