@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,6 @@ def scores(results: Path) -> dict[tuple[str, str], float]:
 
 
 def test_fine_tuned_systems_beat_the_baseline_on_seven_of_eight_tasks(results: Path) -> None:
-    """Two of the eleven may miss it by one task: whether a pair task leaves chance is settled in a few steps, and processors round differently."""
     figures: dict[tuple[str, str], dict[str, float]] = {}
     for table in TABLES:
         for row in rows(results / "tables" / f"{table}.csv"):
@@ -52,8 +52,7 @@ def test_fine_tuned_systems_beat_the_baseline_on_seven_of_eight_tasks(results: P
     better = {
         model: sum(value > baseline[name] for name, value in cells.items()) for model, cells in tuned.items()
     }
-    assert min(better.values()) >= 6, better
-    assert sum(tasks >= 7 for tasks in better.values()) >= 9, better
+    assert min(better.values()) >= 7, better
 
 
 def test_students_are_at_least_as_good_as_their_fine_tuned_twins(
@@ -66,15 +65,13 @@ def test_students_are_at_least_as_good_as_their_fine_tuned_twins(
 
 
 def test_students_gain_with_depth(scores: dict[tuple[str, str], float]) -> None:
-    depth = {layers: scores["distillation", f"ALBETO base-{layers}"] for layers in (2, 4, 6, 8, 10)}
-    assert depth[10] - depth[2] > 2, depth
-    assert depth[8] + depth[10] > depth[2] + depth[4], depth
+    depth = [scores["distillation", f"ALBETO base-{layers}"] for layers in (2, 4, 6, 8, 10)]
+    assert all(shallow < deep for shallow, deep in pairwise(depth)), depth
 
 
-def test_no_student_beats_the_best_teacher(scores: dict[tuple[str, str], float]) -> None:
-    """By more than the test sets can tell: the mean over eight of them is uncertain by about two points."""
+def test_the_best_teacher_is_better_than_all_students(scores: dict[tuple[str, str], float]) -> None:
     best = {
         regime: max(score for (other, _), score in scores.items() if other == regime)
         for regime in ("fine-tuning", "distillation")
     }
-    assert best["fine-tuning"] > best["distillation"] - 2
+    assert best["fine-tuning"] > best["distillation"], best

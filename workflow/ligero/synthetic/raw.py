@@ -68,8 +68,11 @@ def manual(rng: random.Random) -> Document:
 
 
 def conversation(rng: random.Random) -> Document:
-    if rng.random() < 0.55:
+    kind = rng.random()
+    if kind < 0.5:
         return _asked(rng)
+    if kind < 0.75:
+        return [f"—{_restated(rng)}" for _ in range(rng.randint(1, 3))]
     voice = Voice(rng).with_pools(first=2, loc=1)
     lines = [say(rng.choice(domains.TALK), voice) for _ in range(rng.randint(2, 6))]
     if rng.random() < 0.5:
@@ -133,10 +136,10 @@ def soil(document: Document, rng: random.Random) -> Document:
 
 
 MAKERS: dict[str, tuple[Callable[[random.Random], Document], int]] = {
-    "raw/noticias.txt.xz": (news, 520_000),
-    "raw/cuentos.txt.gz": (tale, 300_000),
-    "raw/manuales.txt": (manual, 130_000),
-    "raw/conversaciones.txt.bz2": (conversation, 250_000),
+    "raw/noticias.txt.xz": (news, 400_000),
+    "raw/cuentos.txt.gz": (tale, 180_000),
+    "raw/manuales.txt": (manual, 80_000),
+    "raw/conversaciones.txt.bz2": (conversation, 540_000),
 }
 """For each file its kind of document and its size in characters at scale 1."""
 
