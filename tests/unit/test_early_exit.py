@@ -23,7 +23,7 @@ from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import model_class
 from ligero.models.build import make_config
 from ligero.serving.openapi import openapi
-from ligero.serving.predictor import GraphRunner, Predictor
+from ligero.serving.predictor import GraphRunner, Predictor, differing
 from ligero.serving.readers import Feature, Outputs
 from ligero.settings import jobs
 from ligero.settings.export import Export
@@ -37,6 +37,7 @@ from ligero.training.steps import enable_gradient_checkpointing
 from tests.builders.distillation import LABELS, VOCABULARY, toy_split
 from tests.builders.exports import selected_model
 from tests.builders.models import small_architecture
+from tests.builders.serving import serving
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
 
@@ -247,6 +248,19 @@ def test_an_export_whose_texts_leave_early(tmp_path: Path) -> None:
     ]
     assert means == [12, pytest.approx(manifest.exits["fp32"]["test_repetitions"])]
     assert "repetitions" in openapi(manifest, "0")["components"]["schemas"]["Answer"]["properties"]
+
+
+@pytest.mark.slow
+def test_the_server_says_how_deep_it_read(tmp_path: Path) -> None:
+    selected, _ = exported(tmp_path, change=learned_to_leave, export=Export(int8=False))
+    texts = [row["text"] for row in selected.rows()][:8]
+    answers = [dict(answer) for answer in Predictor(tmp_path / "out", threads=1).predict(texts)]
+    assert min(answer["repetitions"] for answer in answers) < 12
+    with serving(tmp_path / "out") as server:
+        assert differing(server.post({"items": texts}).json()["answers"], answers) == ""
+        assert differing(server.post(texts[0]).json(), answers[0]) == ""
+        assert server.get("/info").json()["early_exit"] is True
+        assert server.get("/health/ready").json() == {"ready": True}
 
 
 def test_exits_that_lose_too_much_are_not_offered(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_it_says_what_it_serves(server: Running) -> None:
         ["no", "sí", "quizá"],
         "fp32",
     )
+    assert info["early_exit"] is False
     assert info["limits"]["body_bytes"] == 20_000
     assert server.get("/health/live").json() == {"live": True}
     assert server.get("/health/ready").json() == {"ready": True}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -51,13 +51,18 @@ def early_exit(
     Args:
         int8: how products are quantised; None for fp32.
         full: the same graph without exits.
-        gate: compares answers on the validation split with those of the fp32 graph at full depth.
+        gate: compares answers on the validation split; here with those of the same graph at full depth.
         batches: whether texts may share a batch.
     """
     depth = len(outline.layers)
     every = GraphRunner(
         build_every_exit(outline, weights, int8).SerializeToString(), gate.pad, batches, gate.threads
     ).run(features_of(gate.split))
+    shallower = [
+        predictions_of(_answers(every, np.full(len(every), layers)), gate.task.type)
+        for layers in range(1, depth + 1)
+    ]
+    gate = replace(gate, reference=shallower[-1])
     chosen: tuple[float, NDArray[np.int64], Verdict] | None = None
     failed = f"no text of the validation split leaves early at any threshold down to {THRESHOLDS[-1]:g}"
     for threshold, left in _exits(every, depth):
@@ -84,12 +89,11 @@ def early_exit(
             "reason": f"it saves no time: {left.mean():.1f} of {depth} repetitions at the threshold {threshold:g}, but "
             f"{whole / early:.2f} times ({interval[0]:.2f} to {interval[1]:.2f}) the speed of the graph without exits",
         }
-    shallower = (_answers(every, np.full(len(every), layers)) for layers in range(1, depth + 1))
     figures: ExitFigures = {
         "threshold": threshold,
         "depth": depth,
         "repetitions": float(left.mean()),
-        "score_at_depth": [gate.compare(predictions_of(read, gate.task.type))["score"] for read in shallower],
+        "score_at_depth": [gate.compare(found)["score"] for found in shallower],
         "score": verdict["score"],
         "drop": verdict["drop"],
         "drop_interval": verdict["drop_interval"],

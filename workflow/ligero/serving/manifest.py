@@ -126,7 +126,7 @@ class ExitFigures(TypedDict):
     """Where every text is read by 1, 2, ... `depth` repetitions: what a student of that depth might do as well."""
     score: float
     drop: float
-    """Points of the validation score below the fp32 graph at full depth."""
+    """Points of the validation score below the same graph at full depth."""
     drop_interval: list[float]
     """95 % interval of the paired bootstrap; its upper end is at most `max_drop`."""
     max_drop: float
