@@ -23,8 +23,9 @@ from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import model_class
 from ligero.models.build import make_config
 from ligero.serving.openapi import openapi
-from ligero.serving.predictor import GraphRunner, Predictor, differing
+from ligero.serving.predictor import GraphRunner, Predictor, differing, padded
 from ligero.serving.readers import Feature, Outputs
+from ligero.serving.session import open_session
 from ligero.settings import jobs
 from ligero.settings.export import Export
 from ligero.settings.jobs import ShardJob
@@ -155,14 +156,17 @@ def test_a_text_leaves_with_the_answer_of_the_first_certain_repetition(
         for row in range(len(features))
     ]
     assert {0, layers - 1} <= set(expected)
-    for batches in (False, True):
-        runner = GraphRunner(graph.SerializeToString(), 0, batches, 1)
-        for output, depth, row in zip(
-            runner.run(features, threshold), expected, range(len(features)), strict=True
-        ):
-            assert output.pop("repetitions") == depth + 1
-            for name, values in output.items():
-                np.testing.assert_allclose(values, depths[depth][row][name], atol=1e-4)
+    runner = GraphRunner(graph.SerializeToString(), 0, True, 1)
+    session = open_session(graph.SerializeToString(), 1)
+    names = [entry.name for entry in session.get_outputs()]
+    together = session.run(names, padded(features, 0, session, threshold))
+    for row, output in enumerate(runner.run(features, threshold)):
+        length = None if task_type == "sequence_classification" else len(features[row].tokens)
+        beside_others = {name: values[row] for name, values in zip(names, together, strict=True)}
+        for found in (output, beside_others):
+            assert found.pop("repetitions") == expected[row] + 1
+            for name, values in found.items():
+                np.testing.assert_allclose(values[:length], depths[expected[row]][row][name], atol=1e-4)
     whole = GraphRunner(full.SerializeToString(), 0, False, 1).run(features)
     for output, ordinary in zip(runner.run(features), whole, strict=True):
         assert output.pop("repetitions") == layers

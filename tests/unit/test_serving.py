@@ -207,7 +207,16 @@ def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
         ("graphs", {"fp32": {"file": "a"}}, "'graphs' is malformed"),
         (
             "graphs",
-            {"fp32": {"file": "a", "bytes": 1, "batches": True, "milliseconds": 1.0, "check": {"item": "b"}}},
+            {
+                "fp32": {
+                    "file": "a",
+                    "bytes": 1,
+                    "batches": True,
+                    "milliseconds": 1.0,
+                    "timed_tokens": 9,
+                    "check": {"item": "b"},
+                }
+            },
             r"'graphs\.fp32\.check' has the keys item; expected item, answer",
         ),
         ("tokenizer", {"kind": "a"}, "'tokenizer' is malformed"),

@@ -149,11 +149,12 @@ class GraphRunner:
         """The logits of each feature, in their order, without padding.
 
         Args:
-            threshold: of early exits, where the graph has them. The layers run until the last text of a batch has left; each text
-                gets the logits of its own exit.
+            threshold: of early exits, where the graph has them. Features that may leave early are read one at a time: beside others
+                each would wait for the last to leave, which takes longer than one after the other.
         """
         outputs: list[Outputs] = [{} for _ in features]
-        for rows in self._plan([len(feature.tokens) for feature in features]):
+        lengths = [len(feature.tokens) for feature in features]
+        for rows in self._plan(lengths, alone=threshold < FULL_DEPTH):
             results = self._session.run(
                 self._names, padded([features[row] for row in rows], self._pad, self._session, threshold)
             )
@@ -164,7 +165,7 @@ class GraphRunner:
                     outputs[row][name] = values[place, :length] if per_token else values[place]
         return outputs
 
-    def _plan(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+    def _plan(self, lengths: Sequence[int], alone: bool = False) -> Iterator[list[int]]:
         """Rows of each batch, longest first."""
         batch: list[int] = []
         longest = total = 0
@@ -172,7 +173,8 @@ class GraphRunner:
             rows = len(batch) + 1
             padding = rows * longest - total - lengths[row]
             if batch and (
-                not self._batches
+                alone
+                or not self._batches
                 or rows > BATCH_FEATURES
                 or rows * longest > BATCH_TOKENS
                 or padding > PADDED_SHARE * rows * longest
