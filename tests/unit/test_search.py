@@ -47,7 +47,7 @@ def test_a_search_depends_on_what_its_trials_have_in_common(
     assert changed != before
     default_config["search"]["workers"] = 1
     assert digest() == changed
-    default_config["search"]["batch_size"] = 8
+    default_config["search"]["batch_size"] = 16
     assert digest() != changed
 
 

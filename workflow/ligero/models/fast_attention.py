@@ -76,6 +76,7 @@ class FusedAlbertAttention(nn.Module):
             self.add_module(name, module)
         self.heads, self.head_size = plain.num_attention_heads, plain.attention_head_size
         self.scaling = plain.scaling
+        self.training = plain.training
 
     def packed_projection(self, hidden_states: Tensor) -> Projection:
         """The three projections as one; on a CPU in bf16 queries are scaled, in fp32: once rounded, not twice.
