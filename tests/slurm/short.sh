@@ -1,5 +1,5 @@
 #!/bin/bash
-# The short form of `make test-slurm`, for continuous integration: jobs that only write files, on a cluster of two nodes that is installed
+# The short form of `make test-slurm`: jobs that only write files, on a cluster of two nodes that is installed
 # (root, Debian or Ubuntu), started and stopped here. Where that cannot be done it says why and succeeds; a failed test fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -46,9 +46,8 @@ class ExitsObjective:
     def __call__(self, outputs: Any, batch: Batch) -> Tensor:
         if self._model is None:
             raise RuntimeError("ExitsObjective.attach was not called with the model")
-        earlier = outputs.hidden_states[
-            1:-1
-        ]  # without the embeddings, and without the last, which has been read
+        # Without the embeddings, and without the last, which the model itself has read.
+        earlier = outputs.hidden_states[1:-1]
         exits = [*(read_by_head(self._model, states, self.task_type) for states in earlier), outputs]
         losses = [number * self.base(read, batch) for number, read in enumerate(exits, start=1)]
         total: Tensor = sum(losses[1:], losses[0])
