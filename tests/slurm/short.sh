@@ -18,4 +18,4 @@ if ! timeout 15 sinfo --noheader >/dev/null 2>&1; then
     trap 'exit 130' INT TERM
     timeout --foreground 240 tests/slurm/cluster.sh start >"$log" 2>&1 || skip "it could not be installed or started: $(tail -n 3 "$log" | tr '\n' ' ')"
 fi
-OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -rs -m "slurm and not slow" tests/slurm
+OMP_NUM_THREADS=1 timeout --foreground 600 .venv/bin/python -m pytest -q -rs -m "slurm and not slow" tests/slurm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from tests.builders.slurm import SlurmJob, controller, slurm_jobs, why_no_slurm
 
 pytestmark = pytest.mark.slurm
+PATIENCE = 300
+"""Seconds after which a test fails rather than waits."""
 SNAKEFILE = """
 rule all:
     input: expand("out/finetuned-{i}", i=range(4)), expand("out/distilled-{i}", i=range(2)), "out/gpu"
@@ -67,26 +70,47 @@ def folder(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--max-status-checks-per-second",
         "1",
     ]
-    environment = {**os.environ, "PATH": f"{project}/workflow/bin{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{project}/workflow/bin:{stopping_sbatch(place)}:{os.environ['PATH']}"}
     with (place / "log").open("w") as log:
         running = subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log)
         try:
-            wait_for(running, lambda: "Building DAG" in (place / "log").read_text())
-            process = controller()
-            os.kill(process, signal.SIGSTOP)
             wait_for(running, (place / ".snakemake/slurm_logs/submission.log").exists)
-            os.kill(process, signal.SIGCONT)
+            os.kill(controller_of(place), signal.SIGCONT)
             wait_for(running, (place / "attempts-2").exists)
             subprocess.run(["scancel", (place / "attempts-2").read_text().split()[1]], check=True)
-            assert running.wait(timeout=300) == 0, (place / "log").read_text()[-3000:]
+            assert running.wait(timeout=PATIENCE) == 0, (place / "log").read_text()[-3000:]
         finally:
             running.kill()
+            os.kill(controller_of(place), signal.SIGCONT)
     return place
 
 
+def stopping_sbatch(place: Path) -> Path:
+    """A folder with an sbatch that stops the controller before it submits its first job.
+
+    A signal sent from here might come after the submission: then no job would ever be submitted to a stopped controller.
+    """
+    (place / "controller").write_text(str(controller()))
+    folder = place / "bin"
+    folder.mkdir()
+    script = folder / "sbatch"
+    first = f"mkdir {place}/stopped 2>/dev/null && kill -STOP {controller_of(place)}"
+    script.write_text(f'#!/bin/sh\n{first}\nexec {shutil.which("sbatch")} "$@"\n')
+    script.chmod(0o755)
+    return folder
+
+
+def controller_of(place: Path) -> int:
+    """The process of slurmctld, asked for while it still answered."""
+    return int((place / "controller").read_text())
+
+
 def wait_for(running: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+    """Until something has happened; fails where Snakemake has ended or too much time has passed."""
+    until = time.monotonic() + PATIENCE
     while not condition():
         assert running.poll() is None, "Snakemake ended"
+        assert time.monotonic() < until, f"not within {PATIENCE} s"
         time.sleep(0.2)
 
 
