@@ -70,7 +70,10 @@ def folder(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--max-status-checks-per-second",
         "1",
     ]
-    environment = {**os.environ, "PATH": f"{project}/workflow/bin:{stopping_sbatch(place)}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{project}/workflow/bin:{stopping_sbatch(place)}:{os.environ['PATH']}",
+    }
     with (place / "log").open("w") as log:
         running = subprocess.Popen(command, cwd=place, env=environment, stdout=log, stderr=log)
         try:

@@ -60,6 +60,16 @@ def test_columns_of_a_table(answered: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_the_file_may_follow_the_options(answered: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,texto\n1,Uno\n")
+    assert answered("--text", "texto", str(tmp_path / "a.csv")) == [{"text": "Uno"}]
+    assert answered("--threads", "1", "-", standard_input="Uno\n") == ["Uno"]
+    for arguments in (["--text", "texto", "a.csv", "b.csv"], ["--texts", "texto"], ["-x"]):
+        with pytest.raises(SystemExit) as ended:
+            answered(*arguments)
+        assert ended.value.code == 2
+
+
 def test_sentences_and_questions(answered: Any, tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("-DOCSTART- O\n\nAna NC B-PER\nvive V O\n\nSí\n")
     assert answered(str(tmp_path / "a.conll")) == [{"words": ["Ana", "vive"]}, {"words": ["Sí"]}]

@@ -21,9 +21,15 @@ found a difference, status a failed job, bench-serve --soak a fault);
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args, rest = parser.parse_known_args(arguments)
+    # `predict FOLDER --text COLUMN FILE`: argparse (before Python 3.13) has taken FILE for absent when it comes to the option.
+    if len(rest) == 1 and getattr(args, "file", "") in (None, "-") and (rest[0] == "-" or rest[0][:1] != "-"):
+        args.file = rest[0]
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command is None:
-        _parser().print_help()
+        parser.print_help()
         return 0
     module = importlib.import_module(f"ligero.command.{args.module}")
     try:
