@@ -1,4 +1,4 @@
-# Teacher of a classification task -> logistic regression on its static embeddings. Not part of `all`: target `static_embeddings`.
+# Teacher of a classification task -> logistic regression on its static embeddings.
 
 
 rule score_static_embeddings:
@@ -31,11 +31,3 @@ rule score_static_embeddings:
         "python $PROGRAMS/score_static_embeddings.py --config $CONFIG --task {wildcards.task} --teacher {input.teacher}"
         " --models-dir {params.models} --encoded-root {params.encoded} --examples-dir {params.examples}"
         " --out {output} --threads {threads} --expect {params.settings} &> {log}"
-
-
-rule static_embeddings:
-    input:
-        checked(lambda _: LAYOUT.all_static_embeddings()),
-    localrule: True
-    message:
-        "Static embeddings are scored on every task of classification that has a teacher"

@@ -82,7 +82,7 @@ def _write(study: Study, root: Path) -> None:
             layout.baseline(task_id),
             {
                 "name": BASELINES[study.tasks[task_id].type],
-                "ngrams": _ngrams(study, task_id),
+                "ngrams": _logistic_regression(study, task_id, "n-grams"),
                 **_score(study, task_id, 0.4),
             },
         )
@@ -100,6 +100,9 @@ def _write(study: Study, root: Path) -> None:
             write_record(path, {"scores": [*earlier, record]})
         for task_id in study.tasks:
             write_record(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
+    for task_id in plan.tasks_with_static_embeddings(study):
+        record = _logistic_regression(study, task_id, "static embeddings of BETO cased")
+        write_record(layout.static_embeddings(task_id), {"scored": record, "reason": ""})
     for task_id in study.tasks if study.distillation else ():
         losses = {model: 0.3 + chance(model, task_id) for model in teacher_candidates(study, task_id)}
         teacher = min(losses, key=lambda model: losses[model])
@@ -319,8 +322,8 @@ def _logged(model: str, steps: range, excess: float) -> list[dict[str, Any]]:
     return lines
 
 
-def _ngrams(study: Study, task_id: str) -> dict[str, Any] | None:
+def _logistic_regression(study: Study, task_id: str, features: str) -> dict[str, Any] | None:
     if study.tasks[task_id].type != "sequence_classification":
         return None
     cost = {"trained_on": 100, "features": 1000, "bytes": 2_000_000, "milliseconds": 0.25}
-    return {"name": "n-grams, logistic regression", **cost, **_score(study, task_id, 0.5)}
+    return {"name": f"{features}, logistic regression", **cost, **_score(study, task_id, 0.5)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import onnx
 import pytest
 import torch
 
+from ligero.command.systems import printed_systems
 from ligero.common.files import read_json, write_json
 from ligero.efficiency.engines import engines_of
 from ligero.export import exits
@@ -22,6 +24,9 @@ from ligero.export.summary import write_summary
 from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import model_class
 from ligero.models.build import make_config
+from ligero.reporting.recommendation import measured_systems
+from ligero.reporting.registry import make_table, tables
+from ligero.reporting.results import Results
 from ligero.serving.openapi import openapi
 from ligero.serving.predictor import GraphRunner, Predictor, differing, padded
 from ligero.serving.readers import Feature, Outputs
@@ -29,7 +34,9 @@ from ligero.serving.session import open_session
 from ligero.settings import jobs
 from ligero.settings.export import Export
 from ligero.settings.jobs import ShardJob
+from ligero.settings.load import load_study
 from ligero.settings.tasks import TaskType
+from ligero.settings.yaml_files import read_yaml
 from ligero.training.exits import ExitsObjective
 from ligero.training.features import EncodedSplit
 from ligero.training.objective import GoldObjective
@@ -38,6 +45,7 @@ from ligero.training.steps import enable_gradient_checkpointing
 from tests.builders.distillation import LABELS, VOCABULARY, toy_split
 from tests.builders.exports import selected_model
 from tests.builders.models import small_architecture
+from tests.builders.results import write_artefacts
 from tests.builders.serving import serving
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
@@ -201,8 +209,15 @@ def exported(folder: Path, **options: Any) -> tuple[Any, Any]:
     return selected, selected.export(folder / "out")
 
 
-def test_an_export_whose_texts_leave_early(tmp_path: Path) -> None:
-    selected, manifest = exported(tmp_path, change=learned_to_leave)
+@pytest.fixture(scope="module")
+def leaving(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Any]:
+    """The folder of a model that learned to leave, its parts and its manifest."""
+    folder = tmp_path_factory.mktemp("leaving")
+    return (folder, *exported(folder, change=learned_to_leave))
+
+
+def test_an_export_whose_texts_leave_early(leaving: tuple[Path, Any, Any]) -> None:
+    tmp_path, selected, manifest = leaving
     assert manifest.exits.keys() == {"fp32", "int8"}
     for precision, found in manifest.exits.items():
         assert found["accepted"]
@@ -252,6 +267,65 @@ def test_an_export_whose_texts_leave_early(tmp_path: Path) -> None:
     ]
     assert means == [12, pytest.approx(manifest.exits["fp32"]["test_repetitions"])]
     assert "repetitions" in openapi(manifest, "0")["components"]["schemas"]["Answer"]["properties"]
+
+
+def test_leaving_early_has_rows_beside_the_systems(
+    leaving: tuple[Path, Any, Any], tmp_path: Path, project: Path
+) -> None:
+    _, _, manifest = leaving
+    config = read_yaml(project / "config" / "own-task.yaml")
+    config["distillation"] = {"students": {"albeto-tiny": {"early_exit": True}}}
+    study = load_study(config, project)
+    write_artefacts(study, tmp_path)
+    results = Results(study, tmp_path)
+    task, export = "complaints", results.layout.export("distillation", "albeto-tiny", "complaints")
+    assert results.layout.early_exits() == [export]
+    assert export in tables(study)["tradeoff"].inputs(results.layout)
+    figures = {
+        **manifest.exits["int8"], "milliseconds": 1.25, "milliseconds_at_full_depth": 2.5, "timed_tokens": 30.0, "speedup": 2.0,
+        "speedup_interval": [1.5, 2.5], "test_repetitions": 3.5,
+    }  # fmt: skip
+    Path(export).mkdir(parents=True)
+    refused = {"accepted": False, "reason": "it saves no time"}
+    replace(manifest, name="ALBETO tiny", exits={"fp32": refused, "int8": figures}).write(Path(export))
+
+    rows = make_table("tradeoff", results)
+    rows = rows[rows.model.str.startswith("ALBETO tiny, ONNX")]
+    assert set(rows.regime) == {"distillation"}
+    size = manifest.graphs["int8"].bytes
+    texts = "texts of 30 tokens on average, one thread"
+    expected = [
+        ("MACs", None, None, "12 repetitions", "3.5 of 12 repetitions of the layer on average"),
+        ("milliseconds", "2.500", "1.250", texts, f"{texts}; 2.00 times (1.50 to 2.50) as fast as at full depth"),
+        ("bytes", size, size, None, None),
+    ]  # fmt: skip
+    assert rows[["cost", "model", "amount", "score", "notes"]].values.tolist() == [
+        row
+        for cost, whole, early, whole_note, early_note in expected
+        for row in (
+            [cost, "ALBETO tiny, ONNX fp32, early exit", None, None, "not measured: early exit is not offered, it saves no time"],
+            [cost, "ALBETO tiny, ONNX int8, full depth", whole, "100.00", whole_note],
+            [cost, "ALBETO tiny, ONNX int8, early exit", early, "100.00", early_note],
+        )
+    ]  # fmt: skip
+
+    (early,) = (one for one in measured_systems(results, task) if one.regime == "distillation")
+    assert (early.engine, early.milliseconds, early.tokens) == ("ONNX int8, early exit", 1.25, 30)
+    both = [
+        one for one in measured_systems(results, task, at_full_depth=True) if one.regime == "distillation"
+    ]
+    assert both[0] == early
+    assert (both[1].engine, both[1].milliseconds) == (
+        "ONNX int8, full depth",
+        manifest.graphs["int8"].milliseconds,
+    )
+    said = printed_systems(both).splitlines()
+    assert len(said) == 4 and said[3].endswith(
+        "leaves after 3.5 of 12 repetitions of its layer on average; --full-depth reads all"
+    )
+    replace(manifest, exits={"int8": refused}).write(Path(export))
+    (whole,) = (one for one in measured_systems(results, task) if one.regime == "distillation")
+    assert (whole.engine, whole.note) == ("ONNX int8", "early exit is not offered: it saves no time")
 
 
 @pytest.mark.slow

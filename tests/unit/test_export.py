@@ -28,7 +28,7 @@ from ligero.serving.predictor import GraphRunner, Predictor
 from ligero.settings.export import Export
 from ligero.settings.tasks import TaskType
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
-from ligero.training.evaluate import predict
+from ligero.training.evaluate import Predictions, predict
 from ligero.training.features import EncodedSplit
 from tests.builders.exports import Change, selected_model
 
@@ -416,6 +416,29 @@ def test_graphs_are_valid_onnx(tmp_path: Path) -> None:
     onnx.checker.check_model(model)
     assert [entry.name for entry in model.graph.input] == ["input_ids", "attention_mask"]
     assert [entry.name for entry in model.graph.output] == ["start", "end"]
+
+
+def test_the_validation_split_is_read_only_for_a_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In fp32 alone the test split is read once; with int8 both splits by both graphs."""
+    from ligero.export import model, quantisation
+
+    read: list[int] = []
+
+    def counted(runner: GraphRunner, split: EncodedSplit) -> Predictions:
+        read.append(len(split))
+        return predict_split(runner, split)
+
+    monkeypatch.setattr(model, "predict_split", counted)
+    monkeypatch.setattr(quantisation, "predict_split", counted)
+    for name, times in (("fp32", 1), ("int8", 4)):
+        export = Export(int8=name == "int8", qat_steps=0)
+        read.clear()
+        selected_model(tmp_path / name, "bert", "sequence_classification", export=export).export(
+            tmp_path / f"{name}-out"
+        )
+        assert read == [40] * times
 
 
 def test_all_exports_stand_in_one_table(tmp_path: Path) -> None:

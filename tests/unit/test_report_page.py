@@ -313,13 +313,19 @@ def test_exported_models_come_first_as_recommend_takes_them(
 ) -> None:
     """Students were exported: a tenth of the time, a quarter of the bytes."""
 
-    def exported(results: Results, task: str, system: System) -> System:
+    def exported(results: Results, task: str, system: System) -> list[System]:
         if system.regime == "fine-tuning":
-            return system
+            return [system]
         assert system.milliseconds
-        return replace(
-            system, milliseconds=system.milliseconds / 10, megabytes=system.megabytes / 4, engine="ONNX int8"
-        )
+        return [
+            replace(
+                system,
+                milliseconds=system.milliseconds / 10,
+                megabytes=system.megabytes / 4,
+                engine="ONNX int8",
+            ),
+            replace(system, engine="ONNX int8, full depth"),
+        ]
 
     monkeypatch.setattr(recommendation, "_as_exported", exported)
     page = page_data(Results(load_study(read_yaml(ROOT / "config.yaml"), ROOT), folder))

@@ -137,20 +137,26 @@ def test_score_tables_print_metrics_truncated_with_intervals(results: Results) -
 def test_rows_stand_in_the_order_of_the_configuration_and_baselines_last(results: Results) -> None:
     frame = make_table("text_classification", results)
     names = [(row.regime, row.name) for row in results.rows()]
-    last = [("baseline", "majority class"), ("without a language model", "n-grams, logistic regression")]
+    last = [
+        ("baseline", "majority class"),
+        ("without a language model", "n-grams, logistic regression"),
+        ("without a language model", "static embeddings of BETO cased, logistic regression"),
+    ]
     assert list(zip(frame["regime"], frame["model"], strict=True)) == [*names, *last]
     assert "mldoc: 2.0 MB, 0.25 ms per text" in frame["notes"].iloc[-1]
     assert list(frame["model"])[:3] == ["BETO uncased", "BETO cased", "DistilBETO"]
 
 
-def test_static_embeddings_have_a_row_where_they_were_scored(results: Results, tmp_path: Path) -> None:
+def test_static_embeddings_have_a_row_or_the_reason_why_not(results: Results, tmp_path: Path) -> None:
     shutil.copytree(results.layout.root, tmp_path, dirs_exist_ok=True)
     here = Results(results.study, tmp_path)
     for task, teacher in (("mldoc", "BETO cased"), ("xnli", "BETO uncased")):
         record = {**results.baselines([task])[task]["ngrams"], "score": 71.5}
         record["name"] = f"static embeddings of {teacher}, logistic regression"
         record["metrics"] = {"accuracy": 71.5}
-        write_record(Path(here.layout.static_embeddings(task)), record)
+        write_record(Path(here.layout.static_embeddings(task)), {"scored": record, "reason": ""})
+    missing = {"scored": None, "reason": "all training examples have the same label"}
+    write_record(Path(here.layout.static_embeddings("pawsx")), missing)
     last = make_table("text_classification", here).iloc[-1]
     assert (last["regime"], last["model"]) == (
         "without a language model",
@@ -158,6 +164,12 @@ def test_static_embeddings_have_a_row_where_they_were_scored(results: Results, t
     )
     assert (last["mldoc_accuracy"], last["xnli_accuracy"]) == ("71.50", "71.50")
     assert "mldoc: static embeddings of BETO cased, logistic regression, 2.0 MB, 0.25 ms" in last["notes"]
+    assert "pawsx: not measured, all training examples have the same label" in last["notes"]
+    assert last["pawsx_accuracy"] is None
+    without = smaller(results.study, tmp_path / "without", distillation=None, ablation=None)
+    last = make_table("text_classification", without).iloc[-1]
+    assert last["model"] == "static embeddings, logistic regression"
+    assert last["notes"].startswith("mldoc: not measured, without distillation no task has a teacher")
 
 
 def test_a_task_of_the_thesis_that_a_study_lacks_keeps_its_column_and_gets_a_note(

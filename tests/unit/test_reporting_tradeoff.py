@@ -192,7 +192,19 @@ def test_everything_that_is_read_is_an_input_or_lies_beside_a_score(results: Res
 def test_the_tables(results: Results, measured: list[Measured]) -> None:
     write_record(results.layout.tradeoff, {"measured": measured})
     frame = make_table("tradeoff", Results(results.study, results.layout.root))
-    assert len(frame) == len(results.rows()) * len(AXES) * 4
+    assert len(frame) == len(results.rows()) * len(AXES) * 4 + 2 * len(AXES)
+    beside = frame[frame.regime == "without a language model"]
+    columns = ["task", "cost", "model", "amount", "score", "score_interval", "gain", "efficient", "notes"]
+    interval = "[48.50, 51.50]"
+    assert beside[columns].values.tolist() == [
+        ["PAWS-X", cost, f"{features}, logistic regression", amount, "50.00", interval, None, None, note]
+        for cost, amount, note in (
+            ("MACs", None, "it multiplies too little to be counted in MACs"),
+            ("milliseconds", "0.250", "a text of its own length; systems read 128 tokens"),
+            ("bytes", 2_000_000, None),
+        )
+        for features in ("n-grams", "static embeddings of BETO cased")
+    ]
     row = frame[(frame.task == "PAWS-X") & (frame.cost == "MACs") & (frame.regime == "distillation")].iloc[0]
     assert (row["model"], row["gain"], row["efficient"], row["notes"]) == (
         "ALBETO tiny",

@@ -180,7 +180,8 @@ def test_static_embeddings_know_what_words_say_but_not_in_which_order(tmp_path: 
         "examples_dir": selected.examples,
     }
     write_splits(tmp_path, "sequence_classification", selected.job.task.labels, examples)
-    record = score_static_embeddings("t", selected.job.task, "ALBERT", **folders)
+    record = score_static_embeddings("t", selected.job.task, "ALBERT", **folders)["scored"]
+    assert record is not None
     assert record["name"] == "static embeddings of ALBERT, logistic regression"
     assert (record["score"], record["examples"], record["trained_on"]) == (100.0, 24, 24)
     tokenizer = FastTokenizer.load(selected.model)
@@ -194,7 +195,14 @@ def test_static_embeddings_know_what_words_say_but_not_in_which_order(tmp_path: 
         for text, label in order
     ]
     write_splits(tmp_path, "sequence_classification", selected.job.task.labels, examples)
-    assert score_static_embeddings("t", selected.job.task, "ALBERT", **folders)["score"] == 50.0
+    record = score_static_embeddings("t", selected.job.task, "ALBERT", **folders)["scored"]
+    assert record is not None and record["score"] == 50.0
+
+    write_splits(tmp_path, "sequence_classification", selected.job.task.labels, examples[::2])
+    assert score_static_embeddings("t", selected.job.task, "ALBERT", **folders) == {
+        "scored": None,
+        "reason": "all training examples have the same label",
+    }
 
 
 def test_a_piece_alone_has_the_state_between_the_special_tokens(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ def main() -> None:
         seed=job.seed,
     )
     write_static_embeddings(args.out, record)
+    found = record["scored"]
     print(
-        f"{args.task}: {record['name']}: {record['score']:.2f}, {record['bytes'] / 1e6:.2f} MB, "
-        f"{record['milliseconds']:.2f} ms"
+        f"{args.task}: {found['name']}: {found['score']:.2f}" if found else f"{args.task}: {record['reason']}"
     )
 
 

@@ -7,9 +7,9 @@ import json
 import sys
 from dataclasses import asdict
 
-from ligero.command.systems import open_results, printed_systems, the_task
+from ligero.command.systems import open_results, printed_alternatives, printed_systems, the_task
 from ligero.common.errors import ConfigurationError
-from ligero.reporting.recommendation import Limits, measured_systems, ranked
+from ligero.reporting.recommendation import Limits, alternatives, measured_systems, ranked
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     results = open_results(args.results)
     task = the_task(results, args.task)
     systems = measured_systems(results, task, args.device)
+    others = alternatives(results, task)
     limits = Limits(args.max_ms, args.max_mb, args.min_score, args.max_macs)
     kept = ranked(systems, limits)
     if args.json:
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
                 for system in systems
                 if system not in kept
             ],
+            "without_a_language_model": [asdict(other) for other in others],
         }
         print(json.dumps(answer, ensure_ascii=False))
         return int(not kept)
@@ -42,7 +44,11 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {system.label}: {'; '.join(limits.broken_by(system))}", file=sys.stderr)
         return 1
     print(f"{kept[0].label}: {kept[0].folder}")
-    print(printed_systems(kept[:2]))
+    readings = measured_systems(results, task, args.device, at_full_depth=True)
+    best = [(system.regime, system.model) for system in kept[:2]]
+    print(printed_systems([one for name in best for one in readings if (one.regime, one.model) == name]))
     if len(kept) > 1 and kept[1].high >= kept[0].low:
         print("Their intervals overlap: this test split does not tell which of the two is better.")
+    for line in printed_alternatives(others):
+        print(line)
     return 0

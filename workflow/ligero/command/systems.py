@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.reporting.recommendation import System
+from ligero.reporting.recommendation import Alternative, System
 from ligero.reporting.results import Results
 from ligero.settings.program import load_resolved
 from ligero.settings.study import Study
@@ -78,7 +78,22 @@ def printed_systems(systems: list[System]) -> str:
         lines.append(
             f"{s.label:{width}}  {s.score:6.2f}  {interval:>15}  {s.megabytes:8.2f}  {time:>8}  {tokens:>6}  {s.engine}"
         )
+    lines += [f"{s.label}, {s.engine}: {s.note}" for s in systems if s.note]
     return "\n".join(lines)
+
+
+def printed_alternatives(alternatives: list[Alternative]) -> list[str]:
+    """What classifies without a language model, for people."""
+    lines = []
+    for found in alternatives:
+        known = f"not measured, {found.reason}"
+        if found.score is not None:
+            known = (
+                f"{found.score:.2f} ({found.low:.2f} to {found.high:.2f}), {found.megabytes:.2f} MB, "
+                f"{found.milliseconds:.2f} ms"
+            )
+        lines.append(f"Without a language model ({found.name}): {known}.")
+    return lines
 
 
 def below_twin(systems: list[System]) -> list[tuple[System, System]]:

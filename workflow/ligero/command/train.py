@@ -17,10 +17,10 @@ from ligero.command.check import findings, summary, tell
 from ligero.command.examples import UserData
 from ligero.command.planning import ALBETO_TINY, BETO, TEXTS, Budget, Plan, Weights, slug, written
 from ligero.command.project import run_workflow, shown_line, snakemake_line
-from ligero.command.systems import below_twin, open_results, printed_systems
+from ligero.command.systems import below_twin, open_results, printed_alternatives, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
-from ligero.reporting.recommendation import Limits, System, measured_systems, ranked
+from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.settings.defaults import checkpoint_architecture
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
@@ -48,9 +48,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     folder = folder.resolve()
     exports = [f"results/exports/distillation/{student}/{name}" for student in plan.students()]
-    line = snakemake_line(
-        folder, args.cores, ["results/summary.csv", "results/tables/inference_speed.csv", *exports]
-    )
+    tables = ["results/summary.csv", "results/tables/inference_speed.csv"]
+    if data.kind == "sequence_classification":
+        tables.append(f"results/static_embeddings/{name}.json")
+    line = snakemake_line(folder, args.cores, [*tables, *exports])
     head = [
         f"Written by: {shown_line(['ligero', *sys.argv[1:]])}",
         f"Run it: {shown_line(line)}",
@@ -142,22 +143,23 @@ def _without_comments(text: str) -> str:
 
 def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Budget]) -> int:
     results = open_results(folder)
-    systems = measured_systems(results, task)
+    systems, others = measured_systems(results, task), alternatives(results, task)
+    readings = measured_systems(results, task, at_full_depth=True)
     limits = _limits(budgets, systems)
     kept = ranked([system for system in systems if system.regime == "distillation"], limits)
     chosen = kept[0] if kept else None
     model = _put_in_place(folder, chosen) if chosen else None
     if args.json:
         answer = {
-            "study": str(folder / "study.yaml"), "results": str(folder / "results"), "systems": [asdict(s) for s in systems],
+            "study": str(folder / "study.yaml"), "results": str(folder / "results"), "systems": [asdict(s) for s in readings],
+            "without_a_language_model": [asdict(other) for other in others],
             "chosen": asdict(chosen) if chosen else None, "model": str(model) if model else None,
         }  # fmt: skip
         print(json.dumps(answer, ensure_ascii=False))
     else:
-        print(printed_systems(systems))
-        if instead := results.baselines([task])[task]["ngrams"]:
-            cost = f"{instead['bytes'] / 1e6:.2f} MB, {instead['milliseconds']:.2f} ms"
-            print(f"Without a language model ({instead['name']}): {instead['score']:.2f}, {cost}.")
+        print(printed_systems(readings))
+        for line in printed_alternatives(others):
+            print(line)
         for student, twin in below_twin(systems):
             print(below(student, twin))
         if model is None:

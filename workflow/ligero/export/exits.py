@@ -62,7 +62,7 @@ def early_exit(
         predictions_of(_answers(every, np.full(len(every), layers)), gate.task.type)
         for layers in range(1, depth + 1)
     ]
-    gate = replace(gate, reference=shallower[-1])
+    gate = replace(gate, reference=lambda: shallower[-1])
     chosen: tuple[float, NDArray[np.int64], Verdict] | None = None
     failed = f"no text of the validation split leaves early at any threshold down to {THRESHOLDS[-1]:g}"
     for threshold, left in _exits(every, depth):

@@ -86,10 +86,9 @@ def export_model(
         name: Examples.load(examples_dir / f"{name}.parquet", task.type) for name in ("validation", "test")
     }
     exact = build(outline, weights)
-    runners: dict[Precision, GraphRunner] = {
-        "fp32": GraphRunner(exact.SerializeToString(), tokenizer.pad, True, threads)
-    }
-    predictions: dict[Precision, Predictions] = {"fp32": predict_split(runners["fp32"], splits["test"])}
+    exact_runner = GraphRunner(exact.SerializeToString(), tokenizer.pad, True, threads)
+    runners: dict[Precision, GraphRunner] = {"fp32": exact_runner}
+    predictions: dict[Precision, Predictions] = {"fp32": predict_split(exact_runner, splits["test"])}
     trained = predict(load_selected(model_dir, task.type), splits["test"])
 
     def compared() -> Parity:
@@ -111,7 +110,7 @@ def export_model(
         examples=examples["validation"],
         pad=tokenizer.pad,
         threads=threads,
-        reference=predict_split(runners["fp32"], splits["validation"]),
+        reference=lambda: predict_split(exact_runner, splits["validation"]),
         max_drop=job.export.max_drop,
     )
     if job.export.int8:

@@ -31,6 +31,7 @@ class Row(TypedDict, total=False):
     milliseconds: float | None
     timed_tokens: int | None
     milliseconds_at_full_depth: float
+    threshold: float
     repetitions: float
     speedup: float
     speedup_low: float
@@ -49,7 +50,7 @@ def write_summary(folders: Iterable[Path], out: Path) -> None:
     Columns: scores and drops in points, with 95 % intervals; `milliseconds` of a forward pass on a text of median length, which
     is `timed_tokens` long, with one thread, on `processor`.
 
-    A model that learned to leave early has further rows, whose `reading` is `early exit` and not `full depth`: mean `repetitions` of its
+    A model that learned to leave early has further rows, whose `reading` is `early exit` and not `full depth`: the `threshold` of certainty, mean `repetitions` of its
     layer on the test split, `milliseconds` of texts of the validation split, `timed_tokens` long on average,
     `milliseconds_at_full_depth` of the same texts in the graph without exits, and their ratio `speedup`; or the reason why early exit
     is not offered.
@@ -98,6 +99,7 @@ def _rows(manifest: Manifest) -> Iterable[Row]:
             early["bytes"] = manifest.graphs[precision].bytes
             early["milliseconds"], early["timed_tokens"] = exits["milliseconds"], round(exits["timed_tokens"])
             early["milliseconds_at_full_depth"] = exits["milliseconds_at_full_depth"]
+            early["threshold"] = exits["threshold"]
             early["repetitions"] = exits["test_repetitions"]
             early["speedup"] = exits["speedup"]
             early["speedup_low"], early["speedup_high"] = exits["speedup_interval"]

@@ -170,6 +170,9 @@ class _Planner:
                 )  # fmt: skip
         for model in members:
             yield from self._selections(regime, model)
+            for task in study.tasks if plan.exits_early(study, regime, model) else ():
+                made = [layout.export(regime, model, task)]
+                yield self._job(regime, "export_model", f"{regime}/{model}/{task}", made)
         for name, scored in plan.scoring_shards_of(study, regime).items():
             cells = tuple((regime, model, task) for model in scored.systems for task in scored.tasks)
             made = [f"{self.root}/scores/{regime}/shard-{name}.json"]
@@ -192,6 +195,10 @@ class _Planner:
         tasks = list(self.study.tasks)
         for task in tasks:
             yield self._job("teachers", "select_teacher", task, [self.layout.teacher(task)])
+        for task in plan.tasks_with_static_embeddings(self.study):
+            yield self._job(
+                "teachers", "score_static_embeddings", task, [self.layout.static_embeddings(task)]
+            )
         if "fine-tuning" in plan.one_shard_regimes(self.study):
             yield self._logits("cache_all_logits", self.root, "", tasks)
             return

@@ -12,6 +12,7 @@ from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings import plan
 from ligero.settings.study import Regime
 from ligero.tasks.metrics import HEADLINE
+from ligero.training.records import NGRAMS, ONE_LABEL, STATIC_EMBEDDINGS, LogisticRegressionRecord
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class System:
         folder: where it lies, below the results or exports.
         initial: id of the model that it starts from.
         macs: multiply-accumulate operations of one input of the study's length.
+        note: what else is to be known of it, e.g. why it does not leave early.
     """
 
     regime: Regime
@@ -43,6 +45,7 @@ class System:
     folder: str
     initial: str
     macs: int
+    note: str = ""
 
     @property
     def label(self) -> str:
@@ -51,12 +54,19 @@ class System:
 
 
 def measured_systems(
-    results: Results, task: str, device: Device = "cpu", as_exported: bool = True
+    results: Results,
+    task: str,
+    device: Device = "cpu",
+    as_exported: bool = True,
+    at_full_depth: bool = False,
 ) -> list[System]:
     """Every system that was run, in the order of the tables; on a CPU as it was exported, where it was.
 
+    An export whose texts leave early is measured as it answers by itself, leaving early.
+
     Args:
         as_exported: False takes every system as it was trained.
+        at_full_depth: add such an export at full depth too, behind itself.
 
     Raises:
         DataError: something was not made yet.
@@ -73,7 +83,8 @@ def measured_systems(
             1000 * timed["median_seconds"] if timed else None, study.speed.sequence_length if timed else None, "torch fp32",
             results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model), cost["macs"],
         )  # fmt: skip
-        systems.append(_as_exported(results, task, system) if device == "cpu" and as_exported else system)
+        exported = _as_exported(results, task, system) if device == "cpu" and as_exported else [system]
+        systems += exported if at_full_depth else exported[:1]
     return systems
 
 
@@ -85,20 +96,77 @@ def _score(
     return score, low, high
 
 
-def _as_exported(results: Results, task: str, system: System) -> System:
-    """The system as the graph that its export answers with; as it is where it was not exported."""
+def _as_exported(results: Results, task: str, system: System) -> list[System]:
+    """The system as the graph that its export answers with, leaving early and at full depth; as it is where it was not exported."""
     folder = Path(results.layout.export(system.regime, system.model, task))
     if not (folder / MANIFEST_FILE).is_file():
-        return system
+        return [system]
     manifest = Manifest.read(folder)
     graph = manifest.graphs[manifest.precision]
     answered = manifest.scores[manifest.precision]
     score, low, high = _score(results, task, answered["score"], answered["intervals"])
-    return replace(
+    engine, exits = f"ONNX {manifest.precision}", manifest.exits.get(manifest.precision)
+    whole = replace(
         system, score=score, low=low, high=high, megabytes=graph.bytes / 1e6, milliseconds=graph.milliseconds,
-        tokens=graph.timed_tokens,
-        engine=f"ONNX {manifest.precision}", folder=str(folder),
+        tokens=graph.timed_tokens, engine=engine, folder=str(folder),
     )  # fmt: skip
+    if exits is None:
+        return [whole]
+    if not exits["accepted"]:
+        return [replace(whole, note=f"early exit is not offered: {exits['reason']}")]
+    score, low, high = _score(results, task, exits["test"]["score"], exits["test"]["intervals"])
+    early = replace(
+        whole, score=score, low=low, high=high, milliseconds=exits["milliseconds"], tokens=round(exits["timed_tokens"]),
+        engine=f"{engine}, early exit",
+        note=f"leaves after {exits['test_repetitions']:.1f} of {exits['depth']} repetitions of its layer on average; --full-depth reads all",
+    )  # fmt: skip
+    return [early, replace(whole, engine=f"{engine}, full depth")]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What a user might take instead of a language model.
+
+    Attributes:
+        name: of its features.
+        score: headline metric on the test split, in percent, with its 95 % bootstrap interval; None where it was not measured.
+        milliseconds: median processor time of one text of its own length.
+        reason: why it was not measured.
+    """
+
+    name: str
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    megabytes: float | None = None
+    milliseconds: float | None = None
+    reason: str = ""
+
+
+def alternatives(results: Results, task: str) -> list[Alternative]:
+    """N-grams and static embeddings on a task of classification; none on others.
+
+    Raises:
+        DataError: the baselines were not scored yet.
+    """
+    study, path = results.study, results.layout.static_embeddings(task)
+    if study.tasks[task].type != "sequence_classification":
+        return []
+    ngrams = results.baselines([task])[task]["ngrams"]
+    found = [_alternative(results, task, NGRAMS, ngrams, ONE_LABEL)]
+    if task in plan.tasks_with_static_embeddings(study) and not Path(path).is_file():
+        return [*found, Alternative(STATIC_EMBEDDINGS, reason=f"make {path}")]
+    static = results.static_embeddings(task)
+    return [*found, _alternative(results, task, STATIC_EMBEDDINGS, static["scored"], static["reason"])]
+
+
+def _alternative(
+    results: Results, task: str, name: str, record: LogisticRegressionRecord | None, reason: str
+) -> Alternative:
+    if record is None:
+        return Alternative(name, reason=reason)
+    score = _score(results, task, record["score"], record["intervals"])
+    return Alternative(record["name"], *score, record["bytes"] / 1e6, record["milliseconds"])
 
 
 @dataclass(frozen=True)

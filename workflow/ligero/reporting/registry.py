@@ -161,9 +161,16 @@ def _scores(task_type: TaskType) -> Callable[[Layout], list[str]]:
 
     def inputs(layout: Layout) -> list[str]:
         tasks = [task for task, spec in layout.study.tasks.items() if spec.type == task_type]
-        return [*layout.scores(tasks), *map(layout.baseline, tasks)]
+        static = layout.all_static_embeddings() if task_type == "sequence_classification" else ()
+        return [*layout.scores(tasks), *map(layout.baseline, tasks), *static]
 
     return inputs
+
+
+def _tradeoff(layout: Layout) -> list[str]:
+    """What was measured, and what stands beside it: models without a language model, and texts that leave early."""
+    baselines = map(layout.baseline, layout.study.tasks)
+    return [layout.tradeoff, *baselines, *layout.all_static_embeddings(), *layout.early_exits()]
 
 
 def _everything(layout: Layout) -> list[str]:
@@ -273,8 +280,9 @@ TABLES = (
         "text_classification",
         "tables.scores:text_classification",
         _scores("sequence_classification"),
-        "Accuracy on the test sets, with 95 % bootstrap intervals. The row *without a language model* is logistic regression on "
-        "n-grams of words and characters (scikit-learn), on at most 20,000 training examples: what a student has to be worth more than.",
+        "Accuracy on the test sets, with 95 % bootstrap intervals. The rows *without a language model* are logistic "
+        "regression (scikit-learn) on n-grams of words and characters, and on the mean of the teacher's vectors of single pieces, on at most "
+        "20,000 training examples: what a student has to be worth more than.",
         has_content=_has_tasks("sequence_classification"),
     ),
     Entry(
@@ -320,14 +328,16 @@ TABLES = (
     Entry(
         "tradeoff",
         "tables.tradeoff:tradeoff",
-        lambda layout: [layout.tradeoff],
+        _tradeoff,
         "What each system's score is worth at its cost: MACs of one input, measured milliseconds on the CPU, bytes of the weights. "
         "**Gain** is the score minus that of the *reference front* at the same cost, in points (ELUE's score, Liu et al. 2022): the "
         "front joins the fine-tuned systems that no other fine-tuned one beats, linearly in the logarithm of cost, and is undefined "
         "outside of its range. **Hypervolume** is what the system adds to the area under all of them, in points times doublings of "
         "cost, up to 64 times the cost of the reference model and down to the score without a model. ``efficient``: no other system "
         "is as cheap and as good. **Retention** is the share of the teacher's score. Intervals (95 %) and "
-        "``efficient_probability`` come from 1,000 resamples of the test examples, the same for all systems.",
+        "``efficient_probability`` come from 1,000 resamples of the test examples, the same for all systems. Below them are what needs no "
+        "language model, and the exports whose texts leave early, each with its own score, size and time; they take no part in the "
+        "other columns.",
         origin="its gains and intervals are functions of all systems' predictions together: `snakemake --forcerun measure_tradeoff` "
         "computes them again",
     ),

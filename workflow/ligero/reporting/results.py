@@ -38,10 +38,14 @@ from ligero.settings.study import Regime, Study
 from ligero.tasks.records import TaskInfo, read_task_info
 from ligero.tokenizers.quality import QualityRecord
 from ligero.training.records import (
+    NGRAMS,
+    ONE_LABEL,
+    STATIC_EMBEDDINGS,
     BaselineRecord,
     LogisticRegressionRecord,
     SelectionRecord,
     ShardRecord,
+    StaticEmbeddingsRecord,
     SystemScoreRecord,
     TrialRecord,
     read_baseline,
@@ -85,6 +89,20 @@ class Search:
         summary = folder / "summary.json"
         rows = read_search_summary(summary)["rows"] if summary.is_file() else []
         return cls(workers, [row["seconds"] for row in rows if row["seconds"] is not None])
+
+
+@dataclass(frozen=True)
+class Instead:
+    """A way of classifying without a language model.
+
+    Attributes:
+        scored: by task.
+        missing: why it was not scored, by task.
+    """
+
+    name: str
+    scored: dict[str, LogisticRegressionRecord]
+    missing: dict[str, str]
 
 
 class Results:
@@ -132,14 +150,29 @@ class Results:
         """Scores without a model, by task."""
         return {task: self._read(read_baseline, self.layout.baseline(task)) for task in tasks}
 
-    def static_embeddings(self, tasks: Iterable[str]) -> dict[str, LogisticRegressionRecord]:
-        """Scores of static embeddings by task, where they were measured; no table waits for them."""
-        paths = {task: self.layout.static_embeddings(task) for task in tasks}
-        return {
-            task: self._read(read_static_embeddings, path)
-            for task, path in paths.items()
-            if Path(path).is_file()
-        }
+    def static_embeddings(self, task: str) -> StaticEmbeddingsRecord:
+        """Score of the static embeddings of a task's teacher, or the reason why there is none."""
+        if task not in plan.tasks_with_static_embeddings(self.study):
+            return {"scored": None, "reason": "without distillation no task has a teacher"}
+        return self._read(read_static_embeddings, self.layout.static_embeddings(task))
+
+    def without_a_model(self, tasks: Iterable[str]) -> list[Instead]:
+        """What a user might take instead of a language model, on tasks of classification: n-grams and static embeddings."""
+        chosen = [task for task in tasks if self.study.tasks[task].type == "sequence_classification"]
+        ngrams = {task: record["ngrams"] for task, record in self.baselines(chosen).items()}
+        static = {task: self.static_embeddings(task) for task in chosen}
+        return [
+            Instead(
+                NGRAMS,
+                {task: record for task, record in ngrams.items() if record},
+                {task: ONE_LABEL for task, record in ngrams.items() if not record},
+            ),
+            Instead(
+                STATIC_EMBEDDINGS,
+                {task: record["scored"] for task, record in static.items() if record["scored"]},
+                {task: record["reason"] for task, record in static.items() if not record["scored"]},
+            ),
+        ]
 
     @cached_property
     def efficiency(self) -> dict[tuple[Regime, str], SystemCost]:

@@ -190,20 +190,8 @@ class Layout:
         return f"{self.root}/static_embeddings/{task_id}.json"
 
     def all_static_embeddings(self) -> list[str]:
-        """Those of all tasks of classification; not part of `all`.
-
-        Raises:
-            ConfigurationError: the study has no teachers.
-        """
-        if not self.study.distillation:
-            raise ConfigurationError(
-                "distillation: the target 'static_embeddings' needs this section, which gives tasks their teachers"
-            )
-        return [
-            self.static_embeddings(task_id)
-            for task_id, task in self.study.tasks.items()
-            if task.type == "sequence_classification"
-        ]
+        """Those of all tasks of classification that have a teacher."""
+        return [self.static_embeddings(task_id) for task_id in plan.tasks_with_static_embeddings(self.study)]
 
     def task_info(self, task_id: str) -> str:
         return f"{self.root}/tasks/{task_id}/info.json"
@@ -220,6 +208,15 @@ class Layout:
     def exports_summary(self) -> str:
         """Scores, sizes and times of all exports."""
         return f"{self.root}/exports/summary.csv"
+
+    def early_exits(self) -> list[str]:
+        """The exports of the models that learn to leave early: only there they do."""
+        return [
+            self.export(regime, model_id, task_id)
+            for regime, model_id in plan.systems(self.study)
+            if plan.exits_early(self.study, regime, model_id)
+            for task_id in self.study.tasks
+        ]
 
     def exports(self) -> list[str]:
         """The exports of all selected models; not part of `all`."""

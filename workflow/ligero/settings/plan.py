@@ -60,6 +60,12 @@ def initial_model(study: Study, regime: Regime, model_id: str) -> str:
     return study.distillation.students[model_id].initial
 
 
+def tasks_with_static_embeddings(study: Study) -> list[str]:
+    """Ids of the tasks of classification that have a teacher, whose vectors of single pieces are scored."""
+    tasks = study.tasks.items() if study.distillation else ()
+    return [task_id for task_id, task in tasks if task.type == "sequence_classification"]
+
+
 def exits_early(study: Study, regime: Regime, model_id: str) -> bool:
     """Whether a system is trained, and exported, so that texts may leave after any repetition of its layer."""
     if regime == "fine-tuning":

@@ -8,10 +8,9 @@ import numpy as np
 
 from ligero.settings.jobs import TaskSpec
 from ligero.training.logistic_regression import drawn_examples, fitted, milliseconds, scored
-from ligero.training.records import LogisticRegressionRecord
+from ligero.training.records import NGRAMS, LogisticRegressionRecord
 from ligero.training.scoring import Examples
 
-NAME = "n-grams, logistic regression"
 STRENGTHS = (1.0, 10.0)
 """Inverse strengths of regularisation, tried on the validation split."""
 
@@ -55,7 +54,7 @@ def score_ngrams(
     record = scored(task_id, task, whole.predict(texts["test"]).tolist(), splits["test"], seed)
     pieces = [piece for _, vectoriser in features.transformer_list for piece in vectoriser.vocabulary_]
     return LogisticRegressionRecord(
-        name=NAME,
+        name=NGRAMS,
         trained_on=len(train),
         features=len(pieces),
         bytes=4 * (best.coef_.size + best.intercept_.size + len(pieces))

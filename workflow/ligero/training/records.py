@@ -123,6 +123,11 @@ class SelectionRecord(TypedDict):
     model_digest: str
 
 
+NGRAMS, STATIC_EMBEDDINGS = "n-grams, logistic regression", "static embeddings, logistic regression"
+ONE_LABEL = "all training examples have the same label"
+"""Why logistic regression on a task was not fitted."""
+
+
 class LogisticRegressionRecord(ScoreRecord):
     """The score of logistic regression on features of texts, and what it costs."""
 
@@ -143,6 +148,13 @@ class BaselineRecord(ScoreRecord):
     name: str
     ngrams: LogisticRegressionRecord | None
     """What a user would take instead of a language model; classification only."""
+
+
+class StaticEmbeddingsRecord(TypedDict):
+    """The score of the teacher's static embeddings, or why there is none."""
+
+    scored: LogisticRegressionRecord | None
+    reason: str
 
 
 class ModelScoreRecord(ScoreRecord):
@@ -212,4 +224,4 @@ def write_scores(path: Path, regime: str, scores: list[SystemScoreRecord]) -> No
 
 
 read_baseline, write_baseline = record_file(BaselineRecord)
-read_static_embeddings, write_static_embeddings = record_file(LogisticRegressionRecord)
+read_static_embeddings, write_static_embeddings = record_file(StaticEmbeddingsRecord)

@@ -23,7 +23,7 @@ from ligero.settings.training import TrainingOptions
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.training.features import EncodedSplit
 from ligero.training.logistic_regression import drawn_examples, fitted, milliseconds, scored
-from ligero.training.records import LogisticRegressionRecord
+from ligero.training.records import ONE_LABEL, LogisticRegressionRecord, StaticEmbeddingsRecord
 from ligero.training.scoring import Examples
 
 DIMENSIONS = 256
@@ -45,7 +45,7 @@ def score_static_embeddings(
     encoded_dir: Path,
     examples_dir: Path,
     seed: int = 42,
-) -> LogisticRegressionRecord:
+) -> StaticEmbeddingsRecord:
     """Score a teacher's static embeddings with logistic regression on a classification task's test split.
 
     Only pieces that occur in the task are read by the teacher; those of the training split decide the components.
@@ -82,6 +82,9 @@ def score_static_embeddings(
     table[occurring] = components.transform(vectors) * weights[:, None]
 
     drawn = drawn_examples(len(splits["train"]), seed)
+    labels = splits["train"].label[drawn].tolist()
+    if len(set(labels)) < 2:
+        return {"scored": None, "reason": ONE_LABEL}
     scaler = StandardScaler().fit(means(table, [pieces["train"][row] for row in drawn]))
 
     def features(found: list[NDArray[np.int64]]) -> Vectors:
@@ -91,7 +94,7 @@ def score_static_embeddings(
     best = fitted(
         task,
         features([pieces["train"][row] for row in drawn]),
-        splits["train"].label[drawn].tolist(),
+        labels,
         features(pieces["validation"]),
         examples["validation"],
         STRENGTHS,
@@ -106,7 +109,7 @@ def score_static_embeddings(
         return whole.predict(means(table, [np.array(ids, np.int64)]))
 
     vocabulary = tokenizer.backend.get_vocab()
-    return LogisticRegressionRecord(
+    record = LogisticRegressionRecord(
         name=f"static embeddings of {teacher}, logistic regression",
         trained_on=len(drawn),
         features=kept,
@@ -115,6 +118,7 @@ def score_static_embeddings(
         milliseconds=milliseconds(answer, range(len(examples["test"]))),
         **scored(task_id, task, best.predict(features(pieces["test"])).tolist(), examples["test"], seed),
     )
+    return {"scored": record, "reason": ""}
 
 
 @torch.inference_mode()

@@ -221,7 +221,7 @@ class Chains:
 
 _NO_ANSWERS = (
     "fitted on the training split; its answers are not kept: `snakemake --forcerun score_baseline` (n-grams) or "
-    "`score_static_embeddings` fits it again"
+    "`snakemake --forcerun score_static_embeddings` fits it again"
 )
 _INTERVAL = (
     "95 % percentile bootstrap over the test examples, 1,000 resamples; both ends truncated to two decimals"

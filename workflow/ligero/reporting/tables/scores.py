@@ -14,6 +14,7 @@ from ligero.settings.tasks import TaskType
 from ligero.tasks.metrics import HEADLINE
 from ligero.training.records import ScoreRecord
 
+WITHOUT_A_MODEL = "without a language model"
 STEMS_OF_TYPE: dict[TaskType, tuple[str, ...]] = {
     "sequence_classification": ("mldoc", "pawsx", "xnli"),
     "token_classification": ("pos", "ner"),
@@ -57,22 +58,20 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
         name = " / ".join(dict.fromkeys(record["name"] for record in baselines.values()))
         cells = _cells(tasks, task_type, baselines)
         rows.append({"regime": "baseline", "model": name, **cells, "notes": joined(absent)})
-    ngrams = {task: record["ngrams"] for task, record in baselines.items() if record["ngrams"]}
-    for instead in (ngrams, results.static_embeddings(tasks)):
-        if not instead:
-            continue
-        names = list(dict.fromkeys(found["name"] for found in instead.values()))
+    for instead in results.without_a_model(tasks) if task_type == "sequence_classification" else ():
+        names = list(dict.fromkeys(found["name"] for found in instead.scored.values()))
         costs = [
             f"{tasks[task]}: {found['name'] + ', ' if len(names) > 1 else ''}{found['bytes'] / 1e6:.1f} MB, "
             f"{found['milliseconds']:.2f} ms per text"
-            for task, found in instead.items()
+            for task, found in instead.scored.items()
         ]
+        missing = [f"{tasks[task]}: not measured, {reason}" for task, reason in instead.missing.items()]
         rows.append(
             {
-                "regime": "without a language model",
-                "model": names[0] if len(names) == 1 else "static embeddings, logistic regression",
-                **_cells(tasks, task_type, instead),
-                "notes": joined([*costs, *absent]),
+                "regime": WITHOUT_A_MODEL,
+                "model": names[0] if len(names) == 1 else instead.name,
+                **_cells(tasks, task_type, instead.scored),
+                "notes": joined([*costs, *missing, *absent]),
             }
         )
     return table(["regime", "model", *score_columns(tasks, task_type)], rows, study.scale)
