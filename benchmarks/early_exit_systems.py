@@ -27,8 +27,8 @@ TASK = "texts"
 PLACES = (("fine-tuning", "albert"), ("distillation", "exits"), ("distillation", "shallow"))
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 COLUMNS = (
-    "data", "system", "answers with", "accuracy", "95 % interval", "MB", "ms", "times as fast", "its interval", "threshold",
-    "repetitions", "texts that leave after each repetition, in %", "notes",
+    "data", "system", "answers with", "accuracy", "95 % interval", "MB", "ms", "as fast as the teacher in fp32", "as itself at full depth",
+    "threshold", "repetitions", "texts that leave after each repetition, in %", "notes",
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def measure(data: str, folder: Path, count: int, turns: int) -> list[tuple[Any, 
     """A row for each way of answering, and one for each model without context.
 
     All graphs answer the same `count` test texts, from the shortest to the longest, one text at a time with one thread, and take turns;
-    a text's time is the median of its `turns`. Ratios are to the teacher's graph in fp32, with the interval of the bootstrap over texts.
+    a text's time is the median of its `turns`. Ratios of mean times have the interval of the bootstrap over texts.
     """
     results = open_results(folder)
     task = TaskSpec.of(results.study.tasks[TASK])
@@ -79,20 +79,27 @@ def measure(data: str, folder: Path, count: int, turns: int) -> list[tuple[Any, 
             lines.append(_line(data, contender, notes=contender.refused))
             continue
         own = times[id(contender)]
-        (ratio,) = bootstrap(np.stack([own, first], axis=1), [lambda sums: sums[:, 1] / sums[:, 0]])
-        cells = [
-            f"{1000 * own.mean():.3f}",
-            f"{first.mean() / own.mean():.2f}",
-            f"{ratio[0]:.2f} to {ratio[1]:.2f}",
-        ]
+        cells = [f"{1000 * own.mean():.3f}", _times(own, first), ""]
         if contender.reading == "early exit":
             exits = contender.manifest.exits[contender.precision]
             assert exits["accepted"]
             left = Counter(answer["repetitions"] for answer in contender.predictor().predict(texts))
             shares = " ".join(f"{100 * left[n] / len(texts):.0f}" for n in range(1, exits["depth"] + 1))
+            cells[-1] = _times(own, times[id(_at_full_depth(contender, timed))])
             cells += [f"{exits['threshold']:g}", f"{exits['test_repetitions']:.1f}", shares]
         lines.append(_line(data, contender, *cells))
     return [*lines, *_without_context(data, results)]
+
+
+def _at_full_depth(contender: Contender, others: list[Contender]) -> Contender:
+    place = (contender.folder, contender.precision, "full depth")
+    return next(one for one in others if (one.folder, one.precision, one.reading) == place)
+
+
+def _times(own: NDArray[np.float64], other: NDArray[np.float64]) -> str:
+    """How many times as fast as another, over all texts, [texts] each, with its interval."""
+    ((low, high),) = bootstrap(np.stack([own, other], axis=1), [lambda sums: sums[:, 1] / sums[:, 0]])
+    return f"{other.mean() / own.mean():.2f} ({low:.2f} to {high:.2f})"
 
 
 def _contenders(folder: Path) -> Iterator[Contender]:

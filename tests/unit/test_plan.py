@@ -32,7 +32,7 @@ def plan(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 def test_the_published_study(plan: Any, project: Path) -> None:
     answer = plan(project / "config/thesis.yaml")
     stages = answer["stages"]
-    assert sum(one["jobs"] for one in stages.values()) == 3895
+    assert sum(one["jobs"] for one in stages.values()) == 3898
     assert (stages["fine-tuning"]["trials"], stages["distillation"]["trials"]) == (11 * 8 * 36, 6 * 8 * 6)
     assert (
         "NVIDIA H200" in stages["pretraining"]["rests_on"]
@@ -115,5 +115,5 @@ def test_for_people(
     monkeypatch.chdir(tmp_path)
     assert main(["plan", str(project / "config/thesis.yaml")]) == 0
     said = capsys.readouterr().out
-    assert "3,895 jobs" in said and "without fine-tuning, teachers, distillation" in said
+    assert "3,898 jobs" in said and "without fine-tuning, teachers, distillation" in said
     assert "of unknown size" in said and "disk: 5" in said

@@ -40,7 +40,7 @@ PROFILES = {
 }
 KEPT = (
     "config.json", "sources.lock.json", "summary.*", "report.html", "tables/*", "figures/*", "cards/**/*", "trials/**/*.json",
-    "selection/**/*.json", "scores/**/*.json", "baselines/*.json", "teachers/*.json", "ablation/**/*.json", "logits/*/*.json",
+    "selection/**/*.json", "scores/**/*.json", "baselines/*.json", "static_embeddings/*.json", "exports/*/*/*/manifest.json", "teachers/*.json", "ablation/**/*.json", "logits/*/*.json",
     "pretraining/*/summary.json", "weights/*/source.json", "benchmarks/*.json", "corpus/statistics.json", "tasks/*/info.json",
     "state/runs/*.json",
 )  # fmt: skip
