@@ -44,7 +44,7 @@ def why(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     # Three systems: parameters, speedup, score and MACs; a baseline's score. 4 x (value, interval), and so on. The answers of n-grams
     # are not kept.
     [
-        ("summary.csv", 13, 0), ("tables/text_classification.csv", 8, 2), ("tables/sequence_tagging.csv", 12, 0),
+        ("summary.csv", 13, 0), ("tables/text_classification.csv", 8, 4), ("tables/sequence_tagging.csv", 12, 0),
         ("tables/question_answering.csv", 24, 0),
     ],
 )  # fmt: skip
