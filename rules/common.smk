@@ -18,13 +18,13 @@ if not (PROJECT / "workflow" / "ligero").is_dir():
 sys.path.insert(0, str(PROJECT / "workflow"))
 
 from ligero.common.errors import LigeroError
-from ligero.common.files import write_json
 from ligero.common.run_end import explain_at_exit, say_at_exit
 from ligero.common.run_notes import note_run
 from ligero.common.run_start import begin_run, release_dead_lock
 from ligero.reporting import registry
 from ligero.settings import jobs, plan
 from ligero.settings.layout import Layout
+from ligero.settings.program import write_resolved
 from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
 from ligero.settings.yaml_files import refuse_repeated_keys
 from ligero.settings.study import REGIMES
@@ -75,9 +75,9 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def write_resolved():
+def put_resolved():
     """Put the resolved configuration where programs read it; its time is that of the run's start."""
-    write_json(CONFIG, STUDY.model_dump(mode="json"))
+    write_resolved(CONFIG, STUDY)
     for what, reason in reasons_left_out(STUDY).items():
         print(f"{what} is left out: {reason}", file=sys.stderr)
 
@@ -87,12 +87,12 @@ if workflow.is_main_process:
     explain_at_exit(logger, Path(R))
     # Of a module Snakemake never calls `onstart`; whether this is a dry run is not known yet.
     if not workflow.modifier.is_main_snakefile():
-        write_resolved()
+        put_resolved()
 
 
 onstart:
     begin_run(Path(R))
-    write_resolved()
+    put_resolved()
     note_run(Path(R), PROJECT, log)
 
 

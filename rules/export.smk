@@ -28,7 +28,7 @@ rule export_model:
         "Exporting {wildcards.system} ({wildcards.regime}) on {wildcards.task}"
     shell:
         "python $PROGRAMS/export_model.py --config $CONFIG --regime {wildcards.regime} --model {wildcards.system}"
-        " --task {wildcards.task} --model-dir {params.model} --encoded-dir {params.encoded}"
+        " --task {wildcards.task} --selection {input.selection} --model-dir {params.model} --encoded-dir {params.encoded}"
         " --examples-dir {params.examples} --out {output} --threads {threads} --expect {params.settings} &> {log}"
 
 
@@ -37,6 +37,7 @@ rule summarise_exports:
         LAYOUT.exports(),
     output:
         LAYOUT.exports_summary,
+        LAYOUT.listing(LAYOUT.exports_summary),
     log:
         "<results>/logs/summarise_exports.log",
     localrule: True

@@ -106,6 +106,7 @@ rule score_systems:
         gpu=STUDY.hardware.training.devices,
     params:
         models=folder("models/{regime}"),
+        selections=folder("selection/{regime}"),
         encoded=folder("encoded"),
         examples=folder("tasks"),
         predictions=folder("predictions/{regime}"),
@@ -115,6 +116,6 @@ rule score_systems:
     shell:
         STUDY.hardware.training.launcher
         + " $PROGRAMS/score_systems.py --config $CONFIG --regime {wildcards.regime} --shard {wildcards.shard}"
-        " --models-dir {params.models} --encoded-root {params.encoded}"
+        " --models-dir {params.models} --selections-dir {params.selections} --encoded-root {params.encoded}"
         " --examples-dir {params.examples} --out {output} --predictions-dir {params.predictions}"
         " --threads {threads} --expect {params.settings} &> {log}"

@@ -26,6 +26,7 @@ rule cache_logits:
         tasks=lambda wc: wc.task,
         teachers=folder("teachers"),
         models=folder("models/fine-tuning"),
+        selections=folder("selection/fine-tuning"),
         encoded=folder("encoded"),
         folder=folder("logits"),
         settings=lambda wc: jobs.digest(jobs.logits_jobs(STUDY, [wc.task])),
@@ -34,7 +35,7 @@ rule cache_logits:
     shell:
         STUDY.hardware.training.launcher
         + " $PROGRAMS/cache_logits.py --config $CONFIG --tasks {params.tasks} --teachers-dir {params.teachers}"
-        " --models-dir {params.models} --encoded-root {params.encoded} --out {params.folder}"
+        " --models-dir {params.models} --selections-dir {params.selections} --encoded-root {params.encoded} --out {params.folder}"
         " --threads {threads} --expect {params.settings} &> {log}"
 
 
@@ -58,6 +59,7 @@ use rule cache_logits as cache_all_logits with:
         tasks=list(STUDY.tasks),
         teachers=folder("teachers"),
         models=folder("models/fine-tuning"),
+        selections=folder("selection/fine-tuning"),
         encoded=folder("encoded"),
         folder=folder("logits"),
         settings=lambda wc: jobs.digest(jobs.logits_jobs(STUDY, STUDY.tasks)),

@@ -6,7 +6,8 @@ rule write_report:
     input:
         page_inputs(LAYOUT),
     output:
-        LAYOUT.report,
+        page=LAYOUT.report,
+        digests=LAYOUT.listing(LAYOUT.report),
     log:
         "<results>/logs/write_report.log",
     localrule: True
@@ -21,7 +22,7 @@ rule write_report:
     message:
         "Writing the report page"
     shell:
-        "python $PROGRAMS/write_report.py --config $CONFIG --results {params.results} --out {output}"
+        "python $PROGRAMS/write_report.py --config $CONFIG --results {params.results} --out {output.page}"
         " --expect {params.settings} &> {log}"
 
 

@@ -22,6 +22,7 @@ rule score_static_embeddings:
         runtime=runtime("training"),
     params:
         models=folder("models/fine-tuning"),
+        selections=folder("selection/fine-tuning"),
         encoded=folder("encoded"),
         examples=folder("tasks/{task}"),
         settings=digest_of(jobs.static_embeddings_job, wildcards=["task"]),
@@ -29,5 +30,6 @@ rule score_static_embeddings:
         "Scoring the static embeddings of the teacher of {wildcards.task}"
     shell:
         "python $PROGRAMS/score_static_embeddings.py --config $CONFIG --task {wildcards.task} --teacher {input.teacher}"
-        " --models-dir {params.models} --encoded-root {params.encoded} --examples-dir {params.examples}"
+        " --models-dir {params.models} --selections-dir {params.selections} --encoded-root {params.encoded}"
+        " --examples-dir {params.examples}"
         " --out {output} --threads {threads} --expect {params.settings} &> {log}"

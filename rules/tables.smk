@@ -13,6 +13,7 @@ rule make_table:
         ),
         md="<results>/tables/{table}.md",
         tex="<results>/tables/{table}.tex",
+        digests="<results>/tables/{table}.json",
     log:
         "<results>/logs/make_table/{table}.log",
     wildcard_constraints:
@@ -42,6 +43,7 @@ use rule make_table as make_summary with:
         csv=report("<results>/summary.csv", caption="../workflow/report/caption.rst", category="Summary"),
         md="<results>/summary.md",
         tex="<results>/summary.tex",
+        digests="<results>/summary.json",
     log:
         "<results>/logs/make_summary.log",
     localrule: True
@@ -63,6 +65,7 @@ rule make_figure:
             category="Figures",
             labels={"figure": "{figure}"},
         ),
+        "<results>/figures/{figure}.json",
     log:
         "<results>/logs/make_figure/{figure}.log",
     wildcard_constraints:
@@ -99,6 +102,7 @@ use rule make_figure as make_task_figures with:
             )
             for task in STUDY.tasks
         ],
+        [f"<results>/figures/{{kind}}_{task}.json" for task in STUDY.tasks],
     log:
         "<results>/logs/make_task_figures/{kind}.log",
     wildcard_constraints:

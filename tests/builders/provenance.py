@@ -11,15 +11,16 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ligero.common.files import write_json
 from ligero.common.hashing import digest_file
 from ligero.common.records import digests_of, read_record, write_record
 from ligero.efficiency import formulas
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
+from ligero.reporting.writing import write_table
 from ligero.settings import plan
 from ligero.settings.jobs import TaskSpec, measured_systems
 from ligero.settings.load import load_study
+from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
 from ligero.training.baselines import score_baseline
 from ligero.training.records import write_baseline
@@ -43,7 +44,7 @@ def write_answered(study: Study, root: Path) -> Results:
     write_artefacts(study, root)
     results = Results(study, root)
     layout = results.layout
-    write_json(root / "config.json", study.model_dump(mode="json"))
+    write_resolved(root / "config.json", study)
     with mock.patch("os.fsync"):
         _count(study, layout.efficiency)
         for task in study.tasks:
@@ -65,7 +66,7 @@ def write_answered(study: Study, root: Path) -> Results:
         for name in tables(study):
             path = Path(layout.table(name))
             path.parent.mkdir(exist_ok=True)
-            make_table(name, results).to_csv(path, index=False)
+            write_table(make_table(name, results), path)
     return results
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ligero.common.files import write_json
 from ligero.reporting.page.content import page_data
 from ligero.reporting.page.document import write_page
 from ligero.reporting.page.records import PageData
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
 from ligero.reporting.writing import write_table
+from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
 from tests.builders.results import write_artefacts
 
@@ -19,7 +19,7 @@ def write_report(study: Study, root: Path) -> PageData:
     """Artefacts, tables and the page of a study below `root`; returns what the page holds."""
     write_artefacts(study, root)
     results = Results(study, root)
-    write_json(root / "config.json", study.model_dump(mode="json"))
+    write_resolved(root / "config.json", study)
     for name in tables(study):
         path = Path(results.layout.table(name))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,6 @@ HANGS = "hangs"
 OUTCOMES = (SAME, CLEAR, UNCLEAR, WRONG, LOST, HANGS)
 BUGS = (UNCLEAR, WRONG, LOST, HANGS)
 
-UNREAD = ("tables", "figures", "cards")
-"""What nothing reads: a person does."""
 TOGETHER = ("corpus", "tokenizers", "tokens", "pretrained", "tasks", "encoded", "logits")
 """Where what lies beside a declared input is read too."""
 LIGHT = frozenset(
@@ -485,26 +483,29 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.is_file() else []
 
 
-def _artefact(case: Case) -> tuple[Path, Job]:
-    """An artefact, every kind as likely as any other, and a job that reads it; the copy in which that job is to be done again."""
+def _artefact(case: Case, with_others: bool = False) -> tuple[Path, Job, list[Path]]:
+    """An artefact, every kind as likely as any other, and a job that reads it; the copy in which that job is to be done again.
+
+    Args:
+        with_others: only an artefact of which the study has another of the same kind.
+
+    Returns:
+        The artefact's name below the results folder, the job, and those others.
+    """
     results = case.study.finished / "results"
     kinds: dict[tuple[str, str], list[Path]] = {}
     for path in [*artefacts(results), *_files(results / "state")]:
         name = path.relative_to(results)
-        readers = _readers(case, name)
-        if (
-            name.parts[0] not in UNREAD
-            and path.stat().st_size
-            and not path.name.endswith(".lock")
-            and readers
-        ):
-            kinds.setdefault(
-                (name.parts[0], path.name if path.suffix == ".json" else path.suffix), []
-            ).append(name)
-    name = case.chance.choice(kinds[case.chance.choice(sorted(kinds))])
+        if path.stat().st_size and not path.name.endswith(".lock"):
+            kind = (name.parts[0], path.name if path.suffix == ".json" else path.suffix)
+            kinds.setdefault(kind, []).append(name)
+    read = {kind: [name for name in names if _readers(case, name)] for kind, names in kinds.items()}
+    fitting = [kind for kind in sorted(kinds) if read[kind] and len(kinds[kind]) > with_others]
+    kind = case.chance.choice(fitting)
+    name = case.chance.choice(read[kind])
     reader = case.chance.choice(_readers(case, name))
     case.study.copy(case.place, without=reader, keep_state=name.parts[0] == "state")
-    return name, reader
+    return name, reader, [other for other in kinds[kind] if other != name]
 
 
 def _readers(case: Case, name: Path) -> list[Job]:
@@ -524,13 +525,17 @@ def _readers(case: Case, name: Path) -> list[Job]:
 
 
 def _damaged(case: Case, damage: Callable[[bytes], bytes | None], what: str) -> Disturbed:
-    name, reader = _artefact(case)
+    name, reader, _ = _artefact(case)
+    return _replaced(case, name, reader, damage((case.place / "results" / name).read_bytes()), what)
+
+
+def _replaced(case: Case, name: Path, reader: Job, content: bytes | None, what: str) -> Disturbed:
+    """An artefact with another content, or without any, and its time; then the job that reads it."""
     path = case.place / "results" / name
     state = path.stat()
-    changed = damage(path.read_bytes())
     path.unlink()
-    if changed is not None:
-        path.write_bytes(changed)
+    if content is not None:
+        path.write_bytes(content)
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     found = any(one.path in (path, *path.parents) for one in verify_results(case.place / "results").findings)
     status, said = case.run(reader)
@@ -558,6 +563,14 @@ def deleted(case: Case) -> Disturbed:
     return _damaged(case, lambda data: None, "deleted")
 
 
+def exchanged(case: Case) -> Disturbed:
+    """A whole artefact of the same kind is in the place of another; its time is the same."""
+    name, reader, others = _artefact(case, with_others=True)
+    other = case.chance.choice(others)
+    content = (case.study.finished / "results" / other).read_bytes()
+    return _replaced(case, name, reader, content, f"replaced by {other}")
+
+
 KINDS: dict[str, Callable[[Case], Disturbed]] = {
     "kill-job": kill_job,
     "kill-snakemake": kill_snakemake,
@@ -574,4 +587,5 @@ KINDS: dict[str, Callable[[Case], Disturbed]] = {
     "flipped-bit": flipped_bit,
     "truncated": truncated,
     "deleted": deleted,
+    "exchanged": exchanged,
 }

@@ -19,9 +19,9 @@ from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
 from ligero.command.systems import below_twin, printed_systems
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
-from ligero.common.files import write_json
 from ligero.reporting.recommendation import Limits, System, ranked
 from ligero.settings.load import load_study
+from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
 from ligero.synthetic.table import labelled_texts
 from tests.builders.results import write_artefacts
@@ -377,7 +377,7 @@ def test_verify_finds_what_was_changed(
     study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
     results = tmp_path / "study" / "results"
     write_artefacts(study, results)
-    write_json(results / "config.json", study.model_dump(mode="json"))
+    write_resolved(results / "config.json", study)
     baseline = results / "baselines" / "complaints.json"
     before = json.loads(baseline.read_text())
     assert str(baseline) not in json.dumps(_verified(tmp_path / "study", capsys)["findings"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from ligero.common.hashing import fingerprint_files
 from ligero.settings.jobs import baseline_job, digest, documents_fingerprint, local_files
 from ligero.settings.load import load_study
+from ligero.settings.program import write_resolved
 
 PROJECT = Path(__file__).parents[2]
 
@@ -43,9 +43,7 @@ def test_a_baseline_depends_on_its_task_and_seed(
 def test_the_program_refuses_other_settings_than_planned(
     default_config: dict[str, Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "config.json").write_text(
-        json.dumps(load_study(default_config, PROJECT).model_dump(mode="json"))
-    )
+    write_resolved(tmp_path / "config.json", load_study(default_config, PROJECT))
     command: list[Any] = [sys.executable, PROJECT / "workflow/scripts/score_baselines.py", "--task", "ner"]
     command += ["--config", tmp_path / "config.json", "--examples", tmp_path, "--out", tmp_path / "out.json"]
     done = subprocess.run([*command, "--expect", "0" * 16], capture_output=True, text=True)

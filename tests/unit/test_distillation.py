@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ligero.common.errors import ConfigurationError
+from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.common.records import write_record
 from ligero.distillation.alignment import align
 from ligero.distillation.ensemble import averaged
@@ -244,8 +244,11 @@ def test_the_lowest_validation_loss_teaches_and_ties_go_to_the_first(tmp_path: P
     chosen = choose_teacher(teacher_job("validation"), files, TOKENIZERS)
     assert (chosen["teacher"], chosen["tokenizers"]) == ("b", {"b": "v"})
     assert chosen["losses"] == {"a": None, "b": 0.2, "c": 0.2}
+    with pytest.raises(MismatchError, match=r"none of the given files is the selection of c on 'ner'"):
+        choose_teacher(teacher_job("validation"), files[1:], TOKENIZERS)
+    files = [selection(tmp_path, model, None) for model in "abc"]
     with pytest.raises(ConfigurationError, match="no candidate has a finite"):
-        choose_teacher(teacher_job("validation"), files[2:3], TOKENIZERS)
+        choose_teacher(teacher_job("validation"), files, TOKENIZERS)
 
 
 def test_several_teachers_are_the_best_by_validation_loss(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ligero.command.main import main
 from ligero.common.errors import LigeroError
 from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
+from ligero.common.records import DamagedError, digests_of, write_record
 from ligero.reporting.crate import PASSED_ON
 from ligero.reporting.planned import planned_jobs
 from ligero.settings import plan
@@ -53,7 +54,11 @@ def finished(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
             path = folder / output
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text("made up")
+                if path.suffix == ".json":
+                    files = [name.name for name in path.parent.glob(f"{path.stem}.*")]
+                    write_record(path, {"files": digests_of(path.parent, files)})
+                else:
+                    path.write_text("made up")
     return folder
 
 
@@ -141,6 +146,18 @@ def test_only_a_finished_study_is_packed_and_nothing_is_overwritten(
     with pytest.raises(LigeroError, match="1 jobs are not done, the first is select_teacher ner"):
         main(["pack", str(copy), "--out", str(tmp_path / "crate")])
     assert not (tmp_path / "crate").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["summary.csv", "tables/efficiency.tex", "predictions/fine-tuning/albeto-tiny/xnli.json", "config.json"],
+)
+def test_what_was_edited_is_not_packed(finished: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    path = copy / "results" / name
+    path.write_text(path.read_text(encoding="utf-8").replace("1", "2", 1), encoding="utf-8")
+    with pytest.raises(DamagedError, match=f"{name}: it was changed after it was written"):
+        main(["pack", str(copy), "--out", str(tmp_path / "crate")])
 
 
 @pytest.mark.skipif(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ligero.command.main import main
-from ligero.common.files import write_json
 from ligero.common.records import write_record
 from ligero.reporting.planned import planned_jobs
+from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study
 
@@ -75,7 +75,7 @@ def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp
     config = read_yaml(project / "config.yaml")
     study = small_study(config, project)
     other = tmp_path / "other" / "results"
-    write_json(other / "config.json", study.model_dump(mode="json"))
+    write_resolved(other / "config.json", study)
     for task in study.tasks:
         write_record(
             other / "tasks" / task / "info.json", {"counts": {"train": 100, "validation": 20, "test": 20}}

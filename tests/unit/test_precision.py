@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ligero.common.errors import DataError
+from ligero.common.records import DamagedError
 from ligero.models import precision
 from ligero.models.precision import matrix_speeds, resolve, resolve_once
 
@@ -156,8 +155,8 @@ def test_work_goes_on_in_the_precision_that_it_began_with(
     processor(monkeypatch, WITHOUT_BF16, 80.0, 0.9)
     assert resolve("auto", CPU) == "fp32" and resolve_once("auto", CPU, note) == "bf16"
     assert [path.name for path in note.parent.iterdir()] == ["precision.json"]
-    note.write_text(json.dumps({"precision": "fp8"}))
-    with pytest.raises(DataError, match="precision 'fp8' is not one of fp32, bf16, fp16"):
+    note.write_text(note.read_text().replace("bf16", "fp16"))
+    with pytest.raises(DamagedError, match=r"precision\.json: it was changed after it was written"):
         resolve_once("auto", CPU, note)
 
 

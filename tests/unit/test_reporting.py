@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.files import write_json
 from ligero.common.records import read_record, write_record
 from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.truncation import truncate
@@ -41,6 +40,7 @@ from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study
+from ligero.settings.program import write_resolved
 from ligero.settings.study import REGIMES, Study
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import write_artefacts
@@ -416,7 +416,7 @@ def test_the_program_writes_three_files(
     import make_table
 
     config = tmp_path / "config.json"
-    write_json(config, results.study.model_dump(mode="json"))
+    write_resolved(config, results.study)
     outputs = [tmp_path / f"summary.{kind}" for kind in ("csv", "md", "tex")]
     monkeypatch.setattr(
         "sys.argv",

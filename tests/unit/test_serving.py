@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError, LigeroError
-from ligero.common.files import read_json, write_json
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, differing
 from ligero.serving.readers import InputError
@@ -168,9 +168,9 @@ def test_a_stored_answer_that_changes_is_noticed(exported: Any, tmp_path: Path) 
 
     _, folder = exported["sequence_classification"]
     shutil.copytree(folder, tmp_path / "copy")
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_record(folder / "manifest.json")
     manifest["graphs"]["fp32"]["check"]["answer"]["tokens"] += 1
-    write_json(tmp_path / "copy" / "manifest.json", manifest)
+    write_record(tmp_path / "copy" / "manifest.json", manifest)
     with pytest.raises(
         LigeroError, match=r"model\.onnx: the answer to its stored question has changed: answer\.tokens"
     ):
@@ -188,10 +188,10 @@ def test_answers_are_compared_to_the_last_detail() -> None:
 def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no manifest\.json; a folder that the export wrote is expected"):
         Predictor(tmp_path)
-    write_json(tmp_path / "manifest.json", {"format": 99})
+    write_record(tmp_path / "manifest.json", {"format": 99})
     with pytest.raises(DataError, match="format is 99, expected 1"):
         Predictor(tmp_path)
-    write_json(tmp_path / "manifest.json", {"format": 1, "colour": "red"})
+    write_record(tmp_path / "manifest.json", {"format": 1, "colour": "red"})
     with pytest.raises(DataError, match=r"keys missing or unknown: .*colour"):
         Predictor(tmp_path)
 
@@ -225,9 +225,18 @@ def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
 def test_a_manifest_whose_records_lack_keys_is_refused(
     exported: Any, tmp_path: Path, part: str, value: object, message: str
 ) -> None:
-    manifest = read_json(exported["sequence_classification"][1] / "manifest.json")
-    write_json(tmp_path / "manifest.json", {**manifest, part: value})
+    manifest = read_record(exported["sequence_classification"][1] / "manifest.json")
+    write_record(tmp_path / "manifest.json", {**manifest, part: value})
     with pytest.raises(DataError, match=message):
+        Manifest.read(tmp_path)
+
+
+def test_an_edited_manifest_is_refused(exported: Any, tmp_path: Path) -> None:
+    """Labels in another order, which nothing else would notice."""
+    text = (exported["sequence_classification"][1] / "manifest.json").read_text()
+    assert '"no",\n    "sí"' in text
+    (tmp_path / "manifest.json").write_text(text.replace('"no",\n    "sí"', '"sí",\n    "no"'))
+    with pytest.raises(DamagedError, match=r"manifest\.json: it was changed .*Export the model again"):
         Manifest.read(tmp_path)
 
 

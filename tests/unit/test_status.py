@@ -17,6 +17,7 @@ from ligero.common.files import write_json
 from ligero.common.records import read_record, write_record
 from ligero.common.run_notes import NOTES, note_run
 from ligero.reporting.planned import PlannedJob, planned_jobs
+from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study
@@ -30,7 +31,7 @@ class Folder:
     def __init__(self, study: Study, folder: Path) -> None:
         self.study, self.folder, self.jobs = study, folder, planned_jobs(study)
         self.results = folder / study.results_dir
-        write_json(self.results / "config.json", study.model_dump(mode="json"))
+        write_resolved(self.results / "config.json", study)
 
     def job(self, rule: str, name: str = "") -> PlannedJob:
         return next(job for job in self.jobs if (job.rule, job.name) == (rule, name))

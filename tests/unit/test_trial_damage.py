@@ -14,10 +14,11 @@ import pytest
 
 from ligero.common.errors import DataError
 from ligero.common.hashing import digest_files
-from ligero.common.records import DamagedError, read_record
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.distillation import teacher_logits
 from ligero.distillation.logit_cache import LogitCache, cache_digest
 from ligero.distillation.records import LogitsMeta
+from ligero.models.digests import check_weights
 from ligero.reporting.artefact_digests import verify_results
 from ligero.settings.jobs import EncodingJob, ScoringJob
 from ligero.settings.plan import Trial
@@ -26,6 +27,7 @@ from ligero.tasks.encoding import encode_task
 from ligero.training.baselines import score_baseline
 from ligero.training.records import read_scores, read_selection, write_scores
 from ligero.training.scoring import score_selected
+from ligero.training.selection import check_selected
 from tests.builders.distillation import toy_model, toy_split
 from tests.builders.encoding import task
 from tests.builders.kill_programs import KIND, TRIALS, prepare_grid, selection, shard
@@ -157,6 +159,24 @@ def test_a_model_without_one_of_its_files_is_refused_and_found(
         for finding in found
         if finding.kind == "weights" and model in (finding.path, finding.path.parent)
     ]
+
+
+def test_whole_artefacts_of_others_are_refused_and_found(study: Path, tmp_path: Path) -> None:
+    """Digests and checksums fit; only what a record says of itself tells."""
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    (root / "selection" / "fine-tuning" / "m").mkdir(parents=True)
+    selected = root / "selection" / "fine-tuning" / "m" / "t.json"
+    shutil.copy(root / "fine" / "selection.json", selected)
+    model = root / "models" / "m" / "t"
+    check_selected(selected, model)
+    shutil.copytree(root / "weights", model, dirs_exist_ok=True)
+    check_weights(model)
+    with pytest.raises(DamagedError, match=r"not the model of .*t\.json.*--forcerun select_trials"):
+        check_selected(selected, model)
+    scores = root / "scores" / "fine-tuning" / "shard-0.json"
+    write_record(scores, {**read_record(scores), "regime": "distillation"})
+    found = {finding.path: finding.problem for finding in verify_results(root).findings}
+    assert found[scores] == "it belongs elsewhere: its regime is 'distillation'."
 
 
 def test_a_selected_model_that_is_missing_is_selected_again(study: Path, tmp_path: Path) -> None:

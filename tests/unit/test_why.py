@@ -11,6 +11,7 @@ import pytest
 
 from ligero.command.main import main
 from ligero.common.errors import ConfigurationError
+from ligero.common.records import DamagedError, write_listing
 from ligero.efficiency.macs import cost_of
 from ligero.reporting.provenance.recompute import _counted
 from ligero.reporting.provenance.records import Count
@@ -136,6 +137,9 @@ def test_an_edited_table_is_found(results: Path, capsys: pytest.CaptureFixture[s
     cells = lines[1].split(",")
     was, cells[4] = cells[4], "99.99"
     path.write_text("".join([lines[0], ",".join(cells), *lines[2:]]))
+    with pytest.raises(DamagedError, match=r"summary\.csv: it was changed after it was written"):
+        why(capsys, path, "BETO uncased (fine-tuned)", "score")
+    write_listing(path.with_suffix(".json"), [path.name])  # as if another program had made it so
     status, said = why(capsys, path, "BETO uncased (fine-tuned)", "score", "--recompute")
     assert status == 1 and f"the table holds 99.99, the files give {was}" in said
 

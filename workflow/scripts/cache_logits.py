@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", required=True, help="ids of the tasks")
     parser.add_argument("--teachers-dir", required=True, type=Path, help="R/teachers")
     parser.add_argument("--models-dir", required=True, type=Path, help="R/models/fine-tuning")
+    parser.add_argument("--selections-dir", required=True, type=Path, help="R/selection/fine-tuning")
     parser.add_argument("--encoded-root", required=True, type=Path, help="R/encoded")
     parser.add_argument("--out", required=True, type=Path, help="R/logits, gets a folder per task")
     parser.add_argument("--threads", type=int, default=1)
@@ -31,6 +32,7 @@ def main() -> None:
     import torch
 
     from ligero.distillation.teacher_logits import build_cache
+    from ligero.training.selection import check_selected
 
     torch.set_num_threads(args.threads)
     for job in wanted.caches:
@@ -40,6 +42,7 @@ def main() -> None:
         weights = chosen["weights"]
         runs = []
         for number, teacher in enumerate(weights):
+            check_selected(args.selections_dir / teacher / f"{task}.json", args.models_dir / teacher / task)
             cache, cost = build_cache(
                 job,
                 teacher,

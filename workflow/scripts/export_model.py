@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--regime", required=True, choices=REGIMES)
     parser.add_argument("--model", required=True, help="id of the model or student")
     parser.add_argument("--task", required=True, help="id of the task")
+    parser.add_argument("--selection", type=Path, required=True, help="R/selection/REGIME/MODEL/TASK.json")
     parser.add_argument("--model-dir", type=Path, required=True, help="R/models/REGIME/MODEL/TASK")
     parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/TOKENIZER/TASK")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks/TASK")
@@ -30,8 +31,10 @@ def main() -> None:
     import torch
 
     from ligero.export import export_model
+    from ligero.training.selection import check_selected
 
     torch.set_num_threads(args.threads)
+    check_selected(args.selection, args.model_dir)
     manifest = export_model(
         job,
         model_dir=args.model_dir,

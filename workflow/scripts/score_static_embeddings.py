@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--task", required=True, help="id of the task")
     parser.add_argument("--teacher", type=Path, required=True, help="R/teachers/TASK.json")
     parser.add_argument("--models-dir", type=Path, required=True, help="R/models/fine-tuning")
+    parser.add_argument("--selections-dir", type=Path, required=True, help="R/selection/fine-tuning")
     parser.add_argument("--encoded-root", type=Path, required=True, help="R/encoded")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks/TASK")
     parser.add_argument("--out", type=Path, required=True)
@@ -29,16 +30,19 @@ def main() -> None:
 
     import torch
 
+    from ligero.training.selection import check_selected
     from ligero.training.static_embeddings import score_static_embeddings
 
     torch.set_num_threads(args.threads)
     chosen = read_choice(args.teacher)
     teacher = chosen["teacher"]
+    model = args.models_dir / teacher / job.task_id
+    check_selected(args.selections_dir / teacher / f"{job.task_id}.json", model)
     record = score_static_embeddings(
         job.task_id,
         job.task,
         job.teachers[teacher],
-        model_dir=args.models_dir / teacher / job.task_id,
+        model_dir=model,
         encoded_dir=args.encoded_root / chosen["tokenizers"][teacher] / job.task_id,
         examples_dir=args.examples_dir,
         seed=job.seed,

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--regime", required=True, choices=REGIMES)
     parser.add_argument("--shard", required=True, help="numbers of systems and tasks: 0-1")
     parser.add_argument("--models-dir", type=Path, required=True, help="R/models/REGIME")
+    parser.add_argument("--selections-dir", type=Path, required=True, help="R/selection/REGIME")
     parser.add_argument("--encoded-root", type=Path, required=True, help="R/encoded")
     parser.add_argument("--examples-dir", type=Path, required=True, help="folder with the prepared tasks")
     parser.add_argument("--out", type=Path, required=True)
@@ -31,8 +32,12 @@ def main() -> None:
 
     from ligero.training.records import write_scores
     from ligero.training.scoring import score_selected
+    from ligero.training.selection import check_selected
 
     torch.set_num_threads(args.threads)
+    for system in job.systems:
+        for task in job.tasks:
+            check_selected(args.selections_dir / system / f"{task}.json", args.models_dir / system / task)
     records = score_selected(
         job,
         models_dir=args.models_dir,

@@ -21,6 +21,7 @@ from ligero.command.systems import below_twin, open_results, printed_alternative
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
+from ligero.serving.manifest import Manifest
 from ligero.settings.defaults import checkpoint_architecture
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
@@ -179,9 +180,10 @@ def _columns(args: argparse.Namespace) -> list[str]:
 
 def _put_in_place(folder: Path, chosen: System) -> Path:
     """Copy the chosen student's export to FOLDER/model, which holds all that answering needs."""
-    model = folder / "model"
+    model, export = folder / "model", Path(chosen.folder)
+    Manifest.read(export).verify(export)
     with atomic_directory(model) as staging:
-        shutil.copytree(chosen.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+        shutil.copytree(export, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
     return model
 
 

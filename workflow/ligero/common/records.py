@@ -78,6 +78,11 @@ def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: digest_file(folder / name) for name in names}
 
 
+def write_listing(record: Path, names: Iterable[str]) -> None:
+    """Write a record that holds nothing but the digests of some files beside it."""
+    write_record(record, {FILES: digests_of(record.parent, names)})
+
+
 def check_file(path: Path | str, expected: str, remedy: str = REMEDY) -> None:
     """Refuse a file whose content is not what a record says.
 

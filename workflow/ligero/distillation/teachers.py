@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ligero.common.errors import ConfigurationError
+from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.distillation.records import TeacherChoice
 from ligero.settings.distillation import published_teacher
 from ligero.settings.jobs import TeacherJob
@@ -28,11 +28,12 @@ def choose_teacher(
     """The teacher of a task and why it was chosen.
 
     Args:
-        selections: `R/selection/fine-tuning/MODEL/TASK.json` of the candidates; others are ignored.
+        selections: `R/selection/fine-tuning/MODEL/TASK.json` of all candidates; others are ignored.
         tokenizers: of each model.
 
     Raises:
         ConfigurationError: the named teacher is no candidate, or no candidate has a finite loss.
+        MismatchError: losses decide, and a candidate has no selection among those given.
     """
     found = {
         selection["trial"]["model"]: selection
@@ -45,6 +46,11 @@ def choose_teacher(
     elif job.rule == "published":
         teacher, rule = published_teacher(job.task_id, job.task_name, job.candidates), "published"
     else:
+        if missing := [model for model in job.candidates if model not in found]:
+            raise MismatchError(
+                f"teachers: none of the given files is the selection of {', '.join(missing)} on '{job.task_id}'. "
+                "Select again: snakemake --forcerun select_trials select_trial."
+            )
         best = _best(losses, 1)
         if not best:
             raise ConfigurationError(

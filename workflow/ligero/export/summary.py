@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ligero.common.files import atomic_path
+from ligero.common.records import write_listing
 from ligero.serving.manifest import Manifest, Precision
 from ligero.tasks.metrics import HEADLINE
 
@@ -60,6 +61,7 @@ def write_summary(folders: Iterable[Path], out: Path) -> None:
         writer.writeheader()
         for folder in folders:
             writer.writerows(_rows(Manifest.read(folder)))
+    write_listing(out.with_suffix(".json"), [out.name])
 
 
 def _rows(manifest: Manifest) -> Iterable[Row]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from ligero.common.errors import DataError, LigeroError
+from ligero.common.errors import LigeroError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_value
+from ligero.common.records import read_record, write_record
 from ligero.settings.base import Precision, ResolvedPrecision
 
 _DTYPES: dict[ResolvedPrecision, torch.dtype | None] = {
@@ -77,15 +78,11 @@ def resolve_once(
         return resolve(asked, device, loss_scaling)
     if not note.is_file():
         own = note.with_name(f".{note.name}.{os.uname().nodename}.{os.getpid()}")
-        write_json(own, {"precision": resolve(asked, device, loss_scaling)})
+        write_record(own, {"precision": resolve(asked, device, loss_scaling)})
         with suppress(FileExistsError):  # another process was first
             os.link(own, note)
         own.unlink()
-    found = read_json(note)["precision"]
-    if found not in _DTYPES:
-        raise DataError(
-            note, None, f"precision {found!r} is not one of {', '.join(_DTYPES)}.", "Remove the file."
-        )
+    found: ResolvedPrecision = read_record(note)["precision"]
     return found
 
 

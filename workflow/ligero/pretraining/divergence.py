@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from ligero.common.errors import LigeroError
-from ligero.common.files import read_json, write_json
+from ligero.common.records import read_record, write_record
 from ligero.settings.pretraining import Divergence
 
 _SMOOTHING = 0.95
@@ -37,7 +37,7 @@ _RECORD = "diverged.json"
 
 def remember(folder: Path, settings: Divergence, message: str) -> None:
     """Note in the state folder that the run ended in divergence, whatever its settings could do about it."""
-    write_json(folder / _RECORD, {"settings": settings.model_dump(mode="json"), "message": message})
+    write_record(folder / _RECORD, {"settings": settings.model_dump(mode="json"), "message": message})
 
 
 def refuse_repetition(folder: Path, settings: Divergence) -> None:
@@ -47,7 +47,7 @@ def refuse_repetition(folder: Path, settings: Divergence) -> None:
         DivergenceError: the run ended in divergence, and nothing was changed since that would help it.
     """
     path = folder / _RECORD
-    if path.is_file() and (known := read_json(path))["settings"] == settings.model_dump(mode="json"):
+    if path.is_file() and (known := read_record(path))["settings"] == settings.model_dump(mode="json"):
         raise DivergenceError(f"{known['message']} (Said before; nothing was changed since.)")
 
 

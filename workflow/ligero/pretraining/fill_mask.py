@@ -14,6 +14,7 @@ import torch
 
 from ligero.common.errors import DataError
 from ligero.corpus.token_store import TokenStore, check_tokens
+from ligero.models.digests import WEIGHTS_DIGEST, check_weights
 from ligero.models.heads import longest_input
 from ligero.pretraining.batches import BatchSource
 from ligero.pretraining.vocabulary import Vocabulary
@@ -65,6 +66,8 @@ class MaskFiller:
         self.folder = Path(folder)
         if not (self.folder / "config.json").is_file():
             raise DataError(self.folder, None, "no config.json: not a model folder.")
+        if (self.folder / WEIGHTS_DIGEST).is_file():
+            check_weights(self.folder)
         if (self.folder / INFO_FILE).is_file():
             TokenizerInfo.read(self.folder).check(self.folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(self.folder)

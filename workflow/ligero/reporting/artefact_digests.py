@@ -2,8 +2,7 @@
 
 What is checked: the checksum of every record, the files that a record lists, a model's files against `weights.digest`, the trial's and
 the selection's digest of a model against the model that is there, answers against their score, downloads against the lock file and
-the registry, checkpoints and exported models against their own lists. Tables, figures and cards have no digest: nothing reads them,
-and they are made anew from checked records.
+the registry, checkpoints and exported models against their own lists, tables, figures and cards against the records beside them.
 """
 
 from __future__ import annotations
@@ -28,12 +27,13 @@ from ligero.settings.study import Study
 from ligero.tasks.records import INFO_FILE as TASK_INFO
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST
-from ligero.training.records import RESULT, read_scores, read_selection, read_trial
-from ligero.training.scoring import answers_file
+from ligero.training.records import RESULT, read_scores, read_trial
+from ligero.training.scoring import SCORE_REMEDY, answers_file
+from ligero.training.selection import check_selected
 
-PLAIN_FOLDERS = ("sources", "generated", "predictions", "logs", "hub", "cards", "tables", "figures")
-"""Below the results folder: what others wrote, or what nothing reads."""
-PLAIN_NAMES = ("config.json", "sources.lock.json")
+PLAIN_FOLDERS = ("sources", "generated", "predictions", "logs", "hub")
+"""Below the results folder: what others wrote, or what is checked by records elsewhere."""
+PLAIN_NAMES = ("sources.lock.json",)
 MODEL_RECORDS = ("source.json", INFO_FILE)
 """The records in the folder of a model or tokenizer; its other JSON is transformers', and listed."""
 TOKENIZER = "tokenizer.json"
@@ -44,6 +44,10 @@ LISTED_IN = {
     "logits.arrow": ("meta.json",),
 }
 """A file to the record beside it that lists it and the files around it."""
+IDENTIFIED, IDENTITY = ("selection", "scores", "baselines", "teachers", "tasks"), ("regime", "model", "task")
+"""Folders of records that say what they are of, by some of these keys, as their path does."""
+PRINTED = (".csv", ".md", ".tex", ".svg")
+"""Endings of tables and figures, in whose folders a file's record has its name."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
             continue
         in_model = any(path.parent.glob("model*.safetensors"))
         others = in_model or any((path.parent / name).is_file() for name in (INFO_FILE, TOKENIZER))
-        if (records := _missing_records(path)) is not None:
+        if (records := _missing_records(path, parts[0])) is not None:
             yield "record", path.parent / records[0], partial(_refuse_missing, path, records[0])
         if _tells_of_weights(path, in_model):
             yield "weights", path.parent, partial(check_weights, path.parent)
@@ -137,19 +141,18 @@ def _tells_of_weights(path: Path, in_model: bool) -> bool:
 
 
 def _is_record(path: Path, beside_others: bool) -> bool:
-    """Whether a JSON file is ours: not the configuration, and not what transformers and the export write into their folders."""
-    if (
-        path.name in PLAIN_NAMES
-        or path.name.startswith("precision-")
-        or (path.parent / MANIFEST_FILE).is_file()
-    ):
+    """Whether a JSON file is ours: not what transformers and the export write into their folders."""
+    if path.name in PLAIN_NAMES or (path.parent / MANIFEST_FILE).is_file():
         return False
     return path.name in MODEL_RECORDS or not beside_others
 
 
-def _missing_records(path: Path) -> tuple[str, ...] | None:
+def _missing_records(path: Path, folder: str) -> tuple[str, ...] | None:
     """The records of which one should be beside a file; None where it is there, or none is needed."""
-    records = LISTED_IN.get(path.name)
+    has_own = path.name in ("summary.csv", "report.html") or (
+        folder in ("tables", "figures") and path.suffix in PRINTED
+    )
+    records = (path.with_suffix(".json").name,) if has_own else LISTED_IN.get(path.name)
     if records is None or any((path.parent / name).is_file() for name in (*records, MANIFEST_FILE)):
         return None
     return records
@@ -161,29 +164,25 @@ def _refuse_missing(path: Path, record: str) -> None:
 
 
 def _check_record(root: Path, path: Path, study: Study | None) -> None:
-    """A record's own checksum, and what it says of models and answers."""
-    read_record(path)
-    place = path.relative_to(root).parts
-    if path.name == RESULT and (record := read_trial(path.parent)) and (path.parent / BEST).is_dir():
-        _same_model(path.parent / BEST, record["weights_digest"], path)
+    """A record's own checksum, and what it says of its place, of models and of answers."""
+    record = read_record(path)
+    place = path.relative_to(root).with_suffix("").parts
+    for key in IDENTITY if place[0] in IDENTIFIED else ():
+        if key in record and record[key] not in place:
+            raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {record[key]!r}.", REMEDY)
+    if path.name == RESULT and (trial := read_trial(path.parent)) and (path.parent / BEST).is_dir():
+        if (found := digest_weights(path.parent / BEST)) != (expected := trial["weights_digest"]):
+            problem = f"not the model of {path}: its digest is {found}, recorded is {expected}."
+            remedy = "Train and select it again: snakemake --forcerun finetune_model."
+            raise DamagedError(path.parent / BEST, None, problem, remedy)
     elif place[0] == "selection":
-        model = root / "models" / Path(*place[1:]).with_suffix("")
-        _same_model(model, read_selection(path)["model_digest"], path)
+        model = root / "models" / Path(*place[1:])
+        check_selected(path, model)
     elif place[0] == "scores" and study is not None:
         for score in read_scores(path)["scores"]:
             folder = root / "predictions" / place[1] / score["model"]
             answers = answers_file(folder, score["task"], study.tasks[score["task"]].type)
-            check_file(
-                answers, score["predictions_digest"], "Score again: snakemake --forcerun score_systems."
-            )
-
-
-def _same_model(folder: Path, expected: str | None, record: Path) -> None:
-    if (found := digest_weights(folder)) != expected:
-        problem = f"not the model of {record}: its digest is {found}, recorded is {expected}."
-        raise DamagedError(
-            folder, None, problem, "Train and select it again: snakemake --forcerun finetune_model."
-        )
+            check_file(answers, score["predictions_digest"], SCORE_REMEDY)
 
 
 def _listed_files(record: Path) -> Iterator[Check]:

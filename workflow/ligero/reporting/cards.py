@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, write_text
+from ligero.common.records import write_listing
 from ligero.efficiency.records import DEVICES
 from ligero.models.weights_source import WeightsSource
 from ligero.reporting.model_card import Checkpoint, Evidence, model_card
@@ -18,6 +19,8 @@ from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
 from ligero.training.records import ScoreRecord
+
+CARDS_FILE = "digests.json"
 
 
 def write_cards(results: Results, out: Path) -> int:
@@ -45,6 +48,9 @@ def write_cards(results: Results, out: Path) -> int:
                 card = model_card(jobs.selection_job(study, regime, model, task), selection, folder, known)
                 write_text(staging / regime / model / f"{task}.md", card)
                 written.append((folder / "README.md", card))
+        write_listing(
+            staging / CARDS_FILE, sorted(str(path.relative_to(staging)) for path in staging.rglob("*.md"))
+        )
     for path, card in written:
         if not path.is_file() or path.read_text(encoding="utf-8") != card:
             write_text(path, card)

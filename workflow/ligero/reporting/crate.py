@@ -19,12 +19,15 @@ from ligero import __version__
 from ligero.common.errors import LigeroError
 from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
+from ligero.common.records import FILES, check_file, check_listed, read_record
 from ligero.common.run_notes import code_digest
+from ligero.reporting.artefact_digests import PLAIN_NAMES
 from ligero.reporting.progress import JobProgress, Progress
 from ligero.reporting.provenance.links import Links
 from ligero.reporting.provenance.records import SourceFile
 from ligero.reporting.results import Results
 from ligero.settings import plan
+from ligero.training.scoring import SCORE_REMEDY, answers_file
 
 if TYPE_CHECKING:
     from rocrate.model import ContextEntity, Entity
@@ -39,7 +42,7 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 KEPT = (
-    "config.json", "sources.lock.json", "summary.*", "report.html", "tables/*", "figures/*", "cards/**/*", "trials/**/*.json",
+    "config.json", "sources.lock.json", "summary.*", "report.*", "tables/*", "figures/*", "cards/**/*", "trials/**/*.json",
     "selection/**/*.json", "scores/**/*.json", "baselines/*.json", "static_embeddings/*.json", "exports/*/*/*/manifest.json", "teachers/*.json", "ablation/**/*.json", "logits/*/*.json",
     "pretraining/*/summary.json", "weights/*/source.json", "benchmarks/*.json", "corpus/statistics.json", "tasks/*/info.json",
     "state/runs/*.json",
@@ -69,7 +72,7 @@ def pack(progress: Progress, out: Path, project: Path) -> Packed:
     """Write the crate of a finished study into a new folder.
 
     Raises:
-        LigeroError: the study has not finished, or the folder is there.
+        LigeroError: the study has not finished, an artefact is not what was written, or the folder is there.
     """
     waiting = [one.job.label for one in progress.jobs if one.state != "done"]
     if waiting:
@@ -211,10 +214,14 @@ class _Packer:
         return entity
 
     def _files(self) -> None:
-        for pattern in KEPT:
-            for path in sorted(self.root.glob(pattern)):
-                if path.is_file() and not path.name.startswith("."):
-                    self._file(path)
+        found = [path for pattern in KEPT for path in sorted(self.root.glob(pattern))]
+        packed = dict.fromkeys(path for path in found if path.is_file() and not path.name.startswith("."))
+        for path in packed:
+            if path.suffix == ".json" and path.name not in PLAIN_NAMES:
+                for name in read_record(path).get(FILES, ()):
+                    if path.parent / name in packed:
+                        check_listed(path, name)
+            self._file(path)
         if (self.root / "cards").is_dir():
             self._entities[f"{self.study.results_dir}/cards"] = self.crate.add_dataset(
                 dest_path="results/cards/", properties={"name": "cards of the selected models"}
@@ -230,7 +237,13 @@ class _Packer:
             if barred or self.study.tasks[task].rcv_dir:
                 self.packed.withheld[task] = barred[0] if barred else "Reuters RCV2"
                 continue
-            for path in sorted((self.root / "predictions").rglob(f"{task}.*")):
+            for regime, model in plan.systems(self.study):
+                path = answers_file(
+                    self.root / "predictions" / regime / model, task, self.study.tasks[task].type
+                )
+                check_file(
+                    path, self.links.results.score(regime, model, task)["predictions_digest"], SCORE_REMEDY
+                )
                 self._file(path)
 
     def _file(self, path: Path) -> None:

@@ -248,13 +248,21 @@ class _Planner:
         for name in registry.tables(self.study):
             stem = self.layout.table(name).removesuffix(".csv")
             rule, label = ("make_summary", "") if name == "summary" else ("make_table", name)
-            yield self._job("tables", rule, label, [f"{stem}.{kind}" for kind in ("csv", "md", "tex")])
+            yield self._job(
+                "tables", rule, label, [f"{stem}.{kind}" for kind in ("csv", "md", "tex", "json")]
+            )
         together = registry.task_figures(self.study)
         for name in registry.figures(self.study):
             if name not in together:
-                yield self._job("tables", "make_figure", name, [self.layout.figure(name)])
+                yield self._job("tables", "make_figure", name, self._drawn([name]))
         for kind in registry.KINDS_OF_TASK_FIGURES:
-            made = [self.layout.figure(f"{kind}_{task}") for task in self.study.tasks]
+            made = self._drawn([f"{kind}_{task}" for task in self.study.tasks])
             yield self._job("tables", "make_task_figures", kind, made)
         yield self._job("tables", "write_cards", "", [f"{self.root}/cards"])
-        yield self._job("tables", "write_report", "", [self.layout.report])
+        page = self.layout.report
+        yield self._job("tables", "write_report", "", [page, self.layout.listing(page)])
+
+    def _drawn(self, names: list[str]) -> list[str]:
+        """Figures, and their records."""
+        figures = [self.layout.figure(name) for name in names]
+        return [*figures, *map(self.layout.listing, figures)]

@@ -137,6 +137,7 @@ def page_inputs(layout: Layout) -> list[str]:
     study = layout.study
     return [
         *map(layout.table, tables(study)),
+        *(layout.listing(layout.table(name)) for name in tables(study)),
         *layout.scores(list(study.tasks)),
         *layout.selections(),
         *map(layout.baseline, study.tasks),

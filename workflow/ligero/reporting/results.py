@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, cast
 
 from ligero.common.errors import DataError
+from ligero.common.records import REMEDY, DamagedError
 from ligero.corpus.statistics import CorpusRecord, read_statistics
 from ligero.distillation.records import (
     AblationRun,
@@ -135,9 +136,9 @@ class Results:
     def score(self, regime: Regime, model: str, task: str) -> SystemScoreRecord:
         """Test score of one system on one task."""
         path = self.layout.score(regime, model, task)
-        records = {
-            (record["model"], record["task"]): record for record in self._read(read_scores, path)["scores"]
-        }
+        shard = self._read(read_scores, path)
+        _refuse_other(path, shard, regime=regime)
+        records = {(record["model"], record["task"]): record for record in shard["scores"]}
         if (model, task) not in records:
             raise DataError(path, None, f"it has no score of '{model}' on '{task}'.", "Score it again.")
         return records[model, task]
@@ -148,7 +149,10 @@ class Results:
 
     def baselines(self, tasks: Iterable[str]) -> dict[str, BaselineRecord]:
         """Scores without a model, by task."""
-        return {task: self._read(read_baseline, self.layout.baseline(task)) for task in tasks}
+        found = {task: self._read(read_baseline, self.layout.baseline(task)) for task in tasks}
+        for task, record in found.items():
+            _refuse_other(self.layout.baseline(task), record, task=task)
+        return found
 
     def static_embeddings(self, task: str) -> StaticEmbeddingsRecord:
         """Score of the static embeddings of a task's teacher, or the reason why there is none."""
@@ -217,7 +221,9 @@ class Results:
 
     def task_info(self, task: str) -> TaskInfo:
         """Counts, leaks and notes of a task."""
-        return self._read(lambda path: read_task_info(path.parent), self.layout.task_info(task))
+        found = self._read(lambda path: read_task_info(path.parent), self.layout.task_info(task))
+        _refuse_other(self.layout.task_info(task), found, task=task)
+        return found
 
     @property
     def corpus(self) -> CorpusRecord | None:
@@ -230,10 +236,15 @@ class Results:
         return self._read(QualityRecord.read, self.layout.tokenizer_quality)
 
     def teacher(self, task: str) -> TeacherChoice:
-        return self._read(read_choice, self.layout.teacher(task))
+        found = self._read(read_choice, self.layout.teacher(task))
+        _refuse_other(self.layout.teacher(task), found, task=task)
+        return found
 
     def selection(self, regime: Regime, model: str, task: str) -> SelectionRecord:
-        return self._read(read_selection, self.layout.selection(regime, model, task))
+        path = self.layout.selection(regime, model, task)
+        found = self._read(read_selection, path)
+        _refuse_other(path, found, regime=regime, model=model, task=task)
+        return found
 
     def trials(self, regime: Regime, model: str) -> list[TrialRecord]:
         """The records of all trials of a system."""
@@ -276,3 +287,14 @@ class Results:
         if path not in self._cache:
             self._cache[path] = reader(Path(path))
         return cast(T, self._cache[path])
+
+
+def _refuse_other(path: str, record: Mapping[str, object], **expected: str) -> None:
+    """Refuse a record that lies in the place of another, whole as it may be.
+
+    Raises:
+        DamagedError: it does.
+    """
+    for key, value in expected.items():
+        if record[key] != value:
+            raise DamagedError(path, None, f"its {key} is {record[key]!r}, expected {value!r}.", REMEDY)

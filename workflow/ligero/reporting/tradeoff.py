@@ -27,7 +27,7 @@ from ligero.settings.jobs import TaskSpec
 from ligero.tasks.bootstrap import interval, resampled
 from ligero.tasks.metrics import HEADLINE
 from ligero.tasks.tagged_files import read_columns
-from ligero.training.scoring import Examples, answers_file, score_answered
+from ligero.training.scoring import SCORE_REMEDY, Examples, answers_file, score_answered
 
 AXES: tuple[Axis, ...] = ("macs", "milliseconds", "bytes")
 SEED = 42
@@ -129,7 +129,7 @@ def stored_answers(results: Results, row: Row, task_id: str, examples: Examples)
     """
     path = predictions_path(results, row, task_id)
     recorded = results.score(row.regime, row.model, task_id)["predictions_digest"]
-    check_file(path, recorded, "Score again: snakemake --forcerun score_systems.")
+    check_file(path, recorded, SCORE_REMEDY)
     if results.study.tasks[task_id].type == "token_classification":
         answers: list[Any] = [[tag for *_, tag in sentence] for sentence in read_columns(path)]
         if list(map(len, answers)) != list(map(len, examples.columns["words"])):

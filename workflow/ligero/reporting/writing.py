@@ -1,4 +1,4 @@
-"""Tables to files: CSV for programs, Markdown for readers, LaTeX for papers."""
+"""Tables to files: CSV for programs, Markdown for readers, LaTeX for papers; and the record of their digests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ligero.common.files import write_text
+from ligero.common.records import write_listing
 from ligero.reporting.latex import text_of, to_latex
 
 
@@ -27,10 +28,11 @@ def to_markdown(frame: pd.DataFrame) -> str:
 
 
 def write_table(frame: pd.DataFrame, csv: Path) -> None:
-    """Write a table in its three forms: CSV, and Markdown and LaTeX beside it."""
+    """Write a table in its three forms, CSV, and Markdown and LaTeX beside it, and the JSON record that lists them."""
     write_text(csv, to_csv(frame))
     write_text(csv.with_suffix(".md"), to_markdown(frame))
     write_text(csv.with_suffix(".tex"), to_latex(frame))
+    write_listing(csv.with_suffix(".json"), [csv.with_suffix(kind).name for kind in (".csv", ".md", ".tex")])
 
 
 def _cells(frame: pd.DataFrame, escape: Callable[[str], str]) -> list[list[str]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, final
 
 from ligero.common.errors import DataError
-from ligero.common.files import read_json, write_json
 from ligero.common.hashing import sha256_file
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.serving.answers import Answer, Item
 from ligero.tasks.records import ScoreRecord
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
@@ -253,7 +253,7 @@ class Manifest:
     files: dict[str, str]
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST_FILE, asdict(self))
+        write_record(folder / MANIFEST_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -261,13 +261,13 @@ class Manifest:
 
         Raises:
             DataError: none is there, it is of another format, or lacks a key somewhere.
+            DamagedError: it is not what was written.
         """
         path = Path(folder) / MANIFEST_FILE
         if not path.is_file():
             raise DataError(folder, None, f"no {MANIFEST_FILE}; a folder that the export wrote is expected.")
-        values = read_json(path)
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            found = values.get("format") if isinstance(values, dict) else values
+        values = read_record(path, REMEDY)
+        if (found := values.get("format")) != FORMAT:
             raise DataError(path, None, f"format is {found!r}, expected {FORMAT}.", REMEDY)
         expected = {field.name for field in fields(cls)}
         if wrong := expected ^ values.keys():
@@ -294,14 +294,14 @@ class Manifest:
         """Compare the folder's files with their digests.
 
         Raises:
-            DataError: a file is missing or was changed.
+            DamagedError: a file is missing or was changed.
         """
         for name, expected in self.files.items():
             path = folder / name
             if not path.is_file():
-                raise DataError(path, None, "no such file, but the manifest names it.", REMEDY)
+                raise DamagedError(path, None, "no such file, but the manifest names it.", REMEDY)
             if sha256_file(path) != expected:
-                raise DataError(
+                raise DamagedError(
                     path, None, "differs from its digest in the manifest.", "Copy or export the model again."
                 )
 

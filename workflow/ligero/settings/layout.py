@@ -318,6 +318,11 @@ class Layout:
         """The CSV file of a table; its Markdown and LaTeX lie beside it."""
         return f"{self.root}/summary.csv" if name == "summary" else f"{self.root}/tables/{name}.csv"
 
+    @staticmethod
+    def listing(path: str) -> str:
+        """The record beside a table, a figure or the report page that holds its digests."""
+        return f"{path.rpartition('.')[0]}.json"
+
     @property
     def report(self) -> str:
         """The report page."""

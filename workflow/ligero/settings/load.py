@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError
+from ligero.common.records import CHECKSUM
 from ligero.settings.base import below_home
 from ligero.settings.checks import problems_of
 from ligero.settings.defaults import with_defaults, with_preset
@@ -29,7 +30,9 @@ def load_study(config: Mapping[str, object], root: Path | str) -> Study:
             f"the project is in '{root}', a path with a space, which would break commands; "
             "move it to a path without spaces"
         )
-    filled = with_preset(with_defaults(config))
+    # A resolved configuration is a record; here it may be one of several files, and edited.
+    given = {key: value for key, value in config.items() if key != CHECKSUM}
+    filled = with_preset(with_defaults(given))
     registry = filled.get("source_registry", Study.model_fields["source_registry"].default)
     if registry and isinstance(registry, str):
         try:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
-from ligero.common.files import read_json, write_text
+from ligero.common.files import write_text
+from ligero.common.records import read_record, write_record
 from ligero.settings.base import Settings
 from ligero.settings.jobs import digest
 from ligero.settings.study import Study
@@ -50,9 +51,18 @@ def measuring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, help="folder whose encoders are read; the study's by default")
 
 
+def write_resolved(path: Path | str, study: Study) -> None:
+    """Write the resolved configuration, which programs read."""
+    write_record(path, study.model_dump(mode="json"))
+
+
 def load_resolved(path: Path | str) -> Study:
-    """Read the resolved configuration that the workflow wrote when it started."""
-    return Study.model_validate(read_json(path))
+    """Read the resolved configuration that the workflow wrote when it started.
+
+    Raises:
+        DamagedError: it is not what was written.
+    """
+    return Study.model_validate(read_record(path))
 
 
 def note_soundness(config: Path, task_id: str, error: LigeroError | None) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import atomic_directory
 from ligero.common.records import DamagedError
+from ligero.models.digests import SELECTED_REMEDY, check_weights
 from ligero.settings.jobs import SelectionJob
 from ligero.training.planned_trials import best_weights, check_best
 from ligero.training.records import (
     Candidate,
     SelectionRecord,
     TrialRecord,
+    read_selection,
     read_shard,
     write_selection,
 )
@@ -138,6 +140,21 @@ def select(
         if record is not best:
             shutil.rmtree(best_weights(state_dir, trials[record["id"]]), ignore_errors=True)
     return selection
+
+
+def check_selected(selection: Path, model: Path) -> None:
+    """Refuse a folder of a selected model that holds another model, whole as it may be: an older run's, or another task's.
+
+    Args:
+        selection: the record of the choice.
+
+    Raises:
+        DamagedError: the model is missing, or not the one that was selected.
+    """
+    expected, found = read_selection(selection)["model_digest"], check_weights(model, SELECTED_REMEDY)
+    if found != expected:
+        problem = f"not the model of {selection}: its digest is {found}, recorded is {expected}."
+        raise DamagedError(model, None, problem, SELECTED_REMEDY)
 
 
 def _check_best(job: SelectionJob, best: TrialRecord, folder: Path) -> str:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, NullFormatter
 
 from ligero.common.files import atomic_path
+from ligero.common.records import write_listing
 from ligero.settings.study import Study
 
 # Okabe and Ito (2008): distinguishable with any colour vision.
@@ -124,7 +125,8 @@ def with_prefix(value: float) -> str:
 
 
 def write_svg(figure: Figure, path: Path) -> None:
-    """Write a figure without date, so that it only changes when its data do."""
+    """Write a figure without date, so that it only changes when its data do, and the JSON record that lists it."""
     with matplotlib.rc_context(SETTINGS), atomic_path(path) as temporary:
         FigureCanvasSVG(figure)
         figure.savefig(temporary, format="svg", metadata={"Date": None})
+    write_listing(path.with_suffix(".json"), [path.name])

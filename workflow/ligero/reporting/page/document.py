@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from ligero.common.files import write_text
+from ligero.common.records import write_listing
 from ligero.efficiency.truncation import truncate
 from ligero.reporting.page.records import ChoiceTable, PageData
 
@@ -15,8 +16,9 @@ TEMPLATES = Path(__file__).resolve().parents[4] / "resources" / "page"
 
 
 def write_page(path: Path, page: PageData) -> None:
-    """Write the page, atomically."""
+    """Write the page, atomically, and the JSON record that lists it."""
     write_text(path, document(page))
+    write_listing(path.with_suffix(".json"), [path.name])
 
 
 def document(page: PageData) -> str:

@@ -6,6 +6,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from ligero.common.errors import DataError
+from ligero.common.text import read_text
 from ligero.reporting.page.records import StageEntry
 from ligero.reporting.results import Results
 from ligero.settings import plan
@@ -70,8 +72,17 @@ def _files(folder: Path, rule: str) -> list[Path]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t"))
+    """The lines of a file of Snakemake's, which has no digest.
+
+    Raises:
+        DataError: it is cut short.
+    """
+    text = read_text(path)
+    rows = list(csv.reader(text.splitlines(), delimiter="\t"))
+    if not text.endswith("\n") or any(len(row) != len(rows[0]) for row in rows):
+        remedy = "Delete it; the page then counts the time of one job less."
+        raise DataError(path, None, "it was cut short: a line lacks cells or its end.", remedy)
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def _number(text: str | None) -> float | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ligero.common.errors import DataError
+from ligero.common.records import check_listed
 from ligero.reporting.page.records import Cell, Column, TableEntry
 
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
@@ -19,22 +19,12 @@ def read_table(name: str, path: Path, caption: str) -> TableEntry:
     """A table of the study.
 
     Raises:
-        DataError: the file is missing, empty or cut short.
+        DataError: it has no record of digests beside it.
+        DamagedError: it is missing, or not what was written.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.reader(handle))
-    except FileNotFoundError as error:
-        raise DataError(path, None, "no such file.") from error
-    if not rows:
-        raise DataError(path, None, "it is empty.", f"snakemake --forcerun make_table {path}")
-    head, *body = rows
-    for number, row in enumerate(body, 2):
-        if len(row) != len(head):
-            problem = f"{len(row)} columns, its first line has {len(head)}: it was cut short or edited."
-            raise DataError(
-                path, number, problem, "Delete it and start snakemake again, which makes it anew."
-            )
+    check_listed(path.with_suffix(".json"), path.name)
+    with path.open(encoding="utf-8", newline="") as handle:
+        head, *body = csv.reader(handle)
     columns = [_column(column, [row[place] for row in body]) for place, column in enumerate(head)]
     cells = [[_cell(column, text) for column, text in zip(columns, row, strict=True)] for row in body]
     return {"name": name, "caption": caption, "columns": columns, "rows": cells}

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.records import check_listed
 from ligero.reporting import registry
 from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, stem
 from ligero.reporting.provenance.links import Links
@@ -90,10 +91,12 @@ class Chains:
 
         Raises:
             DataError: it is missing.
+            DamagedError: it is not what was written.
         """
         path = Path(self.results.layout.table(table))
         if not path.is_file():
             raise DataError(path, None, "no such table yet.", f"Make it: {self.command(table)}")
+        check_listed(path.with_suffix(".json"), path.name)
         systems = {(row.regime, row.name): row for row in self.results.rows()}
         with path.open(encoding="utf-8", newline="") as handle:
             found = []
