@@ -97,7 +97,7 @@ def _write(study: Study, root: Path) -> None:
             record = {"model": model, **_score(study, task, ability + 0.1 * chance(regime, model, task))}
             path = Path(layout.score(regime, model, task))
             earlier = read_record(path)["scores"] if path.exists() else []
-            write_record(path, {"scores": [*earlier, record]})
+            write_record(path, {"regime": regime, "scores": [*earlier, record]})
         for task_id in study.tasks:
             write_record(layout.selection(regime, model, task_id), _selection(study, regime, model, task_id))
     for task_id in plan.tasks_with_static_embeddings(study):

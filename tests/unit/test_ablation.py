@@ -140,9 +140,16 @@ def results(tmp_path: Path) -> Results:
         write_record(layout.ablation_run(task, method, seed), record)
     score = {"task": "xnli", "score": 91.239, "intervals": {"accuracy": [88.0, 94.0]}}
     write_record(
-        layout.score("fine-tuning", "beto-cased", "xnli"), {"scores": [{"model": "beto-cased", **score}]}
+        layout.score("fine-tuning", "beto-cased", "xnli"),
+        {"regime": "fine-tuning", "scores": [{"model": "beto-cased", **score}]},
     )
-    chosen = {"teacher": "beto-cased", "rule": "list", "losses": {}, "weights": {"beto-cased": 1.0}}
+    chosen = {
+        "task": "xnli",
+        "teacher": "beto-cased",
+        "rule": "list",
+        "losses": {},
+        "weights": {"beto-cased": 1.0},
+    }
     write_record(layout.teacher("xnli"), chosen)
     return Results(study, tmp_path)
 

@@ -145,7 +145,7 @@ def test_labels_that_nearly_agree(tmp_path: Path) -> None:
     rows = [
         (f"Texto {n}.", label)
         for n in range(20)
-        for label in ("Facturación", "facturacion ", "servicio", "servicios", "otro")
+        for label in ("Facturación", "facturacion", "servicio", "servicios", "otro")
     ]
     data = data_of(str(table(tmp_path / "a.csv", rows)), "--text", "texto", "--label", "tema")
     said = [
@@ -154,7 +154,7 @@ def test_labels_that_nearly_agree(tmp_path: Path) -> None:
         if one.what == "near_labels"
     ]
     assert said == [
-        "labels that differ by case, accents, space or punctuation only: 'Facturación', 'facturacion '",
+        "labels that differ by case, accents, space or punctuation only: 'Facturación', 'facturacion'",
         "labels that differ by one letter: servicio, servicios",
     ]
 

@@ -15,8 +15,7 @@ import pytest
 
 from ligero.command import predict
 from ligero.command.main import main
-from ligero.command.predict import items_of_lines, items_of_table, questions_of, sentences_of
-from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
 
 
 class Echo:
@@ -34,7 +33,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     monkeypatch.setattr(predict, "Predictor", Echo)
 
     def run(*arguments: str, standard_input: str = "") -> list[Any]:
-        monkeypatch.setattr("sys.stdin", io.StringIO(standard_input))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(standard_input.encode())))
         assert main(["predict", "folder", *arguments]) == 0
         return [json.loads(line)["item"] for line in capsys.readouterr().out.splitlines()]
 
@@ -71,8 +70,13 @@ def test_the_file_may_follow_the_options(answered: Any, tmp_path: Path) -> None:
 
 
 def test_sentences_and_questions(answered: Any, tmp_path: Path) -> None:
-    (tmp_path / "a.conll").write_text("-DOCSTART- O\n\nAna NC B-PER\nvive V O\n\nSí\n")
+    (tmp_path / "a.conll").write_text("-DOCSTART- O\n\n# id 1\nAna NC B-PER\nvive V O\n\nSí R O\n")
     assert answered(str(tmp_path / "a.conll")) == [{"words": ["Ana", "vive"]}, {"words": ["Sí"]}]
+    (tmp_path / "a.bio").write_text("Ana\nvive")
+    assert answered(str(tmp_path / "a.bio")) == [{"words": ["Ana", "vive"]}]
+    rows = [f"{number}\t{word}" + "\t_" * 8 for number, word in (("1-2", "del"), (1, "de"), (2, "el"))]
+    (tmp_path / "a.conllu").write_text("\n".join(["# sent_id = 1", *rows, ""]))
+    assert answered(str(tmp_path / "a.conllu")) == [{"words": ["de", "el"]}]
     squad = {
         "data": [{"paragraphs": [{"context": "Ana vive.", "qas": [{"id": "q", "question": "¿Quién?"}]}]}]
     }
@@ -80,19 +84,55 @@ def test_sentences_and_questions(answered: Any, tmp_path: Path) -> None:
     assert answered(str(tmp_path / "a.json")) == [{"id": "q", "question": "¿Quién?", "context": "Ana vive."}]
 
 
-def test_what_is_refused(tmp_path: Path) -> None:
-    here = tmp_path / "a.csv"
-    with pytest.raises(DataError, match=r"a\.csv:2: not valid JSON"):
-        list(items_of_lines(["Uno.", "{not json"], here))
-    with pytest.raises(ConfigurationError, match=r"--text: name the column of the text in .*\(texto, tema\)"):
-        list(items_of_table(io.StringIO("texto,tema\na,b\n"), here, {"id": "tema"}))
-    with pytest.raises(DataError, match=r"a\.csv:1: no column 'text' \(columns: texto, tema\)"):
-        list(items_of_table(io.StringIO("texto,tema\na,b\n"), here, {"text": "text"}))
-    with pytest.raises(DataError, match=r"a\.csv:3: expected 2 cells \(texto, tema\), found 3"):
-        list(items_of_table(io.StringIO("texto,tema\na,b\na,b,c\n"), here, {"text": "texto"}))
-    (tmp_path / "b.json").write_text("[]")
-    with pytest.raises(DataError, match="not SQuAD JSON"):
-        list(questions_of(tmp_path / "b.json"))
+def test_tables_are_read_as_those_of_tasks(answered: Any, tmp_path: Path) -> None:
+    """What `train` reads, `predict` reads: another separator, an ending in capitals, blank rows, JSON lines with named columns."""
+    for name, text in (
+        ("a.CSV", "sep=;\ntexto ;tema\nUno;x\n;\nDos;y\n"),
+        ("a.tsv", "tema\ttexto\nx\tUno\n\ny\tDos\n"),
+        ("a.ndjson", '{"texto": "Uno", "tema": 1}\n\n{"texto": "Dos"}\n'),
+    ):
+        (tmp_path / name).write_text(text)
+        assert answered(str(tmp_path / name), "--text", "texto") == [{"text": "Uno"}, {"text": "Dos"}]
+
+
+REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
+    ("a.txt", "Uno.\n{not json", [], r"a\.txt:2: not valid JSON"),
+    ("a.jsonl", '{"text": "Uno"}\n"Dos"\n', [], r"a\.jsonl:2: expected a JSON object\..*jq"),
+    (
+        "a.csv",
+        "texto,tema\na,b\n",
+        ["--id", "tema"],
+        r"--text: name the column of the text in .*\(texto, tema\)",
+    ),
+    ("a.csv", "texto;tema\na;b\n", [], r"--text: name the column of the text in .*\(texto, tema\)"),
+    ("a.csv", "Text,tema\na,b\n", ["--text", "text"], r"a\.csv:1: no column 'text' .*Did you mean 'Text'"),
+    ("a.csv", "t,t\na,b\n", ["--text", "t"], r"a\.csv:1: column 't' occurs twice"),
+    ("a.csv", "t,u\na,b\na,b,c\n", ["--text", "t"], r"a\.csv:3: expected 2 cells \(t, u\), found 3"),
+    ("a.csv", "t,u\n", ["--text", "t"], r"a\.csv: holds nothing to answer"),
+    ("a.jsonl", '{"t": "a"}\n{"u": "b"}\n', ["--text", "t"], r"a\.jsonl:2: no column 't' \(columns: u\)"),
+    ("a.json", "[]", [], r"a\.json: not SQuAD JSON .*jq"),
+    (
+        "a.json",
+        '{"data": [{"paragraphs": [{"qas": [{}]}]}]}',
+        [],
+        r"a\.json: not SQuAD JSON .*'id' is missing",
+    ),
+    ("a.conll", "Ana B-PER\nvive\n", [], r"a\.conll:2: expected 2 columns as on line 1, found 1"),
+    ("a.txt", "\n \n", [], r"a\.txt: holds nothing to answer"),
+    ("a.txt", "uno\nseñor\n".encode("latin1"), [], r"a\.txt:2: not UTF-8: .*iconv -f latin1"),
+    ("a.csv", "t\nseñor\n".encode("latin1"), ["--text", "t"], r"a\.csv:2: not UTF-8: .*iconv -f latin1"),
+    ("a.txt", "uno\n".encode("utf-16"), [], r"a\.txt:1: not UTF-8: .*iconv -f utf-16"),
+    ("a.txt", b"PK\x03\x04rest", [], r"a\.txt: is a ZIP archive"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "options", "message"), REFUSED)
+def test_what_is_refused(
+    answered: Any, tmp_path: Path, name: str, content: str | bytes, options: list[str], message: str
+) -> None:
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(LigeroError, match=message):
+        answered(str(tmp_path / name), *options)
 
 
 def test_a_missing_file_is_named(answered: Any, tmp_path: Path) -> None:
@@ -108,8 +148,15 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:
         main(["export", str(tmp_path)])
 
 
-def test_sentences_end_without_a_blank_line() -> None:
-    assert list(sentences_of(["Ana\tO\n", "Luz\tO"])) == [{"words": ["Ana", "Luz"]}]
+def test_predicting_imports_neither_pydantic_nor_torch(project: Path) -> None:
+    code = (
+        "import sys, ligero.command.predict\n"
+        "print(sorted({'torch', 'transformers', 'pandas', 'pydantic', 'yaml'} & {name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project / "workflow", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_serve_passes_its_limits_on(monkeypatch: pytest.MonkeyPatch) -> None:

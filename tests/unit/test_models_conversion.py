@@ -217,13 +217,49 @@ def quantise(folder: Path) -> None:
 
 def widen(folder: Path) -> None:
     change_weights(
-        folder, lambda weights: weights | {"bert.embeddings.word_embeddings.weight": torch.zeros(9, 16)}
+        folder, lambda weights: weights | {"bert.embeddings.word_embeddings.weight": torch.rand(9, 16)}
     )
 
 
 def spoil(folder: Path) -> None:
     name = "bert.embeddings.word_embeddings.weight"
     change_weights(folder, lambda weights: weights | {name: torch.full_like(weights[name], torch.nan)})
+
+
+OUTPUT, WORDS = "bert.encoder.layer.0.output.dense.weight", "bert.embeddings.word_embeddings.weight"
+
+
+def lose(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights | {OUTPUT: torch.zeros_like(weights[OUTPUT])})
+
+
+def round_off(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights | {OUTPUT: weights[OUTPUT].mul(9e3).to(torch.int8)})
+
+
+def say(**changes: object) -> Callable[[Path], None]:
+    """Change config.json."""
+
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def forget_vocabulary(folder: Path) -> None:
+    (folder / "vocab.txt").unlink()
+    change_weights(folder, lambda weights: weights | {WORDS: torch.rand(200, 16)})
+    say(vocab_size=200)(folder)
+
+
+def take_other_vocabulary(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokens = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    others = [*tokens[:50], *tokens[:49:-1]]
+    (folder / "vocab.txt").write_text("\n".join(others) + "\n", encoding="utf-8")
 
 
 def only_tensorflow(folder: Path) -> None:
@@ -243,6 +279,12 @@ def only_tensorflow(folder: Path) -> None:
             r"m: weights and config\.json do not belong together: bert\.embeddings\.word_embeddings\.weight is \[9, 16\]",
         ),
         (spoil, r"m: weights that are not finite: bert\.embeddings\.word"),
+        (lose, r"m: weights that are one value throughout: bert\.encoder\.layer\.0\.output\.dense\.weight"),
+        (round_off, r"m: weights that are whole numbers: bert\.encoder\.layer\.0\.output"),
+        (say(is_decoder=True), r"m/config\.json: is_decoder is true"),
+        (say(hidden_act="nothing"), r"m/config\.json: no model can be made of it: KeyError\('nothing'\)"),
+        (forget_vocabulary, r"m: the tokenizer has 5 tokens, the model's embedding 200 rows\..*missing"),
+        (take_other_vocabulary, r"m: token '.*' is number 50 in vocab\.txt and \d+ in the tokenizer"),
         (only_tensorflow, r"m: neither model\.safetensors nor pytorch_model\.bin is here, only tf_model\.h5"),
     ],
 )

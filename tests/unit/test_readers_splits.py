@@ -128,7 +128,7 @@ def test_a_file_of_one_article_cannot_be_cut(tmp_path: Path) -> None:
     path.write_text(json.dumps({"data": [{"title": "t", "paragraphs": paragraphs}]}), encoding="utf-8")
     shares = {"train": (0.0, 0.7), "validation": (0.7, 0.85), "test": (0.85, 1.0)}
     spec = task("squad", {name: {"sources": ["a"], "share": share} for name, share in shares.items()})
-    message = r"is empty: its 4 examples are of 1 group \(articles, documents\), which are never cut\. Give each article"
+    message = r"is empty: its 4 examples are of 1 group \(articles, documents, equal texts\), which are never cut\. Give each article"
     with pytest.raises(DataError, match=message):
         for name in shares:
             load_split(spec, name, lambda _: path)

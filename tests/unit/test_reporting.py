@@ -247,7 +247,7 @@ def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, stu
         Layout(study.model_copy(update={"results_dir": str(tmp_path)})).score("fine-tuning", "bertin", "pos")
     )
     kept = [record for record in read_record(path)["scores"] if record["model"] != "bertin"]
-    write_record(path, {"scores": kept})
+    write_record(path, {"regime": "fine-tuning", "scores": kept})
     with pytest.raises(DataError, match=r"shard-[\d-]+\.json: it has no score of 'bertin' on 'pos'"):
         make_table("sequence_tagging", Results(study, tmp_path))
 
@@ -292,7 +292,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Results:
                     if column.startswith(f"{prefix}_")
                 }
                 record.update(metrics=metrics, score=metrics.get("accuracy", metrics.get("f1")))
-            write_record(path, {"scores": records})
+            write_record(path, {"regime": regime, "scores": records})
     return found
 
 

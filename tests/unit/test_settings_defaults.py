@@ -169,7 +169,7 @@ def test_a_student_below_its_twin_is_told_what_to_do(own_results: Results) -> No
     twin = own_results.score("fine-tuning", "albeto-tiny", "complaints")["score"]
     for score, said in ((twin - 1.5, True), (twin, False)):
         (record,) = read_record(path)["scores"]
-        write_record(path, {"scores": [{**record, "score": score}]})
+        write_record(path, {"regime": "distillation", "scores": [{**record, "score": score}]})
         notes = make_table("summary", Results(own_results.study, layout.root))["notes"]
         found = [str(note) for note in notes if "twin" in str(note)]
         assert bool(found) == said

@@ -24,6 +24,7 @@ from ligero.tasks.data_warnings import (
     small_test,
 )
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
+from ligero.tasks.readers.context import EMPTY_TEXTS, NO_TEXT
 from ligero.tasks.splits import LoadedSplit, folded_content, leaks
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
     """Everything that is worth saying, errors first."""
     examples = [example for loaded in splits.values() for example in loaded.examples]
     found = [
+        *_missing_labels(data),
         *_labels(data, splits),
+        *_readings(splits),
         *_texts(examples),
         *_repetitions(examples),
         *_leaks(splits),
@@ -104,6 +107,22 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
     ]
     order = ("error", "warning", "note")
     yield from sorted(found, key=lambda one: order.index(one.level))
+
+
+def _readings(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
+    """What the readers noticed; of texts that are empty `_texts` says more."""
+    for loaded in splits.values():
+        for sentence in loaded.warnings:
+            if not sentence.endswith(EMPTY_TEXTS):
+                yield Finding("warning", "reading", sentence, [])
+
+
+def _missing_labels(data: UserData) -> Iterator[Finding]:
+    """Labels that say that there is none."""
+    if missing := [label for label in data.labels if label.lower() in {*NO_TEXT, "_"} - {"none"}]:
+        count = sum(data.labels[label] for label in missing)
+        sentence = f"{count:,} examples have a label that says that there is none; each is learned as a label of its own"
+        yield Finding("warning", "missing_labels", sentence, missing)
 
 
 def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]:

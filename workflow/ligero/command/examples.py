@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from ligero.common.errors import ConfigurationError, DataError
+from pydantic import ValidationError
+
+from ligero.common.errors import ConfigurationError, DataError, raise_together
 from ligero.settings.defaults import task_with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
+from ligero.tasks.delimited import header_of
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.readers import ReaderContext, read
 from ligero.tasks.splits import LoadedSplit, load_split
@@ -23,6 +28,7 @@ READER_OF_ENDING: dict[str, Reader] = {
     ".csv": "table",
     ".tsv": "table",
     ".jsonl": "table",
+    ".ndjson": "table",
     ".conll": "conll2002",
     ".bio": "conll2002",
     ".conllu": "conllu",
@@ -65,7 +71,7 @@ class UserData:
 
         Raises:
             ConfigurationError: arguments that do not fit the format.
-            DataError: a file that is missing or malformed, or has one label only.
+            DataError: a file that is missing or malformed, or has labels that cannot be meant.
         """
         given = {"train": args.data, "validation": args.validation, "test": args.test}
         files = {split: Path(path).expanduser() for split, path in given.items() if path}
@@ -76,13 +82,19 @@ class UserData:
                 )
         reader: Reader = args.reader or _reader_of(files["train"])
         columns = _columns(args, reader, files["train"])
-        context = _AnyLabel(columns=columns)
-        examples = {split: sum(1 for _ in read(reader, path, context)) for split, path in files.items()}
-        if len(context.found) == 1:
-            raise DataError(
-                files["train"], None, f"every example has the label {next(iter(context.found))!r}: there is nothing to learn.",
-                "Check the column that --label names.",
-            )  # fmt: skip
+        context, words = _AnyLabel(columns=columns), set[str]()
+        examples = dict.fromkeys(files, 0)
+        for split, path in files.items():
+            for example in read(reader, path, context):
+                examples[split] += 1
+                words.update(example.words if isinstance(example, TaggingExample) else ())
+            if not examples[split]:
+                raise DataError(path, None, "it holds no examples.", "Is it the right file?")
+        problems = [
+            DataError(files["train"], None, *problem)
+            for problem in _label_problems(context.found, reader, words)
+        ]
+        raise_together(problems)
         return cls(reader, columns, files, Counter(dict(context.found.most_common())), examples["train"])
 
     @property
@@ -131,7 +143,11 @@ class UserData:
     def task(self) -> Task:
         """The task as the workflow will have it, with the names of splits for the ids of its sources."""
         task = {**self.settings(), "splits": self.splits({split: split for split in self.files})}
-        return Task.model_validate(task_with_defaults("data", task))
+        try:
+            return Task.model_validate(task_with_defaults("data", task))
+        except ValidationError as error:
+            said = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise DataError(self.files["train"], None, f"{said}.") from error
 
     def load(self) -> dict[str, LoadedSplit]:
         """The splits as the workflow will read them.
@@ -141,6 +157,45 @@ class UserData:
         """
         task = self.task()
         return {split: load_split(task, split, lambda source: self.files[source]) for split in SPLITS}
+
+
+def _label_problems(labels: Counter[str], reader: Reader, words: set[str]) -> Iterator[tuple[str, str]]:
+    """Labels that cannot be meant, as problem and remedy.
+
+    Args:
+        words: all different ones of tagged sentences.
+    """
+    if len(labels) == 1:
+        remedies = {
+            "table": "Check the column that --label names.",
+            "conll2002": "The tag is in the last column; CoNLL-U is known by the ending .conllu.",
+        }
+        problem = f"every example has the label {next(iter(labels))!r}: there is nothing to learn."
+        yield problem, remedies.get(reader, "Is it the right file?")
+        return
+    if words and len(labels) > len(words):
+        problem = f"{len(labels):,} tags for {len(words):,} different words."
+        yield problem, "The word is in the first column, the tag in the last: are they the other way round?"
+        return
+    alike: dict[str, list[str]] = {}
+    for label in labels:
+        alike.setdefault(_seen(label), []).append(label)
+    if empty := alike.pop("", []):
+        yield (
+            f"{sum(labels[label] for label in empty):,} examples have an empty label.",
+            "Correct or remove them.",
+        )
+    for seen, same in alike.items():
+        if len(same) > 1:
+            shown = ", ".join(f"{label!r} ({labels[label]:,})" for label in same)
+            problem = f"labels differ by white space, invisible characters, their Unicode form or a decimal .0 only: {shown}."
+            yield problem, f"Make them one: {seen!r}."
+
+
+def _seen(label: str) -> str:
+    """A label as a person sees it: in one Unicode form, without white space around it, invisible characters and a decimal .0."""
+    plain = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", " ".join(plain.split()))
 
 
 def _shares(missing: list[str], examples: int) -> dict[str, tuple[float, float]]:
@@ -158,12 +213,13 @@ def _shares(missing: list[str], examples: int) -> dict[str, tuple[float, float]]
 
 
 def _reader_of(path: Path) -> Reader:
-    if path.suffix not in READER_OF_ENDING:
+    kind = path.suffix.lower()
+    if kind not in READER_OF_ENDING:
         endings = ", ".join(READER_OF_ENDING)
         raise ConfigurationError(
             f"{path}: the name says no format; known endings: {endings}. Say it with --reader."
         )
-    return READER_OF_ENDING[path.suffix]
+    return READER_OF_ENDING[kind]
 
 
 def _columns(args: argparse.Namespace, reader: Reader, path: Path) -> Columns:
@@ -181,21 +237,11 @@ def _columns(args: argparse.Namespace, reader: Reader, path: Path) -> Columns:
             raise ConfigurationError(
                 f"--{name}: name the column of the {name} in {path} ({', '.join(header_of(path)) or 'it has no header'})"
             )
-    return Columns(**given)
-
-
-def header_of(path: Path) -> list[str]:
-    """Column names of a table, as far as they can be read; for messages."""
-    import csv
-    import json
-
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as handle:
-        if path.suffix == ".jsonl":
-            try:
-                return [str(key) for key in json.loads(handle.readline() or "{}")]
-            except ValueError:
-                return []
-        return next(csv.reader(handle, delimiter="\t" if path.suffix == ".tsv" else ","), [])
+    try:
+        return Columns(**given)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{path}: {said}") from error
 
 
 def words_of(example: Example) -> int:

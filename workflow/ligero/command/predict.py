@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from ligero.common.errors import ConfigurationError, DataError
-from ligero.common.files import read_json
+from ligero.common.errors import ConfigurationError, DataError, raise_together
 from ligero.common.progress import progress
+from ligero.common.text import decoded
 from ligero.serving.answers import Item
 from ligero.serving.predictor import Predictor
+from ligero.tasks.delimited import header_of, no_column, read_rows
+from ligero.tasks.lines import Notes, Problems, parse_json, read_whole
+from ligero.tasks.sentences import read_sentences, read_treebank
 
 STANDARD_INPUT = "-"
 
@@ -26,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         args.folder, precision=args.precision, threads=args.threads, full_depth=args.full_depth
     )
     if args.file == STANDARD_INPUT:
-        items = items_of_lines(sys.stdin, Path("standard input"))
+        items = items_of_lines(sys.stdin.buffer, Path("standard input"))
         if sys.stdin.isatty():
             print(
                 "reading standard input: a text or a JSON object on each line; end with Ctrl-D",
@@ -43,26 +47,39 @@ def run(args: argparse.Namespace) -> int:
 
 
 def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
-    """The items of a file: a table's named columns, the words of CoNLL sentences, SQuAD questions, or lines.
+    """The items of a file by its ending: a table's named columns, the words of CoNLL sentences, SQuAD questions, or lines.
+
+    Tables, sentences and questions are read as a whole, with the readers of tasks, before the first is answered.
 
     Raises:
-        DataError: it is missing, or not what its ending says.
+        DataError: it is missing, empty, or not what its ending says.
+        CombinedError: all bad rows of it.
         ConfigurationError: a table, and no column is named.
     """
     if not path.is_file():
         raise DataError(
             path, None, "no such file.", "Name a .csv, .tsv, .jsonl or text file, or - for standard input."
         )
-    if path.suffix == ".json":
-        yield from questions_of(path)
-        return
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        if path.suffix in (".csv", ".tsv"):
-            yield from items_of_table(handle, path, columns)
-        elif path.suffix in (".conll", ".bio"):
-            yield from sentences_of(handle)
-        else:
-            yield from items_of_lines(handle, path)
+    kind = path.suffix.lower()
+    if kind in (".csv", ".tsv") or (columns and kind in JSON_LINES):
+        found = iter(items_of_table(path, columns))
+    elif kind in (".conll", ".bio", ".conllu"):
+        found = iter(sentences_of(path))
+    elif kind == ".json":
+        found = iter(list(questions_of(path)))
+    else:
+        found = _items_of_text(path, kind in JSON_LINES)
+    if (first := next(found, None)) is None:
+        raise DataError(path, None, "holds nothing to answer.", "Is it the right file?")
+    yield from chain([first], found)
+
+
+JSON_LINES = (".jsonl", ".ndjson")
+
+
+def _items_of_text(path: Path, objects: bool) -> Iterator[Item]:
+    with path.open("rb") as lines:
+        yield from items_of_lines(lines, path, objects)
 
 
 def columns_of(args: argparse.Namespace) -> dict[str, str]:
@@ -77,36 +94,47 @@ def columns_of(args: argparse.Namespace) -> dict[str, str]:
     return {key: column for key, column in named.items() if column is not None}
 
 
-def items_of_lines(lines: Iterable[str], path: Path) -> Iterator[Item]:
+def items_of_lines(lines: Iterable[bytes], path: Path, objects: bool = False) -> Iterator[Item]:
     """A line that begins with `{` is a JSON object, any other a text; empty lines are passed over.
 
+    Args:
+        objects: every line must be an object.
+
     Raises:
-        DataError: a line that begins like JSON and is none.
+        DataError: a line that begins like JSON and is none, or that is not UTF-8.
     """
+    notes: Notes = Counter()
     for number, line in enumerate(lines, 1):
-        text = line.rstrip("\r\n")
+        text = decoded(path, line, number).rstrip("\r\n")
         if not text.strip():
             continue
-        if not text.lstrip().startswith("{"):
+        if not objects and not text.lstrip().startswith("{"):
             yield text
             continue
-        try:
-            yield json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                path, number, f"not valid JSON: {error.msg}.", "A line is a text or a JSON object."
-            ) from error
+        value = parse_json(path, number, text, notes)
+        if not isinstance(value, dict):
+            remedy = "An array becomes lines of objects with: jq -c '.[]' FILE"
+            raise DataError(path, number, "expected a JSON object.", remedy)
+        yield value
 
 
-def sentences_of(lines: Iterable[str]) -> Iterator[Item]:
-    """The words of each sentence of a CoNLL file: the first column, sentences apart by blank lines."""
-    words: list[str] = []
-    for line in (*lines, ""):
-        if line.strip() and not line.startswith("-DOCSTART-"):
-            words.append(line.split("\t" if "\t" in line else None)[0])
-        elif words:
-            yield {"words": words}
-            words = []
+def sentences_of(path: Path) -> list[Item]:
+    """The words of each sentence of a CoNLL-U file, or of one of columns: the first.
+
+    Raises:
+        DataError: a bad row.
+        CombinedError: several.
+    """
+    notes: Notes = Counter()
+    problems = Problems()
+    if path.suffix.lower() == ".conllu":
+        treebank = read_treebank(path, notes, problems)
+        found = [[word for _, word, _ in sentence.rows] for sentence in treebank]
+    else:
+        columns = read_sentences(path, notes, problems, least=1)
+        found = [[cells[0] for _, cells in sentence.rows] for sentence in columns]
+    raise_together(problems)
+    return [{"words": words} for words in found]
 
 
 def questions_of(path: Path) -> Iterator[Item]:
@@ -115,53 +143,42 @@ def questions_of(path: Path) -> Iterator[Item]:
     Raises:
         DataError: it is no such file.
     """
-    found = read_json(path)
+    found = parse_json(path, None, read_whole(path), Counter())
     try:
         for article in found["data"]:
             for paragraph in article["paragraphs"]:
                 for entry in paragraph["qas"]:
                     yield {"id": entry["id"], "question": entry["question"], "context": paragraph["context"]}
     except (KeyError, TypeError) as error:
+        missing = f"{error} is missing" if isinstance(error, KeyError) else "it is built in another way"
         raise DataError(
             path,
             None,
-            f"not SQuAD JSON: {error!r}.",
-            "Give JSON lines with question and context in a .jsonl file.",
+            f"not SQuAD JSON (data > paragraphs > qas): {missing}.",
+            "Give JSON lines in a .jsonl file; an array of objects becomes that with: jq -c '.[]' FILE",
         ) from error
 
 
-def items_of_table(handle: TextIO, path: Path, columns: dict[str, str]) -> Iterator[Item]:
+def items_of_table(path: Path, columns: dict[str, str]) -> list[Item]:
     """The named columns of each row.
 
     Raises:
         ConfigurationError: no column was named.
         DataError: a column is missing, or a row has another number of cells.
+        CombinedError: several such rows.
     """
-    is_tsv = path.suffix == ".tsv"
-    reader = csv.reader(
-        handle,
-        delimiter="\t" if is_tsv else ",",
-        quoting=csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL,
-        strict=True,
-    )
-    header = next(reader, [])
     if not columns.keys() - {"id"}:
-        raise ConfigurationError(f"--text: name the column of the text in {path} ({', '.join(header)})")
-    for column in columns.values():
-        if column not in header:
-            raise DataError(path, 1, f"no column '{column}' (columns: {', '.join(header)}).")
-    places = {key: header.index(column) for key, column in columns.items()}
-    try:
-        for cells in reader:
-            if len(cells) != len(header):
-                raise DataError(
-                    path,
-                    reader.line_num,
-                    f"expected {len(header)} cells ({', '.join(header)}), found {len(cells)}.",
-                )
-            yield {key: cells[place] for key, place in places.items()}
-    except csv.Error as error:
-        raise DataError(path, reader.line_num, f"not valid CSV: {error}.") from error
+        raise ConfigurationError(
+            f"--text: name the column of the text in {path} ({', '.join(header_of(path))})"
+        )
+    problems, items = Problems(), []
+    for line, row in read_rows(path, list(columns.values()), Counter(), problems):
+        if missing := [column for column in columns.values() if column not in row]:
+            problems.append(no_column(path, line, missing[0], list(row)))
+        else:
+            items.append({key: row[column] for key, column in columns.items()})
+    raise_together(problems)
+    return items  # type: ignore[return-value]
 
 
 def _print(predictor: Predictor, items: Iterable[Item], label: str | None = None) -> None:

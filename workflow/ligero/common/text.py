@@ -43,10 +43,23 @@ def read_text(path: Path | str) -> str:
         raise DataError(path, None, "no such file.") from error
     except IsADirectoryError as error:
         raise DataError(path, None, "is a folder; expected a file.") from error
-    refuse_lfs_pointer(path, raw)
-    for magic, what, remedy in _OTHER_KINDS:
-        if raw.startswith(magic):
-            raise DataError(path, None, f"is {what}, not text.", remedy)
+    return decoded(path, raw)
+
+
+def decoded(path: Path, raw: bytes, first: int = 1) -> str:
+    """The text of a file, or of some of its lines, without a leading byte order mark.
+
+    Args:
+        first: number of the first of these lines.
+
+    Raises:
+        DataError: as `read_text`, for what is not text in UTF-8.
+    """
+    if first == 1:
+        refuse_lfs_pointer(path, raw)
+        for magic, what, remedy in _OTHER_KINDS:
+            if raw.startswith(magic):
+                raise DataError(path, None, f"is {what}, not text.", remedy)
     text_of = raw.removeprefix(codecs.BOM_UTF8)
     try:
         if b"\0" in raw:
@@ -55,7 +68,7 @@ def read_text(path: Path | str) -> str:
         return text_of.decode("utf-8")
     except UnicodeDecodeError as error:
         start = error.start + (len(raw) - len(text_of) if b"\0" not in raw else 0)
-        line = raw[:start].count(b"\n") + 1
+        line = raw[:start].count(b"\n") + first
         found = f"byte 0x{raw[start]:02x} at byte offset {start:,}"
         if error.reason == "unexpected end of data":
             raise DataError(

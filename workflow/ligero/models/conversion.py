@@ -19,7 +19,15 @@ from ligero.models.build import make_config
 from ligero.models.heads import load_for_task
 from ligero.models.hub import OLD_FORMAT, WANTED, fetch_from_hub
 from ligero.models.students import cut_layers, kept_layers
-from ligero.models.weights import INDEX, SINGLE, TASK_HEADS, listed, read_weights, weight_files
+from ligero.models.weights import (
+    INDEX,
+    SINGLE,
+    TASK_HEADS,
+    listed,
+    read_weights,
+    weight_files,
+    without_task_head,
+)
 from ligero.models.weights_source import WeightsSource
 from ligero.settings.jobs import WeightsJob
 from ligero.sources.checksums import SourcesLock
@@ -176,6 +184,24 @@ def _check(folder: Path) -> list[str]:
         raise DataError(
             folder, None, f"weights that are not finite: {listed(broken)}.", "Use another checkpoint."
         )
+    encoder = without_task_head(weights)
+    matrices = {name: value for name, value in encoder.items() if value.ndim > 1 and len(value) > 2}
+    if blank := [name for name, value in matrices.items() if (value == value.flatten()[0]).all()]:
+        problem = f"weights that are one value throughout: {listed(blank)}."
+        raise DataError(
+            folder, None, problem, "They were lost, perhaps in a copy: download or copy it again."
+        )
+    whole = [
+        name
+        for name, value in matrices.items()
+        if not value.is_floating_point() and "position_ids" not in name
+    ]
+    if whole:
+        problem = f"weights that are whole numbers: {listed(whole)}; training needs the full ones."
+        raise DataError(folder, None, problem, "Use the checkpoint that it was quantised from.")
+    if getattr(read_config(folder), "is_decoder", False):
+        problem = "is_decoder is true: each token of a decoder sees only those before it."
+        raise DataError(folder / "config.json", None, problem, "Use an encoder.")
     return sorted(name for name in weights if name.startswith(TASK_HEADS))
 
 
@@ -192,11 +218,28 @@ def _cut(job: WeightsJob, folder: Path) -> None:
     write_json(folder / "config.json", {**read_json(folder / "config.json"), key: wanted})
 
 
+FEWEST_TOKENS = 0.9
+"""A vocabulary has at least this share of the embedding's rows; some embeddings are padded to a multiple of 64 or 128."""
+
+
 def _compare_vocabulary(job: WeightsJob, folder: Path) -> None:
-    """Refuse a vocabulary that has more tokens than the model has embeddings."""
+    """Refuse a vocabulary that has more tokens than the model has embeddings, or far fewer, or another one in `vocab.txt`."""
     rows = int(read_config(folder).vocab_size)
-    backend = FastTokenizer.load(folder).backend
-    size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
+    known = FastTokenizer.load(folder).backend.get_vocab(with_added_tokens=True)
+    size = max(known.values()) + 1
+    if size < FEWEST_TOKENS * rows and rows - size > 128:
+        raise MismatchError(
+            f"models.{job.model_id}: {folder}: the tokenizer has {size} tokens, the model's embedding {rows} rows. Its vocabulary is "
+            "missing, cut short or another model's: use the one that the model was trained with."
+        )
+    path = folder / "vocab.txt"
+    listed_tokens = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    for place, token in enumerate(line.rstrip("\r") for line in listed_tokens):
+        if token and known.get(token, place) != place and listed_tokens.count(token) == 1:
+            raise MismatchError(
+                f"models.{job.model_id}: {folder}: token {token!r} is number {place} in vocab.txt and {known[token]} in the tokenizer that "
+                "is loaded from here. One of the files is another model's: remove it."
+            )
     if size > rows:
         raise MismatchError(
             f"models.{job.model_id}: {folder}: the tokenizer has {size} tokens, the model's embedding {rows} rows: texts with one of "

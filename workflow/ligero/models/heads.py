@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ligero.common.errors import MismatchError
+from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
 from ligero.common.records import DamagedError
 from ligero.models.architectures import family_of, model_class, read_config
@@ -182,20 +182,29 @@ def _load(
     """Model in fp32, missing keys, unexpected keys; new weights come from `seed` without touching the global generator.
 
     Raises:
+        DataError: no model can be made of config.json.
         MismatchError: a weight has another shape than config.json gives it.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         cls = model_class(config.model_type, task_type)
-        model, report = cls.from_pretrained(
-            None,
-            config=config,
-            state_dict=tensors,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            attn_implementation="sdpa",
-            dtype=torch.float32,
-        )
+        try:
+            model, report = cls.from_pretrained(
+                None,
+                config=config,
+                state_dict=tensors,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                attn_implementation="sdpa",
+                dtype=torch.float32,
+            )
+        except (KeyError, ValueError, AssertionError) as error:
+            raise DataError(
+                folder / "config.json",
+                None,
+                f"no model can be made of it: {error!r}.",
+                "Use the one that the weights were saved with.",
+            ) from error
     if differing := sorted(
         f"{name} is {list(stored)}, its config.json makes it {list(wanted)}"
         for name, stored, wanted in report["mismatched_keys"]

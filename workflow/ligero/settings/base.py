@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 """An id, which is used in paths: lower-case letters, digits and hyphens."""
@@ -30,13 +38,26 @@ def below_home(value: Any) -> Any:
         ) from error
 
 
+def _normal(folder: str) -> str:
+    """A folder without `./` and `a/..`: Snakemake compares paths letter by letter."""
+    shortest = normpath(folder)
+    if shortest == "." or shortest.endswith(".."):
+        raise ValueError(
+            "expected a folder of its own, such as results: a run removes unfinished files in it"
+        )
+    return shortest
+
+
 UserPath = Annotated[str, BeforeValidator(below_home)]
 """A file or folder of the user's, or a URL; `~` is the home folder."""
 
 ResultsFolder = Annotated[
-    str, BeforeValidator(below_home), StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$")
+    str,
+    BeforeValidator(below_home),
+    StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$"),
+    AfterValidator(_normal),
 ]
-"""A folder whose name is used in paths and shell commands without quotes."""
+"""A folder whose name is used in paths and shell commands without quotes; as short as it can be written."""
 
 
 ResolvedPrecision = Literal["fp32", "bf16", "fp16"]
@@ -102,7 +123,9 @@ Positive = Annotated[int, Field(ge=1)]
 Counts = Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(each_once)]
 """Numbers from 1, each once, at least one."""
 LearningRates = Annotated[tuple[LearningRate, ...], Field(min_length=1), AfterValidator(_each_rate_once)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(each_once)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""What every generator of random numbers takes."""
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(each_once)]
 Ids = Annotated[tuple[Identifier, ...], AfterValidator(each_once)]
 """Ids, each once."""
 SomeIds = Annotated[tuple[Identifier, ...], Field(min_length=1), AfterValidator(each_once)]

@@ -106,6 +106,10 @@ def checkpoint_architecture(folder: Path, key: str) -> dict[str, Any]:
             f"{key}.local: {path} is not there; build or name the folder, or write {key}.architecture"
         )
     found = read_json(path)
+    if not isinstance(found, dict):
+        raise ConfigurationError(
+            f"{key}.local: {path} is no JSON object; expected the configuration of a model"
+        )
     named = {_DISTILBERT_KEYS.get(name, name): value for name, value in found.items()}
     # BERT's configurations write ALBERT's embedding_size nowhere, but a converted one may.
     wanted = [

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.names import plain
 from ligero.common.thesis_tables import THESIS_TABLES
-from ligero.settings.base import Identifier, Precision, Settings, SomeIds, switched_off
+from ligero.settings.base import Identifier, Precision, Seed, Settings, SomeIds, switched_off
 from ligero.settings.training import Grid, GridOverride, Training
 
 
@@ -107,7 +107,7 @@ class Augmentation(Settings):
     """Sentences with fewer words than this are skipped; a punctuation mark counts as a word."""
     max_words: int = Field(50, ge=1)
     """Sentences with more words than this are skipped."""
-    seed: int = 42
+    seed: Seed = 42
     """Determines which sentences or pairs are drawn."""
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -43,9 +43,21 @@ def load_study(config: Mapping[str, object], root: Path | str) -> Study:
         study = Study.model_validate(filled)
     except ValidationError as error:
         raise _errors(explain(error)) from error
-    if problems := problems_of(study):
+    if problems := [*_truths(filled, study.model_dump(), ""), *problems_of(study)]:
         raise _errors(f"  {problem}" for problem in problems)
     return study
+
+
+def _truths(given: object, read: object, place: str) -> Iterator[str]:
+    """Every true and false that was read as the number 1 or 0."""
+    if isinstance(given, Mapping) and isinstance(read, Mapping):
+        for key, value in given.items():
+            yield from _truths(value, read.get(key), f"{place}.{key}".lstrip("."))
+    elif isinstance(given, list) and isinstance(read, tuple | list):
+        for number, (one, other) in enumerate(zip(given, read, strict=False)):
+            yield from _truths(one, other, f"{place}.{number}")
+    elif isinstance(given, bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        yield f"{place}: expected a number, found {str(given).lower()} (YAML reads yes, no, on and off as true and false)"
 
 
 def _errors(lines: Iterable[str]) -> ConfigurationError:

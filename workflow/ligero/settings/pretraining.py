@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import Identifier, LearningRate, Settings, UnscaledPrecision
+from ligero.settings.base import Identifier, LearningRate, Seed, Settings, UnscaledPrecision
 
 
 class Divergence(Settings):
@@ -141,7 +141,7 @@ class Pretraining(Settings):
     """Also write the metrics as TensorBoard events, next to the metrics file."""
     divergence: Divergence = Divergence()
     """When a run counts as diverged, and what happens then."""
-    seed: int = 42
+    seed: Seed = 42
     """Determines the initial weights, the order of the text, masks and dropout."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ligero.settings.base import Identifier, ResultsFolder, Settings, UserPath
+from ligero.settings.base import Identifier, ResultsFolder, Seed, Settings, UserPath
 from ligero.settings.corpus import Corpus
 from ligero.settings.distillation import Distillation, Teachers
 from ligero.settings.efficiency import Efficiency, Speed
@@ -35,7 +35,7 @@ class Study(Settings):
     """Folder or URL that is tried before a source's own location."""
     embedded_scale: float = Field(1.0, gt=0.0)
     """Factor on the amount of generated data, for sources with `generated: true`."""
-    seed: int = 42
+    seed: Seed = 42
     """Seed of the generated data."""
     source_registry: UserPath | None = "resources/sources.yaml"
     """File of known sources; entries of `sources` are added to it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -37,14 +38,15 @@ def _quoted(label: Any) -> Any:
         raise ValueError('YAML reads this as true or false; write labels in quotes, e.g. "no"')
     if isinstance(label, int | float):
         raise ValueError(f'write labels in quotes: "{label}"')
+    if isinstance(label, str) and label != label.strip():
+        raise ValueError(f"the label {label!r} begins or ends with white space")
+    if label == "":
+        raise ValueError("a label is empty; give it a name, or remove the rows without one from the files")
     return label
 
 
 Label = Annotated[str, BeforeValidator(_quoted)]
-
-
-DELIMITERS = (",", ";", "\t", "|")
-"""What may separate the cells of a CSV file."""
+_CHUNK_MARKS = ("B-", "I-", "S-", "E-")
 
 
 class Columns(Settings):
@@ -64,6 +66,16 @@ class Columns(Settings):
     """Number of the column of the word, from 1, for the reader 'conll2002'."""
     tag: int | None = Field(None, ge=1)
     """Number of the column of the tag, for the reader 'conll2002'; null takes the last."""
+
+    @model_validator(mode="after")
+    def _are_different(self) -> Columns:
+        named = {"text": self.text, "second_text": self.second_text, "label": self.label}
+        for (one, column), (other, same) in combinations(named.items(), 2):
+            if column == same:
+                raise ValueError(f"{one} and {other} are both the column '{column}'; name two columns")
+        if self.word == self.tag:
+            raise ValueError(f"word and tag are both column {self.word}; name two columns")
+        return self
 
     def not_read_by(self, reader: Reader) -> set[str]:
         """The keys that are set although the reader does not look at them."""
@@ -197,6 +209,11 @@ class Task(Settings):
                 raise ValueError(
                     f"labels: {', '.join(sorted(marked))} mark the beginning and inside of entities, so {', '.join(missing)} "
                     "must be there too; add what is missing, or use metric: token_accuracy"
+                )
+            if strange := [tag for tag in self.labels if tag != "O" and tag[:2] not in _CHUNK_MARKS]:
+                raise ValueError(
+                    f"labels: {', '.join(strange)} beside {min(marked)}: seqeval reads O and tags that begin with B-, I-, S- or E-, and "
+                    "would join or cut entities at others. Correct them (of BILOU, U- is S- and L- is E-), or use metric: token_accuracy"
                 )
         return self
 

@@ -14,6 +14,7 @@ from ligero.settings.base import (
     LearningRates,
     PerJob,
     Precision,
+    Seed,
     Seeds,
     Settings,
     SomeIds,
@@ -24,7 +25,7 @@ from ligero.settings.base import (
 class TrainingOptions(Settings):
     """Every choice of the fine-tuning and distillation loops. `protocol` presets fill what a study leaves out."""
 
-    seed: int = Field(42, ge=0)
+    seed: Seed = 42
     """Determines the head's initial weights, the order of the examples and dropout."""
     weight_decay: float = Field(0.0, ge=0.0)
     """Decoupled weight decay of AdamW."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML mapping; anything else, or a repeated key, is a ConfigurationError with file and line."""
+    """Read a YAML mapping; anything else, a repeated key or a number that is another is a ConfigurationError with file and line."""
     try:
         loader = _Loader(read_text(path))
         node = loader.get_single_node()
-        if repeated := list(_repeated_keys(node, set())):
-            raise ConfigurationError("\n".join(f"{path}:{problem}" for problem in repeated))
+        if problems := [*_repeated_keys(node, set()), *_odd_numbers(node, set())]:
+            raise ConfigurationError("\n".join(f"{path}:{problem}" for problem in problems))
         value = loader.construct_document(node) if node else None
     except DataError as error:
         raise ConfigurationError(str(error)) from error
@@ -30,6 +31,25 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigurationError(f"{path}: expected a mapping of keys to values")
     return value
+
+
+def _odd_numbers(node: Any, seen: set[int]) -> Iterable[str]:
+    """Every number that YAML 1.1 does not read as it looks (0400 is 256, 1:30 is 90), as 'line: problem'."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        is_number = node.tag.endswith((":int", ":float")) and not node.style
+        if is_number and re.fullmatch(r"[-+]?(0[0-7_]+|[\d_.]+:.*)", node.value):
+            yield f"{node.start_mark.line + 1}: {node.value} is an octal or sexagesimal number to YAML; write it without leading zeros and colons, or in quotes"
+    else:
+        parts = (
+            node.value
+            if isinstance(node, yaml.SequenceNode)
+            else [one for pair in node.value for one in pair]
+        )
+        for part in parts:
+            yield from _odd_numbers(part, seen)
 
 
 def refuse_repeated_keys(paths: Iterable[Path | str]) -> None:

@@ -79,20 +79,24 @@ def load_split(
         raise DataError(
             first_file,
             None,
-            f"the split '{name}' is empty{_few_groups(split, groups, loaded.read)}.",
+            f"the split '{name}' is empty{_why_empty(split, groups, loaded.read)}.",
             "Give each article a title of its own, or each split its own file."
-            if _few_groups(split, groups, loaded.read)
+            if loaded.read and split.share
             else "Correct its 'share', 'without_ids_of' or file.",
         )
     _refuse_repeated_ids(first_file, loaded)
     return loaded
 
 
-def _few_groups(split: Split, groups: int, examples: int) -> str:
-    """Why a share is empty where examples that belong together, such as an article's questions, are few groups."""
-    if split.share is None or not 0 < groups < min(examples, 10):
+def _why_empty(split: Split, groups: int, examples: int) -> str:
+    """Why a split is empty: there is nothing, or too little to cut, or what belongs together is in few groups."""
+    if not examples:
+        return ": its files hold no examples"
+    if split.share is None:
         return ""
-    return f": its {examples:,} examples are of {groups} group{'s' if groups > 1 else ''} (articles, documents), which are never cut"
+    if 0 < groups < min(examples, 10):
+        return f": its {examples:,} examples are of {groups} group{'s' if groups > 1 else ''} (articles, documents, equal texts), which are never cut"
+    return f": of the {examples:,} examples of its files none falls into the share {split.share[0]:g} to {split.share[1]:g}"
 
 
 def _add(loaded: LoadedSplit, reader: Reader, source: str, example: Example, several: bool) -> None:

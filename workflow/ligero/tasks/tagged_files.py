@@ -8,9 +8,8 @@ from pathlib import Path
 
 from ligero.common.errors import DataError, MismatchError, raise_together
 from ligero.common.files import write_text
-from ligero.tasks.readers.conll2002 import read_sentences
-from ligero.tasks.readers.conllu import COLUMNS, read_treebank
-from ligero.tasks.readers.lines import Notes, Problems, read_lines
+from ligero.tasks.lines import Notes, Problems, read_lines
+from ligero.tasks.sentences import COLUMNS, read_sentences, read_treebank
 
 TaggedLine = tuple[int, str, str]
 """(line number, word, tag)."""

@@ -2,79 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import TaggingExample
-from ligero.tasks.readers.context import UNENDED_SENTENCE, ReaderContext, content_group
-from ligero.tasks.readers.lines import Notes, Problems, read_lines
-
-DOCUMENT_START = "-DOCSTART-"
-
-_COMMENT = re.compile(r"# (id|sent_id|text|newdoc|newpar|global\.columns)\b")
-_SPACES = re.compile(" +")
-
-
-@dataclass
-class ColumnSentence:
-    """A sentence as written in a file.
-
-    Attributes:
-        document: number of the document mark before it; 0 before the first one.
-        rows: (line number, cells) of each word.
-    """
-
-    document: int
-    rows: list[tuple[int, list[str]]] = field(default_factory=list)
-
-
-def read_sentences(path: Path, notes: Notes, problems: Problems) -> Iterator[ColumnSentence]:
-    """The sentences of a file of columns, for tasks and for the scoring of predictions alike.
-
-    Columns are separated by tabs where a line has any (words may then hold spaces), else by spaces. A document mark
-    (`-DOCSTART-`) ends a sentence as a blank line does. Comments (`# id ...`, `# text = ...`) are counted and passed over.
-
-    Args:
-        problems: gets an error for each row that has another number of columns than the first one, or an empty cell.
-    """
-    document, columns, first = 0, 0, 0
-    current = ColumnSentence(document)
-    for line, text in read_lines(path, notes):
-        is_mark = text.startswith(DOCUMENT_START)
-        if not text.strip() or is_mark:
-            if current.rows:
-                yield current
-            document += is_mark
-            current = ColumnSentence(document)
-            continue
-        if _COMMENT.match(text):
-            notes["comment lines passed over"] += 1
-            continue
-        cells = text.rstrip("\t ").split("\t") if "\t" in text.rstrip() else _SPACES.split(text.rstrip())
-        if not columns and len(cells) > 1:
-            columns, first = len(cells), line
-        if len(cells) < 2 or not all(cells):
-            problems.add(
-                path,
-                line,
-                f"expected columns 'word ... tag', found {text!r}.",
-                "A truncated file must be fetched again.",
-            )
-        elif len(cells) != columns:
-            problems.add(
-                path,
-                line,
-                f"expected {columns} columns as on line {first}, found {len(cells)}: {text!r}.",
-                "Columns are separated by spaces, or by tabs where words hold spaces.",
-            )
-        else:
-            current.rows.append((line, cells))
-    if current.rows:
-        notes[UNENDED_SENTENCE] += 1
-        yield current
+from ligero.tasks.readers.context import ReaderContext, content_group
+from ligero.tasks.sentences import read_sentences
 
 
 def read_conll2002(path: Path, context: ReaderContext) -> Iterator[TaggingExample]:

@@ -13,7 +13,9 @@ from pathlib import Path
 from ligero.common.errors import DataError, raise_together
 from ligero.common.hashing import digest_value
 from ligero.settings.tasks import Columns
-from ligero.tasks.readers.lines import NO_LINE_END, REPLACED, Problems
+from ligero.tasks.delimited import QUOTED_CELLS, SWALLOWED_ROWS
+from ligero.tasks.lines import NO_LINE_END, REPLACED, Problems
+from ligero.tasks.sentences import UNENDED_SENTENCE
 
 SHOWN_LINES = 50
 """Line numbers that one kind of problem is listed with."""
@@ -22,14 +24,12 @@ SHOWN_PROBLEMS = 25
 
 EMPTY_TEXTS = "empty texts kept as they are"
 NULL_TEXTS = "texts that are only 'null', 'nan' or the like, kept as they are"
-QUOTED_CELLS = (
-    "rows of a .tsv with cells in double quotes, kept with them (if they are CSV's, name the file .csv)"
+DOUBTFUL = frozenset(
+    {EMPTY_TEXTS, NULL_TEXTS, QUOTED_CELLS, SWALLOWED_ROWS, UNENDED_SENTENCE, NO_LINE_END, REPLACED}
 )
-UNENDED_SENTENCE = "files whose last sentence has no blank line after it (complete, or cut off there?)"
-DOUBTFUL = frozenset({EMPTY_TEXTS, NULL_TEXTS, QUOTED_CELLS, UNENDED_SENTENCE, NO_LINE_END, REPLACED})
 """Notes that a user should see: they may be mistakes of the file."""
 
-_NO_TEXT = frozenset({"null", "nan", "none", "<na>", "#n/a"})
+NO_TEXT = frozenset({"null", "nan", "none", "<na>", "#n/a"})
 _NUMBERED = re.compile(
     r"(?:(?:s|q|d|id|sent|sentence|doc|document|row|line|text|example|question)[-_.]?)?\d{1,15}",
     re.IGNORECASE,
@@ -87,7 +87,7 @@ class ReaderContext:
         """The text itself; empty ones occur in published machine translations and are counted, not dropped."""
         if not text.strip():
             self.notes[EMPTY_TEXTS] += 1
-        elif text.strip().lower() in _NO_TEXT:
+        elif text.strip().lower() in NO_TEXT:
             self.notes[NULL_TEXTS] += 1
         return text
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import ClassificationExample
+from ligero.tasks.lines import filled_lines
 from ligero.tasks.readers.context import ReaderContext
-from ligero.tasks.readers.lines import filled_lines
 from ligero.tasks.readers.newsml import NewsDocument, find_documents
 
 TOP_LEVEL_TOPICS = ("CCAT", "ECAT", "GCAT", "MCAT")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ligero.tasks.examples import ClassificationExample
+from ligero.tasks.lines import read_tsv
 from ligero.tasks.readers.context import ReaderContext
-from ligero.tasks.readers.lines import read_tsv
 
 COLUMNS = ("id", "sentence1", "sentence2", "label")
 

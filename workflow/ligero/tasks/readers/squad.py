@@ -9,8 +9,8 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import Answer, QuestionExample
+from ligero.tasks.lines import Notes, parse_json, read_whole
 from ligero.tasks.readers.context import ReaderContext, content_group
-from ligero.tasks.readers.lines import Notes, parse_json, read_whole
 
 BYTE_ORDER_MARK = "\ufeff"
 

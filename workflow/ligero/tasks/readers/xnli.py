@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import ClassificationExample
+from ligero.tasks.lines import read_tsv
 from ligero.tasks.readers.context import ReaderContext
-from ligero.tasks.readers.lines import read_tsv
 
 LANGUAGE = "es"
 EVALUATION_COLUMNS = (

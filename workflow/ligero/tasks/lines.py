@@ -108,7 +108,7 @@ def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
         DataError: not JSON.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise DataError(
             path,
@@ -116,9 +116,27 @@ def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
             f"not valid JSON: {error.msg}.",
             "Is the file truncated?",
         ) from error
+    except _NotJsonError as error:
+        raise DataError(path, line, f"not valid JSON: {error}.") from error
     except RecursionError as error:
         raise DataError(path, line, "JSON nested too deeply to be read.") from error
     return _without_surrogates(value, notes) if _SURROGATE_ESCAPE.search(text) else value
+
+
+class _NotJsonError(ValueError):
+    """What Python's reader would take, and other programs would not, or would read as something else."""
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise _NotJsonError(f"the key '{name}' occurs twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise _NotJsonError(f"{name} is no number of JSON; write null, or a text in quotes")
 
 
 def _without_surrogates(value: Any, notes: Notes) -> Any:

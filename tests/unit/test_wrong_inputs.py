@@ -1,0 +1,126 @@
+"""Inputs that look right and are not: each is refused or said, and none becomes a label, a number or a text of its own."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ligero.command.main import main
+from ligero.common.errors import ConfigurationError, LigeroError
+from ligero.settings.load import load_study
+from ligero.settings.yaml_files import read_yaml
+
+ROWS = [(f"el servicio fue {'bueno' if number % 2 else 'malo'} {number}", number % 2) for number in range(40)]
+CSV = "text,label\n" + "".join(f"{text},{('opinión', 'bueno')[label]}\n" for text, label in ROWS)
+JSON = [{"text": text, "label": str(label)} for text, label in ROWS]
+CONLL = "".join(f"Ana B-PER\nvive O\nen O\nLima{number} B-LOC\n\n" for number in range(40))
+SPOILT = "".join(f'"{text}"\t{label}\n' for text, label in ROWS)
+SWALLOWING = '"abierto,bueno\n' + "".join(f"{text},bueno\n" for text, _ in ROWS[:9]) + 'fin",bueno\n'
+COLUMNS = ["--text", "text", "--label", "label"]
+
+
+def lines(*more: str) -> str:
+    return "".join(f"{json.dumps(row)}\n" for row in JSON) + "".join(f"{line}\n" for line in more)
+
+
+def questions(*answers: Any) -> str:
+    entries = [{"id": str(n), "question": "¿?", "answers": found} for n, found in enumerate(answers)]
+    return json.dumps(
+        {"data": [{"title": "t", "paragraphs": [{"context": "Sí \U0001f600 ríe", "qas": entries}]}]}
+    )
+
+
+ERRORS = [
+    ("label_with_space.csv", CSV + "otro,bueno \n", r"labels differ by white space, .*'bueno' \(20\), 'bueno ' \(1\)"),
+    ("label_invisible.csv", CSV + "otro,bueno\u200b\n", "labels differ by white space, invisible"),
+    ("label_nfd.csv", CSV + unicodedata.normalize("NFD", "otro,opinión\n"), "labels differ by white space"),
+    ("label_decimal.csv", CSV.replace(",bueno", ",1").replace(",opinión", ",0") + "otro,1.0\n", "a decimal .0 only: .*'1'"),
+    ("label_empty.csv", CSV + "otro,\notro más,  \n", "2 examples have an empty label"),
+    ("label_nan.csv", CSV + "otro,NaN\n", "warning: 1 examples have a label that says that there is none"),
+    ("label_list.jsonl", lines('{"text": "a", "label": ["0"]}'), "column 'label' is a JSON list.*several labels are not supported"),
+    ("key_twice.jsonl", lines('{"text": "a", "label": "0", "label": "1"}'), r":41: .*the key 'label' occurs twice"),
+    ("not_a_number.jsonl", lines('{"text": NaN, "label": "0"}'), r":41: .*NaN is no number of JSON"),
+    ("header_only.csv", "text,label\n", r"header_only\.csv: it holds no examples"),
+    ("three.csv", "text,label\na,x\nb,y\nc,x\n", "of the 3 examples of its files none falls into the share"),
+    ("same_texts.csv", "text,label\n" + "igual,x\nigual,y\n" * 20, r"of 1 group \(articles, documents, equal texts\)"),
+    ("quotes.tsv", "text\tlabel\n" + SPOILT, "warning: train: .* cells in double quotes, kept with them"),
+    ("swallowed.csv", CSV + SWALLOWING, "warning: .* texts that hold lines with as many separators as a row"),
+    ("empty_question.json", questions([{"text": "ríe", "answer_start": 6}]), "answer 'ríe' is not at answer_start 6"),
+    ("bilou.conll", CONLL + "Ana U-PER\n\n", "U-PER beside B-LOC: seqeval .*of BILOU, U- is S-"),
+    ("no_dash.conll", CONLL + "Ana BPER\n\n", "BPER beside B-LOC: seqeval"),
+    ("treebank.conll", "".join(f"1\tel{n}" + "\t_" * 8 + "\n\n" for n in range(9)), "every example has the label '_'.*CoNLL-U is known by"),
+    ("words_last.conll", CONLL.replace("B-PER", "O").replace("B-LOC", "O").replace("Ana O", "O Ana").replace("vive O", "O vive")
+     .replace("en O", "O en").replace("Lima", "O Lima").replace(" O\n", "\n"), "43 tags for 1 different words"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "said"), ERRORS, ids=[name for name, _, _ in ERRORS])
+def test_what_check_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, said: str
+) -> None:
+    import re
+
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    of_table = path.suffix in (".csv", ".tsv", ".jsonl")
+    try:
+        status = main(["check", str(path), *(COLUMNS if of_table else [])])
+        found = capsys.readouterr().out
+        assert status == ("error: " in found)
+    except LigeroError as error:
+        found = str(error)
+    assert re.search(said, found), found
+
+
+@pytest.mark.parametrize(
+    "options", [["--text", "text", "--label", "text"], [*COLUMNS, "--second-text", "text"]]
+)
+def test_a_column_has_one_part(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "a.csv").write_text(CSV, encoding="utf-8")
+    with pytest.raises(
+        ConfigurationError, match=r"a\.csv: text and (label|second_text) are both the column 'text'"
+    ):
+        main(["check", str(tmp_path / "a.csv"), *options])
+
+
+SETTINGS = [
+    ("vocabulary_size: 400", "vocabulary_size: 0400", r":13: 0400 is an octal or sexagesimal number to YAML"),
+    ("total_steps: 30", "total_steps: 1:30", r": 1:30 is an octal or sexagesimal number"),
+    ("epochs: [3]", "epochs: [yes]", r"fine_tuning\.grid\.epochs\.0: expected a number, found true"),
+    ("scale: own", "scale: own\nseed: on", "seed: expected a number, found true"),
+    ("scale: own", "scale: own\nseed: -1", "seed: must be at least 0"),
+    ("results_dir: results", "results_dir: .", "results_dir: expected a folder of its own"),
+    ("results_dir: results", "results_dir: a/../..", "results_dir: expected a folder of its own"),
+    ("[O, B-PER,", "[O, 'B-PER ',", r"labels\.1: the label 'B-PER ' begins or ends with white space"),
+    ("I-MISC]", "I-MISC, L-MISC]", r"tasks\.ner: labels: L-MISC beside B-LOC: seqeval"),
+    (
+        "reader: conll2002",
+        "reader: conll2002\n    columns: {word: 2, tag: 2}",
+        "word and tag are both column 2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), SETTINGS, ids=[new for _, new, _ in SETTINGS])
+def test_settings_that_yaml_reads_as_others(
+    tmp_path: Path, project: Path, old: str, new: str, said: str
+) -> None:
+    text = (project / "tests" / "faults" / "mini.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "c.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=said):
+        load_study(read_yaml(tmp_path / "c.yaml"), project)
+
+
+def test_a_results_folder_is_written_in_one_way(project: Path) -> None:
+    """Snakemake compares paths letter by letter."""
+    config = read_yaml(project / "tests" / "faults" / "mini.yaml")
+    found = {
+        load_study({**config, "results_dir": name}, project).results_dir
+        for name in ("results/a", "./results/a", "b/../results/a")
+    }
+    assert found == {"results/a"}
