@@ -7,7 +7,7 @@ the registry, checkpoints and exported models against their own lists, tables, f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -120,7 +120,7 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
         if _tells_of_weights(path, in_model):
             yield "weights", path.parent, partial(check_weights, path.parent)
         elif path.name == MANIFEST_FILE:
-            yield "export", path, partial(_check_export, path.parent)
+            yield "export", path, partial(_check_export, path.parent, parts)
         elif path.suffix == ".zst":
             yield "text", path, partial(_check_text, path)
         elif path.suffix == ".json" and path.name.startswith("step-"):
@@ -200,8 +200,16 @@ def _listed(record: Path) -> dict[str, str]:
     return files if isinstance(files, dict) else {}
 
 
-def _check_export(folder: Path) -> None:
-    Manifest.read(folder).verify(folder)
+def _check_export(folder: Path, place: Sequence[str]) -> None:
+    """Its files, and below `exports` also that it is the export of its place."""
+    manifest = Manifest.read(folder)
+    manifest.verify(folder)
+    own = (manifest.regime, manifest.model, manifest.task)
+    if place[0] == "exports" and tuple(place[1:-1]) != own:
+        remedy = "Export again: snakemake --forcerun export_model."
+        raise DamagedError(
+            folder / MANIFEST_FILE, None, f"it belongs elsewhere: it is of {'/'.join(own)}.", remedy
+        )
 
 
 def _check_text(path: Path) -> None:

@@ -158,7 +158,11 @@ class Results:
         """Score of the static embeddings of a task's teacher, or the reason why there is none."""
         if task not in plan.tasks_with_static_embeddings(self.study):
             return {"scored": None, "reason": "without distillation no task has a teacher"}
-        return self._read(read_static_embeddings, self.layout.static_embeddings(task))
+        path = self.layout.static_embeddings(task)
+        found = self._read(read_static_embeddings, path)
+        if found["scored"]:
+            _refuse_other(path, found["scored"], task=task)
+        return found
 
     def without_a_model(self, tasks: Iterable[str]) -> list[Instead]:
         """What a user might take instead of a language model, on tasks of classification: n-grams and static embeddings."""
