@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from ligero.common.errors import MismatchError
+from ligero.common.records import DamagedError
 from ligero.distillation.search import (
     LOSSES,
     TEMPERATURES,
@@ -133,6 +134,18 @@ def test_kill_minus_nine_in_the_middle_of_a_record(tmp_path: Path, project: Path
     assert subprocess.run([sys.executable, "-c", code], cwd=project).returncode == -signal.SIGKILL
     run_search(opened(tmp_path), 4, Trainer(), tmp_path)
     assert len(rows_of(opened(tmp_path))) == 4
+
+
+def test_an_edited_outcome_is_refused(tmp_path: Path) -> None:
+    run_search(opened(tmp_path), 3, lambda point, folder, report: 0.25, tmp_path)
+    (journal,) = [path for path in tmp_path.iterdir() if path.is_file() and "0.25" in path.read_text()]
+    text = journal.read_text()
+    for old, new in (("0.25", "0.15"), ('"temperature"', '"temperatura"')):
+        journal.write_text(text.replace(old, new, 1))
+        with pytest.raises(DamagedError, match="trial 0 was changed after it was written"):
+            opened(tmp_path)
+    journal.write_text(text)
+    assert len(rows_of(opened(tmp_path))) == 3
 
 
 def test_a_diverged_trial_fails_and_the_search_goes_on(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.file_locks import file_lock
+from ligero.common.hashing import digest_value
+from ligero.common.records import DamagedError
 from ligero.distillation.records import SearchRow, SearchSummary
 from ligero.settings.distillation import Distillation
 
@@ -36,6 +38,8 @@ RATE = (1e-5, 1e-4)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 """A failed trial is one that diverged; a worker that is killed leaves its trial running."""
 _SECONDS = "seconds"
+_OUTCOME = "outcome"
+"""Digest of what a trial drew and found."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def open_search(path: Path, name: str, digest: str, *, max_epochs: int, seed: in
 
     Raises:
         MismatchError: the file holds a search with other data, weights or settings.
+        DamagedError: the outcome of a trial in it is not what was written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -76,6 +81,7 @@ def open_search(path: Path, name: str, digest: str, *, max_epochs: int, seed: in
         pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max_epochs),
         load_if_exists=True,
     )
+    _check_outcomes(path, search)
     known = search.user_attrs.get("digest")
     if known is None:
         search.set_user_attr("seed", seed)
@@ -94,14 +100,36 @@ def read_search(path: Path, name: str) -> optuna.Study:
 
     Raises:
         DataError: there is no journal, or it holds no such search.
+        DamagedError: the outcome of a trial in it is not what was written.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not path.is_file():
         raise DataError(path, None, "no such journal.", "Run search_hyperparameters.py.")
     try:
-        return optuna.load_study(study_name=name, storage=_open_journal(path))
+        search = optuna.load_study(study_name=name, storage=_open_journal(path))
     except KeyError as error:
         raise DataError(path, None, f"it holds no search '{name}'.", "Choose another --state-dir.") from error
+    _check_outcomes(path, search)
+    return search
+
+
+def _check_outcomes(path: Path, search: optuna.Study) -> None:
+    """Refuse a journal in which the outcome of a trial is not what was written.
+
+    Raises:
+        DamagedError: the message says which.
+    """
+    for trial in search.get_trials(deepcopy=False, states=FINISHED):
+        if trial.user_attrs.get(_OUTCOME) != _outcome(trial, trial.value, trial.state):
+            remedy = "Move it away: the search begins anew."
+            raise DamagedError(path, None, f"trial {trial.number} was changed after it was written.", remedy)
+
+
+def _outcome(trial: FrozenTrial, value: float | None, state: TrialState) -> str:
+    """Digest of what a trial drew and found; the value of one that was pruned is among its reports."""
+    reports = {str(epoch): repr(float(loss)) for epoch, loss in trial.intermediate_values.items()}
+    found = repr(float(value)) if value is not None and state == TrialState.COMPLETE else None
+    return digest_value([trial.params, reports, state.name, found])
 
 
 def _open_journal(path: Path) -> JournalStorage:
@@ -174,6 +202,8 @@ def run_search(
             print(f"trial {trial.number}: {error}", file=sys.stderr)
             ended = TrialState.FAIL
         trial.set_user_attr(_SECONDS, round(time.monotonic() - began, 2))
+        so_far = search.get_trials(deepcopy=False)[trial.number]
+        trial.set_user_attr(_OUTCOME, _outcome(so_far, value, ended))
         search.tell(trial, value, state=ended)
         mine += 1
         shutil.rmtree(state, ignore_errors=True)
