@@ -26,9 +26,9 @@ from ligero.models.build import build_for_pretraining, make_config
 from ligero.models.digests import write_weights_digest
 from ligero.settings.jobs import SelectionJob, ShardJob
 from ligero.settings.plan import Trial
-from ligero.settings.training import TrainingOptions
+from ligero.settings.training import Halving, TrainingOptions
 from ligero.training import shard as shards
-from ligero.training.records import SelectionRecord, write_shard
+from ligero.training.records import SelectionRecord, TrialRecord, write_shard
 from ligero.training.selection import select
 from ligero.training.trial import run_trial
 from tests.builders.distillation import toy_model, toy_split
@@ -58,7 +58,9 @@ def prepare_grid(folder: Path) -> None:
         (folder / "weights" / name).write_bytes((folder / name).read_bytes())
 
 
-def shard(inputs: Path, out: Path, trials: tuple[Trial, ...] = TRIALS) -> None:
+def shard(
+    inputs: Path, out: Path, trials: tuple[Trial, ...] = TRIALS, halving: Halving | None = None
+) -> list[TrialRecord]:
     """A shard of four trials that checkpoint every epoch."""
     torch.set_num_threads(1)
     every_epoch = functools.partial(run_trial, seconds_between_checkpoints=0.0)
@@ -73,6 +75,7 @@ def shard(inputs: Path, out: Path, trials: tuple[Trial, ...] = TRIALS) -> None:
             tasks={"t": task(KIND)},
             options=TrainingOptions(),
             distillation=None,
+            halving=halving,
         ),
         weights=inputs / "weights",
         encoded_dir=inputs / "encoded",
@@ -80,6 +83,7 @@ def shard(inputs: Path, out: Path, trials: tuple[Trial, ...] = TRIALS) -> None:
         state_dir=out / "state",
     )
     write_shard(out / "shard-0.json", records)
+    return records
 
 
 def selection(out: Path, model: Path, trials: tuple[Trial, ...] = TRIALS) -> SelectionRecord:
@@ -98,6 +102,13 @@ def selection(out: Path, model: Path, trials: tuple[Trial, ...] = TRIALS) -> Sel
 def grid(inputs: Path, out: Path) -> None:
     """A shard of four trials, and the selection among them."""
     shard(inputs, out)
+    selection(out, out / "model")
+    write_json(out / "done.json", {})
+
+
+def halved_grid(inputs: Path, out: Path) -> None:
+    """The same with successive halving: of four trials two continue after an epoch, and one of these after two."""
+    shard(inputs, out, halving=Halving(factor=2))
     selection(out, out / "model")
     write_json(out / "done.json", {})
 

@@ -225,7 +225,14 @@ def _vocabularies(study: Study) -> dict[str, Any]:
 def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str, Any]:
     trials = [trial for trial in plan.trials_of(study, regime, model) if trial.task == task_id]
     results = [
-        {"id": trial.id, "loss": chance(model, task_id, trial.id), "score": 80.0, "epoch": 2, "step": 100}
+        {
+            "id": trial.id,
+            "loss": chance(model, task_id, trial.id),
+            "score": 80.0,
+            "epoch": 2,
+            "step": 100,
+            "stopped": "epochs",
+        }
         for trial in trials
     ]
     best = min(range(len(trials)), key=lambda place: results[place]["loss"])

@@ -84,10 +84,11 @@ def killed(processes: Any, program: Program, inputs: Path, out: Path) -> None:
     assert hits, "it ended before the first kill"
 
 
-def test_a_grid_selects_the_same_model(processes: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", [kill_programs.grid, kill_programs.halved_grid])
+def test_a_grid_selects_the_same_model(processes: Any, tmp_path: Path, program: Program) -> None:
     kill_programs.prepare_grid(tmp_path)
-    unharmed(processes, kill_programs.grid, tmp_path, tmp_path / "whole")
-    killed(processes, kill_programs.grid, tmp_path, tmp_path / "killed")
+    unharmed(processes, program, tmp_path, tmp_path / "whole")
+    killed(processes, program, tmp_path, tmp_path / "killed")
     whole, harmed = tmp_path / "whole", tmp_path / "killed"
     shards = [read_json(folder / "shard-0.json")["trials"] for folder in (whole, harmed)]
     for one, other in zip(*shards, strict=True):

@@ -19,6 +19,7 @@ from ligero.settings.jobs import SelectionJob
 from ligero.settings.plan import Trial
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.training.losing_weights import keep_best_weights
+from ligero.training.records import stopped_early
 from ligero.training.selection import best_trial, select
 from tests.builders.weights import weights_file
 
@@ -52,6 +53,7 @@ def results(work: SelectionJob, folder: Path, figures: list[tuple[float, float]]
                 "trial": trial.model_dump(mode="json"),
                 "id": trial.id,
                 "best": {"epoch": 1, "step": 10, "loss": loss, "score": score},
+                "stopped": "epochs",
                 "seconds": 1.0,
                 "device": "cpu",
                 "micro_batch_size": 8,
@@ -76,6 +78,18 @@ def test_diverged_trials_are_not_chosen(tmp_path: Path) -> None:
         assert best_trial(made, metric)["id"] == work.trials[1].id
         with pytest.raises(LigeroError, match="m on t: the validation loss of no trial was ever finite"):
             best_trial(made[:1], metric)
+
+
+def test_stopped_trials_are_not_chosen(tmp_path: Path) -> None:
+    """Not even where a record says that one was the best."""
+    work = job(["1e-5", "2e-5", "3e-5"])
+    made = results(work, tmp_path, [(0.1, 99.0), (0.5, 70.0), (0.4, 80.0)])
+    made[0]["stopped"] = "halving"
+    write_record(tmp_path / "0.json", {"trials": made})
+    chosen = select(work, [tmp_path / "0.json"], tmp_path, tmp_path / "s.json", tmp_path / "model")
+    assert chosen["id"] == work.trials[2].id
+    assert [candidate["stopped"] for candidate in chosen["candidates"]] == ["halving", "epochs", "epochs"]
+    assert stopped_early(chosen) == 1
 
 
 def test_trials_of_other_data_are_not_compared(tmp_path: Path) -> None:
@@ -130,7 +144,11 @@ def test_of_a_grid_that_runs_only_the_best_finished_trial_keeps_its_weights(
     for name, figure in figures.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").touch()
-        record = figure and {"id": name, "best": {"loss": figure[0], "score": figure[1]}}
+        record = figure and {
+            "id": name,
+            "best": {"loss": figure[0], "score": figure[1]},
+            "stopped": "epochs",
+        }
         trial = SimpleNamespace(id=name)
         grid.append(SimpleNamespace(trial=trial, best=tmp_path / name, finished=lambda record=record: record))
     keep_best_weights(grid, metric)

@@ -159,8 +159,9 @@ def _measurement(one: Measurement) -> Iterator[str]:
         yield f"selected trial, {trial.place} of {len(trial.candidates)}, by validation {trial.chosen_by}"
         for candidate in sorted(trial.candidates, key=lambda c: (c["loss"] is None, c["loss"] or 0.0))[:8]:
             mark = "*" if candidate["id"] == trial.id else " "
+            stopped = ", stopped early by halving" if candidate["stopped"] == "halving" else ""
             loss = "diverged" if candidate["loss"] is None else f"loss {candidate['loss']:.4f}"
-            yield f"  {mark} {candidate['id']}: {loss}, score {candidate['score'] or 0.0:.2f}, epoch {candidate['epoch']}"
+            yield f"  {mark} {candidate['id']}: {loss}, score {candidate['score'] or 0.0:.2f}, epoch {candidate['epoch']}{stopped}"
         if len(trial.candidates) > 8:
             yield f"    and {len(trial.candidates) - 8} more (--json lists all)"
         yield "training"

@@ -254,7 +254,8 @@ class Estimator:
             if counts is None:
                 return None
             one = _forward(shape, self._length(study, task))
-            epochs = sum(trial.epochs for trial in plan.trials_of(study, regime, model) if trial.task == task)
+            trials = [trial for trial in plan.trials_of(study, regime, model) if trial.task == task]
+            epochs = plan.epochs_of(trials, plan.stage_of(study, regime).halving)
             total += one * (epochs * (TRAINING * counts["train"] + counts["validation"]) + counts["test"])
         return total
 

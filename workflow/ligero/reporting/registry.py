@@ -203,16 +203,10 @@ def _ablation(layout: Layout) -> list[str]:
 def _cost(layout: Layout) -> list[str]:
     """Every file in which a run recorded how long it took."""
     study = layout.study
-    shards = [
-        path
-        for regime, model in plan.systems(study)
-        for task in study.tasks
-        for path in layout.trials(regime, model, task)
-    ]
     return [
         *map(layout.pretraining_summary, plan.pretrained_models(study)),
         *(layout.pretraining_inputs(model)["tokens"] for model in plan.models_with_state_teachers(study)),
-        *dict.fromkeys(shards),
+        *layout.all_trials(),
         *(layout.logits_cost(task) for task in study.tasks if study.distillation),
         *map(layout.augmented_logits_cost, plan.augmented_tasks(study)),
         *(layout.ablation_run(*run) for run in plan.ablation_runs(study)),

@@ -74,7 +74,7 @@ class Settings(BaseModel):
 
 def switched_off(value: object) -> bool:
     """For `exclude_if`: an option that is off is left out of a job, whose digest is then that of a job without the option."""
-    return value is False
+    return value is False or value is None
 
 
 T = TypeVar("T")

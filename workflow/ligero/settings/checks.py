@@ -8,9 +8,10 @@ from itertools import combinations
 
 from ligero.common.errors import ConfigurationError
 from ligero.common.names import plain
+from ligero.settings import plan
 from ligero.settings.models import no_early_exit
 from ligero.settings.plan import state_teachers_of, teacher_candidates
-from ligero.settings.study import Study
+from ligero.settings.study import Regime, Study
 
 
 def problems_of(study: Study) -> list[str]:
@@ -114,6 +115,7 @@ def clashes(study: Study) -> Iterator[str]:
     yield from _windows(study)
     yield from _common_examples(study)
     yield from _students(study)
+    yield from _halving(study)
     yield from teaching_problems(study)
     yield from _methods(study)
     yield from _search(study)
@@ -290,6 +292,36 @@ def _students(study: Study) -> Iterator[str]:
             yield (
                 f"distillation.students.{student_id}.num_hidden_layers: {layers} exceeds the "
                 f"{architecture.num_hidden_layers} layers of '{student.initial}'"
+            )
+
+
+def _halving(study: Study) -> Iterator[str]:
+    """Halving where trials cannot be compared while they run, or where nothing would stop."""
+    regimes: list[tuple[str, Regime]] = [("fine_tuning", "fine-tuning"), ("distillation", "distillation")]
+    for section, regime in regimes:
+        stage = getattr(study, section)
+        if stage is None or stage.halving is None:
+            continue
+        path = f"{section}.halving"
+        if study.protocol == "thesis":
+            yield f"{path}: protocol thesis trains every trial of a grid to its end; remove the key, or write protocol: recommended"
+        if stage.trials_per_job not in ("all", "auto"):
+            yield (
+                f"{path}: trials of a task are compared while they run, so one job must have them all, and "
+                f"{section}.trials_per_job is {stage.trials_per_job}; write auto (a job for each system and task), or all"
+            )
+        if stage.evaluate_every_steps or stage.options.evaluate_every_steps:
+            yield (
+                f"{path}: trials are compared at the ends of epochs, and {section}.evaluate_every_steps validates at others; "
+                "remove one of the keys"
+            )
+        trials = [
+            plan.trials_of(study, found, model) for found, model in plan.systems(study) if found == regime
+        ]
+        if trials and not any(plan.stops_some(of_system, stage.halving) for of_system in trials):
+            yield (
+                f"{path}: it has no effect, since no system has several trials of the same number of epochs, above min_epochs "
+                f"{stage.halving.min_epochs}, on a task; remove the key, or widen {section}.grid"
             )
 
 

@@ -156,6 +156,14 @@ class Layout:
             if any(trial.task == task_id for trial in shard)
         ]
 
+    def all_trials(self) -> list[str]:
+        """The shard files of all systems, each once."""
+        return [
+            self.shard(regime, model_id, number)
+            for regime, model_id in plan.systems(self.study)
+            for number in range(len(plan.shards_of(self.study, regime, model_id)))
+        ]
+
     def selection(self, regime: Regime, model_id: str, task_id: str) -> str:
         return f"{self.root}/selection/{regime}/{model_id}/{task_id}.json"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from itertools import groupby, product
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ from ligero.settings.distillation import Distillation, published_teacher
 from ligero.settings.packing import packed, trial_seconds
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
-from ligero.settings.training import Ablation, Grid, Training
+from ligero.settings.training import Ablation, Grid, Halving, Training
 
 
 class Trial(Settings):
@@ -186,11 +188,34 @@ def shards_of(study: Study, regime: Regime, model_id: str) -> list[list[Trial]]:
     if size != "auto":
         return _chunks(trials, size)
     of_task = [list(members) for _, members in groupby(trials, key=lambda trial: trial.task)]
+    if stage_of(study, regime).halving:
+        return of_task
     return [
         shard
         for members in of_task
         for shard in packed(members, [expected_seconds(study, regime, trial) for trial in members])
     ]
+
+
+def epochs_of(trials: Iterable[Trial], halving: Halving | None) -> int:
+    """Epochs that trials of one system and task take together, where none stops by itself."""
+    total = 0
+    for epochs, running in Counter(trial.epochs for trial in trials).items():
+        done = 0
+        if halving:
+            for rung in halving.rungs(epochs):
+                total, done, running = total + running * (rung - done), rung, halving.kept(running)
+        total += running * (epochs - done)
+    return total
+
+
+def stops_some(trials: Iterable[Trial], halving: Halving) -> bool:
+    """Whether halving stops any trial of a system."""
+    by_task = groupby(trials, key=lambda trial: trial.task)
+    return any(
+        epochs_of(members, halving) < epochs_of(members, None)
+        for members in (list(group) for _, group in by_task)
+    )
 
 
 def expected_seconds(study: Study, regime: Regime, trial: Trial) -> float | None:

@@ -96,6 +96,33 @@ class GridOverride(Settings):
         return grid.model_copy(update={key: value for key, value in self if value is not None})
 
 
+class Halving(Settings):
+    """Successive halving (Jamieson and Talwalkar 2016): the losing trials of a grid stop early.
+
+    Trials of one system and task that have the same number of epochs are compared with each other, since these have seen the same
+    examples at the same point of their learning-rate schedules: after `min_epochs`, then after `factor` times as many epochs, and so
+    on. By their best epoch up to there, chosen as the best trial is, one in `factor` continues.
+    """
+
+    factor: int = Field(3, ge=2)
+    """One in so many trials continues after each comparison, rounded up."""
+    min_epochs: int = Field(1, ge=1)
+    """Epochs before the first comparison. More are safer where early epochs say little: long warm-up, small data."""
+
+    def rungs(self, epochs: int) -> list[int]:
+        """After which epochs trials of `epochs` epochs are compared."""
+        found = []
+        rung = self.min_epochs
+        while rung < epochs:
+            found.append(rung)
+            rung *= self.factor
+        return found
+
+    def kept(self, trials: int) -> int:
+        """How many of so many trials continue."""
+        return -(-trials // self.factor)
+
+
 class Training(Settings):
     """What fine-tuning and distillation have in common."""
 
@@ -110,6 +137,9 @@ class Training(Settings):
     trials_per_job: TrialsPerJob = 1
     """Trials of a model per job. 'all' saves start-up time on a laptop, 1 parallelises best, 'auto' makes jobs of about half an hour
     on a GPU, of one task each, from the model's size and the task's `expected` examples (1 where they are not given)."""
+    halving: Halving | None = None
+    """Losing trials stop early; null trains the whole grid, as the thesis did. Needs `trials_per_job: auto` (then a job for each
+    system and task) or `all`."""
     tasks_per_scoring_job: PerJob = 1
     """Test sets per scoring job."""
     systems_per_scoring_job: PerJob = 1

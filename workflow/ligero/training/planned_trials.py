@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -58,10 +59,29 @@ class PlannedTrial:
         """Folder of what a resumed trial continues from."""
         return self.folder / "checkpoints"
 
+    @property
+    def precision_note(self) -> Path:
+        """What `precision: auto` was when the trial began."""
+        return self.folder / f"precision-{self.digest}.json"
+
     def finished(self) -> TrialRecord | None:
         """The outcome where the trial is done and nothing that it depends on has changed since."""
+        record = self._ended()
+        return record if record and record["stopped"] != "halving" else None
+
+    def halved(self) -> TrialRecord | None:
+        """The outcome up to where successive halving stopped the trial, likewise."""
+        record = self._ended()
+        return record if record and record["stopped"] == "halving" else None
+
+    def _ended(self) -> TrialRecord | None:
         record = read_trial(self.folder)
         return record if record and record.get("digest") == self.digest else None
+
+    def forget_progress(self) -> None:
+        """Remove what a killed trial would continue from."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        self.precision_note.unlink(missing_ok=True)
 
 
 class DigestedObjectives(Protocol):

@@ -47,6 +47,19 @@ class TrialValues(TypedDict):
     seed: int
 
 
+class Halved(TypedDict):
+    """The comparison at which successive halving stopped a trial."""
+
+    epoch: int
+    """After which it took place."""
+    place: int
+    """Of the trial in it, from 1."""
+    of: int
+    """Trials that were compared."""
+    kept: int
+    """Of them that continued."""
+
+
 class TrialSettings(TypedDict):
     """With which settings the trials of a task ran, for readers; what identifies them is their digest."""
 
@@ -70,7 +83,9 @@ class TrialRecord(TypedDict):
     best: BestPoint
     curve: list[CurvePoint]
     stopped: str
-    """epochs or patience."""
+    """epochs, patience or halving; the last can't be selected."""
+    halved: NotRequired[Halved]
+    """Only where halving stopped it."""
     weights_digest: str | None
     """Of the best weights, beside the record in `best/` as long as the trial may be selected."""
     seconds: float
@@ -101,6 +116,8 @@ class Candidate(TypedDict):
     score: float | None
     epoch: float | None
     step: int | None
+    stopped: str
+    """epochs, patience or halving."""
 
 
 class SelectionRecord(TypedDict):
@@ -209,6 +226,11 @@ def write_shard(path: Path, records: list[TrialRecord]) -> None:
     settings = {record["trial"]["task"]: record["settings"] for record in records if record.get("settings")}
     trials = [{key: value for key, value in record.items() if key != "settings"} for record in records]
     write_record(path, {"settings": settings, "trials": trials})
+
+
+def stopped_early(selection: SelectionRecord) -> int:
+    """How many of a selection's trials were stopped by successive halving."""
+    return sum(candidate["stopped"] == "halving" for candidate in selection["candidates"])
 
 
 read_selection, write_selection = record_file(SelectionRecord)

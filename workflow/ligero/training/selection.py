@@ -62,7 +62,7 @@ def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[TrialRecord]:
 def best_trial(records: Sequence[TrialRecord], selection_metric: str) -> TrialRecord:
     """The outcome with the lowest validation loss, or the highest score; of equals the first in the grid's order.
 
-    Trials that diverged (their loss is None) cannot be chosen.
+    Trials that diverged (their loss is None) cannot be chosen, nor those that successive halving stopped.
 
     Args:
         selection_metric: "loss" or "score".
@@ -73,7 +73,9 @@ def best_trial(records: Sequence[TrialRecord], selection_metric: str) -> TrialRe
     ranked = [
         (-score if selection_metric == "score" else loss, record)
         for record in records
-        if (loss := record["best"]["loss"]) is not None and (score := record["best"]["score"]) is not None
+        if record["stopped"] != "halving"
+        and (loss := record["best"]["loss"]) is not None
+        and (score := record["best"]["score"]) is not None
     ]
     if not ranked:
         trial = records[0]["trial"]
@@ -126,6 +128,7 @@ def select(
                     score=record["best"]["score"],
                     epoch=record["best"]["epoch"],
                     step=record["best"]["step"],
+                    stopped=record["stopped"],
                 )
                 for record in records
             ],

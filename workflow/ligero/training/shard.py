@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +15,11 @@ from ligero.settings.jobs import ShardJob, TaskSpec
 from ligero.settings.plan import Trial
 from ligero.training.exits import with_exits
 from ligero.training.features import EncodedSplit
+from ligero.training.halving import losers
 from ligero.training.losing_weights import best_finished, keep_best_weights
 from ligero.training.objective import GoldObjective, Objective
 from ligero.training.planned_trials import PlannedTrial, check_best, plan_trials
-from ligero.training.records import TrialRecord
+from ligero.training.records import TrialRecord, write_trial
 from ligero.training.task_data import TaskData
 from ligero.training.trial import run_trial
 
@@ -82,7 +83,11 @@ def run_shard(
         objectives=objectives,
     )
     shard = _Shard(job, plan, objectives, weights, encoded_dir, examples_dir)
-    records = [shard.run(plan[trial]) for trial in job.trials]
+    records = []
+    for _, trials in groupby(job.trials, key=lambda trial: trial.task):
+        of_task = [plan[trial] for trial in trials]
+        shard.stop_losers(of_task)
+        records += [shard.run(planned) for planned in of_task]
     return [
         shard.with_weights_of_best(plan[trial], record)
         for trial, record in zip(job.trials, records, strict=True)
@@ -104,17 +109,47 @@ class _Shard:
         self._job, self._plan, self._objectives, self._weights = job, plan, objectives, weights
         self._encoded_dir, self._examples_dir = encoded_dir, examples_dir
         self._left = Counter(trial.task for trial in job.trials)
+        self._stopped: dict[Trial, TrialRecord] = {}
         self._data: TaskData | None = None
         self._objective: Objective | None = None
+
+    def stop_losers(self, of_task: Sequence[PlannedTrial]) -> None:
+        """Train a task's trials as far as successive halving, where the job has it, needs to know which of them stop.
+
+        The outcome follows from the configuration alone: a trial that was trained to its end before, and now loses, is recorded as
+        one that stopped. Its own folder keeps the whole, for a job without halving.
+        """
+        halving, by_trial = self._job.halving, {planned.trial: planned for planned in of_task}
+        if halving is None:
+            return
+        metric = of_task[0].options.selection_metric
+        decided = losers(
+            list(by_trial), halving, metric, lambda trial, epochs: self._reach(by_trial[trial], epochs)
+        )
+        for trial, record in decided:
+            planned, at = by_trial[trial], record["halved"]
+            self._stopped[trial] = record
+            if planned.finished() is None:
+                write_trial(planned.folder, record)
+                planned.forget_progress()
+            print(f"{planned.label}: stopped after epoch {at['epoch']}, place {at['place']} of {at['of']}")
+
+    def _reach(self, planned: PlannedTrial, epochs: int) -> TrialRecord:
+        """The outcome of a trial that has run for so many epochs at least, or to its end."""
+        if (record := planned.finished()) is not None:
+            return record
+        if (record := planned.halved()) is not None and record["curve"][-1]["epoch"] >= epochs:
+            return record
+        return self._train(planned, until=epochs)
 
     def run(self, planned: PlannedTrial) -> TrialRecord:
         """The trial's outcome; a finished one is only read."""
         self._left[planned.trial.task] -= 1
+        if (record := self._stopped.get(planned.trial)) is not None:
+            return record
         if (record := planned.finished()) is None:
             return self._train(planned)
-        shutil.rmtree(
-            planned.checkpoints, ignore_errors=True
-        )  # a kill right after the outcome was written leaves them
+        planned.forget_progress()  # a kill right after the outcome was written leaves it
         return record
 
     def with_weights_of_best(self, planned: PlannedTrial, record: TrialRecord) -> TrialRecord:
@@ -130,7 +165,9 @@ class _Shard:
         print(f"{planned.label}: the best trial is trained again for its weights: {problem}", file=sys.stderr)
         return self._train(planned, replacing=record)
 
-    def _train(self, planned: PlannedTrial, replacing: TrialRecord | None = None) -> TrialRecord:
+    def _train(
+        self, planned: PlannedTrial, replacing: TrialRecord | None = None, until: int | None = None
+    ) -> TrialRecord:
         task_id = planned.trial.task
         if self._data is None or self._objective is None or self._data.task_id != task_id:
             self._data = TaskData(
@@ -150,10 +187,15 @@ class _Shard:
             train=data.train,
             validation=data.validation,
             replacing=replacing,
+            until=until,
         )
         keep_best_weights(self._group(planned), planned.options.selection_metric)
         return record
 
     def _group(self, planned: PlannedTrial) -> list[PlannedTrial]:
-        """All trials of the grid on a trial's task."""
-        return [other for trial, other in self._plan.items() if trial.task == planned.trial.task]
+        """All trials of the grid on a trial's task that may be selected."""
+        return [
+            other
+            for trial, other in self._plan.items()
+            if trial.task == planned.trial.task and trial not in self._stopped
+        ]

@@ -24,6 +24,7 @@ from ligero.training.batches import (
     periodic_evaluation_steps,
     steps_per_epoch,
 )
+from ligero.training.best_point import NONE, best_point, is_better
 from ligero.training.checkpoints import Checkpoints
 from ligero.training.early_stopping import EarlyStopping
 from ligero.training.evaluate import predict, validation_loss
@@ -44,7 +45,7 @@ class _Course:
 
     epoch: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
-    best: BestPoint | None = None
+    best: BestPoint = field(default_factory=NONE.copy)
     seconds: float = 0.0
     halvings: list[dict[str, int | str]] = field(default_factory=list)
     micro_batch_size: int | None = None
@@ -79,6 +80,7 @@ def run_trial(
     seconds_between_checkpoints: float = SECONDS_BETWEEN_CHECKPOINTS,
     after_epoch: Callable[[int, CurvePoint], None] | None = None,
     replacing: TrialRecord | None = None,
+    until: int | None = None,
 ) -> TrialRecord:
     """Run a trial to its end, from its last checkpoint where there is one, and return its outcome.
 
@@ -91,6 +93,8 @@ def run_trial(
         after_epoch: called with the epoch (1-based) and the last entry of the curve, once there is one; may raise to abandon the
             trial (a search that prunes it).
         replacing: an outcome to train again, because its weights are missing.
+        until: pause after that many epochs. What is returned then ends there, or later where the trial had been further already, has
+            `stopped` "paused" and is recorded nowhere; the next call continues from a checkpoint.
 
     Raises:
         InUseError: another process has worked on the trial for `locks.PATIENCE` seconds.
@@ -101,11 +105,12 @@ def run_trial(
             return record
         run = _Run(planned, objective, load_model(), train, validation, device or training_device())
         run.resume()
-        stopped = run.train(seconds_between_checkpoints, after_epoch)
+        stopped = run.train(seconds_between_checkpoints, after_epoch, until)
+        if stopped == "paused":
+            return run.outcome(stopped, None)
         record = run.finish(stopped, save_model)
         write_trial(planned.folder, record)
-        shutil.rmtree(planned.checkpoints, ignore_errors=True)
-        run.precision_note.unlink(missing_ok=True)
+        planned.forget_progress()
     return record
 
 
@@ -136,7 +141,7 @@ class _Run:
             batch_size=self.trial.batch_size,
             total_steps=self.steps * self.trial.epochs,
             device=device,
-            precision=resolve_once(self.options.precision, device, self.precision_note),
+            precision=resolve_once(self.options.precision, device, planned.precision_note),
         )
         self.course = _Course()
         self.early_stopping = EarlyStopping(planned.patience)
@@ -146,15 +151,20 @@ class _Run:
         self.best_is_current = False
 
     def train(
-        self, seconds_between_checkpoints: float, after_epoch: Callable[[int, CurvePoint], None] | None
+        self,
+        seconds_between_checkpoints: float,
+        after_epoch: Callable[[int, CurvePoint], None] | None,
+        until: int | None,
     ) -> str:
-        """All remaining epochs; returns why training stopped."""
+        """All remaining epochs, or those until the pause; returns why training stopped."""
         course, started, saved = self.course, time.perf_counter(), time.perf_counter()
         seconds_before = course.seconds
         bar = progress(total=self.steps * self.trial.epochs, label=self.planned.label, unit="step")
         bar.update(self.steps * course.epoch)
         with bar:
             while course.epoch < self.trial.epochs:
+                if until is not None and course.epoch >= until:
+                    return "paused"
                 if self._epoch(course.epoch, bar):
                     course.seconds = seconds_before + time.perf_counter() - started
                     return "patience"
@@ -162,7 +172,7 @@ class _Run:
                 course.seconds = seconds_before + time.perf_counter() - started
                 if after_epoch is not None and course.curve:
                     after_epoch(course.epoch, course.curve[-1])
-                due = time.perf_counter() - saved >= seconds_between_checkpoints
+                due = course.epoch == until or time.perf_counter() - saved >= seconds_between_checkpoints
                 if due and course.epoch < self.trial.epochs:
                     self._checkpoint()
                     saved = time.perf_counter()
@@ -218,28 +228,15 @@ class _Run:
         )
         course = self.course
         course.curve.append(point)
-        if self._is_better(point):
-            course.best = BestPoint(
-                epoch=point["epoch"], step=point["step"], loss=point["validation_loss"], score=point["score"]
-            )
+        if is_better(point, course.best, self.options.selection_metric):
+            course.best = best_point(point)
             self.best_is_current = True
         return loss
 
-    def _is_better(self, point: CurvePoint) -> bool:
-        """Strictly better than the best so far, so that of equals the earlier one stays."""
-        best = self.course.best
-        if point["validation_loss"] is None:
-            return False  # a diverged model is never the best
-        if best is None or best["loss"] is None or best["score"] is None:
-            return True
-        if self.options.selection_metric == "loss":
-            return point["validation_loss"] < best["loss"]
-        return point["score"] > best["score"]
-
     def finish(self, stopped: str, save_model: Callable[[nn.Module, Path], str | None]) -> TrialRecord:
         """Write the best model, where there is one, and describe the trial."""
-        course, weights_digest = self.course, None
-        if course.best is None:
+        weights_digest = None
+        if self.course.best["step"] is None:
             print(
                 f"{self.planned.label}: the validation loss was never finite; it cannot be selected",
                 file=sys.stderr,
@@ -250,12 +247,17 @@ class _Run:
                 self.model.load_state_dict(self.best_weights)
             self.model.eval()
             weights_digest = save_model(self.model, self.planned.best)
+        return self.outcome(stopped, weights_digest)
+
+    def outcome(self, stopped: str, weights_digest: str | None) -> TrialRecord:
+        """The trial as far as it got."""
+        course = self.course
         return TrialRecord(
             trial=cast(TrialValues, self.trial.model_dump(mode="json")),
             id=self.trial.id,
             digest=self.planned.digest,
             group_digest=self.planned.group_digest,
-            best=course.best or BestPoint(epoch=None, step=None, loss=None, score=None),
+            best=course.best,
             curve=course.curve,
             stopped=stopped,
             weights_digest=weights_digest,
@@ -268,10 +270,6 @@ class _Run:
             versions=versions(),
             settings=self.planned.settings,
         )
-
-    @property
-    def precision_note(self) -> Path:
-        return self.planned.folder / f"precision-{self.planned.digest}.json"
 
     def _checkpoint(self) -> None:
         course = self.course

@@ -35,6 +35,7 @@ from ligero.settings import plan
 from ligero.settings.study import Regime
 from ligero.settings.tasks import TaskType
 from ligero.tasks.metrics import HEADLINE
+from ligero.training.records import stopped_early
 
 SCORE_TABLES: dict[TaskType, str] = {
     "sequence_classification": "text_classification",
@@ -157,10 +158,11 @@ def _origin(results: Results, row: Row, task_id: str) -> str:
         results.selection(row.regime, row.model, task_id),
         results.score(row.regime, row.model, task_id),
     )
-    trial, of = chosen["trial"], len(chosen["candidates"])
+    trial, of, stopped = chosen["trial"], len(chosen["candidates"]), stopped_early(chosen)
     loss = chosen["best"]["loss"]
     found = "" if loss is None else f", validation loss {loss:.4f}"
-    trials = f"the only trial{found}" if of == 1 else f"the best of {of} trials{found}"
+    some = f" ({stopped} stopped early)" if stopped else ""
+    trials = f"the only trial{found}" if of == 1 else f"the best of {of} trials{some}{found}"
     return (
         f"{record['examples']:,} test examples; {trials}; batch size {trial['batch_size']}, {trial['epochs']} epochs, "
         f"learning rate {trial['learning_rate']}, seed {trial['seed']}, on {chosen['device']}"

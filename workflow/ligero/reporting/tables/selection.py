@@ -9,7 +9,7 @@ import pandas as pd
 from ligero.reporting.frames import Cells, table
 from ligero.reporting.results import Results
 from ligero.settings import plan
-from ligero.training.records import SelectionRecord
+from ligero.training.records import SelectionRecord, stopped_early
 
 
 def teachers(results: Results) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def best_hyperparameters(results: Results) -> pd.DataFrame:
 
 
 def _chosen(selection: SelectionRecord) -> Cells:
-    trial, best = selection["trial"], selection["best"]
+    trial, best, stopped = selection["trial"], selection["best"], stopped_early(selection)
     return {
         "batch_size": trial["batch_size"],
         "epochs": trial["epochs"],
@@ -79,6 +79,7 @@ def _chosen(selection: SelectionRecord) -> Cells:
         "validation_loss": _loss(best["loss"]),
         "validation_score": None if best["score"] is None else f"{best['score']:.2f}",
         "trials": len(selection["candidates"]),
+        "notes": f"successive halving stopped {stopped} trials early" if stopped else None,
     }
 
 

@@ -24,6 +24,7 @@ from ligero.settings.plan import (
     selection_metric_of,
     shards_of,
     stage_of,
+    stops_some,
     teacher_candidates,
     tokenizer_of,
     trials_of,
@@ -32,7 +33,7 @@ from ligero.settings.pretraining import Pretraining
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import TaskType
 from ligero.settings.tokenizers import Tokenizer
-from ligero.settings.training import Method, Search, TrainingOptions
+from ligero.settings.training import Halving, Method, Search, TrainingOptions
 
 
 class PretrainingJob(Job):
@@ -264,6 +265,8 @@ class ShardJob(Job):
     """Null for fine-tuning, and for methods of an ablation that learn from gold labels."""
     early_exit: bool = Field(False, exclude_if=switched_off)
     """Whether every repetition of the layer learns, and not only the last."""
+    halving: Halving | None = Field(None, exclude_if=switched_off)
+    """How losing trials stop early; null where none does."""
 
     def options_of(self, task_id: str) -> TrainingOptions:
         """The training options of a task's trials."""
@@ -313,6 +316,7 @@ def shard_job(study: Study, regime: Regime, model_id: str, shard: int) -> ShardJ
         },
         distillation=StudentLearning.of(distillation) if student and distillation else None,
         early_exit=exits_early(study, regime, model_id),
+        halving=stage.halving if stage.halving and stops_some(trials, stage.halving) else None,
     )
 
 
@@ -432,6 +436,7 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
                 "tasks": {task: shard.tasks[task]},
                 "selection": {},
                 "evaluate_every_steps": {},
+                "halving": None,
                 "distillation": learning.model_copy(update=searched),
             }
         ),
