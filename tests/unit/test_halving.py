@@ -18,7 +18,7 @@ from ligero.settings.training import Halving
 from ligero.training import shard as shards
 from ligero.training.best_point import best_of
 from ligero.training.halving import losers, up_to
-from ligero.training.records import CurvePoint, TrialRecord, stopped_early
+from ligero.training.records import CurvePoint, TrialRecord, read_trial, stopped_early, write_trial
 from tests.builders import kill_programs
 from tests.builders.kill_programs import TRIALS
 
@@ -244,6 +244,25 @@ def test_switched_on_after_the_whole_grid_it_records_what_a_fresh_run_does(
     off = kill_programs.shard(inputs, tmp_path / "copy")
     assert without_times(off) == without_times(whole[1])
     assert all(one == best for one, _, _ in ran)
+
+
+def test_what_would_have_become_the_best_stops_all_the_same(
+    inputs: Path,
+    whole: tuple[Path, list[TrialRecord]],
+    halved: tuple[Path, list[TrialRecord]],
+    tmp_path: Path,
+    ran: Ran,
+) -> None:
+    """The last after an epoch ends below all others: the grid alone would choose it, and keep no other weights."""
+    shutil.copytree(whole[0], tmp_path / "copy")
+    last = next(one["id"] for one in halved[1] if one.get("halved", {}).get("place") == 4)
+    folder = tmp_path / "copy" / "state" / "t" / last
+    best: Any = read_trial(folder)
+    best["curve"][-1]["validation_loss"] = 1e-6
+    best["best"] = best_of(best["curve"], "loss")
+    write_trial(folder, best)
+    found = kill_programs.shard(inputs, tmp_path / "copy", halving=Halving(factor=2))
+    assert without_times(found) == without_times(halved[1]) and ran == []
 
 
 def test_switched_off_the_losers_alone_are_trained(

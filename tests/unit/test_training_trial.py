@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -68,6 +69,8 @@ def trial(
     validation: EncodedSplit | None = None,
     load: Any = None,
     after_epoch: Any = None,
+    until: int | None = None,
+    seconds_between_checkpoints: float = 0.0,
     **options: Any,
 ) -> dict[str, Any]:
     validation = validation or toy_split(task_type, 2, 16, seed=1)
@@ -85,8 +88,9 @@ def trial(
         train=toy_split(task_type, 2, 30),
         validation=Validation(validation, accuracy(validation)),
         device=torch.device("cpu"),
-        seconds_between_checkpoints=0.0,
+        seconds_between_checkpoints=seconds_between_checkpoints,
         after_epoch=after_epoch,
+        until=until,
     )
 
 
@@ -166,6 +170,28 @@ def test_validation_runs_every_so_many_steps_and_the_best_of_them_is_kept(tmp_pa
 def test_an_epoch_without_validation_does_not_count_against_patience(tmp_path: Path) -> None:
     result = trial(tmp_path, epochs=6, patience=0, rate="1e-30", evaluate_every_steps=12)
     assert (result["stopped"], [point["step"] for point in result["curve"]]) == ("patience", [12, 24])
+
+
+def test_a_paused_trial_continues_where_it_was_and_ends_as_if_it_had_not_paused(tmp_path: Path) -> None:
+    """However rarely checkpoints are due; asked again for what it has reached, it trains nothing."""
+    options: dict[str, Any] = {"warmup_ratio": 0.1, "seconds_between_checkpoints": math.inf}
+    whole = trial(tmp_path / "whole", **options)
+    seen: list[int] = []
+    for until in (1, 3, 2):
+        paused = trial(
+            tmp_path / "paused", until=until, after_epoch=lambda epoch, _: seen.append(epoch), **options
+        )
+        reached = max(seen)
+        assert (paused["stopped"], paused["weights_digest"], len(paused["curve"])) == (
+            "paused",
+            None,
+            reached,
+        )
+        assert paused["curve"] == whole["curve"][:reached]
+    assert seen == [1, 2, 3] and not (tmp_path / "paused" / "result.json").exists()
+    resumed = trial(tmp_path / "paused", after_epoch=lambda epoch, _: seen.append(epoch), **options)
+    assert seen == [1, 2, 3, 4] and without_times(resumed) == without_times(whole)
+    assert same_weights(tmp_path / "paused", tmp_path / "whole")
 
 
 def _cut(folder: Path, **options: Any) -> Path:
