@@ -12,7 +12,7 @@ import pytest
 from ligero.common.errors import DataError, LigeroError
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.serving.manifest import Manifest
-from ligero.serving.predictor import GraphRunner, Predictor, differing
+from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
 from ligero.serving.session import available_cores
 from tests.builders.exports import Selected, selected_model
@@ -183,6 +183,35 @@ def test_answers_are_compared_to_the_last_detail() -> None:
     assert differing({"a": [1.0, "x"]}, {"a": [1.0, "y"]}) == "answer.a[1] is 'x', expected 'y'"
     assert differing({"a": [1.0]}, {"a": []}) == "answer.a has 1 entries, expected 0"
     assert "has the keys ['a'], expected ['b']" in differing({"a": 1}, {"b": 1})
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "equal"),
+    [
+        (("O", 0.288), ("I-ORG", 0.289), True),
+        (("O", 0.50), ("I-ORG", 0.51), True),
+        (("O", 0.26), ("I-ORG", 0.29), False),  # more than rounding
+        (("O", 0.60), ("I-ORG", 0.60), False),  # not two of one distribution
+    ],
+)
+def test_a_tie_may_be_decided_otherwise(
+    found: tuple[str, float], expected: tuple[str, float], equal: bool
+) -> None:
+    def tagging(label: str, score: float) -> dict[str, Any]:
+        entities = (
+            [] if label == "O" else [{"type": "ORG", "text": "a", "start": 0, "end": 1, "score": score}]
+        )
+        words = [{"word": "a", "start": 0, "end": 1, "label": label, "score": score}]
+        return {"words": words, "entities": entities, "tokens": 3, "truncated": False}
+
+    difference = differing(tagging(*found), tagging(*expected))
+    assert difference == ("" if equal else "answer.words[0].label is 'O', expected 'I-ORG'")
+    span = {"answer": "a", "start": 0, "end": 1, "score": found[1], "tokens": 3}
+    other = {"answer": "b", "start": 2, "end": 3, "score": expected[1], "tokens": 3}
+    assert (differing(span, other) == "") == equal
+    assert differing(span | {"tokens": 4}, other) != ""
+    assert decisions(tagging(*found)) != decisions(tagging(*expected))
+    assert decisions(span) == decisions(span | {"score": 0.9})
 
 
 def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ligero.command.served import Served, exchange, post, request_of, served
 from ligero.common.errors import LigeroError
 from ligero.serving.answers import Answer, Item
 from ligero.serving.manifest import Manifest
-from ligero.serving.predictor import Predictor, differing
+from ligero.serving.predictor import Predictor, decisions, differing
 
 CLIENTS = 8
 MALFORMED_EVERY = 5
@@ -54,6 +54,8 @@ class Verdict(TypedDict):
     minutes: float
     answers: int
     wrong_answers: int
+    ties: int
+    """Right answers with another decision than a text read alone gets: two were equally likely, and rounding depends on the batch."""
     malformed: int
     malformed_not_refused: int
     server_errors: int
@@ -72,6 +74,7 @@ class _Seen:
     """What the clients have seen so far."""
 
     answers: int = 0
+    ties: int = 0
     wrong: list[str] = field(default_factory=list)
     malformed: int = 0
     accepted: list[str] = field(default_factory=list)
@@ -144,6 +147,7 @@ def soak(
         "minutes": round(seconds / 60, 2),
         "answers": seen.answers,
         "wrong_answers": len(seen.wrong),
+        "ties": seen.ties,
         "malformed": seen.malformed,
         "malformed_not_refused": len(seen.accepted),
         "server_errors": errors,
@@ -197,11 +201,12 @@ async def _client(
                 request, expected = pairs[(turn + number * len(pairs) // CLIENTS) % len(pairs)]
                 status, body = await exchange(connection, request)
                 seen.answers += status == 200
-                difference = (
-                    differing(json.loads(body), expected)
-                    if status == 200
-                    else f"status {status}: {body[:200]!r}"
-                )
+                if status != 200:
+                    difference = f"status {status}: {body[:200]!r}"
+                else:
+                    answer = json.loads(body)
+                    difference = differing(answer, expected)
+                    seen.ties += not difference and decisions(answer) != decisions(expected)
                 if difference:
                     seen.wrong.append(f"wrong answer to {request[-200:]!r}: {difference}")
             if not seen.hurry:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
@@ -234,15 +234,21 @@ def load_tokenizer(folder: Path, info: TokenizerInfo) -> FastTokenizer:
 
 
 SCORE_TOLERANCE = 0.02
-"""Probabilities of int8 graphs differ a little between processors."""
+"""Probabilities of int8 graphs differ a little between processors, and with the texts that share a batch."""
 
 
 def differing(found: object, expected: object, place: str = "answer") -> str:
-    """Where two answers differ; empty where they agree, probabilities up to SCORE_TOLERANCE."""
+    """Where two answers differ; empty where they agree, probabilities up to SCORE_TOLERANCE, decisions up to ties (`tied`)."""
     if isinstance(found, dict) and isinstance(expected, dict):
         if found.keys() != expected.keys():
             return f"{place} has the keys {sorted(found)}, expected {sorted(expected)}"
-        differences = (differing(found[key], expected[key], f"{place}.{key}") for key in expected)
+        decided = ("label",) if "label" in expected else ("answer", "start", "end")
+        keys = [key for key in expected if not (key in decided and tied(found, expected))]
+        if "words" in keys and [word["label"] for word in found["words"]] != [
+            word["label"] for word in expected["words"]
+        ]:
+            keys.remove("entities")  # they follow from the labels
+        differences = (differing(found[key], expected[key], f"{place}.{key}") for key in keys)
         return next(filter(None, differences), "")
     if isinstance(found, list) and isinstance(expected, list):
         if len(found) != len(expected):
@@ -253,3 +259,20 @@ def differing(found: object, expected: object, place: str = "answer") -> str:
         close = abs(found - expected) <= SCORE_TOLERANCE
         return "" if close else f"{place} is {found:.4f}, expected {expected:.4f}"
     return "" if found == expected else f"{place} is {found!r}, expected {expected!r}"
+
+
+def tied(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    """Whether rounding alone can have made one decision into another: both equally likely, and together no more than certain."""
+    one, other = found.get("score"), expected.get("score")
+    if not (isinstance(one, float) and isinstance(other, float)):
+        return False
+    return abs(one - other) <= SCORE_TOLERANCE and one + other <= 1 + 2 * SCORE_TOLERANCE
+
+
+def decisions(answer: object) -> object:
+    """An answer without its probabilities."""
+    if isinstance(answer, dict):
+        return {key: decisions(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [decisions(value) for value in answer]
+    return None if isinstance(answer, float) else answer
