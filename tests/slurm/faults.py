@@ -214,7 +214,7 @@ def configuration() -> dict[str, Any]:
     config["models"][MODEL]["architecture"] |= {
         "hidden_size": 96,
         "intermediate_size": 384,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 6,  # an epoch of five seconds or more also on a fast processor: shorter ones leave no checkpoint
     }
     return config
 
@@ -337,10 +337,11 @@ def training(place: Path, study: Study) -> list[Training]:
 def finished_work(place: Path) -> dict[str, tuple[int, int]]:
     """Which file each result of a finished job or trial is: a job that repeats its work writes another one in its place.
 
-    Not its time: Snakemake itself sets that when it hears of the job's end.
+    Not its time: Snakemake itself sets that when it hears of the job's end. Not trials/: a job that dies between its last trial
+    and its end collects them there once more, from the result.json of each.
     """
     patterns = (
-        "state/**/result.json", "trials/**/*.json", "pretrained/**/*", "encoded/**/*", "selection/**/*", "logits/**/*",
+        "state/**/result.json", "pretrained/**/*", "encoded/**/*", "selection/**/*", "logits/**/*",
     )  # fmt: skip
     files = [path for pattern in patterns for path in (place / "results").glob(pattern) if path.is_file()]
     return {str(path.relative_to(place)): (path.stat().st_ino, path.stat().st_size) for path in files}
