@@ -87,6 +87,42 @@ def test_a_column_has_one_part(tmp_path: Path, options: list[str]) -> None:
         main(["check", str(tmp_path / "a.csv"), *options])
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--seed", "-1"], "--seed -1: expected a whole number from 0"),
+        (["--cores", "0"], "--cores 0: expected a number above 0"),
+        (["--budget", "5ms", "--budget", "7ms"], "--budget 5 ms: there is another limit in ms"),
+    ],
+)
+def test_options_of_train(tmp_path: Path, options: list[str], said: str) -> None:
+    (tmp_path / "texts.csv").write_text(CSV, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=said):
+        main(["train", str(tmp_path / "texts.csv"), *COLUMNS, "--teacher", "scratch", "--dry-run", *options])
+
+
+def test_a_file_named_like_the_corpus(tmp_path: Path, project: Path) -> None:
+    """Trained from scratch, a task read the corpus of its texts in the place of texts.csv."""
+    (tmp_path / "texts.csv").write_text(CSV, encoding="utf-8")
+    out = tmp_path / "out"
+    arguments = [
+        "train",
+        str(tmp_path / "texts.csv"),
+        *COLUMNS,
+        "--teacher",
+        "scratch",
+        "--dry-run",
+        "--out",
+        str(out),
+    ]
+    assert main(arguments) == 0
+    study = load_study(read_yaml(out / "study.yaml"), project)
+    (source,) = study.tasks["texts"].splits.train.sources
+    assert study.sources[source].path == "texts.csv" and source not in (
+        study.corpus.parts if study.corpus else ()
+    )
+
+
 SETTINGS = [
     ("vocabulary_size: 400", "vocabulary_size: 0400", r":13: 0400 is an octal or sexagesimal number to YAML"),
     ("total_steps: 30", "total_steps: 1:30", r": 1:30 is an octal or sexagesimal number"),

@@ -154,10 +154,11 @@ class Plan:
         }
         task: Section = {**self.data.settings(), "splits": self.data.splits(source_of)}
         if self.from_scratch:
-            sources["texts"] = {"path": TEXTS, "sha256": hashlib.sha256(self.texts().encode()).hexdigest()}
+            texts = f"{self.name}-texts"  # another id than that of any of the files
+            sources[texts] = {"path": TEXTS, "sha256": hashlib.sha256(self.texts().encode()).hexdigest()}
             config |= {
                 "corpus": {
-                    "parts": ["texts", *GENERATED],
+                    "parts": [texts, *GENERATED],
                     "cleaning": {"lower_case": True},
                     "validation_share": 0.03,
                 },

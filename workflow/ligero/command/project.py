@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from ligero.common.errors import LigeroError
+from ligero.common.errors import ConfigurationError, LigeroError
 
 PROJECT = Path(__file__).resolve().parents[3]
 _STEPS = re.compile(r"^(\d+) of (\d+) steps \((\d+)%\) done")
@@ -22,7 +22,13 @@ LAST_LINES = 60
 
 
 def snakemake_line(folder: Path, cores: str, targets: Sequence[str] = ()) -> list[str]:
-    """The command that runs the workflow on FOLDER/study.yaml."""
+    """The command that runs the workflow on FOLDER/study.yaml.
+
+    Raises:
+        ConfigurationError: cores that are neither a number nor `all`.
+    """
+    if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
+        raise ConfigurationError(f"--cores {cores}: expected a number above 0, or all")
     return [
         str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(PROJECT / "Snakefile"),
         "--workflow-profile", str(PROJECT / "profiles" / "default"),

@@ -33,6 +33,7 @@ network, or with --teacher FOLDER, you get the real thing; this run shows that e
 def run(args: argparse.Namespace) -> int:
     """Write, check, run, report. 2 where the data has errors."""
     budgets = [Budget.read(text) for text in args.budget]
+    _refuse_numbers(args, budgets)
     data = UserData.of(args)
     splits = data.load()
     found = list(findings(data, splits))
@@ -65,6 +66,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     run_workflow(line, folder / "run.log")
     return _report(args, folder, name, budgets)
+
+
+def _refuse_numbers(args: argparse.Namespace, budgets: list[Budget]) -> None:
+    """Refuse options that Snakemake or the configuration would refuse later, or of which one would win silently."""
+    if not 0 <= args.seed < 2**32:
+        raise ConfigurationError(f"--seed {args.seed}: expected a whole number from 0 to {2**32 - 1}")
+    kinds = [budget.kind for budget in budgets]
+    if twice := next((budget for budget in budgets if kinds.count(budget.kind) > 1), None):
+        raise ConfigurationError(f"--budget {twice}: there is another limit in {twice.kind}; give one")
 
 
 def _teacher(given: str | None) -> Weights:
