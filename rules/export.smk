@@ -36,8 +36,8 @@ rule summarise_exports:
     input:
         LAYOUT.exports(),
     output:
-        LAYOUT.exports_summary,
-        LAYOUT.listing(LAYOUT.exports_summary),
+        csv=LAYOUT.exports_summary,
+        digests=LAYOUT.listing(LAYOUT.exports_summary),
     log:
         "<results>/logs/summarise_exports.log",
     localrule: True
@@ -49,7 +49,7 @@ rule summarise_exports:
     message:
         "Summarising all exports"
     shell:
-        "python $PROGRAMS/summarise_exports.py {input} --out {output} &> {log}"
+        "python $PROGRAMS/summarise_exports.py {input} --out {output.csv} &> {log}"
 
 
 rule exports:

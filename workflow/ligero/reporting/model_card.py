@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import DataError
+from ligero.common.files import read_json
 from ligero.efficiency.records import CountingConditions, Device, Latency, SystemCost, TimingConditions
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
@@ -122,7 +123,7 @@ def model_card(job: SelectionJob, selection: SelectionRecord, folder: Path, know
         DataError: the model's weights are damaged.
     """
     pipeline = PIPELINES[job.metric]
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     lines = [
         "---",
         "library_name: transformers",
