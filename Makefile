@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 TORCH_INDEX ?=
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 
-.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate test-slurm test-slurm-short faults count bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow
+.PHONY: setup demo demo-check sample efficiency check test lint schema check-light check-lock check-crate mutate test-slurm test-slurm-short faults count bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow bench-early-exit
 
 setup: .venv/.installed $(BIN)/ligero
 
@@ -109,5 +109,5 @@ count: setup
 schema: setup
 	$(BIN)/python workflow/scripts/describe_settings.py
 
-bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow: setup
+bench-data bench-pretraining bench-distillation bench-inference bench-serving bench-workflow bench-early-exit: setup
 	$(BIN)/python benchmarks/$(subst -,_,$@).py --out results/bench/$(@:bench-%=%).csv

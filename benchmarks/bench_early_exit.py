@@ -22,6 +22,7 @@ from ligero.settings.defaults import checkpoint_architecture
 from ligero.settings.yaml_files import read_yaml
 
 CONFIGURATION = Path(__file__).with_name("early_exit.yaml")
+TARGETS = ("exports/summary", "tables/text_classification", "tables/tradeoff")
 GRID = {"batch_size": [16], "epochs": [4], "learning_rate": ["5e-4"]}
 OPTIONS = {"max_length": 128, "precision": "auto", "warmup_ratio": 0.1}
 """Of real weights; those in the configuration are for narrow models from scratch."""
@@ -90,11 +91,7 @@ def real(folder: Path, weights: Path, layers: int, mirror: Path) -> Path:
 
 def finished(folder: Path) -> Path:
     """Run a study's workflow as far as it is not done."""
-    targets = [
-        "results/exports/summary.csv",
-        "results/static_embeddings/texts.json",
-        "results/tables/text_classification.csv",
-    ]
+    targets = [f"results/{name}.csv" for name in TARGETS]
     run_workflow(snakemake_line(folder, "1", targets), folder / "run.log")
     return folder
 

@@ -199,7 +199,7 @@ def test_the_tables(results: Results, measured: list[Measured]) -> None:
     assert beside[columns].values.tolist() == [
         ["PAWS-X", cost, f"{features}, logistic regression", amount, "50.00", interval, None, None, note]
         for cost, amount, note in (
-            ("MACs", None, "it multiplies too little to be counted in MACs"),
+            ("MACs", None, "MACs are counted of neural networks only"),
             ("milliseconds", "0.250", "a text of its own length; systems read 128 tokens"),
             ("bytes", 2_000_000, None),
         )
