@@ -17,9 +17,11 @@ from ligero.command.check import findings
 from ligero.command.examples import UserData
 from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
-from ligero.command.systems import below_twin, printed_systems
+from ligero.command.systems import below_twin, printed_alternatives, printed_systems
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
-from ligero.reporting.recommendation import Limits, System, ranked
+from ligero.common.records import write_record
+from ligero.reporting.recommendation import Limits, System, alternatives, ranked
+from ligero.reporting.results import Results
 from ligero.settings.load import load_study
 from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
@@ -366,6 +368,26 @@ def test_a_student_below_its_twin_is_named() -> None:
     twin, student = system("tiny", 81, 5, 1, "fine-tuning"), system("tiny", 80, 5, 1)
     assert below_twin([*SYSTEMS, twin]) == [(SYSTEMS[3], twin)]
     assert below_twin([system("tiny", 79, 5, 1, "fine-tuning"), student]) == []
+
+
+def test_what_needs_no_language_model_is_printed_with_what_it_takes(project: Path, tmp_path: Path) -> None:
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    write_artefacts(study, tmp_path)
+    found = alternatives(Results(study, tmp_path), "complaints")
+    cost = "50.00 (48.50 to 51.50), 2.00 MB, 0.25 ms."
+    assert printed_alternatives(found) == [
+        f"Without a language model (n-grams, logistic regression): {cost}",
+        f"Without a language model (static embeddings of BETO cased, logistic regression): {cost}",
+    ]
+    path = tmp_path / "static_embeddings" / "complaints.json"
+    path.unlink()
+    assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1] == (
+        f"Without a language model (static embeddings, logistic regression): not measured, make {path}."
+    )
+    write_record(path, {"scored": None, "reason": "all training examples have the same label"})
+    assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1].endswith(
+        "logistic regression): not measured, all training examples have the same label."
+    )
 
 
 # --- verify -----------------------------------------------------------------------------------------------------------
