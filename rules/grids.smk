@@ -6,7 +6,8 @@ rule report_grids:
         LAYOUT.all_trials(),
         LAYOUT.selections(),
     output:
-        multiext("<results>/grids/", "trials.csv", "replays.csv", "halving.csv", "halving.md", "halving.tex"),
+        multiext("<results>/grids/", "trials.csv", "replays.csv", "trials.json"),
+        multiext("<results>/grids/halving", ".csv", ".md", ".tex", ".json"),
     log:
         "<results>/logs/report_grids.log",
     localrule: True

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training import evaluate
+from ligero.training.checkpoints import Checkpoints
 from ligero.training.evaluate import Predictions
 from ligero.training.features import EncodedSplit
 from ligero.training.objective import GoldObjective
@@ -192,6 +194,26 @@ def test_a_paused_trial_continues_where_it_was_and_ends_as_if_it_had_not_paused(
     resumed = trial(tmp_path / "paused", after_epoch=lambda epoch, _: seen.append(epoch), **options)
     assert seen == [1, 2, 3, 4] and without_times(resumed) == without_times(whole)
     assert same_weights(tmp_path / "paused", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("write", "expected"), [(0.1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), (3.0, [1, 11])])
+def test_checkpoints_are_as_rare_as_their_writing_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: float, expected: list[int]
+) -> None:
+    """Epochs of six seconds by a clock of the test: at 3 seconds a write, one is due after 20 times that."""
+    now, saved = [0.0], []
+    monkeypatch.setattr("ligero.training.trial.time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def save(self: Checkpoints, step: int, state: Any) -> None:
+        now[0] += write
+        saved.append(state["course"]["epoch"])
+
+    def epoch(number: int, _: object) -> None:
+        now[0] += 6.0
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    trial(tmp_path, epochs=12, after_epoch=epoch, seconds_between_checkpoints=5.0)
+    assert saved == expected
 
 
 def _cut(folder: Path, **options: Any) -> Path:

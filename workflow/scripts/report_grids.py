@@ -8,6 +8,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.common.files import write_text
+from ligero.common.records import write_listing
 from ligero.reporting.grids import halving_table, replays, replays_table, trials_table
 from ligero.reporting.results import Results
 from ligero.reporting.writing import to_csv, write_table
@@ -27,6 +28,7 @@ def main() -> None:
     write_text(args.out / "trials.csv", to_csv(trials_table(results)))
     found = list(replays(results))
     write_text(args.out / "replays.csv", to_csv(replays_table(found, study.scale)))
+    write_listing(args.out / "trials.json", ["trials.csv", "replays.csv"])
     write_table(halving_table(found, study.scale), args.out / "halving.csv")
 
 

@@ -37,6 +37,9 @@ from ligero.training.task_data import Validation
 
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
 """Epochs that follow a checkpoint sooner are not saved: repeating them costs less than writing them."""
+WRITES_BETWEEN_CHECKPOINTS = 20
+"""Nor are those that follow it sooner than so many times what it took to write: on a slow disk checkpoints then cost at most a
+twentieth of the time, and a kill as much as that (CheckFreq; Mohan et al., FAST 2021)."""
 
 
 @dataclass
@@ -92,6 +95,7 @@ def run_trial(
         save_model: writes the best model into the folder it is given, and returns its digest.
         after_epoch: called with the epoch (1-based) and the last entry of the curve, once there is one; may raise to abandon the
             trial (a search that prunes it).
+        seconds_between_checkpoints: at least; 0 saves every epoch.
         replacing: an outcome to train again, because its weights are missing.
         until: pause after that many epochs. What is returned then ends there, or later where the trial had been further already, has
             `stopped` "paused" and is recorded nowhere; the next call continues from a checkpoint.
@@ -158,7 +162,7 @@ class _Run:
     ) -> str:
         """All remaining epochs, or those until the pause; returns why training stopped."""
         course, started, saved = self.course, time.perf_counter(), time.perf_counter()
-        seconds_before = course.seconds
+        seconds_before, wait = course.seconds, seconds_between_checkpoints
         bar = progress(total=self.steps * self.trial.epochs, label=self.planned.label, unit="step")
         bar.update(self.steps * course.epoch)
         with bar:
@@ -172,10 +176,13 @@ class _Run:
                 course.seconds = seconds_before + time.perf_counter() - started
                 if after_epoch is not None and course.curve:
                     after_epoch(course.epoch, course.curve[-1])
-                due = course.epoch == until or time.perf_counter() - saved >= seconds_between_checkpoints
+                ended = time.perf_counter()
+                due = course.epoch == until or ended - saved >= wait
                 if due and course.epoch < self.trial.epochs:
                     self._checkpoint()
                     saved = time.perf_counter()
+                    if seconds_between_checkpoints:
+                        wait = max(seconds_between_checkpoints, WRITES_BETWEEN_CHECKPOINTS * (saved - ended))
         return "epochs"
 
     def _epoch(self, epoch: int, bar: Any) -> bool:
