@@ -284,6 +284,7 @@ def test_leaving_early_has_rows_beside_the_systems(
     figures = {
         **manifest.exits["int8"], "milliseconds": 1.25, "milliseconds_at_full_depth": 2.5, "timed_tokens": 30.0, "speedup": 2.0,
         "speedup_interval": [1.5, 2.5], "test_repetitions": 3.5,
+        "test": {**manifest.exits["int8"]["test"], "score": 97.5, "intervals": {"accuracy": [96.0, 99.0]}},
     }  # fmt: skip
     Path(export).mkdir(parents=True)
     refused = {"accepted": False, "reason": "it saves no time"}
@@ -305,12 +306,13 @@ def test_leaving_early_has_rows_beside_the_systems(
         for row in (
             [cost, "ALBETO tiny, ONNX fp32, early exit", None, None, "not measured: early exit is not offered, it saves no time"],
             [cost, "ALBETO tiny, ONNX int8, without exits", whole, "100.00", whole_note],
-            [cost, "ALBETO tiny, ONNX int8, early exit", early, "100.00", early_note],
+            [cost, "ALBETO tiny, ONNX int8, early exit", early, "97.50", early_note],
         )
     ]  # fmt: skip
 
     (early,) = (one for one in measured_systems(results, task) if one.regime == "distillation")
     assert (early.engine, early.milliseconds, early.tokens) == ("ONNX int8, early exit", 1.25, 30)
+    assert (early.score, early.low, early.high) == (97.5, 96.0, 99.0)
     both = [
         one for one in measured_systems(results, task, at_full_depth=True) if one.regime == "distillation"
     ]
