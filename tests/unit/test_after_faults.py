@@ -273,6 +273,10 @@ OUTSIDE = {
         "FOLDER: No space left on device. The disk is full, or allows no further files. "
         "Free space, or put results_dir elsewhere, and run the same command. What is finished is safe."
     ),
+    "[Errno 2] No such file or directory\n\nOSError: [Errno 28] No space left on device: 'results/logs/a.log'\n": (
+        "results/logs/a.log: No space left on device. The disk is full, or allows no further files. "
+        "Free space, or put results_dir elsewhere, and run the same command. What is finished is safe."
+    ),
     "FileNotFoundError: [Errno 2] No such file or directory: '/data/a/.snakemake/locks/0.input.lock'\n": (
         "/data/a: another run in this folder ended while this one began. Run the same command again."
     ),

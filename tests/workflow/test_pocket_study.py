@@ -292,6 +292,7 @@ def may_mount(folder: Path) -> bool:
     [
         ("kill-job", 1), ("kill-snakemake", 1), ("lost-node", 1), ("stale-lock", 1), ("two-runs", 1), ("clock-back", 1),
         ("full-disk", 1), ("flipped-bit", 1), ("flipped-bit", 2), ("truncated", 1), ("truncated", 2), ("deleted", 1),
+        ("exchanged", 1),
     ],
 )  # fmt: skip
 def test_faults_end_in_the_same_result_or_a_clear_message(

@@ -172,7 +172,7 @@ def _add_predict(commands: Commands) -> None:
         "file",
         nargs="?",
         default="-",
-        help=".csv, .tsv, .jsonl, .conll, SQuAD .json, text lines, or - (default)",
+        help=".csv, .tsv, .jsonl, .conll, .conllu, SQuAD .json, text lines, or - (default)",
     )
     _add_columns(parser)
     _add_running(parser)

@@ -74,7 +74,7 @@ def naming(internal: Path | str, shown: Path | str) -> Iterator[None]:
 
 _AGAIN = "What is finished is safe"
 _SPACE = f"Free space, or put results_dir elsewhere, and run the same command. {_AGAIN}."
-_REMEDIES = {
+SYSTEM_REMEDIES = {
     "No space left on device": f"The disk is full, or allows no further files. {_SPACE}",
     "Disk quota exceeded": _SPACE,
     "Read-only file system": f"Once it can be written, run the same command. {_AGAIN}.",
@@ -86,7 +86,7 @@ _REMEDIES = {
 
 def system_error(path: str, said: str) -> str:
     """The message for a file that the operating system refused, with what to do where that is known."""
-    return f"{path}: {said}. {_REMEDIES.get(said, '')}".rstrip()
+    return f"{path}: {said}. {SYSTEM_REMEDIES.get(said, '')}".rstrip()
 
 
 def run_program(main: Callable[[], int | None]) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ligero.common.errors import system_error
+from ligero.common.errors import SYSTEM_REMEDIES, system_error
 from ligero.common.files import full_disk, is_full
 
 _FAILED_LOG = re.compile(
@@ -109,7 +109,9 @@ def explanation(said: str, folder: Path) -> str | None:
         return (
             f"{found[1]}: another run in this folder ended while this one began. Run the same command again."
         )
-    if found := _OF_SYSTEM.search(said):
+    if refused := list(_OF_SYSTEM.finditer(said)):
+        # What the system says of a file that could not be written comes before what others say of that file, which is then missing.
+        found = next((one for one in refused if one["said"] in SYSTEM_REMEDIES), refused[0])
         return system_error(found["path"] or str(folder), found["said"])
     if found := _OF_CLOCK.search(said):
         return (
