@@ -94,6 +94,9 @@ def test_score_qa(tmp_path: Path) -> None:
     done = score("qa", "--references", tmp_path / "r.json", "--predictions", tmp_path / "p.json")
     assert "2 predictions for questions" in done.stderr and "the first is nine" in done.stderr
     assert (done.returncode, json.loads(done.stdout)) == (0, result)
+    (tmp_path / "p.json").write_text('{"0": "a", "0": "b"}')
+    done = score("qa", "--references", tmp_path / "r.json", "--predictions", tmp_path / "p.json")
+    assert done.returncode == 2 and "p.json: not valid JSON: the key '0' occurs twice" in done.stderr
     entries[3]["id"] = "0"
     (tmp_path / "r.json").write_text(json.dumps(squad))
     done = score("qa", "--references", tmp_path / "r.json", "--predictions", tmp_path / "p.json")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import DataError, run_program
-from ligero.common.files import read_json
 from ligero.tasks.bootstrap import paired_bootstrap
+from ligero.tasks.lines import parse_json, read_whole
 from ligero.tasks.metrics import Scored, score_answers, score_tagging
 from ligero.tasks.readers.squad import reference_answers
 from ligero.tasks.tagged_files import aligned_tags
@@ -19,7 +20,7 @@ from ligero.tasks.tagged_files import aligned_tags
 
 def score_qa(args: argparse.Namespace, predictions: Path) -> Scored:
     wanted = reference_answers(args.references, args.unanswerable == "drop")
-    given = read_json(predictions)
+    given = parse_json(predictions, None, read_whole(predictions), Counter())
     if not isinstance(given, dict) or not all(isinstance(text, str) for text in given.values()):
         raise DataError(predictions, None, "expected a JSON object: question id to answer text.")
     missing = [identity for identity in wanted if identity not in given]
@@ -96,6 +97,11 @@ def main() -> None:
         help="questions of the references without an answer (SQuAD 2.0): refuse the file, or leave them out",
     )
     args = parser.parse_args()
+    if args.references.resolve() == args.predictions.resolve():
+        print(
+            f"warning: {args.predictions} is given as references and as predictions: all is right",
+            file=sys.stderr,
+        )
     scored: Scored = args.score(args, args.predictions)
     figures = args.shape(scored.metrics)
     if args.against:
