@@ -9,6 +9,9 @@ import pytest
 import yaml
 
 from ligero.common.errors import ConfigurationError
+from ligero.efficiency.macs import measure
+from ligero.reporting.planned import planned_jobs
+from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
 from ligero.settings.plan import teacher_candidates
 from ligero.settings.yaml_files import read_yaml
@@ -216,6 +219,17 @@ def test_a_model_whose_teacher_is_left_out_is_left_out_with_the_reason(
     default_config["models"]["bertin"].update(LOCAL)
     reasons = reasons_left_out(without_missing_weights(load_study(default_config, project)))
     assert reasons["albeto-tiny"].startswith("it is pretrained on the states of bertin: its local weights")
+
+
+def test_with_no_model_left_the_tasks_can_still_be_prepared(project: Path) -> None:
+    """An encoder's vocabulary is trimmed to the words of the prepared tasks; systems need the encoder."""
+    config = read_yaml(project / "config/spanish-sample.yaml")
+    put(config, "models.multilingual-e5-small.local", LOCAL["local"])
+    study = without_missing_weights(load_study(config, project))
+    assert study.left_out.keys() == study.models.keys()
+    assert [job.rule for job in planned_jobs(study)].count("prepare_task") == 7
+    with pytest.raises(ConfigurationError, match=r"models: none is left.*docs/local-weights\.md"):
+        measure(efficiency_job(study), {})
 
 
 def test_the_resolved_configuration_is_accepted(default_config: Config, project: Path) -> None:

@@ -58,7 +58,7 @@ def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> EfficiencyRecord:
         sizes: sizes of the vocabularies that the configuration leaves open, by id.
 
     Raises:
-        ConfigurationError: a vocabulary size is missing, the length exceeds a model's positions, or the reference is left out.
+        ConfigurationError: a vocabulary size is missing, the length exceeds a model's positions, or the reference or every model is left out.
     """
     conditions = job.conditions
     check_length(job.systems, conditions.sequence_length, "efficiency.sequence_length")
@@ -68,6 +68,11 @@ def measure(job: EfficiencyJob, sizes: Mapping[str, int]) -> EfficiencyRecord:
         list(dict.fromkeys(architectures.values())), label="counting MACs", unit="model"
     ):
         costs[architecture] = cost_of(architecture, conditions.labels, conditions.sequence_length)
+    if not architectures:
+        raise ConfigurationError(
+            "models: none is left, so only the corpus and the tasks can be prepared; build the local weights that are missing "
+            "(docs/local-weights.md)"
+        )
     if ("fine-tuning", conditions.reference) not in architectures:
         raise ConfigurationError(
             f"efficiency.reference: '{conditions.reference}' is left out of this run, so nothing can be compared with it; "

@@ -100,8 +100,10 @@ def _with_known_models(
 def without_missing_weights(study: Study) -> Study:
     """The study with the models left out whose local weights are not there; each with its reason.
 
+    With no model left the corpus and the tasks can still be prepared: a vocabulary may be trimmed to their words to make the weights.
+
     Raises:
-        ConfigurationError: nothing is left, what is left out is needed, or the configuration leaves out models itself.
+        ConfigurationError: what is left out is needed by what is left, or the configuration leaves out models itself.
     """
     left_out = {
         model_id: f"its local weights {model.local} are not there; build them, see docs/local-weights.md"
@@ -116,10 +118,8 @@ def without_missing_weights(study: Study) -> Study:
         raise ConfigurationError(
             "left_out: the workflow itself fills this key; remove it, and the models that you do not want"
         )
-    if len(left_out) == len(study.models):
-        raise ConfigurationError("models: no model is left, all local weights are missing")
     left = study.model_copy(update={"left_out": left_out})
-    if left_out and (problems := problems_of(left)):
+    if left_out and len(left_out) < len(study.models) and (problems := problems_of(left)):
         raise _errors(f"  {problem}" for problem in problems)
     return left
 
