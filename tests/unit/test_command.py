@@ -19,7 +19,10 @@ from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
 from ligero.command.systems import below_twin, printed_alternatives, printed_systems
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
-from ligero.common.records import write_record
+from ligero.common.files import write_text
+from ligero.common.records import DamagedError, write_listing, write_record
+from ligero.models.digests import write_weights_digest
+from ligero.reporting.artefact_digests import verify_results
 from ligero.reporting.recommendation import Limits, System, alternatives, ranked
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
@@ -410,6 +413,32 @@ def test_verify_finds_what_was_changed(
     assert "it was changed after it was written" in found["problem"]
     assert main(["verify", str(results)]) == 1
     assert f"{baseline}: it was changed" in capsys.readouterr().out
+
+
+def test_remedies_are_commands_that_do_something(project: Path, tmp_path: Path) -> None:
+    """Snakemake has nothing to do where only the configuration, or one card in a folder of them, is missing."""
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    results = tmp_path / "study" / "results"
+    write_resolved(results / "config.json", study)
+    card = results / "cards" / "fine-tuning" / "m" / "t.md"
+    write_text(card, "card")
+    write_listing(results / "cards" / "digests.json", ["fine-tuning/m/t.md"])
+    trial = results / "state" / "distillation" / "s" / "t" / "x"
+    write_record(trial / "result.json", {"weights_digest": "w"})
+    (trial / "best").mkdir()
+    (trial / "best" / "config.json").write_text("{}")
+    (trial / "best" / "model.safetensors").write_bytes(b"weights")
+    write_weights_digest(trial / "best")
+    card.write_text("another card")
+    config = results / "config.json"
+    config.write_text(config.read_text().replace('"seed": 42', '"seed": 43', 1))
+    assert {one.path.name: one.remedy for one in verify_results(results).findings} == {
+        "t.md": "Write the cards again: snakemake --forcerun write_cards.",
+        "config.json": "Start snakemake again, which writes it anew; if nothing is to be done, with --forcerun make_summary.",
+        "best": "Train and select it again: snakemake --forcerun distill_student.",
+    }
+    with pytest.raises(DamagedError, match="with --forcerun make_summary"):
+        main(["verify", str(results)])
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

@@ -95,6 +95,16 @@ def test_tables_are_read_as_those_of_tasks(answered: Any, tmp_path: Path) -> Non
         assert answered(str(tmp_path / name), "--text", "texto") == [{"text": "Uno"}, {"text": "Dos"}]
 
 
+def test_what_readers_noticed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A quote that is closed ten rows later takes these for one text: fewer answers than the user counts on."""
+    path = tmp_path / "a.csv"
+    path.write_text("t,u\n" + '"open,x\n' + "text,x\n" * 9 + 'end",x\n,\n')
+    assert len(list(predict.items_of_file(path, {"text": "t"}))) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"{path}: 1 blank lines passed over"
+    assert said[1].startswith(f"{path}: 1 texts that hold lines with as many separators as a row")
+
+
 REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
     ("a.txt", "Uno.\n{not json", [], r"a\.txt:2: not valid JSON"),
     ("a.jsonl", '{"text": "Uno"}\n"Dos"\n', [], r"a\.jsonl:2: expected a JSON object\..*jq"),
@@ -109,6 +119,7 @@ REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
     ("a.csv", "t,t\na,b\n", ["--text", "t"], r"a\.csv:1: column 't' occurs twice"),
     ("a.csv", "t,u\na,b\na,b,c\n", ["--text", "t"], r"a\.csv:3: expected 2 cells \(t, u\), found 3"),
     ("a.csv", "t,u\n", ["--text", "t"], r"a\.csv: holds nothing to answer"),
+    ("a.csv", ",\n,\n", ["--text", "t"], r"a\.csv:1: no column 't' \(columns: \)"),
     ("a.jsonl", '{"t": "a"}\n{"u": "b"}\n', ["--text", "t"], r"a\.jsonl:2: no column 't' \(columns: u\)"),
     ("a.json", "[]", [], r"a\.json: not SQuAD JSON .*jq"),
     (

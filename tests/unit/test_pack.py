@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from rocrate.rocrate import ROCrate
 from ligero.command.main import main
 from ligero.common.errors import LigeroError
 from ligero.common.files import read_json
-from ligero.common.hashing import sha256_file
+from ligero.common.hashing import digest_file, sha256_file
 from ligero.common.records import DamagedError, digests_of, write_record
+from ligero.reporting import crate as crates
 from ligero.reporting.crate import PASSED_ON
 from ligero.reporting.planned import planned_jobs
 from ligero.settings import plan
@@ -146,6 +148,24 @@ def test_only_a_finished_study_is_packed_and_nothing_is_overwritten(
     with pytest.raises(LigeroError, match="1 jobs are not done, the first is select_teacher ner"):
         main(["pack", str(copy), "--out", str(tmp_path / "crate")])
     assert not (tmp_path / "crate").exists()
+
+
+def test_the_answers_of_an_ablation_are_packed_too(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    answers = copy / "results/predictions/ablation/warm/seed-1/xnli.json"
+    answers.parent.mkdir(parents=True)
+    answers.write_text("{}")
+    run = copy / "results/ablation/xnli/warm/seed-1.json"
+    write_record(run, {"predictions_digest": digest_file(answers)})
+    with_runs = SimpleNamespace(**{**vars(plan), "ablation_runs": lambda _: [("xnli", "warm", 1)]})
+    monkeypatch.setattr(crates, "plan", with_runs)
+    assert main(["pack", str(copy), "--out", str(tmp_path / "crate")]) == 0
+    assert (tmp_path / "crate" / answers.relative_to(copy)).is_file()
+    answers.write_text("[]")
+    with pytest.raises(DamagedError, match=r"seed-1/xnli\.json: it was changed"):
+        main(["pack", str(copy), "--out", str(tmp_path / "again")])
 
 
 @pytest.mark.parametrize(

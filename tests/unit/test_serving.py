@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from ligero.common.errors import DataError, LigeroError
+from ligero.common.files import write_json
 from ligero.common.records import DamagedError, read_record, write_record
+from ligero.reporting.artefact_digests import verify_results
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
@@ -164,7 +167,6 @@ def test_batches_hold_similar_lengths(exported: Any) -> None:
 
 
 def test_a_stored_answer_that_changes_is_noticed(exported: Any, tmp_path: Path) -> None:
-    import shutil
 
     _, folder = exported["sequence_classification"]
     shutil.copytree(folder, tmp_path / "copy")
@@ -265,8 +267,19 @@ def test_an_edited_manifest_is_refused(exported: Any, tmp_path: Path) -> None:
     text = (exported["sequence_classification"][1] / "manifest.json").read_text()
     assert '"no",\n    "sí"' in text
     (tmp_path / "manifest.json").write_text(text.replace('"no",\n    "sí"', '"sí",\n    "no"'))
-    with pytest.raises(DamagedError, match=r"manifest\.json: it was changed .*Export the model again"):
+    with pytest.raises(DamagedError, match=r"manifest\.json: it was changed .*snakemake exports --forcerun"):
         Manifest.read(tmp_path)
+    write_json(tmp_path / "manifest.json", {"format": 1})
+    with pytest.raises(DamagedError, match=r"older version wrote it\. Copy the folder again, or export"):
+        Manifest.read(tmp_path)
+
+
+def test_an_export_in_the_place_of_another_is_found(exported: Any, tmp_path: Path) -> None:
+    place = tmp_path / "exports" / "fine-tuning" / "m" / "other"
+    shutil.copytree(exported["sequence_classification"][1], place)
+    (found,) = verify_results(tmp_path).findings
+    assert found.problem.startswith("it belongs elsewhere: it is of ")
+    assert found.remedy.endswith("snakemake exports --forcerun export_model.")
 
 
 def test_threads_follow_the_quota_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,12 @@ def test_a_piece_alone_has_the_state_between_the_special_tokens(tmp_path: Path) 
 
 
 def check_a_grid_that_lost_its_best(
-    shard: ShardJob, selection: SelectionJob, run: Any, results: list[TrialRecord], folder: Path
+    shard: ShardJob,
+    selection: SelectionJob,
+    run: Any,
+    results: list[TrialRecord],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its new best, whose weights were deleted, is trained again; the same trial with the same outcome."""
     trimmed = {"trials": shard.trials[:1]}
@@ -236,14 +241,16 @@ def check_a_grid_that_lost_its_best(
         DamagedError, match=r"weights of the best trial are missing.*--forcerun finetune_model"
     ):
         select(smaller, [folder / "shard-1.json"], *where)
+    capsys.readouterr()
     again = run(shard.model_copy(update=trimmed))
+    assert capsys.readouterr().err.endswith("the weights of the best trial are missing.\n")
     assert [{**result, "seconds": 0} for result in again] == [{**results[0], "seconds": 0}]
     assert run(shard.model_copy(update=trimmed)) == again
     assert select(smaller, [folder / "shard-1.json"], *where)["id"] == results[0]["id"]
 
 
 def test_from_trials_to_a_score_that_score_py_reproduces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind = "token_classification"
     folder = prepared(tmp_path / "tasks", kind, TAGGED)
@@ -304,7 +311,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
     )
     assert chosen["trial"]["learning_rate"] == "2e-2"
     assert run() == results  # finished trials are not repeated, with or without their weights
-    check_a_grid_that_lost_its_best(shard, selection, run, results, tmp_path)
+    check_a_grid_that_lost_its_best(shard, selection, run, results, tmp_path, capsys)
     scoring = ScoringJob(
         regime="fine-tuning",
         systems={"m": "encoded"},

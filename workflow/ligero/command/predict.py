@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import chain
@@ -49,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
 def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
     """The items of a file by its ending: a table's named columns, the words of CoNLL sentences, SQuAD questions, or lines.
 
-    Tables, sentences and questions are read as a whole, with the readers of tasks, before the first is answered.
+    Tables, sentences and questions are read as a whole, with the readers of tasks, before the first is answered; what these
+    noticed (rows passed over, rows that a quote swallowed) is printed to standard error.
 
     Raises:
         DataError: it is missing, empty, or not what its ending says.
@@ -60,15 +60,17 @@ def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
         raise DataError(
             path, None, "no such file.", "Name a .csv, .tsv, .jsonl or text file, or - for standard input."
         )
-    kind = path.suffix.lower()
+    kind, notes = path.suffix.lower(), Notes()
     if kind in (".csv", ".tsv") or (columns and kind in JSON_LINES):
-        found = iter(items_of_table(path, columns))
+        found = iter(items_of_table(path, columns, notes))
     elif kind in (".conll", ".bio", ".conllu"):
-        found = iter(sentences_of(path))
+        found = iter(sentences_of(path, notes))
     elif kind == ".json":
-        found = iter(list(questions_of(path)))
+        found = iter(list(questions_of(path, notes)))
     else:
         found = _items_of_text(path, kind in JSON_LINES)
+    for what, count in sorted(notes.items()):
+        print(f"{path}: {count:,} {what}", file=sys.stderr)
     if (first := next(found, None)) is None:
         raise DataError(path, None, "holds nothing to answer.", "Is it the right file?")
     yield from chain([first], found)
@@ -103,7 +105,7 @@ def items_of_lines(lines: Iterable[bytes], path: Path, objects: bool = False) ->
     Raises:
         DataError: a line that begins like JSON and is none, or that is not UTF-8.
     """
-    notes: Notes = Counter()
+    notes = Notes()
     for number, line in enumerate(lines, 1):
         text = decoded(path, line, number).rstrip("\r\n")
         if not text.strip():
@@ -118,14 +120,13 @@ def items_of_lines(lines: Iterable[bytes], path: Path, objects: bool = False) ->
         yield value
 
 
-def sentences_of(path: Path) -> list[Item]:
+def sentences_of(path: Path, notes: Notes) -> list[Item]:
     """The words of each sentence of a CoNLL-U file, or of one of columns: the first.
 
     Raises:
         DataError: a bad row.
         CombinedError: several.
     """
-    notes: Notes = Counter()
     problems = Problems()
     if path.suffix.lower() == ".conllu":
         treebank = read_treebank(path, notes, problems)
@@ -137,13 +138,13 @@ def sentences_of(path: Path) -> list[Item]:
     return [{"words": words} for words in found]
 
 
-def questions_of(path: Path) -> Iterator[Item]:
+def questions_of(path: Path, notes: Notes) -> Iterator[Item]:
     """The questions of a SQuAD file; answers, where it has any, are not looked at.
 
     Raises:
         DataError: it is no such file.
     """
-    found = parse_json(path, None, read_whole(path), Counter())
+    found = parse_json(path, None, read_whole(path), notes)
     try:
         for article in found["data"]:
             for paragraph in article["paragraphs"]:
@@ -159,7 +160,7 @@ def questions_of(path: Path) -> Iterator[Item]:
         ) from error
 
 
-def items_of_table(path: Path, columns: dict[str, str]) -> list[Item]:
+def items_of_table(path: Path, columns: dict[str, str], notes: Notes) -> list[Item]:
     """The named columns of each row.
 
     Raises:
@@ -172,7 +173,7 @@ def items_of_table(path: Path, columns: dict[str, str]) -> list[Item]:
             f"--text: name the column of the text in {path} ({', '.join(header_of(path))})"
         )
     problems, items = Problems(), []
-    for line, row in read_rows(path, list(columns.values()), Counter(), problems):
+    for line, row in read_rows(path, list(columns.values()), notes, problems):
         if missing := [column for column in columns.values() if column not in row]:
             problems.append(no_column(path, line, missing[0], list(row)))
         else:

@@ -50,7 +50,9 @@ def read_record(path: Path | str, remedy: str = REMEDY) -> dict[str, Any]:
             raise DamagedError(path, error.line, error.problem, remedy) from error
         raise
     if not isinstance(record, dict) or CHECKSUM not in record:
-        raise DamagedError(path, None, f"no key '{CHECKSUM}', which every record has.", remedy)
+        raise DamagedError(
+            path, None, f"no key '{CHECKSUM}': it was edited, or an older version wrote it.", remedy
+        )
     expected = record.pop(CHECKSUM)
     if (found := checksum_of(record)) != expected:
         problem = f"it was changed after it was written: its checksum is {found}, it records {expected}."

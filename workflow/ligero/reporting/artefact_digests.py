@@ -22,6 +22,8 @@ from ligero.models.digests import REMEDY as FOLDER_REMEDY
 from ligero.models.digests import SELECTED_REMEDY, WEIGHTS_DIGEST, check_weights, digest_weights
 from ligero.pretraining.records import STATES_FILE
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
+from ligero.serving.manifest import REMEDY as EXPORT_REMEDY
+from ligero.settings.program import RESOLVED_REMEDY
 from ligero.settings.sources import GENERATED
 from ligero.settings.study import Study
 from ligero.tasks.records import INFO_FILE as TASK_INFO
@@ -46,6 +48,7 @@ LISTED_IN = {
 """A file to the record beside it that lists it and the files around it."""
 IDENTIFIED, IDENTITY = ("selection", "scores", "baselines", "teachers", "tasks"), ("regime", "model", "task")
 """Folders of records that say what they are of, by some of these keys, as their path does."""
+CARDS_REMEDY = "Write the cards again: snakemake --forcerun write_cards."
 PRINTED = (".csv", ".md", ".tex", ".svg")
 """Endings of tables and figures, in whose folders a file's record has its name."""
 
@@ -127,7 +130,7 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
             yield "checkpoint", path.with_suffix(".pt"), partial(_check_checkpoint, path)
         elif path.suffix == ".json" and _is_record(path, others):
             yield "record", path, partial(_check_record, root, path, study)
-            yield from _listed_files(path)
+            yield from _listed_files(path, remedy_of(root, path))
     yield from _generated(root)
     yield from _downloads(root, study)
 
@@ -158,6 +161,13 @@ def _missing_records(path: Path, folder: str) -> tuple[str, ...] | None:
     return records
 
 
+def remedy_of(root: Path, record: Path) -> str:
+    """What helps where a record below a results folder is damaged, or a file that it lists; Snakemake misses not every file that is deleted."""
+    if record == root / "config.json":
+        return RESOLVED_REMEDY
+    return CARDS_REMEDY if record.is_relative_to(root / "cards") else REMEDY
+
+
 def _refuse_missing(path: Path, record: str) -> None:
     problem = f"no such file, so {path.name} and the files beside it cannot be checked."
     raise DamagedError(path.parent / record, None, problem, FOLDER_REMEDY)
@@ -165,7 +175,7 @@ def _refuse_missing(path: Path, record: str) -> None:
 
 def _check_record(root: Path, path: Path, study: Study | None) -> None:
     """A record's own checksum, and what it says of its place, of models and of answers."""
-    record = read_record(path)
+    record = read_record(path, remedy_of(root, path))
     place = path.relative_to(root).with_suffix("").parts
     for key in IDENTITY if place[0] in IDENTIFIED else ():
         if key in record and record[key] not in place:
@@ -173,7 +183,8 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
     if path.name == RESULT and (trial := read_trial(path.parent)) and (path.parent / BEST).is_dir():
         if (found := digest_weights(path.parent / BEST)) != (expected := trial["weights_digest"]):
             problem = f"not the model of {path}: its digest is {found}, recorded is {expected}."
-            remedy = "Train and select it again: snakemake --forcerun finetune_model."
+            rule = "distill_student" if "distillation" in place else "finetune_model"
+            remedy = f"Train and select it again: snakemake --forcerun {rule}."
             raise DamagedError(path.parent / BEST, None, problem, remedy)
     elif place[0] == "selection":
         model = root / "models" / Path(*place[1:])
@@ -185,10 +196,10 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
             check_file(answers, score["predictions_digest"], SCORE_REMEDY)
 
 
-def _listed_files(record: Path) -> Iterator[Check]:
+def _listed_files(record: Path, remedy: str) -> Iterator[Check]:
     """The files that a record lists."""
     for name, digest in _listed(record).items():
-        yield "file", record.parent / name, partial(check_file, record.parent / name, digest)
+        yield "file", record.parent / name, partial(check_file, record.parent / name, digest, remedy)
 
 
 def _listed(record: Path) -> dict[str, str]:
@@ -206,10 +217,8 @@ def _check_export(folder: Path, place: Sequence[str]) -> None:
     manifest.verify(folder)
     own = (manifest.regime, manifest.model, manifest.task)
     if place[0] == "exports" and tuple(place[1:-1]) != own:
-        remedy = "Export again: snakemake --forcerun export_model."
-        raise DamagedError(
-            folder / MANIFEST_FILE, None, f"it belongs elsewhere: it is of {'/'.join(own)}.", remedy
-        )
+        problem = f"it belongs elsewhere: it is of {'/'.join(own)}."
+        raise DamagedError(folder / MANIFEST_FILE, None, problem, EXPORT_REMEDY)
 
 
 def _check_text(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +22,13 @@ from ligero.common.files import atomic_directory
 from ligero.common.hashing import sha256_file
 from ligero.common.records import FILES, check_file, check_listed, read_record
 from ligero.common.run_notes import code_digest
-from ligero.reporting.artefact_digests import PLAIN_NAMES
+from ligero.reporting.artefact_digests import PLAIN_NAMES, remedy_of
 from ligero.reporting.progress import JobProgress, Progress
 from ligero.reporting.provenance.links import Links
 from ligero.reporting.provenance.records import SourceFile
 from ligero.reporting.results import Results
 from ligero.settings import plan
+from ligero.training.records import ModelScoreRecord
 from ligero.training.scoring import SCORE_REMEDY, answers_file
 
 if TYPE_CHECKING:
@@ -218,9 +220,10 @@ class _Packer:
         packed = dict.fromkeys(path for path in found if path.is_file() and not path.name.startswith("."))
         for path in packed:
             if path.suffix == ".json" and path.name not in PLAIN_NAMES:
-                for name in read_record(path).get(FILES, ()):
+                remedy = remedy_of(self.root, path)
+                for name in read_record(path, remedy).get(FILES, ()):
                     if path.parent / name in packed:
-                        check_listed(path, name)
+                        check_listed(path, name, remedy)
             self._file(path)
         if (self.root / "cards").is_dir():
             self._entities[f"{self.study.results_dir}/cards"] = self.crate.add_dataset(
@@ -237,14 +240,20 @@ class _Packer:
             if barred or self.study.tasks[task].rcv_dir:
                 self.packed.withheld[task] = barred[0] if barred else "Reuters RCV2"
                 continue
-            for regime, model in plan.systems(self.study):
-                path = answers_file(
-                    self.root / "predictions" / regime / model, task, self.study.tasks[task].type
-                )
-                check_file(
-                    path, self.links.results.score(regime, model, task)["predictions_digest"], SCORE_REMEDY
-                )
+            for below, record in self._scores(task):
+                folder = self.root / "predictions" / below
+                path = answers_file(folder, task, self.study.tasks[task].type)
+                check_file(path, record["predictions_digest"], SCORE_REMEDY)
                 self._file(path)
+
+    def _scores(self, task: str) -> Iterator[tuple[str, ModelScoreRecord]]:
+        """Every score of a task, with the folder of its answers below `predictions`."""
+        results = self.links.results
+        for regime, model in plan.systems(self.study):
+            yield f"{regime}/{model}", results.score(regime, model, task)
+        for found, method, seed in plan.ablation_runs(self.study):
+            if found == task:
+                yield f"ablation/{method}/seed-{seed}", results.ablation_run(task, method, seed)
 
     def _file(self, path: Path) -> None:
         below = path.relative_to(self.root).as_posix()

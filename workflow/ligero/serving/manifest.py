@@ -21,7 +21,8 @@ FORMAT = 1
 Precision = Literal["fp32", "int8"]
 Step = Literal["static ranges", "dynamic ranges", "inputs in fp32", "quantisation-aware training"]
 """What is tried for an int8 graph, in this order."""
-REMEDY = "Export the model again."
+REMEDY = "Copy the folder again, or export the model again: snakemake exports --forcerun export_model."
+"""`--forcerun` alone does nothing: most exports are no part of `all`."""
 
 
 class StoredCheck(TypedDict):
@@ -301,9 +302,7 @@ class Manifest:
             if not path.is_file():
                 raise DamagedError(path, None, "no such file, but the manifest names it.", REMEDY)
             if sha256_file(path) != expected:
-                raise DamagedError(
-                    path, None, "differs from its digest in the manifest.", "Copy or export the model again."
-                )
+                raise DamagedError(path, None, "differs from its digest in the manifest.", REMEDY)
 
 
 _RECORDS: dict[str, tuple[type, ...]] = {

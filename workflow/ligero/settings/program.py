@@ -51,6 +51,12 @@ def measuring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, help="folder whose encoders are read; the study's by default")
 
 
+RESOLVED_REMEDY = (
+    "Start snakemake again, which writes it anew; if nothing is to be done, with --forcerun make_summary."
+)
+"""Where nothing is to be done Snakemake begins no run, which is what writes it."""
+
+
 def write_resolved(path: Path | str, study: Study) -> None:
     """Write the resolved configuration, which programs read."""
     write_record(path, study.model_dump(mode="json"))
@@ -62,7 +68,7 @@ def load_resolved(path: Path | str) -> Study:
     Raises:
         DamagedError: it is not what was written.
     """
-    return Study.model_validate(read_record(path))
+    return Study.model_validate(read_record(path, RESOLVED_REMEDY))
 
 
 def note_soundness(config: Path, task_id: str, error: LigeroError | None) -> None:

@@ -72,7 +72,7 @@ def read_rows(
         rows: Iterator[tuple[int, list[str]]] = ((line, text.split("\t")) for line, text in lines)
     else:
         rows = _csv_rows(path, wanted, notes, delimiter)
-    first, names = next(rows)
+    first, names = next(rows, (1, []))  # cells without any content are no rows
     header = [name.strip() for name in names]
     if repeated := [name for name, times in Counter(header).items() if times > 1 and name]:
         raise DataError(
