@@ -257,7 +257,7 @@ def test_a_study_from_scratch_reads_training_texts_only(
     assert "No pretrained weights" in said and "--configfile" in said and "snakemake" in said
     study = load_study(read_yaml(tmp_path / "noticias" / "study.yaml"), project)
     assert study.corpus is not None and study.corpus.parts[0] == "noticias-texts"
-    texts = set((tmp_path / "noticias/data/texts.txt").read_text(encoding="utf-8").splitlines())
+    texts = set((tmp_path / "noticias/data/noticias-texts.txt").read_text(encoding="utf-8").splitlines())
     splits = data_of(str(news), "--text", "texto", "--label", "tema").load()
     assert texts == {" ".join(e.text.split()) for e in splits["train"].examples}  # type: ignore[union-attr]
     assert main(command) == 0, "the same again resumes"

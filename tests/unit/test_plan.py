@@ -47,6 +47,27 @@ def test_the_published_study(plan: Any, project: Path) -> None:
     )  # 110 million parameters
 
 
+def test_paused_trials_take_disk(plan: Any, project: Path, tmp_path: Path) -> None:
+    """Weights, two moments and the best weights of each of a task's 24 trials, of the largest model."""
+    config = read_yaml(project / "config/thesis.yaml")
+    fine_tuning = {"trials_per_job": "auto", "halving": {"factor": 3}, "evaluate_every_steps": {}}
+    fine_tuning["grid"] = {
+        "batch_size": [16, 32],
+        "epochs": [2, 3, 4],
+        "learning_rate": ["1e-5", "2e-5", "3e-5", "5e-5"],
+    }
+    changed = {**config, "protocol": "recommended", "fine_tuning": fine_tuning}
+    (tmp_path / "study.yaml").write_text(json.dumps(changed))
+    found = [
+        one for one in plan(tmp_path / "study.yaml")["disk"] if one["what"] == "paused trials of halving"
+    ]
+    weights = max(
+        one["bytes"] for one in plan(tmp_path / "study.yaml")["downloads"] if "(hub)" in one["what"]
+    )
+    assert [one["bytes"] for one in found] == [24 * 4 * weights]
+    assert not [one for one in plan(project / "config/thesis.yaml")["disk"] if "paused" in one["what"]]
+
+
 def test_operations_of_pretraining_are_those_of_its_matrix_products(
     plan: Any, project: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ligero.command.main import main
 from ligero.common.errors import ConfigurationError, LigeroError
+from ligero.common.hashing import sha256_file
 from ligero.settings.load import load_study
 from ligero.settings.yaml_files import read_yaml
 
@@ -121,6 +122,20 @@ def test_a_file_named_like_the_corpus(tmp_path: Path, project: Path) -> None:
     assert study.sources[source].path == "texts.csv" and source not in (
         study.corpus.parts if study.corpus else ()
     )
+
+
+def test_columns_named_like_the_corpus(tmp_path: Path, project: Path) -> None:
+    """Its copy and the file of its texts were one file."""
+    (tmp_path / "texts.txt").write_text(CONLL, encoding="utf-8")
+    out = tmp_path / "out"
+    options = ["--reader", "conll2002", "--teacher", "scratch", "--dry-run", "--out", str(out)]
+    assert main(["train", str(tmp_path / "texts.txt"), *options]) == 0
+    study = load_study(read_yaml(out / "study.yaml"), project)
+    found = {
+        source.path: source.sha256 for source in study.sources.values() if source.path.startswith("texts")
+    }
+    assert sorted(found) == ["texts-texts.txt", "texts.txt"]
+    assert {path: sha256_file(out / "data" / path) for path in found} == found
 
 
 SETTINGS = [

@@ -21,7 +21,6 @@ from ligero.tasks.splits import LoadedSplit
 BETO = "dccuchile/bert-base-spanish-wwm-uncased"
 ALBETO_TINY = "dccuchile/albert-tiny-spanish"
 SCRATCH = "scratch"
-TEXTS = "texts.txt"
 """The training texts, one per line: part of the corpus where weights are made from scratch."""
 BATCH = 16
 PIECES_A_WORD = 2.5
@@ -118,6 +117,11 @@ class Plan:
     def from_scratch(self) -> bool:
         return self.teacher.kind == "scratch"
 
+    @property
+    def texts_id(self) -> str:
+        """Of the corpus that a study from scratch has, and name of its file: others than those of any copy."""
+        return f"{self.name}-texts"
+
     def copies(self) -> dict[str, str]:
         """Split to the name of its file in the study's folder `data`."""
         return {
@@ -154,8 +158,11 @@ class Plan:
         }
         task: Section = {**self.data.settings(), "splits": self.data.splits(source_of)}
         if self.from_scratch:
-            texts = f"{self.name}-texts"  # another id than that of any of the files
-            sources[texts] = {"path": TEXTS, "sha256": hashlib.sha256(self.texts().encode()).hexdigest()}
+            texts = self.texts_id
+            sources[texts] = {
+                "path": f"{texts}.txt",
+                "sha256": hashlib.sha256(self.texts().encode()).hexdigest(),
+            }
             config |= {
                 "corpus": {
                     "parts": [texts, *GENERATED],

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ligero.command.check import findings, summary, tell
 from ligero.command.examples import UserData
-from ligero.command.planning import ALBETO_TINY, BETO, TEXTS, Budget, Plan, Weights, slug, written
+from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, slug, written
 from ligero.command.project import run_workflow, shown_line, snakemake_line
 from ligero.command.systems import below_twin, open_results, printed_alternatives, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
@@ -144,7 +144,7 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
         with atomic_path(folder / "data" / name) as temporary:
             shutil.copyfile(plan.data.files[split], temporary)
     if plan.from_scratch:
-        write_text(folder / "data" / TEXTS, plan.texts())
+        write_text(folder / "data" / f"{plan.texts_id}.txt", plan.texts())
     write_text(path, text)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -338,6 +339,16 @@ class Estimator:
                 size = FP32 * parameters(self._shape(self.study, model), LABELS)
                 yield Amount(f"{spec.hub.id} (hub)", size, "by its parameters in fp32")
 
+    def _paused(self) -> Iterable[int]:
+        """Checkpoints of all trials of a system and task, where halving compares them: weights, moments and the best weights."""
+        study = self.study
+        for regime, model in plan.systems(study):
+            if plan.stage_of(study, regime).halving:
+                depth = self._depth(study, regime, model)
+                shape = self._shape(study, plan.initial_model(study, regime, model), depth)
+                trials = Counter(trial.task for trial in plan.trials_of(study, regime, model))
+                yield FP32 * parameters(shape, LABELS) * (MOMENTS + 1) * max(trials.values())
+
     def _disk(self) -> Iterable[Amount]:
         """What the largest artefacts take."""
         study = self.study
@@ -359,6 +370,8 @@ class Estimator:
         yield Amount(
             "selected models", selected, "one for each system and task; other trials keep no weights"
         )
+        if paused := list(self._paused()):
+            yield Amount("paused trials of halving", max(paused), "at most, for each job that runs at once")
         if study.distillation:
             logits = [self._logits_bytes(task) for task in study.tasks]
             known = [size for size in logits if size is not None]
