@@ -110,11 +110,11 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
 
 
 def _readings(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
-    """What the readers noticed; of texts that are empty `_texts` says more."""
-    for loaded in splits.values():
-        for sentence in loaded.warnings:
-            if not sentence.endswith(EMPTY_TEXTS):
-                yield Finding("warning", "reading", sentence, [])
+    """What the readers noticed of each file, once where several splits are cut from it; of texts that are empty `_texts` says more."""
+    noticed = [sentence.partition(": ")[2] for loaded in splits.values() for sentence in loaded.warnings]
+    for sentence in dict.fromkeys(noticed):
+        if not sentence.endswith(EMPTY_TEXTS):
+            yield Finding("warning", "reading", sentence, [])
 
 
 def _missing_labels(data: UserData) -> Iterator[Finding]:

@@ -187,7 +187,9 @@ def _label_problems(labels: Counter[str], reader: Reader, words: set[str]) -> It
         )
     for seen, same in alike.items():
         if len(same) > 1:
-            shown = ", ".join(f"{label!r} ({labels[label]:,})" for label in same)
+            looks_equal = len({unicodedata.normalize("NFC", label) for label in same}) < len(same)
+            write = ascii if looks_equal else repr
+            shown = ", ".join(f"{write(label)} ({labels[label]:,})" for label in same)
             problem = f"labels differ by white space, invisible characters, their Unicode form or a decimal .0 only: {shown}."
             yield problem, f"Make them one: {seen!r}."
 
