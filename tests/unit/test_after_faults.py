@@ -371,3 +371,23 @@ def test_a_verification_compares_what_was_generated_and_its_copies(tmp_path: Pat
         (tmp_path / folder / name).write_bytes(content[:-1])
         assert [finding.path for finding in verify_results(tmp_path).findings] == [tmp_path / folder / name]
         (tmp_path / folder / name).write_bytes(content)
+
+
+def test_an_error_has_its_line_where_a_progress_bar_is_open(project: Path) -> None:
+    """At the end of the bar's line a run did not find it, and said what the bar had said."""
+    code = (
+        "from ligero.common.errors import DataError, run_program\n"
+        "from ligero.common.progress import progress\n"
+        "def read():\n"
+        "    with progress(total=3, label='reading') as bar:\n"
+        "        yield 1\n"
+        "def main():\n"
+        "    reader = read()\n"
+        "    next(reader)\n"
+        "    raise DataError('a.txt', 2, 'is wrong.')\n"
+        "run_program(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project / "workflow", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "error: a.txt:2: is wrong." in done.stderr.splitlines()

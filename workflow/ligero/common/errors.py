@@ -94,7 +94,7 @@ def run_program(main: Callable[[], int | None]) -> None:
     try:
         sys.exit(main() or 0)
     except LigeroError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -102,5 +102,13 @@ def run_program(main: Callable[[], int | None]) -> None:
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise
-        print(f"error: {system_error(str(error.filename), error.strerror)}", file=sys.stderr)
+        _say(f"error: {system_error(str(error.filename), error.strerror)}")
         sys.exit(2)
+
+
+def _say(message: str) -> None:
+    """Print on standard error, on a line of its own where progress bars are open."""
+    if bars := sys.modules.get("tqdm"):
+        bars.tqdm.write(message, file=sys.stderr)
+    else:
+        print(message, file=sys.stderr)
