@@ -48,7 +48,7 @@ def read_record(path: Path | str, remedy: str = REMEDY) -> dict[str, Any]:
     except DataError as error:
         if Path(path).is_file():
             raise DamagedError(path, error.line, error.problem, remedy) from error
-        raise
+        raise DataError(path, None, error.problem, "" if remedy == REMEDY else remedy) from error
     if not isinstance(record, dict) or CHECKSUM not in record:
         raise DamagedError(
             path, None, f"no key '{CHECKSUM}': it was edited, or an older version wrote it.", remedy

@@ -266,7 +266,8 @@ class Manifest:
         """
         path = Path(folder) / MANIFEST_FILE
         if not path.is_file():
-            raise DataError(folder, None, f"no {MANIFEST_FILE}; a folder that the export wrote is expected.")
+            problem = f"no {MANIFEST_FILE}; a folder that the export wrote is expected."
+            raise DataError(folder, None, problem, REMEDY)
         values = read_record(path, REMEDY)
         if (found := values.get("format")) != FORMAT:
             raise DataError(path, None, f"format is {found!r}, expected {FORMAT}.", REMEDY)
