@@ -13,6 +13,7 @@ from ligero.common.errors import DataError
 from ligero.common.records import DamagedError
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import read_documents
+from ligero.corpus.statistics import check_cleaned
 from ligero.models.heads import copy_tokenizer
 from ligero.pretraining import run
 from ligero.pretraining.engine import Pretrainer
@@ -78,6 +79,18 @@ def test_a_cleaned_text(corpus: Path, tmp_path: Path) -> None:
             DataError, match=r"train\.txt\.zst.*(made again when it is deleted|not valid UTF-8)"
         ):
             list(read_documents(path))
+
+
+def test_a_cleaned_text_in_the_place_of_another(corpus: Path, tmp_path: Path) -> None:
+    """Its own checksum fits: only the record of the corpus tells."""
+    copy = CleanPaths(Path(shutil.copytree(corpus, tmp_path / "corpus")))
+    check_cleaned(copy.train)
+    check_cleaned(copy.validation)
+    shutil.copy(copy.train, copy.validation)
+    with pytest.raises(
+        DamagedError, match=r"clean/validation\.txt\.zst: it was changed .*--forcerun clean_corpus"
+    ):
+        check_cleaned(copy.validation)
 
 
 @kinds

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
+from ligero.corpus.statistics import check_cleaned
 from ligero.settings.jobs import augmentation_job
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tasks.augmentation import augment_task
@@ -23,6 +24,8 @@ def main() -> None:
     args = parser.parse_args()
     job = augmentation_job(load_resolved(args.config), args.task)
     check_digest(job, args.expect)
+    if args.corpus:
+        check_cleaned(args.corpus)
     added = augment_task(job, args.corpus, args.examples, args.out)["augmentation"]
     print(f"{args.task}: {added['examples']:,} unlabelled examples added", file=sys.stderr)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
+from ligero.corpus.statistics import check_cleaned
 from ligero.settings import jobs
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 
@@ -40,6 +41,8 @@ def main() -> None:
     from ligero.pretraining.state_caching import Sources, cache_states
 
     torch.set_num_threads(args.threads)
+    for split in ("train", "validation"):
+        check_cleaned(args.corpus_dir / f"{split}.txt.zst")
     sources = Sources(
         corpus=args.corpus_dir,
         store=args.store.parent,

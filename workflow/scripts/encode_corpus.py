@@ -7,6 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
+from ligero.corpus.statistics import check_cleaned
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tokenizers.encode_corpus import encode_corpus
 
@@ -22,6 +23,8 @@ def main() -> None:
     args = parser.parse_args()
 
     check_digest(load_resolved(args.config).tokenizers[args.tokenizer], args.expect)
+    for split in ("train", "validation"):
+        check_cleaned(args.corpus_dir / f"{split}.txt.zst")
     encode_corpus(args.tokenizer_dir, args.corpus_dir, args.out, args.threads)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import _library  # noqa: F401
 from ligero.common.errors import run_program
 from ligero.corpus.reading import read_documents
+from ligero.corpus.statistics import check_cleaned
 from ligero.settings.jobs import tokenizers_job
 from ligero.settings.layout import Layout
 from ligero.settings.program import check_digest, load_resolved, measuring_arguments
@@ -33,7 +34,9 @@ def main() -> None:
 
     texts: dict[str | None, WordCounts] = {}
     if job.held_out:
-        documents = read_documents(root / "corpus" / "clean" / "validation.txt.zst")
+        held_out = root / "corpus" / "clean" / "validation.txt.zst"
+        check_cleaned(held_out)
+        documents = read_documents(held_out)
         lines = (line for document in documents for line in document)
         texts[None] = WordCounts.of(islice(lines, MOST_LINES))
     for task in job.tasks:

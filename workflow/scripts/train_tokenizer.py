@@ -7,6 +7,7 @@ from pathlib import Path
 
 import _library  # noqa: F401
 from ligero.common.errors import run_program
+from ligero.corpus.statistics import check_cleaned
 from ligero.settings.program import check_digest, job_arguments, load_resolved
 from ligero.tokenizers.training import train_tokenizer
 
@@ -21,6 +22,7 @@ def main() -> None:
 
     settings = load_resolved(args.config).tokenizers[args.tokenizer]
     check_digest(settings, args.expect)
+    check_cleaned(args.corpus)
     train_tokenizer(settings, args.corpus, args.out)
 
 

@@ -12,6 +12,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import atomic_path
 from ligero.common.prefetch import ReadAhead
 from ligero.common.progress import progress
+from ligero.common.records import digests_of
 from ligero.corpus.block_cleaning import PreparedBlock, prepare_block
 from ligero.corpus.exact_duplicates import SeenLines, drop_repeated
 from ligero.corpus.fast_cleaning import count_clean
@@ -173,6 +174,8 @@ def clean_corpus(
     }
     if settings.near_duplicates:
         written["near_duplicate_hashes_forgotten"] = repetitions.forgotten
+    names = [path.relative_to(folder).as_posix() for path in (paths.train, paths.validation)]
+    written["files"] = digests_of(folder, names)
     write_statistics(paths.statistics, written)
     return written
 

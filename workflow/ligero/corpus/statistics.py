@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ligero.common.records import read_record, write_record
+from ligero.common.records import check_listed, read_record, write_record
 from ligero.corpus.lengths import (
     EDGES,
     Integers,
@@ -60,6 +60,8 @@ class CorpusRecord(TypedDict):
     documents: dict[str, int]
     """In each split."""
     near_duplicate_hashes_forgotten: NotRequired[int]
+    files: NotRequired[dict[str, str]]
+    """Of each split's text, by its name beside this record, the digest."""
 
 
 def write_statistics(path: Path, statistics: CorpusRecord) -> None:
@@ -74,6 +76,16 @@ def read_statistics(path: Path) -> CorpusRecord:
         DamagedError: it is not what was written.
     """
     return cast(CorpusRecord, read_record(path))
+
+
+def check_cleaned(text: Path) -> None:
+    """Refuse a cleaned text, `FOLDER/clean/SPLIT.txt.zst`, that is not the one that `FOLDER/statistics.json` lists.
+
+    Raises:
+        DamagedError: it is damaged, or another split's.
+    """
+    remedy = "Clean the corpus again: snakemake --forcerun clean_corpus."
+    check_listed(text.parent.parent / "statistics.json", f"{text.parent.name}/{text.name}", remedy)
 
 
 @dataclass
