@@ -22,7 +22,7 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_text
 from ligero.common.records import DamagedError, write_listing, write_record
 from ligero.models.digests import write_weights_digest
-from ligero.reporting.artefact_digests import verify_results
+from ligero.reporting.artefact_digests import CARDS_REMEDY, verify_results
 from ligero.reporting.recommendation import Limits, System, alternatives, ranked
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
@@ -439,6 +439,9 @@ def test_remedies_are_commands_that_do_something(project: Path, tmp_path: Path) 
     }
     with pytest.raises(DamagedError, match="with --forcerun make_summary"):
         main(["verify", str(results)])
+    (results / "cards" / "digests.json").unlink()
+    (found,) = [one for one in verify_results(results).findings if "cards" in one.path.parts]
+    assert (found.path, found.remedy) == (results / "cards" / "digests.json", CARDS_REMEDY)
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

@@ -297,7 +297,7 @@ def test_leaving_early_has_rows_beside_the_systems(
     texts = "texts of 30 tokens on average, one thread"
     expected = [
         ("MACs", None, None, "12 repetitions", "3.5 of 12 repetitions of the layer on average"),
-        ("milliseconds", "2.500", "1.250", texts, f"{texts}; 2.00 times (1.50 to 2.50) as fast as without exits"),
+        ("milliseconds", "2.500", "1.250", texts, f"{texts}; 2.00 times (1.50 to 2.50) as fast as at full depth"),
         ("bytes", size, size, None, None),
     ]  # fmt: skip
     assert rows[["cost", "model", "amount", "score", "notes"]].values.tolist() == [
@@ -305,7 +305,7 @@ def test_leaving_early_has_rows_beside_the_systems(
         for cost, whole, early, whole_note, early_note in expected
         for row in (
             [cost, "ALBETO tiny, ONNX fp32, early exit", None, None, "not measured: early exit is not offered, it saves no time"],
-            [cost, "ALBETO tiny, ONNX int8, without exits", whole, "100.00", whole_note],
+            [cost, "ALBETO tiny, ONNX int8, full depth", whole, "100.00", whole_note],
             [cost, "ALBETO tiny, ONNX int8, early exit", early, "97.50", early_note],
         )
     ]  # fmt: skip

@@ -7,6 +7,7 @@ the registry, checkpoints and exported models against their own lists, tables, f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ from ligero.models.digests import SELECTED_REMEDY, WEIGHTS_DIGEST, check_weights
 from ligero.pretraining.records import STATES_FILE
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.serving.manifest import REMEDY as EXPORT_REMEDY
+from ligero.settings.layout import CARDS_FILE
 from ligero.settings.program import RESOLVED_REMEDY
 from ligero.settings.sources import GENERATED
 from ligero.settings.study import Study
@@ -119,7 +121,8 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
         in_model = any(path.parent.glob("model*.safetensors"))
         others = in_model or any((path.parent / name).is_file() for name in (INFO_FILE, TOKENIZER))
         if (records := _missing_records(path, parts[0])) is not None:
-            yield "record", path.parent / records[0], partial(_refuse_missing, path, records[0])
+            record = Path(os.path.normpath(path.parent / records[0]))
+            yield "record", record, partial(_refuse_missing, path, record, parts[0])
         if _tells_of_weights(path, in_model):
             yield "weights", path.parent, partial(check_weights, path.parent)
         elif path.name == MANIFEST_FILE:
@@ -155,7 +158,10 @@ def _missing_records(path: Path, folder: str) -> tuple[str, ...] | None:
     has_own = path.name in ("summary.csv", "report.html") or (
         folder in ("tables", "figures") and path.suffix in PRINTED
     )
-    records = (path.with_suffix(".json").name,) if has_own else LISTED_IN.get(path.name)
+    if folder == "cards" and path.suffix == ".md":  # cards/REGIME/MODEL/TASK.md
+        records: tuple[str, ...] | None = (f"../../{CARDS_FILE}",)
+    else:
+        records = (path.with_suffix(".json").name,) if has_own else LISTED_IN.get(path.name)
     if records is None or any((path.parent / name).is_file() for name in (*records, MANIFEST_FILE)):
         return None
     return records
@@ -168,9 +174,9 @@ def remedy_of(root: Path, record: Path) -> str:
     return CARDS_REMEDY if record.is_relative_to(root / "cards") else REMEDY
 
 
-def _refuse_missing(path: Path, record: str) -> None:
+def _refuse_missing(path: Path, record: Path, folder: str) -> None:
     problem = f"no such file, so {path.name} and the files beside it cannot be checked."
-    raise DamagedError(path.parent / record, None, problem, FOLDER_REMEDY)
+    raise DamagedError(record, None, problem, CARDS_REMEDY if folder == "cards" else FOLDER_REMEDY)
 
 
 def _check_record(root: Path, path: Path, study: Study | None) -> None:

@@ -15,12 +15,11 @@ from ligero.models.weights_source import WeightsSource
 from ligero.reporting.model_card import Checkpoint, Evidence, model_card
 from ligero.reporting.results import Results
 from ligero.settings import jobs, plan
+from ligero.settings.layout import CARDS_FILE
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
 from ligero.training.records import ScoreRecord
-
-CARDS_FILE = "digests.json"
 
 
 def write_cards(results: Results, out: Path) -> int:

@@ -10,6 +10,9 @@ from ligero.settings import plan
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import SPLITS
 
+CARDS_FILE = "digests.json"
+"""Lists the cards, in the folder above regimes and models."""
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -105,7 +105,7 @@ def _without_a_model(results: Results, task: str) -> Iterator[_Other]:
 
 
 def _leaving_early(results: Results, task: str) -> Iterator[_Other]:
-    """Each graph of the systems that learned to leave early, without exits and leaving early; the texts took turns."""
+    """Each graph of the systems that learned to leave early, at full depth and leaving early; the texts took turns."""
     for regime, model in plan.systems(results.study):
         if not plan.exits_early(results.study, regime, model):
             continue
@@ -121,12 +121,12 @@ def _leaving_early(results: Results, task: str) -> Iterator[_Other]:
             size = manifest.graphs[precision].bytes
             low, high = exits["speedup_interval"]
             yield _Other(
-                regime, f"{name}, without exits", manifest.scores[precision], exits["milliseconds_at_full_depth"], size,
+                regime, f"{name}, full depth", manifest.scores[precision], exits["milliseconds_at_full_depth"], size,
                 timed=texts, macs=f"{exits['depth']} repetitions",
             )  # fmt: skip
             yield _Other(
                 regime, f"{name}, early exit", exits["test"], exits["milliseconds"], size,
-                timed=f"{texts}; {exits['speedup']:.2f} times ({low:.2f} to {high:.2f}) as fast as without exits",
+                timed=f"{texts}; {exits['speedup']:.2f} times ({low:.2f} to {high:.2f}) as fast as at full depth",
                 macs=f"{exits['test_repetitions']:.1f} of {exits['depth']} repetitions of the layer on average",
             )  # fmt: skip
 
