@@ -407,7 +407,8 @@ def grid_of_nine(project: Path, default_config: dict[str, Any], tmp_path: Path) 
     ]
     write_record(results.layout.shard("fine-tuning", "bertin", 0), {"settings": {}, "trials": records})
     best = next(one for one in records if "rate1e-5" in one["id"])
-    write_record(results.layout.selection("fine-tuning", "bertin", "ner"), {"id": best["id"]})
+    of = {"regime": "fine-tuning", "model": "bertin", "task": "ner"}
+    write_record(results.layout.selection(*of.values()), {**of, "id": best["id"]})
     return results
 
 

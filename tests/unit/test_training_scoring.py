@@ -243,7 +243,7 @@ def check_a_grid_that_lost_its_best(
         select(smaller, [folder / "shard-1.json"], *where)
     capsys.readouterr()
     again = run(shard.model_copy(update=trimmed))
-    assert capsys.readouterr().err.endswith("the weights of the best trial are missing.\n")
+    assert "the weights of the best trial are missing.\n" in capsys.readouterr().err
     assert [{**result, "seconds": 0} for result in again] == [{**results[0], "seconds": 0}]
     assert run(shard.model_copy(update=trimmed)) == again
     assert select(smaller, [folder / "shard-1.json"], *where)["id"] == results[0]["id"]

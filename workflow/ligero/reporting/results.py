@@ -300,5 +300,5 @@ def _refuse_other(path: str, record: Mapping[str, object], **expected: str) -> N
         DamagedError: it does.
     """
     for key, value in expected.items():
-        if record[key] != value:
-            raise DamagedError(path, None, f"its {key} is {record[key]!r}, expected {value!r}.", REMEDY)
+        if record.get(key) != value:
+            raise DamagedError(path, None, f"its {key} is {record.get(key)!r}, expected {value!r}.", REMEDY)
