@@ -24,10 +24,11 @@ import yaml
 import _workflow  # noqa: F401
 from _measurements import write_measurements
 from ligero.common.errors import LigeroError, run_program
-from ligero.common.files import write_json, write_text
+from ligero.common.files import write_text
 from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study
+from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
 
@@ -261,7 +262,7 @@ def imports_of(command: Sequence[str]) -> list[str]:
 
 def settings_of_a_job(study: Study, folder: Path) -> float:
     """Seconds of processor time that a program needs for its settings, imports apart."""
-    write_json(folder / "config.json", study.model_dump(mode="json"))
+    write_resolved(folder / "config.json", study)
     code = START.format(
         paths=[str(PROJECT / "workflow"), str(PROJECT / "workflow" / "scripts")],
         config=str(folder / "config.json"),
