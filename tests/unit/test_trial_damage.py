@@ -179,6 +179,18 @@ def test_whole_artefacts_of_others_are_refused_and_found(study: Path, tmp_path: 
     assert found[scores] == "it belongs elsewhere: its regime is 'distillation'."
 
 
+def test_the_record_of_another_trial_is_found(study: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    own, other = (root / "fine" / "state" / "t" / trial.id for trial in FEW)
+    place = root / "state" / "fine-tuning" / "m" / "t"
+    shutil.copytree(own, place / own.name)
+    assert not verify_results(root).findings
+    shutil.copytree(own, place / other.name)
+    (found,) = verify_results(root).findings
+    assert found.path == place / other.name / "result.json"
+    assert found.problem == f"it belongs elsewhere: it is of m/t/{own.name}."
+
+
 def test_a_selected_model_that_is_missing_is_selected_again(study: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(study, tmp_path / "results"))
     shutil.rmtree(root / "models" / "m" / "t")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -28,6 +29,12 @@ def test_the_published_study_plans_the_published_grids(
     assert planned["distill_student"] == 6 * 8 * 6
     assert planned["pretrain_model"] == 5
     assert planned["prepare_weights"] == 6
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    said = readme[readme.index("The published study plans") :].split("\n\n")[0]
+    assert f"{sum(planned.values()):,} jobs" in said
+    named = {rule: count for rule, count in planned.items() if rule in said}
+    assert sum(named.values()) + int(re.search(r"(\d+) single ones", said)[1]) == sum(planned.values())  # type: ignore[index]
+    assert all(count == 1 for rule, count in planned.items() if rule not in named)
 
 
 def test_the_efficiency_table_needs_neither_data_nor_weights(

@@ -27,11 +27,11 @@ from ligero.serving.manifest import REMEDY as EXPORT_REMEDY
 from ligero.settings.layout import CARDS_FILE
 from ligero.settings.program import RESOLVED_REMEDY
 from ligero.settings.sources import GENERATED
-from ligero.settings.study import Study
+from ligero.settings.study import REGIMES, Study
 from ligero.tasks.records import INFO_FILE as TASK_INFO
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST
-from ligero.training.records import RESULT, read_scores, read_trial
+from ligero.training.records import RESULT, TrialRecord, read_scores, read_trial
 from ligero.training.scoring import SCORE_REMEDY, answers_file
 from ligero.training.selection import check_selected
 
@@ -186,12 +186,8 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
     for key in IDENTITY if place[0] in IDENTIFIED else ():
         if key in record and record[key] not in place:
             raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {record[key]!r}.", REMEDY)
-    if path.name == RESULT and (trial := read_trial(path.parent)) and (path.parent / BEST).is_dir():
-        if (found := digest_weights(path.parent / BEST)) != (expected := trial["weights_digest"]):
-            problem = f"not the model of {path}: its digest is {found}, recorded is {expected}."
-            rule = "distill_student" if "distillation" in place else "finetune_model"
-            remedy = f"Train and select it again: snakemake --forcerun {rule}."
-            raise DamagedError(path.parent / BEST, None, problem, remedy)
+    if path.name == RESULT and (trial := read_trial(path.parent)):
+        _check_trial(path.parent, trial, place)
     elif place[0] == "selection":
         model = root / "models" / Path(*place[1:])
         check_selected(path, model)
@@ -200,6 +196,21 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
             folder = root / "predictions" / place[1] / score["model"]
             answers = answers_file(folder, score["task"], study.tasks[score["task"]].type)
             check_file(answers, score["predictions_digest"], SCORE_REMEDY)
+
+
+def _check_trial(folder: Path, trial: TrialRecord, place: Sequence[str]) -> None:
+    """A trial's record against its place, state/REGIME/MODEL/TASK/ID, and the weights beside it."""
+    own = (trial["trial"]["model"], trial["trial"]["task"], trial["id"])
+    if place[0] == "state" and place[1] in REGIMES and place[2:5] != own:
+        problem = f"it belongs elsewhere: it is of {'/'.join(own)}."
+        raise DamagedError(folder / RESULT, None, problem, REMEDY)
+    if not (folder / BEST).is_dir():
+        return
+    if (found := digest_weights(folder / BEST)) != (expected := trial["weights_digest"]):
+        problem = f"not the model of {folder / RESULT}: its digest is {found}, recorded is {expected}."
+        rule = "distill_student" if "distillation" in place else "finetune_model"
+        remedy = f"Train and select it again: snakemake --forcerun {rule}."
+        raise DamagedError(folder / BEST, None, problem, remedy)
 
 
 def _listed_files(record: Path, remedy: str) -> Iterator[Check]:
