@@ -13,6 +13,8 @@ rule cache_states:
         "<results>/logs/cache_states/{model}.log",
     benchmark:
         "<results>/benchmarks/jobs/cache_states/{model}.tsv"
+    # Before what fine-tunes other models: teachers are selected when all are fine-tuned, and the longest chains begin here.
+    priority: 40
     conda:
         "../envs/training.yaml"
     threads: STUDY.hardware.training.threads
@@ -48,6 +50,7 @@ rule pretrain_model:
         "<results>/logs/pretrain_model/{model}.log",
     benchmark:
         "<results>/benchmarks/jobs/pretrain_model/{model}.tsv"
+    priority: 30
     conda:
         "../envs/training.yaml"
     threads: STUDY.hardware.pretraining.threads
