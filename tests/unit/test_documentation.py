@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ligero.reporting import registry
 from tests.imports import package_graph, programs
 
 PLACEHOLDER = re.compile(r"\b(RESULTS|MODEL|STAGE|VERB_THING|FORMAT|NAME|RULE)\b")
@@ -52,11 +53,38 @@ def test_programs_of_the_architecture_page_exist(architecture: str) -> None:
     assert set(named) - {path.stem for path in programs()} == set()
 
 
+def pages(project: Path) -> list[Path]:
+    return [*project.glob("*.md"), *project.glob("docs/*.md")]
+
+
+def anchors(page: str) -> list[str]:
+    """The names that GitHub gives the headings of a page: letters, digits and hyphens, in lower case."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings]
+
+
 def test_links_lead_somewhere(project: Path) -> None:
-    wrong = [
-        f"{page.relative_to(project)}: {link}"
-        for page in [*project.glob("*.md"), *project.glob("docs/*.md")]
-        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
-        if "://" not in link and not (page.parent / link).exists()
-    ]
+    wrong = []
+    for page in pages(project):
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            if "://" not in link and not (
+                target.exists() and (not anchor or anchor in anchors(target.read_text(encoding="utf-8")))
+            ):
+                wrong.append(f"{page.relative_to(project)}: {link}")
     assert wrong == []
+
+
+def test_the_page_on_tables_names_every_table(project: Path) -> None:
+    page = (project / "docs" / "reproduce-a-table.md").read_text(encoding="utf-8")
+    named = {name for line in page.splitlines() if line.startswith("| `") for name in quoted(line.split("|")[1])}
+    known = {entry.name for entry in (*registry.TABLES, registry.ABLATION)}
+    assert {name.removesuffix(".csv") for name in named} == known | {registry.SUMMARY.name}
+
+
+def test_every_picture_of_the_documentation_is_shown(project: Path) -> None:
+    shown = " ".join(page.read_text(encoding="utf-8") for page in pages(project))
+    pictures = [*project.glob("docs/*.png"), *project.glob("docs/*.svg")]
+    assert len(pictures) >= 5
+    assert [picture.name for picture in pictures if picture.name not in shown] == []

@@ -51,7 +51,8 @@ def reference_page() -> str:
         "# Configuration, key by key",
         "",
         "Generated from `workflow/ligero/settings/` by `make schema`; a test fails when this page and the models differ.",
-        "Keys that are not listed here are rejected, with the nearest known key as a suggestion.",
+        "Keys that are not listed here are rejected, with the nearest known key as a suggestion. LW and SG are the authors' published code for",
+        "fine-tuning (`dccuchile/lightweight-spanish-language-models`) and for distillation (`dccuchile/speedy-gonzales`).",
     ]
     for model, paths in sections().items():
         parts += [
@@ -73,14 +74,14 @@ def reference_page() -> str:
         "",
         "## Protocols",
         "",
-        "`protocol` sets keys that a study leaves out; keys that it sets take precedence.",
+        "`protocol` sets keys that a study leaves out; keys that it sets take precedence. An empty cell leaves the key at its own default.",
         "",
     ]
     parts += ["| stage | key | thesis | recommended |", "|---|---|---|---|"]
     for stage in PROTOCOLS["thesis"]:
         options, other = (_by_path(PROTOCOLS[name][stage]) for name in ("thesis", "recommended"))
         parts += [
-            f"| {stage} | `{key}` | {_show(options.get(key))} | {_show(other.get(key))} |"
+            f"| {stage} | `{key}` | {_preset(options, key)} | {_preset(other, key)} |"
             for key in dict.fromkeys([*options, *other])
         ]
     parts += [
@@ -94,6 +95,11 @@ def _by_path(section: StagePreset) -> dict[str, object]:
     """Keys of a section's preset with those of its options, as 'options.KEY'."""
     others = {key: value for key, value in section.items() if key != "options"}
     return {**others, **{f"options.{key}": value for key, value in section["options"].items()}}
+
+
+def _preset(options: dict[str, object], key: str) -> str:
+    """The value that a preset gives a key; empty where it gives none, which is not null."""
+    return _show(options[key]) if key in options else ""
 
 
 def _first_paragraph(model: type[BaseModel]) -> str:
@@ -144,7 +150,9 @@ def _plural(words: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """A choice as YAML has it in quotes, in a cell of a table."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.replace("\t", "\\t").replace("|", "\\|")
 
 
 def _types(model: type[BaseModel]) -> dict[str, object]:
