@@ -59,7 +59,9 @@ def pages(project: Path) -> list[Path]:
 
 def anchors(page: str) -> list[str]:
     """The names that GitHub gives the headings of a page: letters, digits and hyphens, in lower case."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+    )
     return [re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings]
 
 
@@ -78,7 +80,9 @@ def test_links_lead_somewhere(project: Path) -> None:
 
 def test_the_page_on_tables_names_every_table(project: Path) -> None:
     page = (project / "docs" / "reproduce-a-table.md").read_text(encoding="utf-8")
-    named = {name for line in page.splitlines() if line.startswith("| `") for name in quoted(line.split("|")[1])}
+    named = {
+        name for line in page.splitlines() if line.startswith("| `") for name in quoted(line.split("|")[1])
+    }
     known = {entry.name for entry in (*registry.TABLES, registry.ABLATION)}
     assert {name.removesuffix(".csv") for name in named} == known | {registry.SUMMARY.name}
 

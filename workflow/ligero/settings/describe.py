@@ -171,5 +171,10 @@ def _default(model: type[BaseModel], name: str, field: Any) -> str:
 
 def _show(value: Any) -> str:
     if isinstance(value, BaseModel):
-        return "see below"
+        needed = {
+            name: getattr(value, name)
+            for name, field in type(value).model_fields.items()
+            if field.is_required()
+        }
+        return _show(needed) if needed else "see below"
     return f"`{json.dumps(value, ensure_ascii=False)}`"

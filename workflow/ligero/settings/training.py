@@ -23,7 +23,8 @@ from ligero.settings.base import (
 
 
 class TrainingOptions(Settings):
-    """Every choice of the fine-tuning and distillation loops. `protocol` presets fill what a study leaves out."""
+    """Every choice of the fine-tuning and distillation loops. What a study leaves out comes from its `protocol`; where the
+    protocol sets nothing, the defaults here apply."""
 
     seed: Seed = 42
     """Determines the head's initial weights, the order of the examples and dropout."""
