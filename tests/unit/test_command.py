@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ligero.models.digests import write_weights_digest
 from ligero.reporting.artefact_digests import CARDS_REMEDY, verify_results
 from ligero.reporting.recommendation import Limits, System, alternatives, ranked
 from ligero.reporting.results import Results
+from ligero.serving.app import Limits as ServerLimits
 from ligero.settings.load import load_study
 from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
@@ -73,6 +74,15 @@ def test_help_imports_nothing_heavy(project: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(project / "workflow")},
     )  # fmt: skip
     assert done.stderr.strip() == "[]" and "train" in done.stdout and "exit status" in done.stdout
+
+
+def test_the_help_of_serve_has_the_limits_of_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for name, value in asdict(ServerLimits()).items():
+        described = said.rpartition(f" --{name.replace('_', '-')} ")[2]
+        assert described.partition("(default: ")[2].partition(")")[0] == f"{value:.0f}", name
 
 
 def test_the_program_works_from_another_folder_in_the_locale_c(project: Path, news: Path) -> None:

@@ -191,12 +191,16 @@ def _add_serve(commands: Commands) -> None:
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     _add_running(parser)
-    parser.add_argument("--body-bytes", type=int, help="largest body")
-    parser.add_argument("--body-seconds", type=float, help="in which a body must arrive")
-    parser.add_argument("--items", type=int, help="most of a request")
-    parser.add_argument("--tokens", type=int, help="most of a request")
-    parser.add_argument("--queue-tokens", type=int, help="most that may wait; further requests get 429")
-    parser.add_argument("--drain-seconds", type=int, help="given to running requests at the end")
+    parser.add_argument("--body-bytes", type=int, help="largest body of a request (default: 1048576)")
+    parser.add_argument("--body-seconds", type=float, help="in which a body must arrive (default: 10)")
+    parser.add_argument("--items", type=int, help="most items of a request (default: 256)")
+    parser.add_argument("--tokens", type=int, help="most tokens of a request (default: 32768)")
+    parser.add_argument(
+        "--queue-tokens", type=int, help="most that may wait; further requests get 429 (default: 65536)"
+    )
+    parser.add_argument(
+        "--drain-seconds", type=int, help="given to running requests at the end (default: 30)"
+    )
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:
