@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,10 @@ def without_times(records: list[TrialRecord]) -> list[dict[str, Any]]:
     return [{key: value for key, value in one.items() if key != "seconds"} for one in records]
 
 
+Shard = tuple[Path, list[TrialRecord]]
+"""Its folder and outcome."""
+
+
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
@@ -152,18 +157,19 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[TrialRecord]]:
+def whole(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Shard:
     folder = tmp_path_factory.mktemp("whole")
     return folder, kill_programs.shard(inputs, folder)
 
 
 @pytest.fixture(scope="module")
-def halved(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[TrialRecord]]:
+def halved(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Shard:
     folder = tmp_path_factory.mktemp("halved")
     return folder, kill_programs.shard(inputs, folder, halving=Halving(factor=2))
 
 
 Ran = list[tuple[str, int | None, int]]
+Again = Callable[..., list[TrialRecord]]
 
 
 @pytest.fixture
@@ -185,7 +191,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
 
 
 def test_survivors_end_as_in_the_whole_grid_and_losers_say_why_they_stopped(
-    whole: tuple[Path, list[TrialRecord]], halved: tuple[Path, list[TrialRecord]]
+    whole: Shard, halved: Shard
 ) -> None:
     full, (folder, found) = whole[1], halved
     assert [one["id"] for one in found] == [one.id for one in TRIALS]
@@ -210,81 +216,72 @@ def test_survivors_end_as_in_the_whole_grid_and_losers_say_why_they_stopped(
     assert not list(folder.rglob("checkpoints"))
 
 
-def test_selection_marks_what_stopped(halved: tuple[Path, list[TrialRecord]], tmp_path: Path) -> None:
+def test_selection_marks_what_stopped(halved: Shard, tmp_path: Path) -> None:
     shutil.copytree(halved[0], tmp_path / "copy")
     chosen = kill_programs.selection(tmp_path / "copy", tmp_path / "model")
     complete = [one["id"] for one in halved[1] if one["stopped"] == "epochs"]
     assert [chosen["id"]] == complete and stopped_early(chosen) == 3
 
 
-def test_a_finished_job_trains_nothing_again(
-    inputs: Path, halved: tuple[Path, list[TrialRecord]], tmp_path: Path, ran: Ran
-) -> None:
-    shutil.copytree(halved[0], tmp_path / "copy")
-    again = kill_programs.shard(inputs, tmp_path / "copy", halving=Halving(factor=2))
-    assert (again, ran) == (halved[1], [])
+@pytest.fixture
+def again(inputs: Path, tmp_path: Path) -> Again:
+    """Run the shard on a copy of what an earlier one left, or once more on that copy."""
+
+    def run(left: Path | None = None, **options: Any) -> list[TrialRecord]:
+        if left:
+            shutil.copytree(left, tmp_path / "copy")
+        return kill_programs.shard(inputs, tmp_path / "copy", **options)
+
+    return run
+
+
+def test_a_finished_job_trains_nothing_again(halved: Shard, again: Again, ran: Ran) -> None:
+    assert (again(halved[0], halving=Halving(factor=2)), ran) == (halved[1], [])
 
 
 def test_switched_on_after_the_whole_grid_it_records_what_a_fresh_run_does(
-    inputs: Path,
-    whole: tuple[Path, list[TrialRecord]],
-    halved: tuple[Path, list[TrialRecord]],
-    tmp_path: Path,
-    ran: Ran,
+    whole: Shard, halved: Shard, again: Again, ran: Ran
 ) -> None:
     """Nothing is trained but, where it chooses another trial, this one, for its weights, which the grid no longer has."""
-    shutil.copytree(whole[0], tmp_path / "copy")
-    on = kill_programs.shard(inputs, tmp_path / "copy", halving=Halving(factor=2))
+    on = again(whole[0], halving=Halving(factor=2))
     assert without_times(on) == without_times(halved[1])
     winner = next(one["id"] for one in halved[1] if one["stopped"] == "epochs")
     best = min(whole[1], key=lambda one: one["best"]["loss"] or 9.0)["id"]
     assert ran == ([] if winner == best else [(winner, None, 3)])
     # And off again: the whole records are still there.
     ran.clear()
-    off = kill_programs.shard(inputs, tmp_path / "copy")
+    off = again()
     assert without_times(off) == without_times(whole[1])
     assert all(one == best for one, _, _ in ran)
 
 
 def test_what_would_have_become_the_best_stops_all_the_same(
-    inputs: Path,
-    whole: tuple[Path, list[TrialRecord]],
-    halved: tuple[Path, list[TrialRecord]],
-    tmp_path: Path,
-    ran: Ran,
+    whole: Shard, halved: Shard, again: Again, tmp_path: Path, ran: Ran
 ) -> None:
     """The last after an epoch ends below all others: the grid alone would choose it, and keep no other weights."""
-    shutil.copytree(whole[0], tmp_path / "copy")
+    shutil.copytree(whole[0], tmp_path / "changed")
     last = next(one["id"] for one in halved[1] if one.get("halved", {}).get("place") == 4)
-    folder = tmp_path / "copy" / "state" / "t" / last
+    folder = tmp_path / "changed" / "state" / "t" / last
     best: Any = read_trial(folder)
     best["curve"][-1]["validation_loss"] = 1e-6
     best["best"] = best_of(best["curve"], "loss")
     write_trial(folder, best)
-    found = kill_programs.shard(inputs, tmp_path / "copy", halving=Halving(factor=2))
+    found = again(tmp_path / "changed", halving=Halving(factor=2))
     assert without_times(found) == without_times(halved[1]) and ran == []
 
 
 def test_switched_off_the_losers_alone_are_trained(
-    inputs: Path,
-    whole: tuple[Path, list[TrialRecord]],
-    halved: tuple[Path, list[TrialRecord]],
-    tmp_path: Path,
-    ran: Ran,
+    whole: Shard, halved: Shard, again: Again, ran: Ran
 ) -> None:
-    shutil.copytree(halved[0], tmp_path / "copy")
-    off = kill_programs.shard(inputs, tmp_path / "copy")
+    off = again(halved[0])
     assert without_times(off) == without_times(whole[1])
     assert sorted(ran) == sorted((one["id"], None, 3) for one in halved[1] if one["stopped"] == "halving")
 
 
-def test_with_another_factor_only_who_continues_now_is_trained(
-    inputs: Path, halved: tuple[Path, list[TrialRecord]], tmp_path: Path, ran: Ran
-) -> None:
-    shutil.copytree(halved[0], tmp_path / "copy")
-    again = kill_programs.shard(inputs, tmp_path / "copy", halving=Halving(factor=4))
-    kept = [one["id"] for one in again if one["stopped"] == "epochs"]
-    assert len(kept) == 1 and {one["halved"]["epoch"] for one in again if "halved" in one} == {1}
+def test_with_another_factor_only_who_continues_now_is_trained(halved: Shard, again: Again, ran: Ran) -> None:
+    found = again(halved[0], halving=Halving(factor=4))
+    kept = [one["id"] for one in found if one["stopped"] == "epochs"]
+    assert len(kept) == 1 and {one["halved"]["epoch"] for one in found if "halved" in one} == {1}
     stopped = {one["id"] for one in halved[1] if one["stopped"] == "halving"}
     assert ran == [(one, None, 3) for one in kept if one in stopped]
 
