@@ -61,11 +61,7 @@ use rule cache_logits as cache_augmented_logits with:
     wildcard_constraints:
         task="|".join(STUDY.tasks),
     params:
-        tasks=lambda wc: wc.task,
-        teachers=folder("teachers"),
-        models=folder("models/fine-tuning"),
         encoded=folder("augmented/encoded"),
         folder=folder("augmented/logits"),
-        settings=lambda wc: jobs.digest(jobs.logits_jobs(STUDY, [wc.task])),
     message:
         "Caching the teacher's logits on {wildcards.task} and unlabelled examples"

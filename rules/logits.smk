@@ -57,11 +57,6 @@ use rule cache_logits as cache_all_logits with:
     priority: 50
     params:
         tasks=list(STUDY.tasks),
-        teachers=folder("teachers"),
-        models=folder("models/fine-tuning"),
-        selections=folder("selection/fine-tuning"),
-        encoded=folder("encoded"),
-        folder=folder("logits"),
         settings=lambda wc: jobs.digest(jobs.logits_jobs(STUDY, STUDY.tasks)),
     message:
         "Caching the teachers' logits on all tasks"
