@@ -103,6 +103,7 @@ def write_folder(untrained: Untrained, folder: Path) -> None:
         regime="none",
         model="untrained",
         task="none",
+        model_digest="none",
         task_name="none",
         task_type="sequence_classification",
         metric="accuracy",

@@ -248,6 +248,7 @@ def _selection(study: Study, regime: Any, model: str, task_id: str) -> dict[str,
         "seconds_of_best": 2.0,
         "micro_batch_size": 8,
         "device": "cpu",
+        "model_digest": digest_value([regime, model, task_id]),
     }
 
 

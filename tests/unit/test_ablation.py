@@ -135,7 +135,8 @@ def results(tmp_path: Path) -> Results:
         units = np.zeros((200, 2))
         units[:, 1] = 1
         units[: right[method][seed - 1], 0] = 1
-        record = {"units": units.tolist(), "steps": 12, "trial": {"epochs": 2, "batch_size": 16}}
+        of = {"task": task, "method": method, "seed": seed}
+        record = {**of, "units": units.tolist(), "steps": 12, "trial": {"epochs": 2, "batch_size": 16}}
         record["trial"]["learning_rate"] = "1e-3"  # type: ignore[index]
         write_record(layout.ablation_run(task, method, seed), record)
     score = {"task": "xnli", "score": 91.239, "intervals": {"accuracy": [88.0, 94.0]}}

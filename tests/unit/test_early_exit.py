@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from ligero.command.systems import printed_systems
+from ligero.common.errors import MismatchError
 from ligero.common.files import read_json, write_json
 from ligero.efficiency.engines import engines_of
 from ligero.export import exits
@@ -288,7 +289,9 @@ def test_leaving_early_has_rows_beside_the_systems(
     }  # fmt: skip
     Path(export).mkdir(parents=True)
     refused = {"accepted": False, "reason": "it saves no time"}
-    replace(manifest, name="ALBETO tiny", exits={"fp32": refused, "int8": figures}).write(Path(export))
+    digest = results.selection("distillation", "albeto-tiny", task)["model_digest"]
+    manifest = replace(manifest, name="ALBETO tiny", model_digest=digest)
+    replace(manifest, exits={"fp32": refused, "int8": figures}).write(Path(export))
 
     rows = make_table("tradeoff", results)
     rows = rows[rows.model.str.startswith("ALBETO tiny, ONNX")]
@@ -328,6 +331,13 @@ def test_leaving_early_has_rows_beside_the_systems(
     replace(manifest, exits={"int8": refused}).write(Path(export))
     (whole,) = (one for one in measured_systems(results, task) if one.regime == "distillation")
     assert (whole.engine, whole.note) == ("ONNX int8", "early exit is not offered: it saves no time")
+
+    replace(manifest, model_digest="of an earlier choice").write(Path(export))
+    (trained,) = (one for one in measured_systems(results, task) if one.regime == "distillation")
+    refusal = f"{export}: it is not of the model that is selected now; export that: snakemake {export}"
+    assert (trained.engine, trained.note) == ("torch fp32", f"its export does not count: {refusal}")
+    with pytest.raises(MismatchError, match="it is not of the model that is selected now"):
+        make_table("tradeoff", results)
 
 
 @pytest.mark.slow

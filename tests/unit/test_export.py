@@ -22,6 +22,7 @@ from ligero.export.smoothing import smoothing
 from ligero.export.splits import features_of, predict_split
 from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import FAMILIES
+from ligero.models.digests import check_weights
 from ligero.models.heads import load_selected
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor
@@ -57,6 +58,7 @@ def test_an_exported_model_answers_as_the_trained_one(
     selected = selected_model(tmp_path / "study", architecture, task_type, pairs=pairs)
     manifest = selected.export(tmp_path / "out")
     assert Manifest.read(tmp_path / "out") == manifest
+    assert manifest.model_digest == check_weights(selected.model)
     assert 0 < manifest.parity["largest_difference"] <= 1e-4
     assert manifest.parity["unequal_decisions"] == 0
     predictor = Predictor(tmp_path / "out", precision="fp32", threads=1)

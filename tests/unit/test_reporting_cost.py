@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ def results(tmp_path: Path) -> Results:
     for task in augmented_tasks(study):
         run = {"teacher": "beto-cased", "seconds": 72.0, "device": "cpu", "threads": 1}
         write_record(found.layout.augmented_logits_cost(task), {"task": task, "runs": [run]})
-    for place in ablation_runs(study):
+    for task, method, seed in ablation_runs(study):
         record = {"training_seconds": 30.0, "seconds": 6.0, "device": "cpu", "threads": 1}
-        write_record(found.layout.ablation_run(*place), record)
+        of = {"task": task, "method": method, "seed": seed}
+        write_record(found.layout.ablation_run(task, method, seed), {**of, **record})
     return found
 
 
@@ -46,6 +48,24 @@ def search(results: Results, *, seconds: list[float | None]) -> Path:
         write_record(folder / f"worker-{number}.json", record)
     write_record(folder / "summary.json", {"rows": [{"seconds": took} for took in seconds]})
     return folder
+
+
+@pytest.mark.parametrize(
+    ("place", "other", "said"),
+    [
+        ("ablation/ner/distilled/seed-1.json", "ablation/ner/augmented/seed-1.json", "method is 'augmented', expected 'distilled'"),
+        ("ablation/ner/distilled/seed-1.json", "ablation/xnli/distilled/seed-1.json", "task is 'xnli', expected 'ner'"),
+        ("logits/ner/cost.json", "logits/xnli/cost.json", "task is 'xnli', expected 'ner'"),
+        ("augmented/logits/ner/cost.json", "augmented/logits/xnli/cost.json", "task is 'xnli', expected 'ner'"),
+        ("trials/fine-tuning/albeto-tiny/shard-0.json", "trials/fine-tuning/beto-cased/shard-0.json", "model is 'beto-cased', expected 'albeto-tiny'"),
+        ("pretraining/albeto-tiny/summary.json", "pretraining/albeto-base/summary.json", "model is 'albeto-base', expected 'albeto-tiny'"),
+    ],
+)  # fmt: skip
+def test_the_record_of_another_is_refused(results: Results, place: str, other: str, said: str) -> None:
+    root = Path(results.layout.root)
+    shutil.copy(root / other, root / place)
+    with pytest.raises(DamagedError, match=f"{place}: its {said}"):
+        stages(results)
 
 
 def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None:

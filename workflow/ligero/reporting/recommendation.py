@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ligero.common.errors import MismatchError
 from ligero.efficiency.records import Device
 from ligero.reporting.results import Results
-from ligero.serving.manifest import MANIFEST_FILE, Manifest
+from ligero.serving.manifest import MANIFEST_FILE
 from ligero.settings import plan
 from ligero.settings.study import Regime
 from ligero.tasks.metrics import HEADLINE
@@ -97,11 +98,16 @@ def _score(
 
 
 def _as_exported(results: Results, task: str, system: System) -> list[System]:
-    """The system as the graph that its export answers with, leaving early and at full depth; as it is where it was not exported."""
+    """The system as the graph that its export answers with, leaving early and at full depth; as it is where it was not exported, or
+    another model was.
+    """
     folder = Path(results.layout.export(system.regime, system.model, task))
     if not (folder / MANIFEST_FILE).is_file():
         return [system]
-    manifest = Manifest.read(folder)
+    try:
+        manifest = results.export(system.regime, system.model, task)
+    except MismatchError as error:
+        return [replace(system, note=f"its export does not count: {error}")]
     graph = manifest.graphs[manifest.precision]
     answered = manifest.scores[manifest.precision]
     score, low, high = _score(results, task, answered["score"], answered["intervals"])
@@ -155,7 +161,7 @@ def alternatives(results: Results, task: str) -> list[Alternative]:
     ngrams = results.baselines([task])[task]["ngrams"]
     found = [_alternative(results, task, NGRAMS, ngrams, ONE_LABEL)]
     if task in plan.tasks_with_static_embeddings(study) and not Path(path).is_file():
-        return [*found, Alternative(STATIC_EMBEDDINGS, reason=f"make {path}")]
+        return [*found, Alternative(STATIC_EMBEDDINGS, reason=f"run snakemake {path}")]
     static = results.static_embeddings(task)
     return [*found, _alternative(results, task, STATIC_EMBEDDINGS, static["scored"], static["reason"])]
 

@@ -171,7 +171,8 @@ def _scores(task_type: TaskType) -> Callable[[Layout], list[str]]:
 def _tradeoff(layout: Layout) -> list[str]:
     """What was measured, and the rows below it: models without a language model, and texts that leave early."""
     baselines = map(layout.baseline, layout.study.tasks)
-    return [layout.tradeoff, *baselines, *layout.all_static_embeddings(), *layout.early_exits()]
+    exits = [*layout.early_exits(), *layout.selections()] if layout.early_exits() else []
+    return [layout.tradeoff, *baselines, *layout.all_static_embeddings(), *exits]
 
 
 def _everything(layout: Layout) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, cast
 
-from ligero.common.errors import DataError
+from ligero.common.errors import DataError, MismatchError
 from ligero.common.records import REMEDY, DamagedError
 from ligero.corpus.statistics import CorpusRecord, read_statistics
 from ligero.distillation.records import (
@@ -33,6 +33,7 @@ from ligero.efficiency.records import (
 from ligero.models.weights_source import WeightsSource
 from ligero.pretraining.records import PretrainingSummary, StatesInfo
 from ligero.reporting.records import Figure, Measured, read_tradeoff
+from ligero.serving.manifest import Manifest
 from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
@@ -145,7 +146,10 @@ class Results:
 
     def ablation_run(self, task: str, method: str, seed: int) -> AblationRun:
         """One run of the ablation."""
-        return self._read(read_run, self.layout.ablation_run(task, method, seed))
+        path = self.layout.ablation_run(task, method, seed)
+        found = self._read(read_run, path)
+        _refuse_other(path, found, task=task, method=method, seed=seed)
+        return found
 
     def baselines(self, tasks: Iterable[str]) -> dict[str, BaselineRecord]:
         """Scores without a model, by task."""
@@ -253,18 +257,41 @@ class Results:
     def trials(self, regime: Regime, model: str) -> list[TrialRecord]:
         """The records of all trials of a system."""
         shards = range(len(plan.shards_of(self.study, regime, model)))
-        paths = [self.layout.shard(regime, model, number) for number in shards]
-        return [trial for path in paths for trial in self.shard(path)["trials"]]
+        found = []
+        for path in (self.layout.shard(regime, model, number) for number in shards):
+            for trial in self.shard(path)["trials"]:
+                _refuse_other(path, trial["trial"], model=model)
+                found.append(trial)
+        return found
+
+    def export(self, regime: Regime, model: str, task: str) -> Manifest:
+        """What the export of a system says of itself.
+
+        Raises:
+            MismatchError: it is of another model than the one that is selected: of an earlier one, or of another system's.
+        """
+        folder = Path(self.layout.export(regime, model, task))
+        found = Manifest.read(folder)
+        if found.model_digest != self.selection(regime, model, task)["model_digest"]:
+            raise MismatchError(
+                f"{folder}: it is not of the model that is selected now; export that: snakemake {folder}"
+            )
+        return found
 
     def shard(self, path: str) -> ShardRecord:
         """The trials that shared a process."""
         return self._read(read_shard, path)
 
     def logits_cost(self, task: str) -> LogitsCost:
-        return self._read(read_cost, self.layout.logits_cost(task))
+        return self._cost(self.layout.logits_cost(task), task)
 
     def augmented_logits_cost(self, task: str) -> LogitsCost:
-        return self._read(read_cost, self.layout.augmented_logits_cost(task))
+        return self._cost(self.layout.augmented_logits_cost(task), task)
+
+    def _cost(self, path: str, task: str) -> LogitsCost:
+        found = self._read(read_cost, path)
+        _refuse_other(path, found, task=task)
+        return found
 
     def searches(self) -> list[Search]:
         """The searches over hyper-parameters that were run; no table waits for one."""
@@ -277,7 +304,10 @@ class Results:
         return WeightsSource.read(path.parent) if path.is_file() else None
 
     def pretraining_summary(self, model: str) -> PretrainingSummary:
-        return PretrainingSummary.read(Path(self.layout.pretraining_summary(model)).parent)
+        path = self.layout.pretraining_summary(model)
+        found = PretrainingSummary.read(Path(path).parent)
+        _refuse_other(path, vars(found), model=model)
+        return found
 
     def teacher_states(self, model: str) -> StatesInfo:
         return StatesInfo.read(Path(self.layout.pretraining_tokens(model)))
@@ -293,7 +323,7 @@ class Results:
         return cast(T, self._cache[path])
 
 
-def _refuse_other(path: str, record: Mapping[str, object], **expected: str) -> None:
+def _refuse_other(path: str, record: Mapping[str, object], **expected: object) -> None:
     """Refuse a record that lies in the place of another, whole as it may be.
 
     Raises:

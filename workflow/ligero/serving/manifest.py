@@ -209,6 +209,7 @@ class Manifest:
         format: version of this file.
         name: name of the system in the study's tables.
         regime, model, task: its place in the study.
+        model_digest: of the trained model, as its selection records it.
         pairs: classification of two texts.
         labels: names in the order of the logits; empty for question answering.
         max_length: longest input in tokens, special ones included.
@@ -232,6 +233,7 @@ class Manifest:
     regime: str
     model: str
     task: str
+    model_digest: str
     task_name: str
     task_type: TaskType
     metric: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,7 +11,6 @@ from ligero.reporting.frames import Cells, interval, printed, table
 from ligero.reporting.records import Axis, Figure, Measured
 from ligero.reporting.results import Results
 from ligero.reporting.tables.scores import WITHOUT_A_MODEL
-from ligero.serving.manifest import Manifest
 from ligero.settings import plan
 from ligero.tasks.metrics import HEADLINE
 from ligero.tasks.records import ScoreRecord
@@ -109,7 +107,7 @@ def _leaving_early(results: Results, task: str) -> Iterator[_Other]:
     for regime, model in plan.systems(results.study):
         if not plan.exits_early(results.study, regime, model):
             continue
-        manifest = Manifest.read(Path(results.layout.export(regime, model, task)))
+        manifest = results.export(regime, model, task)
         for precision, exits in manifest.exits.items():
             name = f"{manifest.name}, ONNX {precision}"
             if not exits["accepted"]:
