@@ -73,6 +73,8 @@ def test_bad_arguments_are_refused(export: Path, tmp_path: Path) -> None:
         main(["bench", str(export), "--trained", str(tmp_path)])
     with pytest.raises(DataError, match=r"none\.txt: no such file"):
         main(["bench", str(export), str(tmp_path / "none.txt")])
+    with pytest.raises(ConfigurationError, match="--second-text: name the FILE that has this column"):
+        main(["bench", str(export), "--second-text", "b"])
     with pytest.raises(
         ConfigurationError, match="--seconds, --clients, --soak and --rate: expected numbers above 0"
     ):

@@ -103,10 +103,67 @@ def test_what_readers_noticed_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().err.splitlines()
     assert said[0] == f"{path}: 1 blank lines passed over"
     assert said[1].startswith(f"{path}: 1 texts that hold lines with as many separators as a row")
+    for name, text, columns, noticed in (
+        ("one.csv", 't\n"uno\ndos\ntres\ncuatro"\n', {"text": "t"}, ""),  # any line has no separator
+        ("b.csv", "t,n\nUno,1\n,2\n", {"text": "t", "id": "n"}, "1 rows with an empty cell, answered all the same"),
+        ("c.jsonl", r'{"text": "Sí \ud83d"}' + "\n", {}, "1 halves of surrogate pairs (an emoji cut in two by an exporter) read as U+FFFD"),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(text)
+        assert list(predict.items_of_file(tmp_path / name, columns))
+        assert capsys.readouterr().err == (noticed and f"{tmp_path / name}: {noticed}\n")
+
+
+def test_columns_of_standard_input_are_refused(answered: Any) -> None:
+    """Each line would be read whole, its other columns too."""
+    with pytest.raises(
+        ConfigurationError, match="--text: standard input is read as lines, which has no named columns"
+    ):
+        answered("--text", "texto", standard_input="id,texto\n1,Uno\n")
 
 
 REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
-    ("a.txt", "Uno.\n{not json", [], r"a\.txt:2: not valid JSON"),
+    (
+        "a.txt",
+        "Uno.\n{not json",
+        [],
+        r"a\.txt:2: not valid JSON: .*\. A line that begins with \{ is a JSON object; a text",
+    ),
+    (
+        "a.txt",
+        "texto,tema\nUno,x\n",
+        ["--text", "texto"],
+        r"^--text: .*a\.txt is read as lines, which has no named columns",
+    ),
+    (
+        "a.conll",
+        "Ana O\n",
+        ["--text", "t", "--id", "n"],
+        r"^--text, --id: .*a\.conll is read as sentences, which",
+    ),
+    (
+        "a.json",
+        "[]",
+        ["--second-text", "t"],
+        r"^--second-text: .*a\.json is read as SQuAD questions, .* jq -c",
+    ),
+    (
+        "a.tsv",
+        "t;u\na;b\n",
+        ["--text", "t"],
+        r"no column 't' .*--label\); a file whose cells are not separated by tabs is named \*\.csv\.$",
+    ),
+    (
+        "a.tsv",
+        " texto \ttema\na\tb\n",
+        ["--id", "tema"],
+        r"--text: name the column of the text in .*\(texto, tema\)",
+    ),
+    (
+        "a.jsonl",
+        f'{{"text": "a", "id": {"1" * 5000}}}\n',
+        [],
+        r"a\.jsonl:1: not valid JSON: Exceeds the limit",
+    ),
     ("a.jsonl", '{"text": "Uno"}\n"Dos"\n', [], r"a\.jsonl:2: expected a JSON object\..*jq"),
     (
         "a.csv",
@@ -120,7 +177,12 @@ REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
     ("a.csv", "t,u\na,b\na,b,c\n", ["--text", "t"], r"a\.csv:3: expected 2 cells \(t, u\), found 3"),
     ("a.csv", "t,u\n", ["--text", "t"], r"a\.csv: holds nothing to answer"),
     ("a.csv", ",\n,\n", ["--text", "t"], r"a\.csv:1: no column 't' \(columns: \)"),
-    ("a.jsonl", '{"t": "a"}\n{"u": "b"}\n', ["--text", "t"], r"a\.jsonl:2: no column 't' \(columns: u\)"),
+    (
+        "a.jsonl",
+        '{"t": "a"}\n{"u": "b"}\n',
+        ["--text", "t"],
+        r"a\.jsonl:2: no column 't' \(columns: u\)\. .*--label\)\.$",
+    ),
     ("a.json", "[]", [], r"a\.json: not SQuAD JSON .*jq"),
     (
         "a.json",

@@ -262,6 +262,11 @@ def take_other_vocabulary(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(others) + "\n", encoding="utf-8")
 
 
+def spoil_the_vocabulary_beside_a_tokenizer(folder: Path) -> None:
+    take_other_vocabulary(folder)
+    (folder / "vocab.txt").write_bytes("[PAD]\nseñor\n".encode("latin1"))
+
+
 def only_tensorflow(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "tf_model.h5")
 
@@ -285,6 +290,7 @@ def only_tensorflow(folder: Path) -> None:
         (say(hidden_act="nothing"), r"m/config\.json: no model can be made of it: KeyError\('nothing'\)"),
         (forget_vocabulary, r"m: the tokenizer has 5 tokens, the model's embedding 200 rows\..*missing"),
         (take_other_vocabulary, r"m: token '.*' is number 50 in vocab\.txt and \d+ in the tokenizer"),
+        (spoil_the_vocabulary_beside_a_tokenizer, r"m/vocab\.txt:2: not UTF-8: .*iconv -f latin1"),
         (only_tensorflow, r"m: neither model\.safetensors nor pytorch_model\.bin is here, only tf_model\.h5"),
     ],
 )

@@ -176,13 +176,13 @@ WORD = "1\tla\tla\tDET\t_\t_\t_\t_\t_\t_\n"
 MALFORMED: list[tuple[Reader, str | bytes, tuple[str, ...], str]] = [
     ("pawsx", "", ("0", "1"), r"f: the file is empty"),
     ("pawsx", "id\ta\tb\tlabel\n", ("0", "1"), r"f:1: expected the header 'id\\tsentence1"),
-    ("pawsx", HEAD + "1\ta\tb\n", ("0", "1"), r"f:2: expected 4 tab-separated cells .*found 3"),
+    ("pawsx", HEAD + "1\ta\tb\n", ("0", "1"), r"f:2: expected 4 cells .*found 3"),
     ("pawsx", HEAD + "1\ta\tb\t2\n", ("0", "1"), r"f:2: label '2' is not in the task's label set \(0, 1\)"),
     (
         "pawsx",
         HEAD + "1\ta\tb\t1\n2\ta\tb",
         ("0", "1"),
-        r"f:3: expected 4 tab-separated cells .*found 3",
+        r"f:3: expected 4 cells .*found 3",
     ),
     (
         "pawsx",

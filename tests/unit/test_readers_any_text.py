@@ -199,7 +199,7 @@ REST = "\t_" * 6
 WORD = f"1\tla\tla\tDET{REST}\n"
 MALFORMED: list[tuple[Reader, str, str, tuple[str, ...], str]] = [
     ("xnli", "f", "premise\thypothesis\tlabel\n", NLI, r"f:1: expected the header 'language.* or 'premise\\thypo"),
-    ("xnli", "f", "premise\thypo\tlabel\na\tneutral\n", NLI, r"f:2: expected 3 tab-separated cells .*found 2"),
+    ("xnli", "f", "premise\thypo\tlabel\na\tneutral\n", NLI, r"f:2: expected 3 cells .*found 2"),
     ("xnli", "f", "premise\thypo\tlabel\na\tb\tneut", NLI, r"f:2: label 'neut' .* Did you mean 'neutral'\?"),
     ("conll2002", "f", "Ana\t\tO\n\n", ("O",), r"f:1: expected columns 'word ... tag', found 'Ana"),
     ("conll2002", "f", "Ana O\nen SP O\n\n", ("O",), r"f:2: expected 2 columns as on line 1, found 3"),

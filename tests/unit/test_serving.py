@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ligero.common.errors import DataError, LigeroError
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_json
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.reporting.artefact_digests import verify_results
@@ -272,6 +272,12 @@ def test_an_edited_manifest_is_refused(exported: Any, tmp_path: Path) -> None:
     write_json(tmp_path / "manifest.json", {"format": 1})
     with pytest.raises(DamagedError, match=r"older version wrote it\. Copy the folder again, or export"):
         Manifest.read(tmp_path)
+
+
+def test_threads_are_counted_from_one(exported: Any) -> None:
+    for threads in (0, -1):
+        with pytest.raises(ConfigurationError, match=f"--threads {threads}: expected a number above 0"):
+            Predictor(exported["sequence_classification"][1], threads=threads)
 
 
 def test_an_export_in_the_place_of_another_is_found(exported: Any, tmp_path: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
+from ligero.command import train
 from ligero.command.main import main
-from ligero.common.errors import ConfigurationError, LigeroError
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.common.files import write_json
 from ligero.common.hashing import sha256_file
 from ligero.settings.load import load_study
 from ligero.settings.yaml_files import read_yaml
@@ -36,11 +42,11 @@ def questions(*answers: Any) -> str:
 
 
 ERRORS = [
-    ("label_with_space.csv", CSV + "otro,bueno \n", r"labels differ by white space, .*'bueno' \(20\), 'bueno ' \(1\)"),
+    ("label_with_space.csv", CSV + "otro,bueno \n", r"\.csv:42: labels differ by white space, .*'bueno' \(20\), 'bueno ' \(1\)"),
     ("label_invisible.csv", CSV + "otro,bueno\u200b\n", "labels differ by white space, invisible"),
     ("label_nfd.csv", CSV + unicodedata.normalize("NFD", "otro,opinión\n"), r"'opini.xf3n' \(20\), 'opinio.u0301n' \(1\)"),
     ("label_decimal.csv", CSV.replace(",bueno", ",1").replace(",opinión", ",0") + "otro,1.0\n", "a decimal .0 only: .*'1'"),
-    ("label_empty.csv", CSV + "otro,\notro más,  \n", "2 examples have an empty label"),
+    ("label_empty.csv", CSV + "otro,\notro más,  \n", r"\.csv:42: 2 examples have an empty label"),
     ("label_nan.csv", CSV + "otro,NaN\n", "warning: 1 examples have a label that says that there is none"),
     ("label_list.jsonl", lines('{"text": "a", "label": ["0"]}'), "column 'label' is a JSON list.*several labels are not supported"),
     ("key_twice.jsonl", lines('{"text": "a", "label": "0", "label": "1"}'), r":41: .*the key 'label' occurs twice"),
@@ -86,6 +92,61 @@ def test_a_column_has_one_part(tmp_path: Path, options: list[str]) -> None:
         ConfigurationError, match=r"a\.csv: text and (label|second_text) are both the column 'text'"
     ):
         main(["check", str(tmp_path / "a.csv"), *options])
+
+
+def test_a_label_is_wrong_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(CSV, encoding="utf-8")
+    (tmp_path / "b.csv").write_text("text,label\na,bueno\nb,opinión \n", encoding="utf-8")
+    with pytest.raises(LigeroError, match=r"b\.csv:3: labels differ by white space"):
+        main(["check", str(tmp_path / "a.csv"), *COLUMNS, "--validation", str(tmp_path / "b.csv")])
+
+
+def test_an_array_of_rows(tmp_path: Path) -> None:
+    """Without the options it would be refused as another kind of file."""
+    (tmp_path / "rows.json").write_text(json.dumps(JSON))
+    with pytest.raises(
+        ConfigurationError, match=r"^--text, --label: .*rows\.json is read as squad, .* jq -c"
+    ):
+        main(["check", str(tmp_path / "rows.json"), *COLUMNS])
+
+
+def test_a_checkpoint_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What to do is said to a command, which has no key `architecture`."""
+    (tmp_path / "a.csv").write_text(CSV, encoding="utf-8")
+    model = tmp_path / "model"
+    model.mkdir()
+    check = ["check", str(tmp_path / "a.csv"), *COLUMNS, "--model", str(model)]
+    (model / "tokenizer.json").write_text("{")
+    with pytest.raises(DataError, match=r"tokenizer\.json: cannot be read: .*Copy the checkpoint again"):
+        main(check)
+    made = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    made.pre_tokenizer = WhitespaceSplit()  # type: ignore[assignment]
+    made.save(str(model / "tokenizer.json"))
+    absent = r"config\.json is not there; build or name the folder$"
+    with pytest.raises(ConfigurationError, match=f"^--model: .*{absent}"):
+        main(check)
+    with pytest.raises(ConfigurationError, match=f"^--teacher: .*{absent}"):
+        main(["train", str(tmp_path / "a.csv"), *COLUMNS, "--teacher", str(model), "--dry-run"])
+    write_json(model / "config.json", {"model_type": "roberta"})
+    with pytest.raises(ConfigurationError, match=r"^--model: .*has no hidden_size, .*; name another folder$"):
+        main(check)
+    sizes = dict.fromkeys(("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"), 2)
+    for kind, positions in (("bert", 4), ("roberta", 6)):
+        write_json(model / "config.json", {"model_type": kind, "max_position_embeddings": positions, **sizes})
+        main(check)
+        assert "40 examples are longer than the 4 tokens that the model reads" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "reader", "line"),
+    [
+        ("a.txt", "conll2002", []),  # `predict` would take each of its lines for a text
+        ("a.CONLL", "conll2002", ["a.CONLL", "--text", "t"]),
+        ("a.csv", None, ["a.csv", "--text", "t"]),
+    ],
+)
+def test_the_file_that_is_offered_to_predict(data: str, reader: str | None, line: list[str]) -> None:
+    assert train._again(argparse.Namespace(data=data, reader=reader, text="t", second_text=None)) == line
 
 
 @pytest.mark.parametrize(

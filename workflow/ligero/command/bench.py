@@ -164,14 +164,16 @@ def items_for(args: argparse.Namespace, manifest: Manifest, folder: Path) -> tup
     """Texts of real lengths, and where they are from: the file named, the study's test split, or generated ones.
 
     Raises:
-        ConfigurationError: the file is empty.
+        ConfigurationError: columns are named and no file.
     """
+    columns = columns_of(args)
     if args.file:
         path = Path(args.file).expanduser()
-        items = list(islice(items_of_file(path, columns_of(args)), TEXTS))
-        if not items:
-            raise ConfigurationError(f"{path}: holds no text")
-        return items, str(path)
+        return list(islice(items_of_file(path, columns), TEXTS)), str(path)
+    if columns:
+        raise ConfigurationError(
+            f"--{next(iter(columns)).replace('_', '-')}: name the FILE that has this column, or leave it out"
+        )
     results = study_of(folder, manifest)
     split = results / "tasks" / manifest.task / "test.parquet" if results else None
     if split is not None and split.is_file() and find_spec("pyarrow"):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ligero.command.examples import UserData, words_of
 from ligero.common.errors import DataError
+from ligero.settings.defaults import checkpoint_architecture
+from ligero.settings.models import usable_positions
 from ligero.tasks.data_warnings import (
     RARE,
     absent_labels,
@@ -263,20 +265,19 @@ def _tokens(examples: list[Example], folder: Path) -> Iterator[Finding]:
     """Lengths in a model's tokens, and how many examples it cannot read whole."""
     from tokenizers import Tokenizer
 
-    from ligero.common.files import read_json
-
     path = folder.expanduser() / "tokenizer.json"
     if not path.is_file():
         raise DataError(
             path, None, "no such file.", "--model needs a checkpoint's folder with tokenizer.json."
         )
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise DataError(path, None, f"cannot be read: {error}.", "Copy the checkpoint again.") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    config = read_json(folder.expanduser() / "config.json")
-    limit = int(config.get("max_position_embeddings", 512)) - (
-        2 if config.get("model_type") == "roberta" else 0
-    )
+    shape = checkpoint_architecture(folder, "--model")
+    limit = usable_positions(shape["type"], int(shape.get("max_position_embeddings", 512)))
     lengths = [_count_tokens(tokenizer, example) for example in examples]
     middle, most = _quantiles(lengths)
     yield Finding(

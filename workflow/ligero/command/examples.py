@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ligero.common.errors import ConfigurationError, DataError, raise_together
 from ligero.settings.defaults import task_with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
-from ligero.tasks.delimited import header_of
+from ligero.tasks.delimited import header_of, no_columns
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.readers import ReaderContext, read
 from ligero.tasks.splits import LoadedSplit, load_split
@@ -43,9 +43,12 @@ class _AnyLabel(ReaderContext):
     """Takes every label and counts it."""
 
     found: Counter[str] = field(default_factory=Counter)
+    first: dict[str, tuple[Path, int | None]] = field(default_factory=dict)
+    """File and line in which each is first."""
 
     def check_label(self, path: Path, line: int | None, label: str, where: str = "") -> str:
         self.found[label] += 1
+        self.first.setdefault(label, (path, line))
         return label
 
 
@@ -90,11 +93,7 @@ class UserData:
                 words.update(example.words if isinstance(example, TaggingExample) else ())
             if not examples[split]:
                 raise DataError(path, None, "it holds no examples.", "Is it the right file?")
-        problems = [
-            DataError(files["train"], None, *problem)
-            for problem in _label_problems(context.found, reader, words)
-        ]
-        raise_together(problems)
+        raise_together(list(_label_problems(context, reader, files["train"], words)))
         return cls(reader, columns, files, Counter(dict(context.found.most_common())), examples["train"])
 
     @property
@@ -159,39 +158,40 @@ class UserData:
         return {split: load_split(task, split, lambda source: self.files[source]) for split in SPLITS}
 
 
-def _label_problems(labels: Counter[str], reader: Reader, words: set[str]) -> Iterator[tuple[str, str]]:
-    """Labels that cannot be meant, as problem and remedy.
+def _label_problems(context: _AnyLabel, reader: Reader, train: Path, words: set[str]) -> Iterator[DataError]:
+    """Labels that cannot be meant, where the first (of several the rarest) is.
 
     Args:
         words: all different ones of tagged sentences.
     """
+    labels = context.found
     if len(labels) == 1:
         remedies = {
             "table": "Check the column that --label names.",
             "conll2002": "The tag is in the last column; CoNLL-U is known by the ending .conllu.",
         }
         problem = f"every example has the label {next(iter(labels))!r}: there is nothing to learn."
-        yield problem, remedies.get(reader, "Is it the right file?")
+        yield DataError(train, None, problem, remedies.get(reader, "Is it the right file?"))
         return
     if words and len(labels) > len(words):
         problem = f"{len(labels):,} tags for {len(words):,} different words."
-        yield problem, "The word is in the first column, the tag in the last: are they the other way round?"
+        remedy = "The word is in the first column, the tag in the last: are they the other way round?"
+        yield DataError(train, None, problem, remedy)
         return
     alike: dict[str, list[str]] = {}
     for label in labels:
         alike.setdefault(_seen(label), []).append(label)
     if empty := alike.pop("", []):
-        yield (
-            f"{sum(labels[label] for label in empty):,} examples have an empty label.",
-            "Correct or remove them.",
-        )
+        problem = f"{sum(labels[label] for label in empty):,} examples have an empty label."
+        yield DataError(*context.first[empty[0]], problem, "Correct or remove them.")
     for seen, same in alike.items():
         if len(same) > 1:
             looks_equal = len({unicodedata.normalize("NFC", label) for label in same}) < len(same)
             write = ascii if looks_equal else repr
             shown = ", ".join(f"{write(label)} ({labels[label]:,})" for label in same)
             problem = f"labels differ by white space, invisible characters, their Unicode form or a decimal .0 only: {shown}."
-            yield problem, f"Make them one: {seen!r}."
+            rarest = min(same, key=lambda label: labels[label])
+            yield DataError(*context.first[rarest], problem, f"Make them one: {seen!r}.")
 
 
 def _seen(label: str) -> str:
@@ -229,10 +229,7 @@ def _columns(args: argparse.Namespace, reader: Reader, path: Path) -> Columns:
     given = {name: column for name, column in named.items() if column is not None}
     if reader != "table":
         if given:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise ConfigurationError(
-                f"{options}: {path} is read as {reader}, which has no named columns; leave it out"
-            )
+            raise no_columns(path, given, reader)
         return Columns()
     for name in ("text", "label"):
         if name not in given:

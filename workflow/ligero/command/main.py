@@ -207,7 +207,7 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     """Which columns of a table are read."""
     for column in ("text", "second-text", "question", "context", "id"):
         parser.add_argument(
-            f"--{column}", metavar="COLUMN", help=f"column of the {column.replace('-', ' ')} (.csv, .tsv)"
+            f"--{column}", metavar="COLUMN", help=f"column of the {column.replace('-', ' ')} (tables)"
         )
 
 

@@ -21,7 +21,6 @@ from ligero.tasks.splits import LoadedSplit
 BETO = "dccuchile/bert-base-spanish-wwm-uncased"
 ALBETO_TINY = "dccuchile/albert-tiny-spanish"
 SCRATCH = "scratch"
-"""The training texts, one per line: part of the corpus where weights are made from scratch."""
 BATCH = 16
 PIECES_A_WORD = 2.5
 """Generous: small vocabularies cut Spanish words into two pieces on average. A length that is too large costs nothing."""

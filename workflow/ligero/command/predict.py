@@ -16,8 +16,8 @@ from ligero.common.progress import progress
 from ligero.common.text import decoded
 from ligero.serving.answers import Item
 from ligero.serving.predictor import Predictor
-from ligero.tasks.delimited import header_of, no_column, read_rows
-from ligero.tasks.lines import Notes, Problems, parse_json, read_whole
+from ligero.tasks.delimited import JSON_LINES, header_of, no_column, no_columns, read_rows
+from ligero.tasks.lines import OF_ARRAY, Notes, Problems, parse_json, read_whole
 from ligero.tasks.sentences import read_sentences, read_treebank
 
 STANDARD_INPUT = "-"
@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> int:
     predictor = Predictor(
         args.folder, precision=args.precision, threads=args.threads, full_depth=args.full_depth
     )
+    columns = columns_of(args)
     if args.file == STANDARD_INPUT:
+        if columns:
+            raise no_columns(Path("standard input"), columns, "lines")
         items = items_of_lines(sys.stdin.buffer, Path("standard input"))
         if sys.stdin.isatty():
             print(
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             _print(predictor, items)
         return 0
     path = Path(args.file).expanduser()
-    _print(predictor, items_of_file(path, columns_of(args)), path.name)
+    _print(predictor, items_of_file(path, columns), path.name)
     return 0
 
 
@@ -54,7 +57,7 @@ def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
     Raises:
         DataError: it is missing, empty, or not what its ending says.
         CombinedError: all bad rows of it.
-        ConfigurationError: a table, and no column is named.
+        ConfigurationError: a table, and no column is named, or columns of what has none.
     """
     if not path.is_file():
         raise DataError(
@@ -63,20 +66,26 @@ def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
     kind, notes = path.suffix.lower(), Notes()
     if kind in (".csv", ".tsv") or (columns and kind in JSON_LINES):
         found = iter(items_of_table(path, columns, notes))
-    elif kind in (".conll", ".bio", ".conllu"):
+    elif columns:
+        raise no_columns(path, columns, READ_AS.get(kind, "lines"))
+    elif READ_AS.get(kind) == "sentences":
         found = iter(sentences_of(path, notes))
     elif kind == ".json":
         found = iter(list(questions_of(path, notes)))
     else:
         found = _items_of_text(path, kind in JSON_LINES)
-    for what, count in sorted(notes.items()):
-        print(f"{path}: {count:,} {what}", file=sys.stderr)
+    _say(path, notes)
     if (first := next(found, None)) is None:
         raise DataError(path, None, "holds nothing to answer.", "Is it the right file?")
     yield from chain([first], found)
 
 
-JSON_LINES = (".jsonl", ".ndjson")
+READ_AS = {".conll": "sentences", ".bio": "sentences", ".conllu": "sentences", ".json": "SQuAD questions"}
+
+
+def _say(path: Path, notes: Notes) -> None:
+    for what, count in sorted(notes.items()):
+        print(f"{path}: {count:,} {what}", file=sys.stderr)
 
 
 def _items_of_text(path: Path, objects: bool) -> Iterator[Item]:
@@ -113,11 +122,19 @@ def items_of_lines(lines: Iterable[bytes], path: Path, objects: bool = False) ->
         if not objects and not text.lstrip().startswith("{"):
             yield text
             continue
-        value = parse_json(path, number, text, notes)
+        try:
+            value = parse_json(path, number, text, notes)
+        except DataError as error:
+            if objects:
+                raise
+            remedy = (
+                'A line that begins with { is a JSON object; a text that does is written {"text": "..."}.'
+            )
+            raise DataError(path, number, error.problem, remedy) from error
         if not isinstance(value, dict):
-            remedy = "An array becomes lines of objects with: jq -c '.[]' FILE"
-            raise DataError(path, number, "expected a JSON object.", remedy)
+            raise DataError(path, number, "expected a JSON object.", OF_ARRAY)
         yield value
+    _say(path, notes)
 
 
 def sentences_of(path: Path, notes: Notes) -> list[Item]:
@@ -156,7 +173,7 @@ def questions_of(path: Path, notes: Notes) -> Iterator[Item]:
             path,
             None,
             f"not SQuAD JSON (data > paragraphs > qas): {missing}.",
-            "Give JSON lines in a .jsonl file; an array of objects becomes that with: jq -c '.[]' FILE",
+            f"Give JSON lines in a .jsonl file. {OF_ARRAY}",
         ) from error
 
 
@@ -178,6 +195,8 @@ def items_of_table(path: Path, columns: dict[str, str], notes: Notes) -> list[It
             problems.append(no_column(path, line, missing[0], list(row)))
         else:
             items.append({key: row[column] for key, column in columns.items()})
+            if any(isinstance(text, str) and not text.strip() for text in items[-1].values()):
+                notes["rows with an empty cell, answered all the same"] += 1
     raise_together(problems)
     return items  # type: ignore[return-value]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ligero.command.check import findings, summary, tell
-from ligero.command.examples import UserData
+from ligero.command.examples import READER_OF_ENDING, UserData
 from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, slug, written
 from ligero.command.project import run_workflow, shown_line, snakemake_line
 from ligero.command.systems import below_twin, open_results, printed_alternatives, printed_systems
@@ -176,16 +176,16 @@ def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Bud
         if model is None:
             print(f"No student keeps {', '.join(map(str, budgets))}; the table says what each takes.")
         else:
-            print(
-                f"model: {model}\n{shown_line(['ligero', 'predict', str(model), args.data, *_columns(args)])}"
-            )
+            print(f"model: {model}\n{shown_line(['ligero', 'predict', str(model), *_again(args)])}")
     return 0 if chosen else 1
 
 
-def _columns(args: argparse.Namespace) -> list[str]:
-    """The options of `predict` that read the training file's columns."""
+def _again(args: argparse.Namespace) -> list[str]:
+    """The training file and its columns for `predict`; nothing where the file's name does not say its format: standard input."""
+    if args.reader and READER_OF_ENDING.get(Path(args.data).suffix.lower()) != args.reader:
+        return []
     given = {"--text": args.text, "--second-text": args.second_text}
-    return [word for option, column in given.items() if column for word in (option, column)]
+    return [args.data, *(word for option, column in given.items() if column for word in (option, column))]
 
 
 def _put_in_place(folder: Path, chosen: System) -> Path:
@@ -207,7 +207,7 @@ def below(student: System, twin: System) -> str:
 
 
 def _limits(budgets: list[Budget], systems: list[System]) -> Limits:
-    """Budgets as limits; a share is of the best score among fine-tuned systems that are no twins of a student: the teacher's."""
+    """Budgets as limits; a share is of the teacher's score, which is the first of the fine-tuned systems."""
     of = {budget.kind: budget.amount for budget in budgets}
     teacher = next(system for system in systems if system.regime == "fine-tuning")
     return Limits(of.get("ms"), of.get("MB"), of["%"] / 100 * teacher.score if "%" in of else None)

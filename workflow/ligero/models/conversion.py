@@ -13,7 +13,7 @@ import torch
 
 from ligero.common.errors import ConfigurationError, DataError, MismatchError, naming
 from ligero.common.files import atomic_directory, read_json, write_json
-from ligero.common.text import LFS_POINTER, refuse_lfs_pointer
+from ligero.common.text import LFS_POINTER, read_text, refuse_lfs_pointer
 from ligero.models.architectures import family_of, read_config
 from ligero.models.build import make_config
 from ligero.models.heads import load_for_task
@@ -233,7 +233,7 @@ def _compare_vocabulary(job: WeightsJob, folder: Path) -> None:
             "missing, cut short or another model's: use the one that the model was trained with."
         )
     path = folder / "vocab.txt"
-    listed_tokens = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    listed_tokens = read_text(path).split("\n") if path.is_file() else []
     for place, token in enumerate(line.rstrip("\r") for line in listed_tokens):
         if token and known.get(token, place) != place and listed_tokens.count(token) == 1:
             raise MismatchError(

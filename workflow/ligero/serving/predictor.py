@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ligero.common.errors import DataError, LigeroError
+from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.serving.answers import Answer, Item
 from ligero.serving.manifest import TOKENIZER_FILE, GraphFile, Manifest, Precision
 from ligero.serving.readers import READERS, Feature, InputError, Outputs, Question
@@ -58,7 +58,10 @@ class Predictor:
         Raises:
             DataError: the folder is incomplete or was changed.
             LigeroError: there is no graph of that precision; the message says why.
+            ConfigurationError: threads below 1.
         """
+        if threads is not None and threads < 1:
+            raise ConfigurationError(f"--threads {threads}: expected a number above 0")
         folder = Path(folder)
         self.manifest = Manifest.read(folder)
         self.manifest.verify(folder)

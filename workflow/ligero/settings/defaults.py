@@ -97,19 +97,19 @@ def _model(model_id: Any, model: Any) -> Any:
 def checkpoint_architecture(folder: Path, key: str) -> dict[str, Any]:
     """The architecture that a checkpoint's config.json states, as the settings `models.ID.architecture`.
 
+    Args:
+        key: `models.ID`, whose architecture may be written instead, or an option of a command.
+
     Raises:
         ConfigurationError: there is no such file, or it lacks one of the numbers; the message begins with `key`.
     """
     path = folder.expanduser() / "config.json"
+    place, instead = (key, "") if key.startswith("--") else (f"{key}.local", f", or write {key}.architecture")
     if not path.is_file():
-        raise ConfigurationError(
-            f"{key}.local: {path} is not there; build or name the folder, or write {key}.architecture"
-        )
+        raise ConfigurationError(f"{place}: {path} is not there; build or name the folder{instead}")
     found = read_json(path)
     if not isinstance(found, dict):
-        raise ConfigurationError(
-            f"{key}.local: {path} is no JSON object; expected the configuration of a model"
-        )
+        raise ConfigurationError(f"{place}: {path} is no JSON object; expected the configuration of a model")
     named = {_DISTILBERT_KEYS.get(name, name): value for name, value in found.items()}
     # BERT's configurations write ALBERT's embedding_size nowhere, but a converted one may.
     wanted = [
@@ -124,7 +124,7 @@ def checkpoint_architecture(folder: Path, key: str) -> dict[str, Any]:
     } - architecture.keys()
     if missing or "model_type" not in named:
         lacking = ", ".join(sorted(missing) or ["model_type"])
-        raise ConfigurationError(f"{key}.local: {path} has no {lacking}; write {key}.architecture yourself")
+        raise ConfigurationError(f"{place}: {path} has no {lacking}; name another folder{instead}")
     return {"type": named["model_type"], **architecture}
 
 

@@ -6,13 +6,22 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import DataError
-from ligero.tasks.lines import BLANK_LINES, Notes, Problems, filled_lines, parse_json, read_whole
+from ligero.common.errors import ConfigurationError, DataError
+from ligero.tasks.lines import (
+    BLANK_LINES,
+    OF_ARRAY,
+    Notes,
+    Problems,
+    filled_lines,
+    fitting_rows,
+    parse_json,
+    read_whole,
+)
 
 DELIMITERS = (",", ";", "\t", "|")
 """What separates the cells of CSV files; the first that fits is taken."""
@@ -20,7 +29,8 @@ QUOTED_CELLS = (
     "rows of a .tsv with cells in double quotes, kept with them (if they are CSV's, name the file .csv)"
 )
 SWALLOWED_ROWS = "texts that hold lines with as many separators as a row (a double quote that was opened and not closed there?)"
-KINDS = (".csv", ".tsv", ".jsonl", ".ndjson")
+JSON_LINES = (".jsonl", ".ndjson")
+KINDS = (".csv", ".tsv", *JSON_LINES)
 
 csv.field_size_limit(2**31 - 1)
 """Python's own limit of 131,072 characters is shorter than some documents."""
@@ -29,14 +39,28 @@ Row = Mapping[str, Any]
 
 
 def no_column(path: Path, line: int, name: str, header: Sequence[str]) -> DataError:
+    """A column that is missing; of a table with one column, what separates cells may be another sign."""
     close = get_close_matches(name.casefold(), {key.casefold(): key for key in header}, n=1)
     meant = next((f"Did you mean '{key}'? " for key in header if [key.casefold()] == close), "")
+    separated = {
+        ".csv": ", and what separates them under 'columns.delimiter'",
+        ".tsv": "; a file whose cells are not separated by tabs is named *.csv",
+    }
     return DataError(
         path,
         line,
         f"no column '{name}' (columns: {', '.join(header)}).",
         f"{meant}Name the columns under the task's 'columns' (a command's --text, --second-text, --label)"
-        + (", and what separates them under 'columns.delimiter'." if len(header) == 1 else "."),
+        f"{separated.get(path.suffix.lower(), '') if len(header) == 1 else ''}.",
+    )
+
+
+def no_columns(path: Path, options: Iterable[str], read_as: str) -> ConfigurationError:
+    """Options that name columns of what has none: each line, say, would be read whole."""
+    given = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+    return ConfigurationError(
+        f"{given}: {path} is read as {read_as}, which has no named columns. Leave it out, or name a table "
+        f"{', '.join('*' + kind for kind in KINDS)}. {OF_ARRAY}"
     )
 
 
@@ -53,25 +77,16 @@ def read_rows(
         DataError: an unknown extension, a column that is missing or occurs twice, or quotes that do not match.
     """
     if path.suffix.lower() not in KINDS:
-        hint = (
-            " A JSON array becomes JSON lines with: jq -c '.[]' FILE"
-            if path.suffix.lower() == ".json"
-            else ""
-        )
         raise DataError(
             path,
             None,
             f"expected a file named {', '.join('*' + kind for kind in KINDS)}.",
-            f"Rename it.{hint}",
+            "Rename it." + (f" {OF_ARRAY}" if path.suffix.lower() == ".json" else ""),
         )
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in JSON_LINES:
         yield from _json_rows(path, notes, problems)
         return
-    if path.suffix.lower() == ".tsv":
-        lines = filled_lines(path, notes)
-        rows: Iterator[tuple[int, list[str]]] = ((line, text.split("\t")) for line, text in lines)
-    else:
-        rows = _csv_rows(path, wanted, notes, delimiter)
+    rows = _cells(path, wanted, notes, delimiter)
     first, names = next(rows, (1, []))  # cells without any content are no rows
     header = [name.strip() for name in names]
     if repeated := [name for name, times in Counter(header).items() if times > 1 and name]:
@@ -81,17 +96,10 @@ def read_rows(
     if missing := [name for name in wanted if name not in header]:
         raise no_column(path, first, missing[0], header)
     quoted = 0
-    for line, cells in rows:
-        if len(cells) == len(header):
-            quoted += path.suffix.lower() == ".tsv" and any(_looks_quoted(cell) for cell in cells)
-            yield line, dict(zip(header, cells, strict=True))
-        else:
-            problems.add(
-                path,
-                line,
-                f"expected {len(header)} cells ({', '.join(header)}), found {len(cells)}.",
-                "In CSV a text with separators or line ends is in double quotes; in TSV no text may hold tabs.",
-            )
+    remedy = "In CSV a text with separators or line ends is in double quotes; in TSV no text may hold tabs."
+    for line, row in fitting_rows(path, header, rows, problems, remedy):
+        quoted += path.suffix.lower() == ".tsv" and any(map(_looks_quoted, row.values()))
+        yield line, row
     if quoted:
         notes[QUOTED_CELLS] += quoted
 
@@ -102,12 +110,9 @@ def header_of(path: Path) -> list[str]:
     Raises:
         DataError: it is no table.
     """
-    problems = Problems()
-    if path.suffix.lower() == ".tsv":
-        return next(filled_lines(path, Counter()), (0, ""))[1].split("\t")
-    if path.suffix.lower() == ".csv":
-        return [name.strip() for name in next(_csv_rows(path, (), Counter(), None), (0, []))[1]]
-    return list(next(read_rows(path, (), Counter(), problems), (0, {}))[1])
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return [name.strip() for name in next(_cells(path, (), Counter(), None), (0, []))[1]]
+    return list(next(read_rows(path, (), Counter(), Problems()), (0, {}))[1])
 
 
 def _looks_quoted(cell: str) -> bool:
@@ -124,8 +129,16 @@ def _json_rows(path: Path, notes: Notes, problems: Problems) -> Iterator[tuple[i
         if isinstance(value, dict):
             yield line, value
         else:
-            remedy = "JSON lines: one object on each line. An array becomes that with: jq -c '.[]' FILE"
-            problems.add(path, line, "expected a JSON object.", remedy)
+            problems.add(path, line, "expected a JSON object on each line.", OF_ARRAY)
+
+
+def _cells(
+    path: Path, wanted: Sequence[str], notes: Notes, delimiter: str | None
+) -> Iterator[tuple[int, list[str]]]:
+    """(first line, cells) of each row of a CSV or TSV file, the header first."""
+    if path.suffix.lower() == ".tsv":
+        return ((line, text.split("\t")) for line, text in filled_lines(path, notes))
+    return _csv_rows(path, wanted, notes, delimiter)
 
 
 def _csv_rows(
@@ -144,7 +157,7 @@ def _csv_rows(
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                if any(_holds_rows(cell, delimiter, len(cells)) for cell in cells):
+                if len(cells) > 1 and any(_holds_rows(cell, delimiter, len(cells)) for cell in cells):
                     notes[SWALLOWED_ROWS] += 1
                 yield before + 1, cells
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ Notes = Counter[str]
 NO_LINE_END = "files whose last line has no line end (complete, or cut off there?)"
 BLANK_LINES = "blank lines passed over"
 REPLACED = "halves of surrogate pairs (an emoji cut in two by an exporter) read as U+FFFD"
+OF_ARRAY = "A JSON array becomes JSON lines with: jq -c '.[]' FILE > FILE.jsonl"
+"""What to do about one where an object on each line is expected."""
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -85,17 +87,29 @@ def read_tsv(
         raise DataError(
             path, number, f"expected the header {expected}, found {first!r}.", "Is it the right file?"
         )
-    for number, line in lines:
-        cells = line.split("\t")
+    rows = ((number, line.split("\t")) for number, line in lines)
+    remedy = "A cell must not hold tabs or line ends; a truncated file must be fetched again."
+    yield from fitting_rows(path, header, rows, problems, remedy)
+
+
+def fitting_rows(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[tuple[int, Sequence[str]]],
+    problems: Problems,
+    remedy: str,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, column -> cell) of the rows below a header; one with another number of cells becomes a problem.
+
+    Args:
+        remedy: what to do about such a row.
+    """
+    for line, cells in rows:
         if len(cells) == len(header):
-            yield number, dict(zip(header, cells, strict=True))
+            yield line, dict(zip(header, cells, strict=True))
         else:
-            problems.add(
-                path,
-                number,
-                f"expected {len(header)} tab-separated cells ({', '.join(header)}), found {len(cells)}.",
-                "A cell must not hold tabs or line ends; a truncated file must be fetched again.",
-            )
+            found = f"expected {len(header)} cells ({', '.join(header)}), found {len(cells)}."
+            problems.add(path, line, found, remedy)
 
 
 def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
@@ -116,7 +130,7 @@ def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
             f"not valid JSON: {error.msg}.",
             "Is the file truncated?",
         ) from error
-    except _NotJsonError as error:
+    except ValueError as error:  # _NotJsonError, and Python's own for integers of thousands of digits
         raise DataError(path, line, f"not valid JSON: {error}.") from error
     except RecursionError as error:
         raise DataError(path, line, "JSON nested too deeply to be read.") from error
