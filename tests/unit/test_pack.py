@@ -158,7 +158,8 @@ def test_the_answers_of_an_ablation_are_packed_too(
     answers.parent.mkdir(parents=True)
     answers.write_text("{}")
     run = copy / "results/ablation/xnli/warm/seed-1.json"
-    write_record(run, {"predictions_digest": digest_file(answers)})
+    of = {"task": "xnli", "method": "warm", "seed": 1}
+    write_record(run, {**of, "predictions_digest": digest_file(answers)})
     with_runs = SimpleNamespace(**{**vars(plan), "ablation_runs": lambda _: [("xnli", "warm", 1)]})
     monkeypatch.setattr(crates, "plan", with_runs)
     assert main(["pack", str(copy), "--out", str(tmp_path / "crate")]) == 0

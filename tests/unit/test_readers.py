@@ -192,7 +192,12 @@ MALFORMED: list[tuple[Reader, str | bytes, tuple[str, ...], str]] = [
     ),
     ("pawsx", (HEAD + "1\ta\tb\t1\n").encode("utf-16"), ("0", "1"), r"not UTF-8: .*iconv -f utf-16 "),
     ("xnli", "premise\thypo\tlabel\na\tb\t-\n", NLI, r"f:2: label '-'"),
-    ("conll2002", "Ana NP B-PER\nrí", NER, r"f:2: expected columns 'word ... tag', found 'rí'. A truncated"),
+    (
+        "conll2002",
+        "Ana NP B-PER\nrí",
+        NER,
+        r"f:2: expected columns 'word ... tag', found 'rí'. Columns are separated by spaces or tabs",
+    ),
     ("conll2002", "Ana NP B-PER\nríe O\n\n", NER, r"f:2: expected 3 columns as on line 1, found 2: 'ríe O'"),
     ("conll2002", "Ana NP B-ORG\n\n", NER, r"f:1: label 'B-ORG' is not in the task's label set"),
     ("conllu", WORD + WORD + "\n", UPOS, r"f:2: expected word number 2, found '1'"),

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SHOWN = 5
+MISSING = (NO_TEXT | {"_", "na", "n/a", "?"}) - {"none"}
+"""Labels that say that there is none; `none` may be a class."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _readings(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
 
 def _missing_labels(data: UserData) -> Iterator[Finding]:
     """Labels that say that there is none."""
-    if missing := [label for label in data.labels if label.lower() in {*NO_TEXT, "_"} - {"none"}]:
+    if missing := [label for label in data.labels if label.lower() in MISSING]:
         count = sum(data.labels[label] for label in missing)
         sentence = f"{count:,} examples have a label that says that there is none; each is learned as a label of its own"
         yield Finding("warning", "missing_labels", sentence, missing)

@@ -200,6 +200,12 @@ class Task(Settings):
             raise ValueError(
                 f"labels: [{self.labels[0]}] leaves nothing to decide; expected at least two labels"
             )
+        small = [label for label in self.labels if label == "o" or label.startswith(("b-", "i-"))]
+        if self.metric == "seqeval_f1" and small:
+            raise ValueError(
+                f"labels: {', '.join(small)}: seqeval reads O, B- and I- in capitals only, and would take these for entities of other "
+                "types. Write them so in the files too, or use metric: token_accuracy"
+            )
         marked = {label for label in self.labels if label.startswith(("B-", "I-"))}
         if self.metric == "seqeval_f1" and marked:
             other = {"B": "I", "I": "B"}

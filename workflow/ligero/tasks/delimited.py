@@ -129,7 +129,7 @@ def _json_rows(path: Path, notes: Notes, problems: Problems) -> Iterator[tuple[i
         if isinstance(value, dict):
             yield line, value
         else:
-            problems.add(path, line, "expected a JSON object on each line.", OF_ARRAY)
+            problems.add(path, line, "expected a JSON object.", OF_ARRAY)
 
 
 def _cells(

@@ -21,6 +21,7 @@ BLANK_LINES = "blank lines passed over"
 REPLACED = "halves of surrogate pairs (an emoji cut in two by an exporter) read as U+FFFD"
 OF_ARRAY = "A JSON array becomes JSON lines with: jq -c '.[]' FILE > FILE.jsonl"
 """What to do about one where an object on each line is expected."""
+MORE = "There is more behind the first value: JSON lines are named *.jsonl, and have no commas between them."
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -99,13 +100,17 @@ def fitting_rows(
     problems: Problems,
     remedy: str,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, column -> cell) of the rows below a header; one with another number of cells becomes a problem.
+    """Yield (line number, column -> cell) of the rows below a header; one with another number of cells, or the header once more,
+    becomes a problem.
 
     Args:
         remedy: what to do about such a row.
     """
     for line, cells in rows:
-        if len(cells) == len(header):
+        again = len(header) > 1 and cells[0].strip() == header[0]
+        if again and [cell.strip() for cell in cells] == list(header):
+            problems.add(path, line, "it is the header once more.", "Remove it; were files joined here?")
+        elif len(cells) == len(header):
             yield line, dict(zip(header, cells, strict=True))
         else:
             found = f"expected {len(header)} cells ({', '.join(header)}), found {len(cells)}."
@@ -124,12 +129,9 @@ def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise DataError(
-            path,
-            error.lineno if line is None else line,
-            f"not valid JSON: {error.msg}.",
-            "Is the file truncated?",
-        ) from error
+        place = error.lineno if line is None else line
+        remedy = MORE if error.msg == "Extra data" else "Is the file truncated?"
+        raise DataError(path, place, f"not valid JSON: {error.msg}.", remedy) from error
     except ValueError as error:  # _NotJsonError, and Python's own for integers of thousands of digits
         raise DataError(path, line, f"not valid JSON: {error}.") from error
     except RecursionError as error:

@@ -60,7 +60,7 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
                 path,
                 line,
                 f"expected columns 'word ... tag', found {text!r}.",
-                "A truncated file must be fetched again.",
+                "Columns are separated by spaces or tabs; a truncated file must be fetched again.",
             )
         elif len(cells) != columns:
             problems.add(

@@ -36,6 +36,13 @@ def group_position(group: str) -> float:
     return int.from_bytes(hashlib.sha256(group.encode("utf-8", "surrogatepass")).digest()[:7], "big") / 2**56
 
 
+APART: dict[Reader, str] = {
+    "squad": "Give each article a title of its own, or each split its own file.",
+    "conll2002": "A blank line ends each sentence, or give each split its own file.",
+}
+"""What to do about examples that cannot be cut into splits."""
+
+
 def load_split(
     task: Task, name: str, path_of: Callable[[str], Path], archives: Sequence[Path] = ()
 ) -> LoadedSplit:
@@ -80,7 +87,7 @@ def load_split(
             first_file,
             None,
             f"the split '{name}' is empty{_why_empty(split, groups, loaded.read)}.",
-            "Give each article a title of its own, or each split its own file."
+            APART.get(task.reader, "Give each split its own file.")
             if loaded.read and split.share
             else "Correct its 'share', 'without_ids_of' or file.",
         )

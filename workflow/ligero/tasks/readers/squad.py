@@ -9,7 +9,7 @@ from typing import Any
 
 from ligero.common.errors import DataError
 from ligero.tasks.examples import Answer, QuestionExample
-from ligero.tasks.lines import Notes, parse_json, read_whole
+from ligero.tasks.lines import OF_ARRAY, Notes, parse_json, read_whole
 from ligero.tasks.readers.context import ReaderContext, content_group
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -84,7 +84,7 @@ def _articles(path: Path, notes: Notes) -> list[Any]:
             "expected a JSON object with the key 'data' (SQuAD v1.1).",
             "It looks like the flat rows of the library datasets: group them as data > paragraphs > qas."
             if flat
-            else "",
+            else f"Rows with texts and labels are JSON lines, with --text and --label. {OF_ARRAY}",
         )
     return _list(path, value, "data", "top level")
 
