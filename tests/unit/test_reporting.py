@@ -477,6 +477,20 @@ def test_names_in_a_figure_do_not_cover_each_other(results: Results) -> None:
             assert min(width, height) < 1.0
 
 
+@pytest.mark.parametrize("name", ["score_vs_macs", "score_vs_latency", "tradeoff_all"])
+def test_legends_fit_their_figures(name: str, results: Results) -> None:
+    """Six kinds in one row were once cut off at both sides."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = draw_figure(name, results)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) >= 7
+    box = legend.get_window_extent(canvas.get_renderer())
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
 def test_labels_of_ticks_do_not_collide(results: Results) -> None:
     """In three narrow panels, where a 40 M and a 50 M once did."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

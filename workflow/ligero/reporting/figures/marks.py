@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -56,7 +57,7 @@ def draw_published(axes: Axes, study: Study, system: System, cost: float, score:
 
 
 def add_legend(figure: Figure, study: Study, systems: Iterable[System], *further: Line2D) -> None:
-    """Below the figure: every kind of system that it shows, then further lines."""
+    """Below the figure: every kind of system that it shows, then further lines, in as few rows as its width allows."""
     kinds: dict[tuple[str, str], Line2D] = {}
     for system in systems:
         look, marker = LOOKS[architecture_of(study, *system)], MARKERS[shape_of(study, *system)]
@@ -74,11 +75,19 @@ def add_legend(figure: Figure, study: Study, systems: Iterable[System], *further
             ),
         )
     handles = [*kinds.values(), *further]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=7.5, frameon=False
-    )
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=columns, fontsize=7.5, frameon=False
+        )
+        if columns == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
+FAMILY = Line2D(
+    [], [], color="#777777", linewidth=0.8, linestyle="--", label="students of one model, by cost"
+)
 OPEN = Line2D(
     [],
     [],

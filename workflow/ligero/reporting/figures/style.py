@@ -53,7 +53,7 @@ def new_figure(study: Study, title: str) -> tuple[Figure, Axes]:
 
 def _titled(title: str, study: Study) -> str:
     """A title with the study's scale; a study of the user's own needs none."""
-    return title if study.scale == "own" else f"{title}  ({study.scale})"
+    return title if study.scale == "own" else f"{title} ({study.scale})"
 
 
 def new_panels(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ligero.efficiency.records import Device
 from ligero.reporting.figures.labels import Label, place_labels
 from ligero.reporting.figures.marks import (
+    FAMILY,
     INTERVAL,
     OPEN,
     System,
@@ -90,16 +91,17 @@ def _figure(
         axes.plot(
             [x for x, _ in line],
             [y for _, y in line],
-            color="#777777",
-            linewidth=0.8,
-            linestyle="--",
+            color=FAMILY.get_color(),
+            linewidth=FAMILY.get_linewidth(),
+            linestyle=FAMILY.get_linestyle(),
             zorder=1,
         )
     set_cost_axis(axes, tick)
     axes.set_xlabel(cost_name)
     axes.set_ylabel(_score_name(study, task))
     axes.margins(x=0.12, y=0.08)
-    add_legend(figure, study, scores, INTERVAL, *([OPEN] if published else []))
+    joined = [FAMILY] if any(len(line) > 1 for line in lines) else []
+    add_legend(figure, study, scores, INTERVAL, *joined, *([OPEN] if published else []))
     labels = [
         Label(costs[system], score.value, label_of(study, *system), colour_of(study, system))
         for system, score in scores.items()
