@@ -434,7 +434,8 @@ def test_remedies_are_commands_that_do_something(project: Path, tmp_path: Path) 
     write_text(card, "card")
     write_listing(results / "cards" / "digests.json", ["fine-tuning/m/t.md"])
     trial = results / "state" / "distillation" / "s" / "t" / "x"
-    write_record(trial / "result.json", {"weights_digest": "w"})
+    of = {"trial": {"model": "s", "task": "t"}, "id": "x"}
+    write_record(trial / "result.json", {**of, "weights_digest": "w"})
     (trial / "best").mkdir()
     (trial / "best" / "config.json").write_text("{}")
     (trial / "best" / "model.safetensors").write_bytes(b"weights")

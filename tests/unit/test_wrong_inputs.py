@@ -43,6 +43,9 @@ def questions(*answers: Any) -> str:
 
 ERRORS = [
     ("label_with_space.csv", CSV + "otro,bueno \n", r"\.csv:42: labels differ by white space, .*'bueno' \(20\), 'bueno ' \(1\)"),
+    ("space_behind_comma.csv", CSV.replace(",", ", "), r"\.csv:3: the label ' bueno' begins or ends with white space\. Remove it, perhaps behind"),
+    ("packed.csv.gz", "\x1f\x8b\b", r"packed\.csv\.gz: is a gzip file, not text\. Unpack it: gunzip"),
+    ("book.xlsx", "PK\3\4", r"book\.xlsx: is a ZIP archive \(or a workbook"),
     ("label_invisible.csv", CSV + "otro,bueno\u200b\n", "labels differ by white space, invisible"),
     ("label_nfd.csv", CSV + unicodedata.normalize("NFD", "otro,opinión\n"), r"'opini.xf3n' \(20\), 'opinio.u0301n' \(1\)"),
     ("label_decimal.csv", CSV.replace(",bueno", ",1").replace(",opinión", ",0") + "otro,1.0\n", "a decimal .0 only: .*'1'"),
@@ -81,7 +84,7 @@ def test_what_check_says(
     import re
 
     path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="latin1" if path.suffix == ".gz" else "utf-8")
     of_table = path.suffix in (".csv", ".tsv", ".jsonl")
     try:
         status = main(["check", str(path), *(COLUMNS if of_table else [])])

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError, raise_together
+from ligero.common.text import refuse_other_kinds
 from ligero.settings.defaults import task_with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
 from ligero.tasks.delimited import header_of, no_columns
@@ -192,6 +193,9 @@ def _label_problems(context: _AnyLabel, reader: Reader, train: Path, words: set[
             problem = f"labels differ by white space, invisible characters, their Unicode form or a decimal .0 only: {shown}."
             rarest = min(same, key=lambda label: labels[label])
             yield DataError(*context.first[rarest], problem, f"Make them one: {seen!r}.")
+        elif same[0] != same[0].strip():
+            problem = f"the label {same[0]!r} begins or ends with white space."
+            yield DataError(*context.first[same[0]], problem, "Remove it, perhaps behind each separator.")
 
 
 def _seen(label: str) -> str:
@@ -217,6 +221,8 @@ def _shares(missing: list[str], examples: int) -> dict[str, tuple[float, float]]
 def _reader_of(path: Path) -> Reader:
     kind = path.suffix.lower()
     if kind not in READER_OF_ENDING:
+        with path.open("rb") as handle:
+            refuse_other_kinds(path, handle.read(64))
         endings = ", ".join(READER_OF_ENDING)
         raise ConfigurationError(
             f"{path}: the name says no format; known endings: {endings}. Say it with --reader."

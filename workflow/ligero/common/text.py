@@ -56,10 +56,7 @@ def decoded(path: Path, raw: bytes, first: int = 1) -> str:
         DataError: as `read_text`, for what is not text in UTF-8.
     """
     if first == 1:
-        refuse_lfs_pointer(path, raw)
-        for magic, what, remedy in _OTHER_KINDS:
-            if raw.startswith(magic):
-                raise DataError(path, None, f"is {what}, not text.", remedy)
+        refuse_other_kinds(path, raw)
     text_of = raw.removeprefix(codecs.BOM_UTF8)
     try:
         if b"\0" in raw:
@@ -82,6 +79,18 @@ def decoded(path: Path, raw: bytes, first: int = 1) -> str:
             f"Convert it, for example with: iconv -f {encoding} -t utf-8 FILE > FILE.new" if encoding else ""
         )
         raise DataError(path, line, f"not UTF-8: {found}.", remedy or "It is no text file.") from error
+
+
+def refuse_other_kinds(path: Path, start: bytes) -> None:
+    """Refuse archives, workbooks, Git LFS pointers, HTML pages and others by their first bytes, whatever their names.
+
+    Raises:
+        DataError: it is one of these; the message says how to make text of it.
+    """
+    refuse_lfs_pointer(path, start)
+    for magic, what, remedy in _OTHER_KINDS:
+        if start.startswith(magic):
+            raise DataError(path, None, f"is {what}, not text.", remedy)
 
 
 def refuse_lfs_pointer(path: Path, start: bytes) -> None:
