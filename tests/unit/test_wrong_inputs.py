@@ -72,6 +72,7 @@ ERRORS = [
     ("commas.jsonl", lines().replace("}\n", "},\n"), r":1: not valid JSON: Extra data\. .*no commas between them"),
     ("lines.json", lines(), r"lines\.json:2: not valid JSON: Extra data\. .*JSON lines are named \*\.jsonl"),
     ("array.json", json.dumps(JSON), r"expected a JSON object with the key 'data' .*with --text and --label\. .*jq -c"),
+    ("headed.bio", "token pos\n" + "".join(f"Eva{n} PROPN\nva VERB\n\n" for n in range(40)), r"1 labels have fewer than 10 words \(pos: 1\)"),
     ("words_last.conll", CONLL.replace("B-PER", "O").replace("B-LOC", "O").replace("Ana O", "O Ana").replace("vive O", "O vive")
      .replace("en O", "O en").replace("Lima", "O Lima").replace(" O\n", "\n"), "43 tags for 1 different words"),
 ]  # fmt: skip
@@ -104,6 +105,14 @@ def test_a_column_has_one_part(tmp_path: Path, options: list[str]) -> None:
         ConfigurationError, match=r"a\.csv: text and (label|second_text) are both the column 'text'"
     ):
         main(["check", str(tmp_path / "a.csv"), *options])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_what_is_trained_on_is_not_held_out(tmp_path: Path, split: str) -> None:
+    (tmp_path / "a.csv").write_text(CSV, encoding="utf-8")
+    (tmp_path / "b.csv").symlink_to(tmp_path / "a.csv")
+    with pytest.raises(ConfigurationError, match=rf"^--{split} .*b\.csv: it is the file that is trained on"):
+        main(["check", str(tmp_path / "a.csv"), *COLUMNS, f"--{split}", str(tmp_path / "b.csv")])
 
 
 def test_a_label_is_wrong_where_it_is(tmp_path: Path) -> None:

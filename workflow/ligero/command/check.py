@@ -7,7 +7,7 @@ import json
 import sys
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -140,10 +140,7 @@ def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]
             )  # fmt: skip
             return
         if rare := rare_labels(data.labels, splits["train"]):
-            yield Finding(
-                "warning", "rare_labels", f"{len(rare)} labels have fewer than {RARE} training examples",
-                [f"{label}: {count}" for label, count in rare.items()],
-            )  # fmt: skip
+            yield _rare(rare, "training examples")
         for split, loaded in splits.items():
             if missing := absent_labels(data.labels, loaded):
                 level: Literal["error", "warning"] = "error" if split == "train" else "warning"
@@ -153,10 +150,19 @@ def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]
                     f"labels without an example in the split {split}",
                     missing,
                 )
+    else:
+        rare = {label: count for label, count in data.labels.items() if count < RARE}
+        if rare:
+            yield _rare(rare, "words")
     types = Counter(
         {label.removeprefix("B-").removeprefix("I-"): count for label, count in data.labels.items()}
     )
     yield from _near_labels(types if data.kind == "token_classification" else data.labels)
+
+
+def _rare(labels: Mapping[str, int], what: str) -> Finding:
+    counts = [f"{label}: {count}" for label, count in labels.items()]
+    return Finding("warning", "rare_labels", f"{len(labels)} labels have fewer than {RARE} {what}", counts)
 
 
 def _near_labels(labels: Counter[str]) -> Iterator[Finding]:

@@ -84,6 +84,10 @@ class UserData:
                 raise DataError(
                     path, None, "no such file.", "Check the name; it is read relative to this folder."
                 )
+        if held := next((split for split in ("validation", "test") if _is_given_again(files, split)), None):
+            raise ConfigurationError(
+                f"--{held} {files[held]}: it is the file that is trained on, and scores on it say nothing; leave --{held} out to cut it"
+            )
         reader: Reader = args.reader or _reader_of(files["train"])
         columns = _columns(args, reader, files["train"])
         context, words = _AnyLabel(columns=columns), set[str]()
@@ -157,6 +161,11 @@ class UserData:
         """
         task = self.task()
         return {split: load_split(task, split, lambda source: self.files[source]) for split in SPLITS}
+
+
+def _is_given_again(files: Mapping[str, Path], split: str) -> bool:
+    """Whether the file of a split is the training file, by whatever name."""
+    return split in files and files[split].samefile(files["train"])
 
 
 def _label_problems(context: _AnyLabel, reader: Reader, train: Path, words: set[str]) -> Iterator[DataError]:
