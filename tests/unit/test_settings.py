@@ -140,7 +140,7 @@ def test_a_protocol_needs_no_section_to_fill() -> None:
 
 
 def test_published_grids_are_complete(project: Path) -> None:
-    """FACTS.md: 11 x 8 x 36 fine-tuning trials and 6 x 8 x 6 distillation trials."""
+    """The thesis: 11 x 8 x 36 fine-tuning trials and 6 x 8 x 6 distillation trials."""
     study = load_study(yaml.safe_load((project / "config/thesis.yaml").read_text(encoding="utf-8")), project)
     fine_tuning = [trial for model in study.models for trial in plan.trials_of(study, "fine-tuning", model)]
     assert study.distillation

@@ -47,7 +47,7 @@ THESIS_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
 
 ADDED_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
     "sequence_classification": (),
-    # seqeval misreads plain part-of-speech tags (FACTS.md, "Fine-tuning"): the share of right words is the honest figure.
+    # seqeval misreads plain part-of-speech tags: the share of right words is the honest figure.
     "token_classification": (MetricColumn("token_accuracy", "accuracy"),),
     # MLQA's own script for Spanish leaves out Spanish articles and all punctuation; SQuAD's leaves out English articles.
     "question_answering": (

@@ -75,8 +75,8 @@ class Erratum:
 def errata() -> dict[Key, dict[str, Erratum]]:
     """System to column name to erratum (resources/thesis/errata.csv).
 
-    The values of ALBETO xlarge are those of the authors' repository; the printed score 84.13 is only reached with them
-    (FACTS.md, "Arithmetic of the tables").
+    The values of ALBETO xlarge are those of the authors' repository; the printed score 84.13 is only reached with
+    them.
     """
     found: dict[Key, dict[str, Erratum]] = {}
     for row in read_table("errata"):

@@ -154,7 +154,7 @@ class StagePreset(TypedDict):
     logits_precision: NotRequired[str]
 
 
-# FACTS.md, "Fine-tuning" and "Distillation": LW is the authors' fine-tuning code, SG their distillation code.
+# LW is the authors' fine-tuning code, SG their distillation code.
 PROTOCOLS: dict[str, dict[str, StagePreset]] = {
     "thesis": {
         "fine_tuning": {

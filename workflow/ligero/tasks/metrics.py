@@ -82,7 +82,7 @@ def chunks(sentences: Sequence[Sequence[str]]) -> list[set[Chunk]]:
 
     Follows conlleval: the first letter is the prefix, the rest (without a hyphen) the type. A chunk begins at B or S,
     after E or S, and wherever a type appears after another; plain UPOS tags are taken apart likewise, so that SCONJ
-    and CCONJ get the same type CONJ, and a run of equal tags is mostly one chunk (FACTS.md, "Fine-tuning").
+    and CCONJ get the same type CONJ, and a run of equal tags is mostly one chunk.
 
     seqeval joins all sentences, an O after each, and that shows: the tag X has the same (empty) type as O, so an X at
     a sentence's edge neither begins nor ends a chunk. Sentences are therefore read as one sequence here too.
