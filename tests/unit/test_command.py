@@ -395,7 +395,8 @@ def test_what_needs_no_language_model_is_printed_with_what_it_takes(project: Pat
     path = tmp_path / "static_embeddings" / "complaints.json"
     path.unlink()
     assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1] == (
-        f"Without a language model (static embeddings, logistic regression): not measured, run snakemake {path}."
+        "Without a language model (static embeddings, logistic regression): not measured, "
+        "run snakemake RESULTS/static_embeddings/complaints.json (RESULTS is the key results_dir)."
     )
     write_record(path, {"scored": None, "reason": "all training examples have the same label"})
     assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1].endswith(

@@ -334,7 +334,7 @@ def test_leaving_early_has_rows_beside_the_systems(
 
     replace(manifest, model_digest="of an earlier choice").write(Path(export))
     (trained,) = (one for one in measured_systems(results, task) if one.regime == "distillation")
-    refusal = f"{export}: it is not of the model that is selected now; export that: snakemake {export}"
+    refusal = f"{export}: it is not of the model that is selected now; export that: snakemake RESULTS/exports/distillation/albeto-tiny/complaints (RESULTS is the key results_dir)"
     assert (trained.engine, trained.note) == ("torch fp32", f"its export does not count: {refusal}")
     with pytest.raises(MismatchError, match="it is not of the model that is selected now"):
         make_table("tradeoff", results)

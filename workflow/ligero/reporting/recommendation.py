@@ -161,7 +161,7 @@ def alternatives(results: Results, task: str) -> list[Alternative]:
     ngrams = results.baselines([task])[task]["ngrams"]
     found = [_alternative(results, task, NGRAMS, ngrams, ONE_LABEL)]
     if task in plan.tasks_with_static_embeddings(study) and not Path(path).is_file():
-        return [*found, Alternative(STATIC_EMBEDDINGS, reason=f"run snakemake {path}")]
+        return [*found, Alternative(STATIC_EMBEDDINGS, reason=f"run snakemake {results.target(path)}")]
     static = results.static_embeddings(task)
     return [*found, _alternative(results, task, STATIC_EMBEDDINGS, static["scored"], static["reason"])]
 

@@ -274,7 +274,7 @@ class Results:
         found = Manifest.read(folder)
         if found.model_digest != self.selection(regime, model, task)["model_digest"]:
             raise MismatchError(
-                f"{folder}: it is not of the model that is selected now; export that: snakemake {folder}"
+                f"{folder}: it is not of the model that is selected now; export that: snakemake {self.target(folder)}"
             )
         return found
 
@@ -287,6 +287,12 @@ class Results:
 
     def augmented_logits_cost(self, task: str) -> LogitsCost:
         return self._cost(self.layout.augmented_logits_cost(task), task)
+
+    def target(self, path: Path | str) -> str:
+        """A file as snakemake is asked for it, whose paths begin with the key `results_dir`, wherever the results are now."""
+        return (
+            f"RESULTS/{Path(path).relative_to(self.layout.root).as_posix()} (RESULTS is the key results_dir)"
+        )
 
     def _cost(self, path: str, task: str) -> LogitsCost:
         found = self._read(read_cost, path)
