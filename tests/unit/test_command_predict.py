@@ -95,6 +95,12 @@ def test_tables_are_read_as_those_of_tasks(answered: Any, tmp_path: Path) -> Non
         assert answered(str(tmp_path / name), "--text", "texto") == [{"text": "Uno"}, {"text": "Dos"}]
 
 
+def test_numbers_are_texts_as_in_training_and_ids_what_they_are(answered: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"t": 12, "n": 7}\n{"t": true, "n": "8"}\n')
+    found = answered(str(tmp_path / "a.jsonl"), "--text", "t", "--id", "n")
+    assert found == [{"text": "12", "id": 7}, {"text": "true", "id": "8"}]
+
+
 def test_what_readers_noticed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A quote that is closed ten rows later takes these for one text: fewer answers than the user counts on."""
     path = tmp_path / "a.csv"
@@ -182,6 +188,18 @@ REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
         '{"t": "a"}\n{"u": "b"}\n',
         ["--text", "t"],
         r"a\.jsonl:2: no column 't' \(columns: u\)\. .*--label\)\.$",
+    ),
+    (
+        "a.jsonl",
+        '{"t": "a"}\n\n{"t": null}\n',
+        ["--text", "t"],
+        r"a\.jsonl:3: column 't' is null; expected a text",
+    ),
+    (
+        "a.jsonl",
+        '{"t": ["a", "b"]}\n',
+        ["--text", "t"],
+        r"a\.jsonl:1: column 't' is a JSON list; expected a text",
     ),
     ("a.json", "[]", [], r"a\.json: not SQuAD JSON .*jq"),
     (

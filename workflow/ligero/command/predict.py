@@ -16,7 +16,7 @@ from ligero.common.progress import progress
 from ligero.common.text import decoded
 from ligero.serving.answers import Item
 from ligero.serving.predictor import Predictor
-from ligero.tasks.delimited import JSON_LINES, header_of, no_column, no_columns, read_rows
+from ligero.tasks.delimited import JSON_LINES, cell_of, header_of, no_columns, read_rows
 from ligero.tasks.lines import OF_ARRAY, Notes, Problems, parse_json, read_whole
 from ligero.tasks.sentences import read_sentences, read_treebank
 
@@ -191,12 +191,12 @@ def items_of_table(path: Path, columns: dict[str, str], notes: Notes) -> list[It
         )
     problems, items = Problems(), []
     for line, row in read_rows(path, list(columns.values()), notes, problems):
-        if missing := [column for column in columns.values() if column not in row]:
-            problems.append(no_column(path, line, missing[0], list(row)))
-        else:
-            items.append({key: row[column] for key, column in columns.items()})
-            if any(isinstance(text, str) and not text.strip() for text in items[-1].values()):
-                notes["rows with an empty cell, answered all the same"] += 1
+        cells = {key: cell_of(path, line, row, column, problems) for key, column in columns.items()}
+        if any(text is not None and not text.strip() for text in cells.values()):
+            notes["rows with an empty cell, answered all the same"] += 1
+        if "id" in columns and None not in cells.values():
+            cells["id"] = row[columns["id"]]  # repeated as it is, a number as a number
+        items.append(cells)
     raise_together(problems)
     return items  # type: ignore[return-value]
 

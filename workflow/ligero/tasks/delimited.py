@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,6 +103,28 @@ def read_rows(
         yield line, row
     if quoted:
         notes[QUOTED_CELLS] += quoted
+
+
+def cell_of(path: Path, line: int, row: Row, name: str, problems: Problems) -> str | None:
+    """A cell as text; None, and a problem, where it is not there or is none."""
+    if name not in row:
+        problems.append(no_column(path, line, name, list(row)))
+    elif row[name] is None:
+        problems.add(
+            path, line, f"column '{name}' is null; expected a text.", "Write a text, or remove the row."
+        )
+    elif isinstance(row[name], dict | list):
+        problems.add(
+            path,
+            line,
+            f"column '{name}' is a JSON {'object' if isinstance(row[name], dict) else 'list'}; expected a text.",
+            "A row has one label and one text; several labels are not supported."
+            if isinstance(row[name], list)
+            else "",
+        )
+    else:
+        return row[name] if isinstance(row[name], str) else json.dumps(row[name])
+    return None
 
 
 def header_of(path: Path) -> list[str]:

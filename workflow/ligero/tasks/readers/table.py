@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from ligero.settings.tasks import Columns
-from ligero.tasks.delimited import Row, no_column, read_rows
+from ligero.tasks.delimited import cell_of, read_rows
 from ligero.tasks.examples import ClassificationExample
 from ligero.tasks.readers.context import ReaderContext, content_group
 
@@ -24,10 +23,12 @@ def read_table(path: Path, context: ReaderContext) -> Iterator[ClassificationExa
     columns = context.columns
     rows = read_rows(path, _wanted(columns), context.notes, context.problems, columns.delimiter)
     for number, (line, row) in enumerate(rows):
-        text = _cell(path, line, row, columns.text, context)
-        second = _cell(path, line, row, columns.second_text, context) if columns.second_text else None
-        label = _cell(path, line, row, columns.label, context)
-        identity = _cell(path, line, row, columns.id, context) if columns.id else str(number)
+        text = cell_of(path, line, row, columns.text, context.problems)
+        second = (
+            cell_of(path, line, row, columns.second_text, context.problems) if columns.second_text else None
+        )
+        label = cell_of(path, line, row, columns.label, context.problems)
+        identity = cell_of(path, line, row, columns.id, context.problems) if columns.id else str(number)
         if text is None or label is None or identity is None or (columns.second_text and second is None):
             continue
         yield ClassificationExample(
@@ -37,28 +38,6 @@ def read_table(path: Path, context: ReaderContext) -> Iterator[ClassificationExa
             second_text=None if second is None else context.check_text(second),
             label=context.check_label(path, line, label),
         )
-
-
-def _cell(path: Path, line: int, row: Row, name: str, context: ReaderContext) -> str | None:
-    """A cell as text; None, and a problem, where it is not there or is none."""
-    if name not in row:
-        context.problems.append(no_column(path, line, name, list(row)))
-    elif row[name] is None:
-        context.problems.add(
-            path, line, f"column '{name}' is null; expected a text.", "Write a text, or remove the row."
-        )
-    elif isinstance(row[name], dict | list):
-        context.problems.add(
-            path,
-            line,
-            f"column '{name}' is a JSON {'object' if isinstance(row[name], dict) else 'list'}; expected a text.",
-            "A row has one label and one text; several labels are not supported."
-            if isinstance(row[name], list)
-            else "",
-        )
-    else:
-        return row[name] if isinstance(row[name], str) else json.dumps(row[name])
-    return None
 
 
 def _wanted(columns: Columns) -> list[str]:
