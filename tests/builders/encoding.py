@@ -72,12 +72,17 @@ def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:
     return folder / "t"
 
 
+def place(folder: Path) -> dict[str, Any]:
+    """What the record of `R/encoded/TOKENIZER/TASK` says of where it belongs."""
+    return {"vocabulary": folder.parent.name, "job": {"task_id": folder.name}}
+
+
 def encoded(folder: Path, examples: Path, kind: str, max_length: int) -> Path:
-    """`R/encoded/v/t`; the encoder lies in `folder`."""
+    """`R/encoded/t`, by a tokenizer called `encoded`; the encoder lies in `folder`."""
     made = encoder()
     made.backend.save(str(folder / "fast_tokenizer.json"))
     made.info.write(folder)
-    encode_task(job(kind, max_length), "v", folder, examples, folder / "encoded" / "t")
+    encode_task(job(kind, max_length), "encoded", folder, examples, folder / "encoded" / "t")
     return folder / "encoded" / "t"
 
 

@@ -127,7 +127,7 @@ def selected_model(
     selected = Selected(
         _job(task_type, pairs, export or Export(qat_steps=0), early_exit),
         folder / "model",
-        folder / "encoded",
+        folder / "encoded" / "t",
         folder / "tasks",
     )
     gold = [_with_gold(example, answer) for example, answer in zip(examples, selected.answers(), strict=True)]
@@ -195,4 +195,10 @@ def write_splits(folder: Path, task_type: TaskType, labels: tuple[str, ...], exa
         write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, examples)
     files = digests_of(folder / "tasks", (f"{split}.parquet" for split in digests))
     write_record(folder / "tasks" / "info.json", {"labels": list(labels), "digests": digests, "files": files})
-    encode_task(job(task_type, MAX_LENGTH), "v", folder / "tokenizer", folder / "tasks", folder / "encoded")
+    encode_task(
+        job(task_type, MAX_LENGTH),
+        "encoded",
+        folder / "tokenizer",
+        folder / "tasks",
+        folder / "encoded" / "t",
+    )

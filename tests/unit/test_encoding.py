@@ -25,7 +25,7 @@ from ligero.tasks.examples import (
 )
 from ligero.tasks.inputs import Template, truncated_pair, windows
 from ligero.training.features import EncodedSplit
-from tests.builders.encoding import encoder, job
+from tests.builders.encoding import encoder, job, place
 
 
 def test_template_of_bert_and_roberta() -> None:
@@ -89,11 +89,11 @@ def _tagging(tmp_path: Path, max_length: int, **options: Any) -> tuple[EncodedSp
     backend = encoder()
     backend.backend.save(str(tmp_path / "fast_tokenizer.json"))
     backend.info.write(tmp_path)
-    encode_task(job("token_classification", max_length), "v", tmp_path, folder, tmp_path / "out")
+    encode_task(job("token_classification", max_length), "v", tmp_path, folder, tmp_path / "v" / "t")
 
-    info = read_record(tmp_path / "out" / "info.json")
+    info = read_record(tmp_path / "v" / "t" / "info.json")
     loaded = EncodedSplit.load(
-        tmp_path / "out" / "train.parquet", "token_classification", TrainingOptions(**options)
+        tmp_path / "v" / "t" / "train.parquet", "token_classification", TrainingOptions(**options)
     )
     return loaded, info
 
@@ -168,7 +168,8 @@ def test_an_empty_or_foreign_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("not parquet")
     with pytest.raises(DataError, match=r"info\.json: no such file"):
         EncodedSplit.load(tmp_path / "e.parquet", "question_answering", TrainingOptions())
-    write_record(tmp_path / "info.json", {"files": digests_of(tmp_path, ["e.parquet", "x.parquet"])})
+    files = digests_of(tmp_path, ["e.parquet", "x.parquet"])
+    write_record(tmp_path / "info.json", {**place(tmp_path), "files": files})
     with pytest.raises(DataError, match="no column"):
         EncodedSplit.load(tmp_path / "e.parquet", "question_answering", TrainingOptions())
     with pytest.raises(DataError, match="not a readable Parquet"):

@@ -18,6 +18,7 @@ from ligero.settings import jobs
 from ligero.settings.load import load_study
 from ligero.settings.study import Study
 from ligero.training.planned_trials import group_digest
+from tests.builders.encoding import place
 from tests.builders.models import small_architecture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ def test_the_choice_is_part_of_a_trial_only_where_it_is_made() -> None:
 def test_trials_of_other_layers_are_another_group(tmp_path: Path) -> None:
     from ligero.common.records import write_record
 
-    write_record(tmp_path / "info.json", {"digests": {"train": "a", "validation": "b"}})
+    write_record(tmp_path / "info.json", {**place(tmp_path), "digests": {"train": "a", "validation": "b"}})
     groups = {
         group_digest(
             jobs.shard_job(study_with("beto-cased", initial_layers=which), "distillation", "small", 0),

@@ -20,6 +20,7 @@ from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.training.evaluate import predict
 from tests.builders.distillation import LABELS, toy_model, toy_split
+from tests.builders.encoding import place
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
 DEPENDS_ON = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}
@@ -159,7 +160,7 @@ def teacher(tmp_path: Path) -> dict[str, Any]:
     model.config.label2id = {label: index for index, label in enumerate(LABELS)}
     model.save_pretrained(folder)
     (folder / "fast_tokenizer.json").write_text("{}")
-    write_record(encoded / "info.json", {"examples_digests": {"train": "data"}})
+    write_record(encoded / "info.json", {**place(encoded), "examples_digests": {"train": "data"}})
     split = toy_split("sequence_classification", 2)
     depends_on = logit_digests(folder, "sequence_classification", LABELS, split, encoded)
     meta = {
@@ -201,7 +202,8 @@ def test_logits_of_another_task_or_label_order_are_refused(
 
 
 def test_logits_of_other_data_are_refused(teacher: dict[str, Any]) -> None:
-    write_record(teacher["encoded"] / "info.json", {"examples_digests": {"train": "grown"}})
+    folder = teacher["encoded"]
+    write_record(folder / "info.json", {**place(folder), "examples_digests": {"train": "grown"}})
     with pytest.raises(MismatchError, match="another training examples"):
         check(teacher)
 

@@ -25,6 +25,7 @@ from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.encoding import encode_task
 from ligero.training.baselines import score_baseline
+from ligero.training.features import EncodedSplit
 from ligero.training.records import read_scores, read_selection, write_scores
 from ligero.training.scoring import score_selected
 from ligero.training.selection import check_selected
@@ -177,6 +178,17 @@ def test_whole_artefacts_of_others_are_refused_and_found(study: Path, tmp_path: 
     write_record(scores, {**read_record(scores), "regime": "distillation"})
     found = {finding.path: finding.problem for finding in verify_results(root).findings}
     assert found[scores] == "it belongs elsewhere: its regime is 'distillation'."
+
+
+def test_features_of_another_task_or_tokenizer_are_refused(study: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    for place in ("encoded/other", "other/t"):
+        shutil.copytree(root / "encoded" / "t", root / place)
+        with pytest.raises(
+            DamagedError, match=r"the features of t by the tokenizer encoded.*--forcerun encode_task"
+        ):
+            EncodedSplit.load(root / place / "train.parquet", KIND, TrainingOptions())
+    EncodedSplit.load(root / "encoded" / "t" / "train.parquet", KIND, TrainingOptions())
 
 
 def test_the_record_of_another_trial_is_found(study: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from ligero.settings.program import RESOLVED_REMEDY
 from ligero.settings.sources import GENERATED
 from ligero.settings.study import REGIMES, Study
 from ligero.tasks.records import INFO_FILE as TASK_INFO
+from ligero.tasks.records import read_encoded_info
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST
 from ligero.training.records import RESULT, TrialRecord, read_scores, read_trial
@@ -188,6 +189,8 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
             raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {record[key]!r}.", REMEDY)
     if path.name == RESULT and (trial := read_trial(path.parent)):
         _check_trial(path.parent, trial, place)
+    elif "encoded" in place and path.name == TASK_INFO:
+        read_encoded_info(path.parent)
     elif place[0] == "selection":
         model = root / "models" / Path(*place[1:])
         check_selected(path, model)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
-from ligero.common.records import read_record, write_record
+from ligero.common.records import DamagedError, read_record, write_record
 
 INFO_FILE = "info.json"
 EXAMPLES_REMEDY = "Make the task anew: snakemake --forcerun prepare_task."
+ENCODED_REMEDY = "Encode the task anew: snakemake --forcerun encode_task."
 
 
 class TaskInfo(TypedDict):
@@ -87,13 +88,18 @@ def write_task_info(folder: Path, info: TaskInfo) -> None:
 
 
 def read_encoded_info(folder: Path) -> EncodedInfo:
-    """What `encode_task` knows of the features in a folder.
+    """What `encode_task` knows of the features in `R/encoded/TOKENIZER/TASK`.
 
     Raises:
         DataError: it is missing.
-        DamagedError: it is not what was written.
+        DamagedError: it is not what was written, or of another tokenizer or task.
     """
-    return cast(EncodedInfo, read_record(folder / INFO_FILE))
+    info = cast(EncodedInfo, read_record(folder / INFO_FILE, ENCODED_REMEDY))
+    own = (info["vocabulary"], info["job"]["task_id"])
+    if own != folder.parts[-2:]:
+        problem = f"it belongs elsewhere: these are the features of {own[1]} by the tokenizer {own[0]}."
+        raise DamagedError(folder / INFO_FILE, None, problem, ENCODED_REMEDY)
+    return info
 
 
 def write_encoded_info(folder: Path, info: EncodedInfo) -> None:

@@ -23,10 +23,9 @@ from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.encoding import word_starts
 from ligero.tasks.examples import IGNORED
+from ligero.tasks.records import ENCODED_REMEDY, read_encoded_info
 
 Ints = NDArray[np.integer[Any]]
-
-ENCODED_REMEDY = "Encode the task anew: snakemake --forcerun encode_task."
 
 _TOKEN_COLUMNS = {
     "sequence_classification": (),
@@ -200,6 +199,7 @@ def _read_columns(path: Path, task_type: TaskType) -> tuple[dict[str, Ints], Int
     token_columns = ("input_ids", "token_type_ids", *_TOKEN_COLUMNS[task_type])
     feature_columns = ("example", *_FEATURE_COLUMNS[task_type])
     check_listed(path.with_name("info.json"), path.name, ENCODED_REMEDY)
+    read_encoded_info(path.parent)
     try:
         with pq.ParquetFile(path) as file:  # read_table would import pandas
             table = file.read()
