@@ -68,7 +68,9 @@ def prepared(folder: Path, kind: str, examples: list[Any]) -> Path:
     digest = digest_examples(examples)
     digests = dict.fromkeys(("train", "validation", "test"), digest)
     files = digests_of(folder / "t", (f"{split}.parquet" for split in digests))
-    write_record(folder / "t" / "info.json", {"labels": list(LABELS), "digests": digests, "files": files})
+    write_record(
+        folder / "t" / "info.json", {"task": "t", "labels": list(LABELS), "digests": digests, "files": files}
+    )
     return folder / "t"
 
 

@@ -194,7 +194,10 @@ def write_splits(folder: Path, task_type: TaskType, labels: tuple[str, ...], exa
     for split in digests:
         write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, examples)
     files = digests_of(folder / "tasks", (f"{split}.parquet" for split in digests))
-    write_record(folder / "tasks" / "info.json", {"labels": list(labels), "digests": digests, "files": files})
+    write_record(
+        folder / "tasks" / "info.json",
+        {"task": "t", "labels": list(labels), "digests": digests, "files": files},
+    )
     encode_task(
         job(task_type, MAX_LENGTH),
         "encoded",

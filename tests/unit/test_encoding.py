@@ -85,7 +85,9 @@ def _tagging(tmp_path: Path, max_length: int, **options: Any) -> tuple[EncodedSp
         write_examples(folder / f"{split}.parquet", "token_classification", ["O", "B-X", "I-X"], examples)
     digests = {"train": "1", "validation": "2", "test": "3"}
     files = digests_of(folder, (f"{split}.parquet" for split in digests))
-    write_record(folder / "info.json", {"labels": ["O", "B-X", "I-X"], "digests": digests, "files": files})
+    write_record(
+        folder / "info.json", {"task": "t", "labels": ["O", "B-X", "I-X"], "digests": digests, "files": files}
+    )
     backend = encoder()
     backend.backend.save(str(tmp_path / "fast_tokenizer.json"))
     backend.info.write(tmp_path)

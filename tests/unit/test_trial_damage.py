@@ -191,6 +191,15 @@ def test_features_of_another_task_or_tokenizer_are_refused(study: Path, tmp_path
     EncodedSplit.load(root / "encoded" / "t" / "train.parquet", KIND, TrainingOptions())
 
 
+def test_examples_of_another_task_are_not_encoded(study: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(study, tmp_path / "results"))
+    write_record(
+        root / "tasks" / "t" / "info.json", {**read_record(root / "tasks" / "t" / "info.json"), "task": "u"}
+    )
+    with pytest.raises(DamagedError, match=r"these are the examples of u\..*--forcerun prepare_task"):
+        encode(root)
+
+
 def test_the_record_of_another_trial_is_found(study: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(study, tmp_path / "results"))
     own, other = (root / "fine" / "state" / "t" / trial.id for trial in FEW)

@@ -20,7 +20,7 @@ from ligero.common.errors import DataError
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_value, sha256_file
 from ligero.common.progress import progress
-from ligero.common.records import check_file, digests_of
+from ligero.common.records import DamagedError, check_file, digests_of
 from ligero.settings.jobs import EncodingJob
 from ligero.settings.tasks import SPLITS
 from ligero.tasks.dataset_schema import with_features
@@ -100,9 +100,13 @@ def encode_task(job: EncodingJob, vocabulary: str, encoder_dir: Path, examples_d
 
     Raises:
         DataError: an example that cannot be encoded, named by its id.
+        DamagedError: the examples are not what was written, or of another task.
     """
     encoder = FastTokenizer.load(encoder_dir)
     examples_info = read_task_info(examples_dir)
+    if examples_info["task"] != job.task_id:
+        problem = f"it belongs elsewhere: these are the examples of {examples_info['task']}."
+        raise DamagedError(examples_dir / "info.json", None, problem, EXAMPLES_REMEDY)
     counts: dict[str, dict[str, int]] = {}
     digests: dict[str, str] = {}
     with atomic_directory(out) as staging:
