@@ -70,9 +70,11 @@ def real(folder: Path, weights: Path, layers: int, mirror: Path) -> Path:
     encoder = folder / "encoder"
     encoder.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():
-        if not (encoder / path.name).exists():
-            (encoder / path.name).symlink_to(path)
-    (encoder / "config.json").unlink()
+        link = encoder / path.name
+        if link.is_symlink() and link.resolve() != path.resolve():  # of a run with other weights
+            link.unlink()
+        if path.name != "config.json" and not link.exists():
+            link.symlink_to(path.resolve())
     write_json(encoder / "config.json", {**read_json(weights / "config.json"), "num_hidden_layers": layers})
     study = read_yaml(CONFIGURATION)
     for unused in ("corpus", "tokenizers"):
