@@ -83,18 +83,10 @@ def test_students_gain_with_depth(scores: dict[tuple[str, str], float]) -> None:
     assert depth[0] + 3 < depth[-1], depth
 
 
-def test_the_best_teacher_is_better_than_all_students(scores: dict[tuple[str, str], float]) -> None:
-    best = {
-        regime: max(score for (other, _), score in scores.items() if other == regime)
-        for regime in ("fine-tuning", "distillation")
-    }
-    assert best["fine-tuning"] + 2 * ROUNDING > best["distillation"], best
-
-
 def test_those_who_teach_are_better_than_all_students(
     results: Path, figures: dict[tuple[str, str], dict[str, float]], scores: dict[tuple[str, str], float]
 ) -> None:
-    """A student has a teacher for each task, so it may pass every single system; what it learns from is the mean of these."""
+    """Each task has its own teacher, so a student may pass every single system, and does with some seeds; not those it learned from."""
     teachers = [row["teacher"] for row in rows(results / "tables" / "teachers.csv")]
     taught = [figures["fine-tuning", model][name] for model, name in zip(teachers, COUNTED, strict=True)]
     best = max(score for (regime, _), score in scores.items() if regime == "distillation")
