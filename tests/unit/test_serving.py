@@ -288,6 +288,21 @@ def test_an_export_in_the_place_of_another_is_found(exported: Any, tmp_path: Pat
     assert found.remedy.endswith("snakemake exports --forcerun export_model.")
 
 
+def test_an_export_of_a_model_that_is_no_longer_selected_is_found(exported: Any, tmp_path: Path) -> None:
+    manifest = Manifest.read(exported["sequence_classification"][1])
+    own = (manifest.regime, manifest.model, manifest.task)
+    place = tmp_path.joinpath("exports", *own)
+    shutil.copytree(exported["sequence_classification"][1], place)
+    selection = tmp_path.joinpath("selection", *own).with_name(f"{manifest.task}.json")
+    for digest, problems in (
+        (manifest.model_digest, []),
+        ("other", [f"it is not of the model of {selection}, which is selected now."]),
+    ):
+        write_record(selection, {"model_digest": digest})
+        found = [finding.problem for finding in verify_results(tmp_path).findings if finding.kind == "export"]
+        assert found == problems
+
+
 def test_threads_follow_the_quota_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     assert available_cores(tmp_path) == 8

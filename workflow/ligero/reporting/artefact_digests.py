@@ -32,7 +32,7 @@ from ligero.tasks.records import INFO_FILE as TASK_INFO
 from ligero.tasks.records import read_encoded_info
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST
-from ligero.training.records import RESULT, TrialRecord, read_scores, read_trial
+from ligero.training.records import RESULT, TrialRecord, read_scores, read_selection, read_trial
 from ligero.training.scoring import SCORE_REMEDY, answers_file
 from ligero.training.selection import check_selected
 
@@ -127,7 +127,7 @@ def _checks(root: Path, study: Study | None) -> Iterator[Check]:
         if _tells_of_weights(path, in_model):
             yield "weights", path.parent, partial(check_weights, path.parent)
         elif path.name == MANIFEST_FILE:
-            yield "export", path, partial(_check_export, path.parent, parts)
+            yield "export", path, partial(_check_export, root, path.parent)
         elif path.suffix == ".zst":
             yield "text", path, partial(_check_text, path)
         elif path.suffix == ".json" and path.name.startswith("step-"):
@@ -231,13 +231,19 @@ def _listed(record: Path) -> dict[str, str]:
     return files if isinstance(files, dict) else {}
 
 
-def _check_export(folder: Path, place: Sequence[str]) -> None:
-    """Its files, and below `exports` also that it is the export of its place."""
-    manifest = Manifest.read(folder)
+def _check_export(root: Path, folder: Path) -> None:
+    """Its files, and below `exports` also that it is the export of its place, of the model that is selected now."""
+    manifest, place = Manifest.read(folder), folder.relative_to(root).parts
     manifest.verify(folder)
+    if place[:1] != ("exports",):
+        return
     own = (manifest.regime, manifest.model, manifest.task)
-    if place[0] == "exports" and tuple(place[1:-1]) != own:
+    if place[1:] != own:
         problem = f"it belongs elsewhere: it is of {'/'.join(own)}."
+        raise DamagedError(folder / MANIFEST_FILE, None, problem, EXPORT_REMEDY)
+    selection = root.joinpath("selection", *own).with_name(f"{manifest.task}.json")
+    if selection.is_file() and read_selection(selection)["model_digest"] != manifest.model_digest:
+        problem = f"it is not of the model of {selection}, which is selected now."
         raise DamagedError(folder / MANIFEST_FILE, None, problem, EXPORT_REMEDY)
 
 
