@@ -241,7 +241,7 @@ def _check_export(root: Path, folder: Path) -> None:
     if place[1:] != own:
         problem = f"it belongs elsewhere: it is of {'/'.join(own)}."
         raise DamagedError(folder / MANIFEST_FILE, None, problem, EXPORT_REMEDY)
-    selection = root.joinpath("selection", *own).with_name(f"{manifest.task}.json")
+    selection = root / "selection" / manifest.regime / manifest.model / f"{manifest.task}.json"
     if selection.is_file() and read_selection(selection)["model_digest"] != manifest.model_digest:
         problem = f"it is not of the model of {selection}, which is selected now."
         raise DamagedError(folder / MANIFEST_FILE, None, problem, EXPORT_REMEDY)
