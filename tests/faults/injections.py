@@ -487,7 +487,7 @@ def _artefact(case: Case, with_others: bool = False) -> tuple[Path, Job, list[Pa
     """An artefact, every kind as likely as any other, and a job that reads it; the copy in which that job is to be done again.
 
     Args:
-        with_others: only an artefact of which the study has another of the same kind.
+        with_others: only an artefact of which the study has another of the same kind, with another content.
 
     Returns:
         The artefact's name below the results folder, the job, and those others.
@@ -499,13 +499,21 @@ def _artefact(case: Case, with_others: bool = False) -> tuple[Path, Job, list[Pa
         if path.stat().st_size and not path.name.endswith(".lock"):
             kind = (name.parts[0], path.name if path.suffix == ".json" else path.suffix)
             kinds.setdefault(kind, []).append(name)
-    read = {kind: [name for name in names if _readers(case, name)] for kind, names in kinds.items()}
-    fitting = [kind for kind in sorted(kinds) if read[kind] and len(kinds[kind]) > with_others]
-    kind = case.chance.choice(fitting)
+    content = {name: (results / name).read_bytes() for names in kinds.values() for name in names}
+    others = {
+        name: [other for other in names if content[other] != content[name]]
+        for names in kinds.values()
+        for name in names
+    }
+    read = {
+        kind: [name for name in names if _readers(case, name) and (others[name] or not with_others)]
+        for kind, names in kinds.items()
+    }
+    kind = case.chance.choice([kind for kind in sorted(kinds) if read[kind]])
     name = case.chance.choice(read[kind])
     reader = case.chance.choice(_readers(case, name))
     case.study.copy(case.place, without=reader, keep_state=name.parts[0] == "state")
-    return name, reader, [other for other in kinds[kind] if other != name]
+    return name, reader, others[name]
 
 
 def _readers(case: Case, name: Path) -> list[Job]:

@@ -32,7 +32,8 @@ TIMES = re.compile(r"seconds|_per_second$|gflops|share_of_peak|^(date|checksum|R
 MEASURED = (
     "benchmarks/inference_speed.json", "benchmarks/tradeoff.json", "tables/cost.*", "tables/tradeoff*", "tables/summary.*",
     "tables/inference_speed.*",
-    "summary.*", "report.*", "figures/score_vs_latency*", "figures/tradeoff*", "cards/*", "exports/*/README.md",
+    "summary.*", "report.*", "figures/score_vs_latency*", "figures/tradeoff*", "cards/digests.json", "cards/*/*/*.md",
+    "exports/*/*/*/README.md",
 )  # fmt: skip
 """Files that show how fast something was: another run's are others."""
 

@@ -447,13 +447,31 @@ def test_remedies_are_commands_that_do_something(project: Path, tmp_path: Path) 
     assert {one.path.name: one.remedy for one in verify_results(results).findings} == {
         "t.md": "Write the cards again: snakemake --forcerun write_cards.",
         "config.json": "Start snakemake again, which writes it anew; if nothing is to be done, with --forcerun make_summary.",
-        "best": "Train and select it again: snakemake --forcerun distill_student.",
+        "best": "Run its trials again: snakemake --forcerun distill_student.",
     }
     with pytest.raises(DamagedError, match="with --forcerun make_summary"):
         main(["verify", str(results)])
     (results / "cards" / "digests.json").unlink()
     (found,) = [one for one in verify_results(results).findings if "cards" in one.path.parts]
     assert (found.path, found.remedy) == (results / "cards" / "digests.json", CARDS_REMEDY)
+
+
+@pytest.mark.parametrize(
+    ("model", "distillation", "finding"),
+    [
+        ("m", None, None),
+        ("other", None, "its model is 'other'"),
+        ("m", {"loss": "kl"}, "it is not of fine-tuning"),
+    ],
+)
+def test_the_trials_of_another_shard_are_found(
+    model: str, distillation: dict[str, str] | None, finding: str | None, tmp_path: Path
+) -> None:
+    shard = {"settings": {"t": {"distillation": distillation}}, "trials": [{"trial": {"model": model}}]}
+    write_record(tmp_path / "trials" / "fine-tuning" / "m" / "shard-0.json", shard)
+    found = verify_results(tmp_path).findings
+    assert [finding in one.problem for one in found] == ([True] if finding else [])
+    assert all(one.remedy == "Run its trials again: snakemake --forcerun finetune_model." for one in found)
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

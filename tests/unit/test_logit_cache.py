@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from ligero.distillation.logit_cache import LogitCache, cache_digest, write_logi
 from ligero.distillation.records import LogitsMeta
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
+from ligero.models.digests import write_weights_digest
+from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.training.evaluate import predict
 from tests.builders.distillation import LABELS, toy_model, toy_split
 from tests.builders.encoding import place
@@ -160,6 +164,8 @@ def teacher(tmp_path: Path) -> dict[str, Any]:
     model.config.label2id = {label: index for index, label in enumerate(LABELS)}
     model.save_pretrained(folder)
     (folder / "fast_tokenizer.json").write_text("{}")
+    TokenizerInfo("toy", False, 1, {}, False, 0).write(folder)
+    write_weights_digest(folder)
     write_record(encoded / "info.json", {**place(encoded), "examples_digests": {"train": "data"}})
     split = toy_split("sequence_classification", 2)
     depends_on = logit_digests(folder, "sequence_classification", LABELS, split, encoded)
@@ -210,8 +216,36 @@ def test_logits_of_other_data_are_refused(teacher: dict[str, Any]) -> None:
 
 def test_logits_of_a_teacher_that_was_trained_again_are_refused(teacher: dict[str, Any]) -> None:
     toy_model("sequence_classification", seed=1).save_pretrained(teacher["folder"])
-    with pytest.raises(MismatchError, match="another teacher's weights"):
+    write_weights_digest(teacher["folder"])
+    with pytest.raises(MismatchError, match=r"another teacher's weights.*--forcerun cache_logits"):
         check(teacher)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "fast_tokenizer.json").unlink(),
+        lambda folder: (folder / "fast_tokenizer.json").write_text("{ }"),
+        lambda folder: (folder / "tokenizer_info.json").unlink(),
+        lambda folder: toy_model("sequence_classification", seed=1).save_pretrained(folder),
+        lambda folder: (folder / "model.safetensors").unlink(),
+    ],
+)
+def test_of_a_damaged_teacher_the_command_that_makes_it_again_is_named(
+    teacher: dict[str, Any], damage: Callable[[Path], object]
+) -> None:
+    damage(teacher["folder"])
+    with pytest.raises(DataError, match=r"--forcerun select_trials select_trial\."):
+        logit_digests(
+            teacher["folder"], "sequence_classification", LABELS, teacher["split"], teacher["encoded"]
+        )
+    with pytest.raises(DataError, match=r"--forcerun select_trials select_trial\."):
+        check(teacher)
+
+
+def test_logits_outlive_a_teacher_that_was_deleted(teacher: dict[str, Any]) -> None:
+    shutil.rmtree(teacher["folder"])
+    check(teacher)
 
 
 def test_a_teacher_with_other_labels_is_refused(teacher: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ def test_trials_of_other_data_are_not_compared(tmp_path: Path) -> None:
     write_record(
         tmp_path / "0.json", {"trials": [{**made[0], "group_digest": "a"}, {**made[1], "group_digest": "b"}]}
     )
-    with pytest.raises(MismatchError, match="cannot be compared"):
+    with pytest.raises(MismatchError, match=r"cannot be compared\..*--forcerun finetune_model\."):
         select(
             work, [tmp_path / "0.json"], tmp_path / "state", tmp_path / "selection.json", tmp_path / "model"
         )
@@ -161,7 +161,10 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     best = tmp_path / "t" / work.trials[1].id / "best"
     where = tmp_path, tmp_path / "s.json", tmp_path / "out"
     write_record(tmp_path / "0.json", {"trials": made[:1]})
-    with pytest.raises(MismatchError, match="no result of 1 trials, the first is batch8-epochs2-rate2e-5"):
+    with pytest.raises(
+        MismatchError,
+        match=r"no result of 1 trials of m on t, the first is batch8-epochs2-rate2e-5-seed1\..*--forcerun finetune_model\.",
+    ):
         select(work, [tmp_path / "0.json"], *where)
     write_record(tmp_path / "1.json", {"trials": made})
     with pytest.raises(MismatchError, match="two shard files"):

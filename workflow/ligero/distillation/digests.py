@@ -12,9 +12,10 @@ import numpy as np
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json
 from ligero.common.hashing import sha256_file
-from ligero.distillation.records import LogitDigests, LogitsMeta
-from ligero.models.digests import digest_weights
-from ligero.tasks.records import read_encoded_info
+from ligero.distillation.records import REMEDY, LogitDigests, LogitsMeta
+from ligero.models.digests import check_model
+from ligero.tasks.records import ENCODED_REMEDY, read_encoded_info
+from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE
 
 if TYPE_CHECKING:  # its module imports torch
     from ligero.training.features import EncodedSplit
@@ -32,8 +33,10 @@ def logit_digests(
         encoded: its folder, whose info.json names the examples that it was made of.
 
     Raises:
+        DamagedError: a file of the teacher is missing or not what was written.
         MismatchError: the teacher has other labels than the task.
     """
+    weights = check_model(folder)
     config = read_json(folder / "config.json")
     if task_type != "question_answering":
         named = config.get("id2label", {})
@@ -44,7 +47,7 @@ def logit_digests(
                 "Logits are matched by label id; fine-tune the teacher again with the task's list."
             )
     return LogitDigests(
-        weights=digest_weights(folder),
+        weights=weights,
         encoder=encoder_digest(folder),
         labels=list(labels),
         examples=examples_digest(encoded),
@@ -54,21 +57,16 @@ def logit_digests(
 
 def encoder_digest(folder: Path) -> str:
     """16 hexadecimal digits of a folder's fast_tokenizer.json."""
-    path = Path(folder) / "fast_tokenizer.json"
-    if not path.is_file():
-        raise DataError(path, None, "no such file.", "Every weights and model folder must bring its encoder.")
-    return sha256_file(path)[:16]
+    return sha256_file(folder / FAST_TOKENIZER_FILE)[:16]
 
 
 def examples_digest(encoded: Path) -> str:
     """Digest of the training examples that an encoded task was made of, as its info.json records it."""
-    info = read_encoded_info(Path(encoded))
+    info = read_encoded_info(encoded)
     try:
         return str(info["examples_digests"]["train"])
     except (KeyError, TypeError) as error:
-        raise DataError(
-            Path(encoded) / "info.json", None, f"no key {error}.", "Run encode_task.py again."
-        ) from error
+        raise DataError(encoded / "info.json", None, f"no key {error}.", ENCODED_REMEDY) from error
 
 
 def tokens_digest(split: EncodedSplit) -> str:
@@ -97,6 +95,7 @@ def check_cache(
         teacher: folder of the teacher's selected model; where it was deleted, only its logits are left.
 
     Raises:
+        DamagedError: a file of the teacher is missing or not what was written.
         MismatchError: names what differs.
     """
     depends_on = meta["depends_on"]
@@ -107,10 +106,10 @@ def check_cache(
         "training examples": (depends_on["examples"], examples_digest(encoded)),
     }
     if (teacher / "config.json").is_file():
-        expected["teacher's weights"] = (depends_on["weights"], digest_weights(teacher))
+        expected["teacher's weights"] = (depends_on["weights"], check_model(teacher))
         expected["teacher's encoder"] = (depends_on["encoder"], encoder_digest(teacher))
     for what, (found, wanted) in expected.items():
         if found != wanted:
             raise MismatchError(
-                f"{folder}: the cached logits have another {what}: {found}, expected {wanted}. Run cache_logits.py again."
+                f"{folder}: the cached logits have another {what}: {found}, expected {wanted}. {REMEDY}"
             )

@@ -139,14 +139,12 @@ def read_logits(path: Path, task_type: str, digest: str) -> tuple[TokenLayout, L
         reader = ipc.open_file(pa.memory_map(str(path)))
         batch = reader.get_batch(0)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            path, None, f"not a readable Arrow file: {error}.", "Run cache_logits.py again."
-        ) from error
+        raise DataError(path, None, f"not a readable Arrow file: {error}.", REMEDY) from error
     metadata = reader.schema.metadata or {}
     if (found := metadata.get(_DIGEST_KEY, b"").decode()) != digest:
         raise MismatchError(
             f"{path}: written for digest {found or '(none)'}, expected {digest}: another teacher, vocabulary, label "
-            "list or data. Run cache_logits.py again."
+            f"list or data. {REMEDY}"
         )
     if missing := [name for name in (*_LISTS[task_type], "logits") if name not in batch.schema.names]:
         raise DataError(path, None, f"no column {missing[0]}; expected logits of {task_type}.")

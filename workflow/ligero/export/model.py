@@ -20,7 +20,7 @@ from ligero.export.parity import compare
 from ligero.export.quantisation import Gate, quantise
 from ligero.export.splits import features_of, milliseconds, predict_split, predictions_of
 from ligero.export.weights import Weights, outline_of
-from ligero.models.digests import SELECTED_REMEDY, check_weights
+from ligero.models.digests import check_model
 from ligero.models.heads import load_selected
 from ligero.serving.answers import Item
 from ligero.serving.manifest import (
@@ -76,7 +76,7 @@ def export_model(
         MismatchError: the graph computes something else than the model; nothing is written.
         DataError: a file is missing or malformed, or the architecture cannot be exported.
     """
-    digest = check_weights(model_dir, SELECTED_REMEDY)
+    digest = check_model(model_dir)
     task, whole = job.task, job.options.model_copy(update={"max_words": None})
     tokenizer = FastTokenizer.load(model_dir)
     outline, weights = outline_of(model_dir, task.type), Weights(model_dir)

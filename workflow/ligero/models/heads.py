@@ -12,10 +12,9 @@ from torch import nn
 
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import atomic_directory, read_json, write_json
-from ligero.common.records import DamagedError
 from ligero.models.architectures import family_of, model_class, read_config
 from ligero.models.build import with_layers
-from ligero.models.digests import SELECTED_REMEDY, WEIGHTS_DIGEST, check_weights, write_weights_digest
+from ligero.models.digests import SELECTED_REMEDY, check_weights, write_weights_digest
 from ligero.models.fused_activations import use_fused_activations
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import TASK_HEADS, listed, read_weights, without_task_head
@@ -107,10 +106,6 @@ def load_selected(folder: Path, task_type: TaskType) -> nn.Module:
         MismatchError: a weight is missing, superfluous or of another shape.
     """
     folder = Path(folder)
-    if not (folder / WEIGHTS_DIGEST).is_file():
-        raise DamagedError(
-            folder, None, f"no {WEIGHTS_DIGEST}: the selected model is missing.", SELECTED_REMEDY
-        )
     check_weights(folder, SELECTED_REMEDY)
     config, tensors = read_config(folder), read_weights(folder)
     model, missing, unexpected = _load(folder, config, task_type, tensors, 0)

@@ -31,8 +31,8 @@ from ligero.settings.study import REGIMES, Study
 from ligero.tasks.records import INFO_FILE as TASK_INFO
 from ligero.tasks.records import read_encoded_info
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
-from ligero.training.planned_trials import BEST
-from ligero.training.records import RESULT, TrialRecord, read_scores, read_selection, read_trial
+from ligero.training.planned_trials import BEST, train_again
+from ligero.training.records import RESULT, TrialRecord, read_scores, read_selection, read_shard, read_trial
 from ligero.training.scoring import SCORE_REMEDY, answers_file
 from ligero.training.selection import check_selected
 
@@ -189,6 +189,8 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
             raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {record[key]!r}.", REMEDY)
     if path.name == RESULT and (trial := read_trial(path.parent)):
         _check_trial(path.parent, trial, place)
+    elif place[0] == "trials":
+        _check_shard(path, place)
     elif "encoded" in place and path.name == TASK_INFO:
         read_encoded_info(path.parent)
     elif place[0] == "selection":
@@ -211,9 +213,23 @@ def _check_trial(folder: Path, trial: TrialRecord, place: Sequence[str]) -> None
         return
     if (found := digest_weights(folder / BEST)) != (expected := trial["weights_digest"]):
         problem = f"not the model of {folder / RESULT}: its digest is {found}, recorded is {expected}."
-        rule = "distill_student" if "distillation" in place else "finetune_model"
-        remedy = f"Train and select it again: snakemake --forcerun {rule}."
-        raise DamagedError(folder / BEST, None, problem, remedy)
+        raise DamagedError(folder / BEST, None, problem, train_again(place[1]))
+
+
+def _check_shard(path: Path, place: Sequence[str]) -> None:
+    """The outcomes of a shard against their place, trials/REGIME/MODEL/shard-N: of that model, and trained with its regime."""
+    _, regime, model, _ = place
+    shard = read_shard(path)
+    for trial in shard["trials"]:
+        if (found := trial["trial"]["model"]) != model:
+            raise DamagedError(
+                path, None, f"it belongs elsewhere: its model is {found!r}.", train_again(regime)
+            )
+    for settings in shard["settings"].values():
+        if (settings["distillation"] is not None) != (regime == "distillation"):
+            raise DamagedError(
+                path, None, f"it belongs elsewhere: it is not of {regime}.", train_again(regime)
+            )
 
 
 def _listed_files(record: Path, remedy: str) -> Iterator[Check]:

@@ -211,7 +211,7 @@ def _read_columns(path: Path, task_type: TaskType) -> tuple[dict[str, Ints], Int
             path,
             None,
             f"no column {', '.join(absent)}; expected features of {task_type}.",
-            "Run encode_task.py again.",
+            ENCODED_REMEDY,
         )
     if not table.num_rows:
         raise DataError(path, None, "no features.", "The split is empty; look at the task's sources.")
@@ -225,9 +225,7 @@ def _read_columns(path: Path, task_type: TaskType) -> tuple[dict[str, Ints], Int
             lists = pa.concat_arrays(lists.chunks)
         found = lists.offsets.to_numpy().astype(np.int64)
         if len(offsets) and not np.array_equal(found - found[0], offsets):
-            raise DataError(
-                path, None, f"column {name} has other lengths than input_ids.", "Run encode_task.py again."
-            )
+            raise DataError(path, None, f"column {name} has other lengths than input_ids.", ENCODED_REMEDY)
         offsets = found - found[0]
         columns[name] = lists.flatten().to_numpy(zero_copy_only=False)
     return columns, offsets

@@ -12,12 +12,11 @@ from typing import Protocol
 
 from ligero.common.hashing import digest_value
 from ligero.common.records import DamagedError
-from ligero.models.digests import check_weights
+from ligero.models.digests import check_model
 from ligero.settings.jobs import ShardJob
 from ligero.settings.plan import Trial
 from ligero.settings.training import TrainingOptions
 from ligero.tasks.records import read_encoded_info
-from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.training.records import TrialRecord, TrialSettings, read_trial
 
 BEST = "best"
@@ -112,9 +111,13 @@ def check_best(folder: Path, remedy: str) -> str:
     """
     if not (folder / "config.json").is_file():
         raise DamagedError(folder, None, "the weights of the best trial are missing.", remedy)
-    digest = check_weights(folder, remedy)
-    TokenizerInfo.read(folder, remedy).check(folder, remedy=remedy)
-    return digest
+    return check_model(folder, remedy)
+
+
+def train_again(regime: str) -> str:
+    """The remedy for what trials left: their shards are run again, which only reads the trials that are whole."""
+    rule = "finetune_model" if regime == "fine-tuning" else "distill_student"
+    return f"Run its trials again: snakemake --forcerun {rule}."
 
 
 def plan_trials(

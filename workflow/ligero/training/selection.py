@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import atomic_directory
 from ligero.common.records import DamagedError
-from ligero.models.digests import SELECTED_REMEDY, check_weights
+from ligero.models.digests import SELECTED_REMEDY, check_model
 from ligero.settings.jobs import SelectionJob
-from ligero.training.planned_trials import best_weights, check_best
+from ligero.training.planned_trials import best_weights, check_best, train_again
 from ligero.training.records import (
     Candidate,
     SelectionRecord,
@@ -26,7 +26,7 @@ from ligero.training.records import (
 )
 
 
-def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[TrialRecord]:
+def read_trials(job: SelectionJob, shards: Sequence[Path]) -> list[TrialRecord]:
     """The outcomes of the job's trials, in the grid's order.
 
     Raises:
@@ -45,16 +45,16 @@ def read_trials(job: SelectionJob, shards: Iterable[Path]) -> list[TrialRecord]:
     missing = [trial.id for trial in job.trials if trial.id not in found]
     if missing:
         raise MismatchError(
-            f"selection of {job.model_id} on {job.task_id}: no result of {len(missing)} trials, the first is {missing[0]}. "
-            "Its shard was made with another grid; run it again."
+            f"{shards[0].parent}: no result of {len(missing)} trials of {job.model_id} on {job.task_id}, the first is {missing[0]}. "
+            f"The shards that were read are of another grid or model. {train_again(job.regime)}"
         )
     records = [found[trial.id] for trial in job.trials]
     first = records[0]
     other = next((record for record in records if record["group_digest"] != first["group_digest"]), None)
     if other is not None:
         raise MismatchError(
-            f"selection of {job.model_id} on {job.task_id}: trials {first['id']} and {other['id']} were made from other data, "
-            "weights, logits or settings and cannot be compared; run their shards again."
+            f"{shards[0].parent}: on {job.task_id} trials {first['id']} and {other['id']} were made from other data, "
+            f"weights, logits or settings and cannot be compared. {train_again(job.regime)}"
         )
     return records
 
@@ -88,7 +88,7 @@ def best_trial(records: Sequence[TrialRecord], selection_metric: str) -> TrialRe
 
 def select(
     job: SelectionJob,
-    shards: Iterable[Path],
+    shards: Sequence[Path],
     state_dir: Path,
     out_selection: Path,
     out_model: Path,
@@ -154,7 +154,7 @@ def check_selected(selection: Path, model: Path) -> None:
     Raises:
         DamagedError: the model is missing, or not the one that was selected.
     """
-    expected, found = read_selection(selection)["model_digest"], check_weights(model, SELECTED_REMEDY)
+    expected, found = read_selection(selection)["model_digest"], check_model(model)
     if found != expected:
         problem = f"not the model of {selection}: its digest is {found}, recorded is {expected}."
         raise DamagedError(model, None, problem, SELECTED_REMEDY)
@@ -162,8 +162,7 @@ def check_selected(selection: Path, model: Path) -> None:
 
 def _check_best(job: SelectionJob, best: TrialRecord, folder: Path) -> str:
     """The digest of the best trial's weights, which must be those that the trial recorded."""
-    rule = "finetune_model" if job.regime == "fine-tuning" else "distill_student"
-    remedy = f"That trial must be trained once more: snakemake --forcerun {rule}."
+    remedy = train_again(job.regime)
     if (found := check_best(folder, remedy)) != best["weights_digest"]:
         problem = f"these are not the weights of trial {best['id']}: their digest is {found}, it recorded {best['weights_digest']}."
         raise DamagedError(folder, None, problem, remedy)

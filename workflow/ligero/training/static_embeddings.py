@@ -17,6 +17,7 @@ from torch import nn
 
 from ligero.common.progress import progress
 from ligero.models.architectures import encoder_of, model_inputs
+from ligero.models.digests import check_model
 from ligero.models.heads import load_selected
 from ligero.settings.jobs import TaskSpec
 from ligero.settings.training import TrainingOptions
@@ -61,6 +62,7 @@ def score_static_embeddings(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    check_model(model_dir)
     tokenizer = FastTokenizer.load(model_dir)
     names = ("train", "validation", "test")
     splits = {
