@@ -216,7 +216,8 @@ def test_a_selected_model_that_is_missing_is_selected_again(study: Path, tmp_pat
     root = Path(shutil.copytree(study, tmp_path / "results"))
     shutil.rmtree(root / "models" / "m" / "t")
     with pytest.raises(
-        DamagedError, match=r"folder of a model\. Select it again: snakemake --forcerun select_trials select_trial"
+        DamagedError,
+        match=r"folder of a model\. Select it again: snakemake --forcerun select_trials select_trial",
     ):
         score(root)
 
