@@ -110,6 +110,24 @@ def test_a_column_that_is_not_named_lists_those_that_are_there(news: Path) -> No
         data_of(str(news), "--text", "texto")
 
 
+def test_questions_without_an_answer_are_left_out_on_demand(tmp_path: Path, news: Path) -> None:
+    path = tmp_path / "squad2.json"
+    answer = {"answers": [{"text": "ríe", "answer_start": 4}]}
+    asked = [
+        {"id": str(number), "question": f"¿{number}?", **(answer if number % 3 else {"answers": []})}
+        for number in range(90)
+    ]
+    articles = [{"title": one["id"], "paragraphs": [{"context": "Ana ríe", "qas": [one]}]} for one in asked]
+    path.write_text(json.dumps({"data": articles}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"30 of 90 questions have no answer .*--unanswerable drop"):
+        data_of(str(path))
+    data = data_of(str(path), "--unanswerable", "drop")
+    assert data.examples == 60 and data.settings() == {"reader": "squad", "unanswerable": "drop"}
+    assert sum(len(split.examples) for split in data.load().values()) == 60
+    with pytest.raises(ConfigurationError, match=r"--unanswerable: only SQuAD files .* read as table"):
+        data_of(str(news), "--text", "texto", "--label", "tema", "--unanswerable", "drop")
+
+
 def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("x")
     with pytest.raises(
@@ -472,6 +490,22 @@ def test_the_trials_of_another_shard_are_found(
     found = verify_results(tmp_path).findings
     assert [finding in one.problem for one in found] == ([True] if finding else [])
     assert all(one.remedy == "Run its trials again: snakemake --forcerun finetune_model." for one in found)
+
+
+def test_scores_in_the_place_of_others_are_found(tmp_path: Path) -> None:
+    run = {"task": "t", "method": "kl", "seed": 1}
+    write_record(tmp_path / "ablation" / "t" / "kl" / "seed-1.json", run)
+    write_record(tmp_path / "static_embeddings" / "t.json", {"scored": {"task": "t"}, "reason": ""})
+    write_record(tmp_path / "static_embeddings" / "u.json", {"scored": None, "reason": "one label"})
+    assert not verify_results(tmp_path).findings
+    write_record(tmp_path / "ablation" / "t" / "kl" / "seed-2.json", run)
+    write_record(tmp_path / "ablation" / "t" / "mse" / "seed-1.json", run)
+    write_record(tmp_path / "static_embeddings" / "v.json", {"scored": {"task": "t"}, "reason": ""})
+    assert {"/".join(one.path.parts[-2:]): one.problem for one in verify_results(tmp_path).findings} == {
+        "kl/seed-2.json": "it belongs elsewhere: its seed is 1.",
+        "mse/seed-1.json": "it belongs elsewhere: its method is 'kl'.",
+        "static_embeddings/v.json": "it belongs elsewhere: its task is 't'.",
+    }
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

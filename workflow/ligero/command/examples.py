@@ -61,6 +61,7 @@ class UserData:
         files: split to its file; only `train` where one file is cut.
         labels: every label with how often it occurs in the files, most frequent first; empty for question answering.
         examples: in the training file, before it is cut.
+        drops_unanswerable: whether questions without an answer are left out.
     """
 
     reader: Reader
@@ -68,6 +69,7 @@ class UserData:
     files: dict[str, Path]
     labels: Counter[str]
     examples: int
+    drops_unanswerable: bool = False
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> UserData:
@@ -90,7 +92,12 @@ class UserData:
             )
         reader: Reader = args.reader or _reader_of(files["train"])
         columns = _columns(args, reader, files["train"])
-        context, words = _AnyLabel(columns=columns), set[str]()
+        drops = args.unanswerable == "drop"
+        if drops and reader != "squad":
+            raise ConfigurationError(
+                f"--unanswerable: only SQuAD files have questions, {files['train']} is read as {reader}"
+            )
+        context, words = _AnyLabel(columns=columns, drops_unanswerable=drops), set[str]()
         examples = dict.fromkeys(files, 0)
         for split, path in files.items():
             for example in read(reader, path, context):
@@ -99,7 +106,8 @@ class UserData:
             if not examples[split]:
                 raise DataError(path, None, "it holds no examples.", "Is it the right file?")
         raise_together(list(_label_problems(context, reader, files["train"], words)))
-        return cls(reader, columns, files, Counter(dict(context.found.most_common())), examples["train"])
+        labels = Counter(dict(context.found.most_common()))
+        return cls(reader, columns, files, labels, examples["train"], drops)
 
     @property
     def kind(self) -> TaskType:
@@ -142,7 +150,8 @@ class UserData:
         """The settings of the task but for its splits."""
         columns = self.columns.model_dump(exclude_defaults=True, exclude_none=True)
         labels = {"labels": self.label_set()} if self.kind != "question_answering" else {}
-        return {"reader": self.reader, **({"columns": columns} if columns else {}), **labels}
+        dropped = {"unanswerable": "drop"} if self.drops_unanswerable else {}
+        return {"reader": self.reader, **({"columns": columns} if columns else {}), **dropped, **labels}
 
     def task(self) -> Task:
         """The task as the workflow will have it, with the names of splits for the ids of its sources."""

@@ -96,6 +96,10 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         choices=("table", "conll2002", "conllu", "squad"),
         help="format, where the file's name does not say it",
     )
+    parser.add_argument(
+        "--unanswerable", choices=("refuse", "drop"), default="refuse",
+        help="questions without an answer (SQuAD 2.0): refuse the file, or leave them out (default: refuse)",
+    )  # fmt: skip
 
 
 def _add_train(commands: Commands) -> None:

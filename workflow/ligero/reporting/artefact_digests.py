@@ -49,7 +49,8 @@ LISTED_IN = {
     "logits.arrow": ("meta.json",),
 }
 """A file to the record beside it that lists it and the files around it."""
-IDENTIFIED, IDENTITY = ("selection", "scores", "baselines", "teachers", "tasks"), ("regime", "model", "task")
+IDENTIFIED = ("selection", "scores", "baselines", "static_embeddings", "teachers", "tasks", "ablation")
+IDENTITY = ("regime", "model", "task", "method")
 """Folders of records that say what they are of, by some of these keys, as their path does."""
 CARDS_REMEDY = "Write the cards again: snakemake --forcerun write_cards."
 PRINTED = (".csv", ".md", ".tex", ".svg")
@@ -184,9 +185,12 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
     """A record's own checksum, and what it says of its place, of models and of answers."""
     record = read_record(path, remedy_of(root, path))
     place = path.relative_to(root).with_suffix("").parts
+    says = (record.get("scored") or {}) if place[0] == "static_embeddings" else record
     for key in IDENTITY if place[0] in IDENTIFIED else ():
-        if key in record and record[key] not in place:
-            raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {record[key]!r}.", REMEDY)
+        if key in says and says[key] not in place:
+            raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {says[key]!r}.", REMEDY)
+    if place[0] == "ablation" and place[-1] != f"seed-{record['seed']}":
+        raise DamagedError(path, None, f"it belongs elsewhere: its seed is {record['seed']}.", REMEDY)
     if path.name == RESULT and (trial := read_trial(path.parent)):
         _check_trial(path.parent, trial, place)
     elif place[0] == "trials":

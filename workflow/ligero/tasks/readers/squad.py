@@ -65,7 +65,12 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
         )
     elif unanswerable:
         context.problems.append(
-            _refused(path, unanswerable, len(seen), "Write 'unanswerable: drop' in the task")
+            _refused(
+                path,
+                unanswerable,
+                len(seen),
+                "Write 'unanswerable: drop' in the task (of `ligero train` and `check` the option --unanswerable drop)",
+            )
         )
 
 
