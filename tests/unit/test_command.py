@@ -152,6 +152,20 @@ def test_clean_data_has_only_notes(news: Path, capsys: pytest.CaptureFixture[str
     assert sum(answer["counts"].values()) == 200 and answer["labels"]["sociedad"] == 50
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Es una buena informaciÃ³n, Â¿verdad?", "'informaciÃ³n,' is 'información,'"),
+        ("Dijo: â€œno lo sÃ©â€\x9d.", "'â€œno' is '“no'"),
+        ("¿Información? «Sí», dijo Àngels en São Paulo; 3.ª edición, 25 £ é €.", None),
+    ],
+)
+def test_texts_that_were_decoded_twice_are_found(text: str, found: str | None, tmp_path: Path) -> None:
+    rows = [*labelled_texts(1, 120), (text, "sociedad")]
+    warned = found_in(table(tmp_path / "a.csv", rows)).get("decoded_twice", "")
+    assert (warned == "") if found is None else (found in warned and warned.endswith("id 120"))
+
+
 def test_what_check_finds(tmp_path: Path) -> None:
     rows = labelled_texts(1, 120)
     rows += [(rows[0][0], rows[0][1]), (rows[0][0].upper() + " ", rows[0][1])]

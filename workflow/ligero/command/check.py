@@ -20,6 +20,8 @@ from ligero.settings.models import usable_positions
 from ligero.tasks.data_warnings import (
     RARE,
     absent_labels,
+    decoded_twice,
+    decoded_twice_as,
     ids_by_answer,
     leak_warnings,
     rare_labels,
@@ -104,6 +106,7 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
         *_labels(data, splits),
         *_readings(splits),
         *_texts(examples),
+        *_decoded_twice(examples),
         *_repetitions(examples),
         *_leaks(splits),
         *_sizes(data, splits),
@@ -220,6 +223,12 @@ def _texts(examples: list[Example]) -> Iterator[Finding]:
         yield Finding(
             "warning", "empty_texts", f"{len(empty):,} empty texts", [f"id {identity}" for identity in empty]
         )
+
+
+def _decoded_twice(examples: list[Example]) -> Iterator[Finding]:
+    if found := decoded_twice(examples):
+        sentence = f"{len(found):,} texts {decoded_twice_as(found)}"
+        yield Finding("warning", "decoded_twice", sentence, [f"id {identity}" for identity in found])
 
 
 def _repetitions(examples: list[Example]) -> Iterator[Finding]:

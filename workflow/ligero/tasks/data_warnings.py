@@ -6,6 +6,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache
+
+import ftfy
 
 from ligero.settings.tasks import SPLITS, Task
 from ligero.tasks.examples import ClassificationExample, Example, QuestionExample, TaggingExample, content_key
@@ -26,6 +29,11 @@ def warnings_of(
     return [
         *leak_warnings(splits, leaked),
         *(warning for split in splits.values() for warning in split.warnings),
+        *(
+            f"{name}: {len(found):,} texts {decoded_twice_as(found)}"
+            for name, split in splits.items()
+            if (found := decoded_twice(split.examples))
+        ),
         *_of_contradictions(splits["train"]),
         *_of_labels(task, splits),
         *([small] if small else []),
@@ -62,6 +70,31 @@ def _answer(example: Example) -> str:
     if isinstance(example, TaggingExample):
         return " ".join(example.labels)
     return "|".join(answer.text for answer in example.answers)
+
+
+def decoded_twice(examples: Iterable[Example]) -> dict[str, tuple[str, str]]:
+    """Examples whose text was UTF-8 and read as another encoding on its way (mojibake): id to a word as it is, and as it was."""
+    return {example.id: found for example in examples if (found := _first_mended(content_key(example)))}
+
+
+def decoded_twice_as(found: Mapping[str, tuple[str, str]]) -> str:
+    """What is wrong with such texts, by the first of them, and what to do."""
+    spoilt, meant = next(iter(found.values()))
+    return f"were UTF-8 and read as another encoding: '{spoilt}' is '{meant}'; take the text from where it is whole"
+
+
+def _first_mended(texts: Iterable[str | None]) -> tuple[str, str] | None:
+    """The first word of an example's texts that mending changes."""
+    for text in texts:
+        if text and not text.isascii() and (mended := _mended(text)) != text:
+            words = zip(text.split(), mended.split(), strict=False)
+            return next(((one, other) for one, other in words if one != other), None)
+    return None
+
+
+@lru_cache(maxsize=64)  # the questions of a context follow each other
+def _mended(text: str) -> str:
+    return ftfy.fix_encoding(text)
 
 
 def _of_contradictions(train: LoadedSplit) -> Iterator[str]:
