@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,8 @@ def test_an_export_whose_texts_leave_early(leaving: tuple[Path, Any, Any]) -> No
     size = (selected.model / "model.safetensors").stat().st_size
     assert manifest.graphs["fp32"].bytes <= 1.1 * size + 40_000
 
-    write_summary([tmp_path / "out"], tmp_path / "summary.csv")
+    place = tmp_path / manifest.regime / manifest.model / manifest.task
+    write_summary([Path(shutil.copytree(tmp_path / "out", place))], tmp_path / "summary.csv")
     with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [(row["precision"], row["reading"]) for row in rows] == [

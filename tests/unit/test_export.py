@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.common.records import DamagedError
 from ligero.efficiency.processor import processor
 from ligero.export.encoder import Int8, activation_scale, build, build_observed, quantised
 from ligero.export.qat import fake_quantised, trained
@@ -448,11 +450,23 @@ def test_all_exports_stand_in_one_table(tmp_path: Path) -> None:
 
     from ligero.export.summary import write_summary
 
-    selected_model(tmp_path / "a", "bert", "sequence_classification").export(tmp_path / "good")
-    selected_model(
-        tmp_path / "b", "albert", "token_classification", change=cancelling(300.0), export=Export(qat_steps=0)
-    ).export(tmp_path / "bad")
-    write_summary([tmp_path / "good", tmp_path / "bad"], tmp_path / "summary.csv")
+    good, bad = (
+        selected_model(tmp_path / "a", "bert", "sequence_classification"),
+        selected_model(
+            tmp_path / "b",
+            "albert",
+            "token_classification",
+            change=cancelling(300.0),
+            export=Export(qat_steps=0),
+        ),
+    )
+    folders = [
+        tmp_path / name / one.job.regime / one.job.model_id / one.job.task_id
+        for name, one in (("good", good), ("bad", bad))
+    ]
+    for one, folder in zip((good, bad), folders, strict=True):
+        one.export(folder)
+    write_summary(folders, tmp_path / "summary.csv")
     with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["precision"] for row in rows] == ["fp32", "int8"] * 2
@@ -460,3 +474,8 @@ def test_all_exports_stand_in_one_table(tmp_path: Path) -> None:
     assert float(rows[0]["test_score"]) == 100.0
     assert float(rows[3]["validation_drop"]) > 20
     assert rows[3]["reason"].startswith("int8 loses at least")
+    shutil.move(folders[0], folders[0].with_name("other"))
+    with pytest.raises(
+        DamagedError, match=r"manifest\.json: it belongs elsewhere: it is of .*--forcerun export_model"
+    ):
+        write_summary([folders[0].with_name("other")], tmp_path / "summary.csv")

@@ -55,12 +55,20 @@ def write_summary(folders: Iterable[Path], out: Path) -> None:
     layer on the test split, `milliseconds` of texts of the validation split, `timed_tokens` long on average,
     `milliseconds_at_full_depth` of the same texts in the graph without exits, and their ratio `speedup`; or the reason why early exit
     is not offered.
+
+    Args:
+        folders: exports/REGIME/MODEL/TASK.
+
+    Raises:
+        DamagedError: one of them holds the manifest of another.
     """
     with atomic_path(out) as path, path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(Row.__annotations__))
         writer.writeheader()
         for folder in folders:
-            writer.writerows(_rows(Manifest.read(folder)))
+            manifest = Manifest.read(folder)
+            manifest.check_place(folder)
+            writer.writerows(_rows(manifest))
     write_listing(out.with_suffix(".json"), [out.name])
 
 

@@ -253,14 +253,12 @@ def _listed(record: Path) -> dict[str, str]:
 
 def _check_export(root: Path, folder: Path) -> None:
     """Its files, and below `exports` also that it is the export of its place, of the model that is selected now."""
-    manifest, place = Manifest.read(folder), folder.relative_to(root).parts
+    manifest, in_place = Manifest.read(folder), folder.relative_to(root).parts[0] == "exports"
+    if in_place:
+        manifest.check_place(folder)
     manifest.verify(folder)
-    if place[:1] != ("exports",):
+    if not in_place:
         return
-    own = (manifest.regime, manifest.model, manifest.task)
-    if place[1:] != own:
-        problem = f"it belongs elsewhere: it is of {'/'.join(own)}."
-        raise DamagedError(folder / MANIFEST_FILE, None, problem, EXPORT_REMEDY)
     selection = root / "selection" / manifest.regime / manifest.model / f"{manifest.task}.json"
     if selection.is_file() and read_selection(selection)["model_digest"] != manifest.model_digest:
         problem = f"it is not of the model of {selection}, which is selected now."

@@ -294,6 +294,17 @@ class Manifest:
             raise DataError(path, None, f"'{part}' is malformed: {error}.", REMEDY) from error
         return cls(**{**values, "labels": tuple(values["labels"]), "graphs": graphs, "tokenizer": tokenizer})
 
+    def check_place(self, folder: Path) -> None:
+        """Refuse the manifest of another export in a study's folder exports/REGIME/MODEL/TASK.
+
+        Raises:
+            DamagedError: the folder's path has another regime, model or task.
+        """
+        own = (self.regime, self.model, self.task)
+        if folder.parts[-3:] != own:
+            problem = f"it belongs elsewhere: it is of {'/'.join(own)}."
+            raise DamagedError(folder / MANIFEST_FILE, None, problem, REMEDY)
+
     def verify(self, folder: Path) -> None:
         """Compare the folder's files with their digests.
 
