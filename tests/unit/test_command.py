@@ -155,14 +155,14 @@ def test_clean_data_has_only_notes(news: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("Es una buena informaciÃ³n, Â¿verdad?", "'informaciÃ³n,' is 'información,'"),
-        ("Dijo: â€œno lo sÃ©â€\x9d.", "'â€œno' is '“no'"),
+        ("Es una buena informaciÃ³n, Â¿verdad?", "'informaciÃ³n,' for 'información,'"),
+        ("Dijo: â€œno lo sÃ©â€\x9d.", "'â€œno' for '“no'"),
         ("¿Información? «Sí», dijo Àngels en São Paulo; 3.ª edición, 25 £ é €.", None),
     ],
 )
-def test_texts_that_were_decoded_twice_are_found(text: str, found: str | None, tmp_path: Path) -> None:
+def test_mojibake_is_found(text: str, found: str | None, tmp_path: Path) -> None:
     rows = [*labelled_texts(1, 120), (text, "sociedad")]
-    warned = found_in(table(tmp_path / "a.csv", rows)).get("decoded_twice", "")
+    warned = found_in(table(tmp_path / "a.csv", rows)).get("mojibake", "")
     assert (warned == "") if found is None else (found in warned and warned.endswith("id 120"))
 
 

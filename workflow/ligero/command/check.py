@@ -20,10 +20,10 @@ from ligero.settings.models import usable_positions
 from ligero.tasks.data_warnings import (
     RARE,
     absent_labels,
-    decoded_twice,
-    decoded_twice_as,
     ids_by_answer,
     leak_warnings,
+    mojibake,
+    mojibake_warning,
     rare_labels,
     small_test,
 )
@@ -106,7 +106,7 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
         *_labels(data, splits),
         *_readings(splits),
         *_texts(examples),
-        *_decoded_twice(examples),
+        *_mojibake(examples),
         *_repetitions(examples),
         *_leaks(splits),
         *_sizes(data, splits),
@@ -225,10 +225,11 @@ def _texts(examples: list[Example]) -> Iterator[Finding]:
         )
 
 
-def _decoded_twice(examples: list[Example]) -> Iterator[Finding]:
-    if found := decoded_twice(examples):
-        sentence = f"{len(found):,} texts {decoded_twice_as(found)}"
-        yield Finding("warning", "decoded_twice", sentence, [f"id {identity}" for identity in found])
+def _mojibake(examples: list[Example]) -> Iterator[Finding]:
+    if found := mojibake(examples):
+        yield Finding(
+            "warning", "mojibake", mojibake_warning(found), [f"id {identity}" for identity in found]
+        )
 
 
 def _repetitions(examples: list[Example]) -> Iterator[Finding]:

@@ -30,9 +30,9 @@ def warnings_of(
         *leak_warnings(splits, leaked),
         *(warning for split in splits.values() for warning in split.warnings),
         *(
-            f"{name}: {len(found):,} texts {decoded_twice_as(found)}"
+            f"{name}: {mojibake_warning(found)}"
             for name, split in splits.items()
-            if (found := decoded_twice(split.examples))
+            if (found := mojibake(split.examples))
         ),
         *_of_contradictions(splits["train"]),
         *_of_labels(task, splits),
@@ -72,28 +72,28 @@ def _answer(example: Example) -> str:
     return "|".join(answer.text for answer in example.answers)
 
 
-def decoded_twice(examples: Iterable[Example]) -> dict[str, tuple[str, str]]:
-    """Examples whose text was UTF-8 and read as another encoding on its way (mojibake): id to a word as it is, and as it was."""
-    return {example.id: found for example in examples if (found := _first_mended(content_key(example)))}
+def mojibake(examples: Iterable[Example]) -> dict[str, tuple[str, str]]:
+    """Examples whose text is UTF-8 that was decoded as another encoding: id to a word as it is, and as it was meant."""
+    return {example.id: found for example in examples if (found := _first_repaired(content_key(example)))}
 
 
-def decoded_twice_as(found: Mapping[str, tuple[str, str]]) -> str:
-    """What is wrong with such texts, by the first of them, and what to do."""
-    spoilt, meant = next(iter(found.values()))
-    return f"were UTF-8 and read as another encoding: '{spoilt}' is '{meant}'; take the text from where it is whole"
+def mojibake_warning(found: Mapping[str, tuple[str, str]]) -> str:
+    """What is wrong with texts that hold mojibake, by the first of them, and what to do."""
+    word, meant = next(iter(found.values()))
+    return f"{len(found):,} texts hold mojibake, UTF-8 decoded as another encoding: '{word}' for '{meant}'; export them as UTF-8 again"
 
 
-def _first_mended(texts: Iterable[str | None]) -> tuple[str, str] | None:
-    """The first word of an example's texts that mending changes."""
+def _first_repaired(texts: Iterable[str | None]) -> tuple[str, str] | None:
+    """The first word of an example's texts that a repair changes."""
     for text in texts:
-        if text and not text.isascii() and (mended := _mended(text)) != text:
-            words = zip(text.split(), mended.split(), strict=False)
+        if text and not text.isascii() and (repaired := _repaired(text)) != text:
+            words = zip(text.split(), repaired.split(), strict=False)
             return next(((one, other) for one, other in words if one != other), None)
     return None
 
 
 @lru_cache(maxsize=64)  # the questions of a context follow each other
-def _mended(text: str) -> str:
+def _repaired(text: str) -> str:
     return ftfy.fix_encoding(text)
 
 
