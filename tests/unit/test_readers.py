@@ -64,6 +64,20 @@ def test_xnli_takes_the_rows_of_spanish(tmp_path: Path) -> None:
         examples("xnli", tmp_path / "f", "\n".join(rows[:2]) + "\n", *NLI)
 
 
+def test_xnli_without_numbers_is_grouped_by_premise(tmp_path: Path) -> None:
+    # InferES leaves promptID blank: all its pairs were one group, which a share takes or leaves whole.
+    rows = [
+        evaluation_row(language="es", gold_label="neutral", sentence1=premise, sentence2=hypothesis)
+        for premise, hypothesis in (("Llueve.", "Truena."), ("llueve. ", "Hace sol."), ("Nieva.", "Truena."))
+    ]
+    text = "\n".join(["\t".join(EVALUATION_COLUMNS), *rows]) + "\n"
+    found = examples("xnli", tmp_path / "f", text, *NLI)
+    assert [example.id for example in found] == ["1", "2", "3"]
+    assert [example.group for example in found] == [
+        content_group([p]) for p in ("Llueve.", "Llueve.", "Nieva.")
+    ]
+
+
 def test_xnli_mt_spells_one_label_otherwise(tmp_path: Path) -> None:
     text = "premise\thypo\tlabel\nuno\tdos\tcontradictory\nuno\t\tentailment\n"
     found = examples("xnli", tmp_path / "f", text, *NLI)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.tasks.examples import ClassificationExample
 from ligero.tasks.lines import read_tsv
-from ligero.tasks.readers.context import ReaderContext
+from ligero.tasks.readers.context import ReaderContext, content_group
 
 LANGUAGE = "es"
 EVALUATION_COLUMNS = (
@@ -39,8 +39,9 @@ def read_xnli(path: Path, context: ReaderContext) -> Iterator[ClassificationExam
         if "language" in row:
             if row["language"] != LANGUAGE:
                 continue
-            identity, group = row["pairID"], row["promptID"]
             premise, hypothesis, label = row["sentence1"], row["sentence2"], row["gold_label"]
+            # Other corpora in this layout leave the numbers blank.
+            identity, group = row["pairID"] or str(line - 1), row["promptID"] or content_group([premise])
         else:
             # MultiNLI's three hypotheses of a premise are not marked as such: the premise itself is the group.
             identity, group = str(line - 1), row["premise"]
