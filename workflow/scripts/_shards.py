@@ -12,6 +12,7 @@ from ligero.settings.program import check_digest, load_resolved, refuse_unsound_
 from ligero.settings.study import Regime
 
 if TYPE_CHECKING:
+    from ligero.models.processor import use_processor
     from ligero.training.shard import Objectives
 
 
@@ -31,12 +32,10 @@ def run(
     check_digest(job, args.expect)
     refuse_unsound_data(args.config)
 
-    import torch
-
     from ligero.training.records import write_shard
     from ligero.training.shard import run_shard
 
-    torch.set_num_threads(args.threads)
+    use_processor(args.threads)
     results = run_shard(
         job,
         weights=args.weights,

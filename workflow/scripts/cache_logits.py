@@ -29,12 +29,11 @@ def main() -> None:
     wanted = jobs.logits_jobs(load_resolved(args.config), args.tasks)
     check_digest(wanted, args.expect)
 
-    import torch
-
     from ligero.distillation.teacher_logits import build_cache
+    from ligero.models.processor import use_processor
     from ligero.training.selection import check_selected
 
-    torch.set_num_threads(args.threads)
+    use_processor(args.threads)
     for job in wanted.caches:
         task = job.task_id
         chosen = read_choice(args.teachers_dir / f"{task}.json")

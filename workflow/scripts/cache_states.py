@@ -36,11 +36,10 @@ def main() -> None:
     job = jobs.states_job(load_resolved(args.config), args.model)
     check_digest(job, args.expect)
 
-    import torch
-
+    from ligero.models.processor import use_processor
     from ligero.pretraining.state_caching import Sources, cache_states
 
-    torch.set_num_threads(args.threads)
+    use_processor(args.threads)
     for split in ("train", "validation"):
         check_cleaned(args.corpus_dir / f"{split}.txt.zst")
     sources = Sources(

@@ -41,15 +41,12 @@ def main() -> int:
     check_digest(job, args.expect)
     refuse_unsound_data(args.config)
 
-    import torch
-
-    from ligero.common.allocator import keep_freed_memory
+    from ligero.models.processor import use_processor
     from ligero.pretraining.cost_estimate import plan
     from ligero.pretraining.distributed import DistributedContext
     from ligero.pretraining.run import prepare, pretrain
 
-    keep_freed_memory()
-    torch.set_num_threads(max(1, args.threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    use_processor(max(1, args.threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     prepared = prepare(job, args.tokens, args.tokenizer_dir)
     placement = DistributedContext.from_environment(args.device)
     if args.plan:

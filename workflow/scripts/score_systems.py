@@ -28,13 +28,12 @@ def main() -> None:
     job = jobs.scoring_job(load_resolved(args.config), args.regime, args.shard)
     check_digest(job, args.expect)
 
-    import torch
-
+    from ligero.models.processor import use_processor
     from ligero.training.records import write_scores
     from ligero.training.scoring import score_selected
     from ligero.training.selection import check_selected
 
-    torch.set_num_threads(args.threads)
+    use_processor(args.threads)
     for system in job.systems:
         for task in job.tasks:
             check_selected(args.selections_dir / system / f"{task}.json", args.models_dir / system / task)

@@ -25,13 +25,12 @@ def main() -> None:
     job = search_job(load_resolved(args.config), args.student, args.task)
     check_digest(job, args.expect)
 
-    import torch
-
     from ligero.distillation.search import finished_trials, open_search, run_search
     from ligero.distillation.search_task import SearchTask
+    from ligero.models.processor import use_processor
     from ligero.training.steps import device_name, training_device
 
-    torch.set_num_threads(args.threads)
+    use_processor(args.threads)
     task = SearchTask(
         job.shard,
         job.trial,

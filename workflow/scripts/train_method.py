@@ -25,11 +25,10 @@ def main() -> None:
     job = ablation_job(load_resolved(args.config), args.task, args.method, args.seed)
     check_digest(job, args.expect)
 
-    import torch
-
     from ligero.distillation.ablation import run_method
+    from ligero.models.processor import use_processor
 
-    torch.set_num_threads(args.threads)
+    use_processor(args.threads)
     run_method(
         job,
         weights=args.weights,
