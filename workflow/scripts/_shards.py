@@ -12,7 +12,6 @@ from ligero.settings.program import check_digest, load_resolved, refuse_unsound_
 from ligero.settings.study import Regime
 
 if TYPE_CHECKING:
-    from ligero.models.processor import use_processor
     from ligero.training.shard import Objectives
 
 
@@ -32,6 +31,7 @@ def run(
     check_digest(job, args.expect)
     refuse_unsound_data(args.config)
 
+    from ligero.models.processor import use_processor
     from ligero.training.records import write_shard
     from ligero.training.shard import run_shard
 
