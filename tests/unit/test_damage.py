@@ -137,25 +137,31 @@ def test_the_check_ends_a_run_early(
     assert steps == [0]
 
 
-def test_no_model_is_written_before_the_check_has_ended(
-    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stopped", [False, True])
+def test_neither_checkpoint_nor_model_is_written_before_the_check_has_ended(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
 ) -> None:
-    last_saved, save = threading.Event(), Pretrainer._save
+    """Else the next start, with the file put right, would go on from what the damaged one taught."""
+    saving, save = threading.Event(), Pretrainer._save
 
     def slow(folder: Path) -> None:
-        assert last_saved.wait(60)
+        assert saving.wait(60)
         raise DamagedError(folder, None, "found late.")
 
     def noted(self: Pretrainer) -> None:
+        saving.set()
         save(self)
-        if self.done.step == self.recipe.total_steps:
-            last_saved.set()
+
+    def interrupted(self: Pretrainer, step: int, batch: object) -> None:
+        return None
 
     monkeypatch.setattr(run, "check_tokens", slow)
     monkeypatch.setattr(Pretrainer, "_save", noted)
+    if stopped:
+        monkeypatch.setattr(Pretrainer, "_step", interrupted)
     with pytest.raises(DamagedError, match="found late"):
         train(folders, tmp_path)
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() and not list((tmp_path / "state").rglob("checkpoints/*"))
 
 
 @kinds

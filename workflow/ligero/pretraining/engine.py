@@ -268,6 +268,14 @@ class Pretrainer:
         return RunState(copied, None, self.watch.state(), replace(self.done), Position(0, ""))
 
     def _save(self) -> None:
+        """Write a checkpoint, none before the text is known to be whole: a later start would go on from what damage taught.
+
+        Raises:
+            DamagedError: the check of the training text failed.
+            CheckpointError: it could not be written.
+        """
+        if self.data_check is not None:
+            self.data_check.result()
         if self.done.first_saved is None:
             self.done.first_saved = self.done.step
         state = self._state()
