@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import zstandard
+from torch import Tensor
 
-from ligero.common.errors import MismatchError
+from ligero.common.errors import DataError, MismatchError
 from ligero.common.records import DamagedError
 from ligero.corpus.token_store import TokenStore, check_tokens
 from ligero.models.architectures import encoder_of
@@ -188,6 +190,32 @@ def test_tokenizers_that_cut_nowhere_alike_are_refused(
     ):
         cached(toy, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_projection_is_fitted_to_all_of_a_small_text(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much more was asked for."""
+    seen: list[int] = []
+    fit = Projection.fit
+
+    def noted(states: Tensor, dimensions: int) -> Projection:
+        seen.append(len(states))
+        return fit(states, dimensions)
+
+    monkeypatch.setattr(Projection, "fit", noted)
+    info = cached(toy, tmp_path / "more", tokens=2_000_000)
+    assert seen == [info.spans["train"]]
+
+
+def test_too_little_text_for_the_components_is_refused(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path, documents=60)
+    (toy.sources.corpus / "train.txt.zst").write_bytes(zstandard.compress(b"bata mina"))
+    with pytest.raises(
+        DataError, match=r"train\.txt\.zst: teacher and student share .* to find 6 components.*12 are needed"
+    ):
+        cached(toy)
+    assert not toy.states.exists()
 
 
 def test_a_teacher_with_too_few_layers_is_refused(toy: Toy) -> None:

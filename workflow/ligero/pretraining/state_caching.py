@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ligero.common.errors import MismatchError
+from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import atomic_directory, atomic_path
 from ligero.common.hashing import digest_file, digest_value
 from ligero.common.progress import progress
@@ -46,6 +46,8 @@ PART_TOKENS = 1 << 17
 BATCH_TOKENS = 1 << 12
 FIT_TOKENS, VALIDATION_TOKENS = 50_000, 40_000
 LEAST_TAUGHT = 0.5
+LEAST_STATES = 2
+"""Spans a component: from fewer, the last components are noise that their scaling blows up."""
 PART_REMEDY = "Delete both and start again: that part is computed once more."
 SPLITS = {"train": "train.txt.zst", "validation": "validation.txt.zst"}
 
@@ -200,6 +202,7 @@ def cache_states(job: StatesJob, sources: Sources, out: Path, state: Path) -> St
         for split, wanted in (("train", job.tokens), ("validation", VALIDATION_TOKENS))
     }
     texts = {split: sources.corpus / name for split, name in SPLITS.items()}
+    available = store.splits["train"].tokens
 
     def drawn(split: str, share: float) -> Iterator[Passage]:
         for lines in passages(texts[split], job.seed, share):
@@ -208,8 +211,9 @@ def cache_states(job: StatesJob, sources: Sources, out: Path, state: Path) -> St
     projection = _projection(
         state / f"projection-{key}.safetensors",
         reader,
-        drawn("train", shares["train"] * min(1.0, FIT_TOKENS / job.tokens)),
-        job.dimensions,
+        drawn("train", shares["train"] * min(1.0, FIT_TOKENS / max(min(job.tokens, available), 1))),
+        job,
+        texts["train"],
     )
     parts: dict[str, list[Path]] = {}
     with progress(total=None, label=f"states of {job.teacher}", unit="token") as bar:
@@ -224,10 +228,30 @@ def cache_states(job: StatesJob, sources: Sources, out: Path, state: Path) -> St
     return _assemble(job, parts, projection, sources, out, key, device_name(device), precision)
 
 
-def _projection(path: Path, reader: StateReader, sample: Iterator[Passage], dimensions: int) -> Projection:
-    """The projection that an earlier start left, or one fitted to a sample."""
+def _projection(
+    path: Path, reader: StateReader, sample: Iterator[Passage], job: StatesJob, text: Path
+) -> Projection:
+    """The projection that an earlier start left, or one fitted to a sample.
+
+    Raises:
+        DataError: the text is too short for so many components.
+        MismatchError: the two tokenizers hardly ever cut it at the same places.
+    """
     if not path.is_file():
-        fitted = Projection.fit(reader.read(list(sample)), dimensions)
+        drawn = list(sample)
+        states = reader.read(drawn)
+        if len(states) < LEAST_STATES * job.dimensions:
+            if drawn:
+                spans = np.concatenate([passage.spans for passage in drawn])
+                _refuse_strangers(job, int((spans < 0).sum()), len(spans))
+            raise DataError(
+                text,
+                None,
+                f"teacher and student share {len(states):,} spans in it, too few to find {job.dimensions} components of the states of "
+                f"{job.teacher}: {LEAST_STATES * job.dimensions:,} are needed.",
+                f"Add text to the corpus, or lower models.{job.model_id}.pretraining.teacher.dimensions.",
+            )
+        fitted = Projection.fit(states, job.dimensions)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as staging:
             fitted.save(staging)
