@@ -133,6 +133,14 @@ def test_baselines_of_classification_and_tagging() -> None:
     assert found == [["D", "D", "N", "D"]]
 
 
+def test_a_words_capitalised_form_says_nothing_about_a_lower_cased_one_that_was_seen() -> None:
+    words = [["El", "Gobierno", "del", "Gobierno"], ["un", "gobierno"], ["la", "Banca"]]
+    train = columns(words=words, labels=[[0, 1, 0, 1], [0, 0], [0, 1]])
+    test = columns(words=[["gobierno", "Gobierno", "GOBIERNO", "banca"]])
+    # All occurrences of a word count where this form of it was never seen.
+    assert frequent_tags(("O", "B-ORG"), train, test) == [["O", "B-ORG", "B-ORG", "B-ORG"]]
+
+
 def test_baseline_of_questions_prefers_frequent_answers_that_stand_as_words() -> None:
     answers = [[{"text": "Ana", "start": 0}], [{"text": "Ana", "start": 0}], [{"text": "Luis", "start": 0}]]
     test = columns(context=["La Anaconda y Luis", "Vino Ana.", "Nadie vino a la fiesta"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,20 +50,21 @@ def majority_class(labels: Sequence[str], train: Examples, test: Examples) -> li
 
 def frequent_tags(labels: Sequence[str], train: Examples, test: Examples) -> list[list[str]]:
     """The tag that a word had most often in training (as written, else lower-cased); unseen words get the commonest tag."""
-    by_word: dict[str, Counter[int]] = {}
+    as_written: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    lower_cased: defaultdict[str, Counter[int]] = defaultdict(Counter)
     overall: Counter[int] = Counter()
     for words, tags in zip(train.columns["words"], train.columns["labels"], strict=True):
         for word, tag in zip(words, tags, strict=True):
-            by_word.setdefault(word, Counter())[tag] += 1
+            as_written[word][tag] += 1
+            lower_cased[word.lower()][tag] += 1
             overall[tag] += 1
-            if (lower := word.lower()) != word:
-                by_word.setdefault(lower, Counter())[tag] += 1
-    known = {word: labels[_most_frequent(counts)] for word, counts in by_word.items()}
-    unseen = labels[_most_frequent(overall)]
-    return [
-        [known.get(word) or known.get(word.lower()) or unseen for word in words]
-        for words in test.columns["words"]
-    ]
+
+    def tag_of(word: str) -> str:
+        # Two tables: the organisation "Gobierno" says nothing about a "gobierno" that was seen itself.
+        counts = as_written.get(word) or lower_cased.get(word.lower()) or overall
+        return labels[_most_frequent(counts)]
+
+    return [[tag_of(word) for word in words] for words in test.columns["words"]]
 
 
 def frequent_answers(train: Examples, test: Examples) -> list[str]:
