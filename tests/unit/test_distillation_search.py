@@ -161,6 +161,18 @@ def test_a_diverged_trial_fails_and_the_search_goes_on(tmp_path: Path) -> None:
     assert rows_of(search)[1]["validation_loss"] is None and summarise(search)["failed"] == 1
 
 
+def test_a_pruned_trial_has_the_lowest_loss_that_it_reported(tmp_path: Path) -> None:
+    def evaluate(point: Point, folder: Path, report: Any) -> float:
+        for epoch, loss in enumerate((0.5, 0.4, float("inf")), 1):
+            report(epoch, loss)
+        raise optuna.TrialPruned
+
+    search = opened(tmp_path)
+    run_search(search, 1, evaluate, tmp_path)
+    (row,) = rows_of(opened(tmp_path))
+    assert (row["state"], row["validation_loss"], row["epochs"]) == ("pruned", 0.4, 3)
+
+
 def test_a_search_of_other_data_is_refused(tmp_path: Path) -> None:
     opened(tmp_path)
     with pytest.raises(MismatchError, match="other data, weights"):

@@ -39,6 +39,9 @@ def test_a_search_depends_on_what_its_trials_have_in_common(
     before = digest()
     # Every trial brings its own loss, alpha, temperature and rate.
     default_config["distillation"] |= {"alpha": 0.5, "temperature": 2.0, "loss": "mse"}
+    default_config["distillation"]["grid"]["learning_rate"] = ["7e-5"]
+    student = default_config["distillation"]["students"]["albeto-base-4"]
+    student["grid"] = {**student["grid"], "learning_rate": ["8e-5"]}
     assert digest() == before
     default_config["search"] = {"trials": 7, "epochs": 3, "workers": 5}
     job = search_job(load_study(default_config, project), "albeto-base-4", "ner")

@@ -232,7 +232,7 @@ def rows_of(search: optuna.Study) -> list[SearchRow]:
         SearchRow(
             number=trial.number,
             state=trial.state.name.lower(),
-            validation_loss=_last_value(trial),
+            validation_loss=_lowest_loss(trial),
             epochs=max(trial.intermediate_values, default=0),
             loss=trial.params.get("loss"),
             alpha=trial.params.get("alpha"),
@@ -276,9 +276,10 @@ def summarise(search: optuna.Study) -> SearchSummary:
     )
 
 
-def _last_value(trial: FrozenTrial) -> float | None:
-    if trial.value is not None:
-        return float(trial.value)
+def _lowest_loss(trial: FrozenTrial) -> float | None:
+    """What a completed trial reported, or the lowest finite loss of another's epochs (Optuna's value is that of its last)."""
+    if trial.state == TrialState.COMPLETE:
+        return trial.value
     return min((value for value in trial.intermediate_values.values() if math.isfinite(value)), default=None)
 
 

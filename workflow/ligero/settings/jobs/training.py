@@ -421,12 +421,16 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
         if trial.task == task
     )
     shard = shard_job(study, "distillation", student, number)
-    trial = first.model_copy(
-        update={"batch_size": search.batch_size or first.batch_size, "epochs": search.epochs or first.epochs}
-    )
-    learning = StudentLearning.of(study.distillation)
     # Replaced in every trial of the search, so the configuration's values must not affect the digest.
     searched: dict[str, object] = {"alpha": 0.0, "temperature": 1.0, "loss": "kl"}
+    trial = first.model_copy(
+        update={
+            "batch_size": search.batch_size or first.batch_size,
+            "epochs": search.epochs or first.epochs,
+            "learning_rate": "1e-4",
+        }
+    )
+    learning = StudentLearning.of(study.distillation)
     if search.patience is not None:
         searched["patience"] = search.patience
     return SearchJob(
