@@ -112,11 +112,11 @@ def _add_train(commands: Commands) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="folder of the study (default: the file's name)")
     parser.add_argument(
         "--teacher", metavar="MODEL",
-        help="hub OWNER/NAME, folder of a checkpoint, or `scratch` (default: BETO from the hub; scratch where there is no network)",
+        help="one of `ligero ls models`, folder of a checkpoint, or `scratch` (default: BETO from the hub; scratch where there is no network)",
     )  # fmt: skip
     parser.add_argument(
         "--student", metavar="MODEL",
-        help="hub OWNER/NAME, folder, or a number: that many of the teacher's layers (default: ALBETO tiny from the hub; a third of "
+        help="one of `ligero ls models`, folder, or a number: that many of the teacher's layers (default: ALBETO tiny from the hub; a third of "
         "a local teacher's layers)",
     )  # fmt: skip
     parser.add_argument(

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
 import json
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from ligero.command.check import findings, summary, tell
 from ligero.command.examples import READER_OF_ENDING, UserData
 from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, slug, written
-from ligero.command.project import run_workflow, shown_line, snakemake_line
+from ligero.command.project import PROJECT, run_workflow, shown_line, snakemake_line
 from ligero.command.systems import below_twin, open_results, printed_alternatives, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
-from ligero.serving.manifest import Manifest
+from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.defaults import checkpoint_architecture
+from ligero.settings.yaml_files import read_yaml
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
 generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.
@@ -80,20 +80,37 @@ def _refuse_numbers(args: argparse.Namespace, budgets: list[Budget]) -> None:
 def _teacher(given: str | None) -> Weights:
     """The teacher that is asked for; else BETO from the hub, or none where the hub cannot be reached."""
     if given is not None:
-        return Weights.read(given, "--teacher")
+        return _weights(given, "--teacher")
     return Weights("hub", BETO) if hub_answers() else Weights("scratch")
 
 
 def hub_answers(seconds: float = 3.0) -> bool:
-    """Whether the hub can be reached; HF_HUB_OFFLINE says no."""
+    """Whether the hub answers, through a proxy where the environment names one, as downloads do; HF_HUB_OFFLINE says no."""
+    import httpx
+
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return False
-    place = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     try:
-        with socket.create_connection((place.hostname or "", place.port or 443), timeout=seconds):
-            return True
-    except OSError:
+        httpx.head(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", timeout=seconds)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return False
+    return True
+
+
+def _weights(given: str, option: str) -> Weights:
+    """The weights that an option names.
+
+    Raises:
+        ConfigurationError: there are none, or a model of the hub whose architecture the project does not know.
+    """
+    weights = Weights.read(given, option)
+    known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
+    if weights.kind == "hub" and weights.place not in known:
+        raise ConfigurationError(
+            f"{option} {given}: `ligero ls models` does not list this model, so its architecture is not known here. Download it, "
+            f"`hf download {given} --local-dir FOLDER`, and give {option} FOLDER"
+        )
+    return weights
 
 
 def _student(given: str | None, teacher: Weights) -> Weights | int:
@@ -112,7 +129,7 @@ def _student(given: str | None, teacher: Weights) -> Weights | int:
     if given is None:
         return Weights("hub", ALBETO_TINY) if layers is None else max(1, layers // 3)
     if not given.isdecimal():
-        student = Weights.read(given, "--student")
+        student = _weights(given, "--student")
         if student.kind == "scratch":
             raise ConfigurationError("--student scratch: a student from scratch needs --teacher scratch")
         return student
@@ -127,8 +144,9 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
     """Write FOLDER/study.yaml and copies of the data, so that the study stays what it is when the files change.
 
     Raises:
-        ConfigurationError: another study.yaml is there.
+        ConfigurationError: another study.yaml is there, or files that no study wrote and that this one would replace.
     """
+    _refuse_to_replace(plan, folder)
     text = written(plan.configuration(), head)
     path = folder / "study.yaml"
     if (
@@ -146,6 +164,24 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
     if plan.from_scratch:
         write_text(folder / "data" / f"{plan.texts_id}.txt", plan.texts())
     write_text(path, text)
+
+
+def _refuse_to_replace(plan: Plan, folder: Path) -> None:
+    """Refuse a folder in which something else has the place of the model, the data or the log: `--overwrite` is for studies."""
+    model, ours = folder / "model", (folder / "study.yaml").exists()
+    others = [model] if model.exists() and not (model / MANIFEST_FILE).is_file() else []
+    if not ours:
+        copies = {folder / "data" / name: plan.data.files[split] for split, name in plan.copies().items()}
+        others += [at for at, source in copies.items() if at.exists() and not _same(at, Path(source))]
+        others += [at for at in (model, folder / "run.log") if at.exists() and at not in others]
+    if others:
+        raise ConfigurationError(
+            f"{others[0]} already exists, and no study here wrote it: it would be replaced. Choose another --out"
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _without_comments(text: str) -> str:
