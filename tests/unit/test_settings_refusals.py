@@ -137,6 +137,20 @@ def test_shares_of_one_source_must_not_overlap(default_config: Config, project: 
     assert "train (share [0.0, 0.8]) and test (share [0.5, 1.0])" in refusal(default_config, project)
 
 
+def test_splits_that_cut_one_source_name_the_same_sources(default_config: Config, project: Path) -> None:
+    """Groups that are only numbers are named after their source where a split has several: the two cuts would overlap."""
+    splits = default_config["tasks"]["ner"]["splits"]
+    both = ["embedded-ner-train", "embedded-ner-dev"]
+    splits["train"] = {"sources": both, "share": [0.0, 0.8]}
+    splits["validation"] = {"sources": both, "share": [0.8, 1.0]}
+    load_study(default_config, project)
+    splits["validation"]["sources"] = both[:1]
+    assert (
+        "tasks.ner.splits: train is cut from embedded-ner-train, embedded-ner-dev and validation from embedded-ner-train; a source "
+        "that several splits cut ('embedded-ner-train') needs the same list"
+    ) in refusal(default_config, project)
+
+
 def test_a_remedy_stays_with_its_key(default_config: Config, project: Path) -> None:
     """One line per problem; a remedy after a semicolon is part of its problem."""
     default_config["distillation"]["options"]["max_length"] = 48
@@ -227,7 +241,7 @@ def test_with_no_model_left_the_tasks_can_still_be_prepared(project: Path) -> No
     put(config, "models.multilingual-e5-small.local", LOCAL["local"])
     study = without_missing_weights(load_study(config, project))
     assert study.left_out.keys() == study.models.keys()
-    assert [job.rule for job in planned_jobs(study)].count("prepare_task") == 7
+    assert [job.rule for job in planned_jobs(study)].count("prepare_task") == 6
     with pytest.raises(ConfigurationError, match=r"models: none is left.*docs/local-weights\.md"):
         measure(efficiency_job(study), {})
 

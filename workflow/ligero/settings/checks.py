@@ -114,6 +114,7 @@ def clashes(study: Study) -> Iterator[str]:
     yield from _batches(study)
     yield from _windows(study)
     yield from _common_examples(study)
+    yield from _common_cuts(study)
     yield from _students(study)
     yield from _halving(study)
     yield from teaching_problems(study)
@@ -266,6 +267,18 @@ def _common_examples(study: Study) -> Iterator[str]:
                         f"{_printed(second.share)}), which would share examples; use another source, or divide this one: "
                         "share: [0.0, 0.8] and share: [0.8, 1.0]"
                     )
+
+
+def _common_cuts(study: Study) -> Iterator[str]:
+    """A source that two splits cut, each beside different sources: what counts as one group depends on these, so the cuts may overlap."""
+    for task_id, task in study.tasks.items():
+        for (one, first), (other, second) in combinations(task.splits, 2):
+            common = [source for source in first.sources if source in second.sources]
+            if common and first.share and second.share and first.sources != second.sources:
+                yield (
+                    f"tasks.{task_id}.splits: {one} is cut from {', '.join(first.sources)} and {other} from {', '.join(second.sources)}; "
+                    f"a source that several splits cut ('{common[0]}') needs the same list of sources in each of them"
+                )
 
 
 def _overlap(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
