@@ -92,6 +92,14 @@ def test_the_sample_finds_the_published_counts_in_the_real_files(shared_data: Pa
         assert leaked["train_test"]["same_id"] == 0, task_id
 
 
+def test_the_published_study_finds_the_mirrors_mlqa(shared_data: Path) -> None:
+    study = load_study(yaml.safe_load((PROJECT / "config/thesis.yaml").read_text()), PROJECT)
+    loaded = load_split(
+        study.tasks["mlqa"], "validation", lambda source: shared_data / study.sources[source].path
+    )
+    assert loaded.read == len(loaded.examples) == 500
+
+
 # --- multiword ranges -------------------------------------------------------------------------------------------------
 
 REST = "\t_" * 6
