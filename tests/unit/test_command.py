@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ligero.command.examples import UserData
 from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
 from ligero.command.systems import below_twin, printed_alternatives, printed_systems
+from ligero.command.train import hub_answers
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_text
 from ligero.common.records import DamagedError, write_listing, write_record
@@ -26,6 +29,7 @@ from ligero.reporting.artefact_digests import CARDS_REMEDY, verify_results
 from ligero.reporting.recommendation import Limits, System, alternatives, ranked
 from ligero.reporting.results import Results
 from ligero.serving.app import Limits as ServerLimits
+from ligero.serving.app import _listen
 from ligero.settings.load import load_study
 from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
@@ -313,6 +317,100 @@ def test_a_study_from_scratch_reads_training_texts_only(
         and head[1].startswith("# Run it: ")
         and "--snakefile" in head[1]
     )
+
+
+@pytest.mark.parametrize("place", ["model/config.json", "data/noticias.csv", "run.log"])
+def test_what_no_study_wrote_is_not_replaced(
+    news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    there = tmp_path / "work" / place
+    there.parent.mkdir(parents=True)
+    there.write_text("mine")
+    named = there.parent if place.startswith("model") else there
+    command = [
+        "train",
+        str(news),
+        "--text",
+        "texto",
+        "--label",
+        "tema",
+        "--out",
+        str(tmp_path / "work"),
+        "-n",
+    ]
+    for more in ([], ["--overwrite"]):
+        with pytest.raises(ConfigurationError, match=rf"{named} already exists, and no study here wrote it"):
+            main([*command, *more])
+    assert there.read_text() == "mine" and not (tmp_path / "work/study.yaml").exists()
+    there.unlink()
+    if place.startswith("model"):
+        there.parent.rmdir()
+    assert main(command) == 0 == main(command)
+
+
+def test_a_models_folder_that_no_export_wrote_stays_even_beside_a_study(
+    news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    command = [
+        "train",
+        str(news),
+        "--text",
+        "texto",
+        "--label",
+        "tema",
+        "--out",
+        str(tmp_path / "work"),
+        "-n",
+    ]
+    assert main(command) == 0
+    write_text(tmp_path / "work/model/config.json", "mine")
+    with pytest.raises(ConfigurationError, match="Choose another --out"):
+        main([*command, "--overwrite"])
+
+
+@pytest.mark.parametrize("option", ["--teacher", "--student"])
+def test_a_model_of_the_hub_whose_architecture_is_unknown_is_refused_at_once(
+    news: Path, tmp_path: Path, option: str
+) -> None:
+    known = ["--teacher", "dccuchile/bert-base-spanish-wwm-uncased"] if option == "--student" else []
+    command = ["train", str(news), "--text", "texto", "--label", "tema", "--out", str(tmp_path / "out"), "-n"]
+    with pytest.raises(
+        ConfigurationError, match=rf"{option} deepset/gbert-base: `ligero ls models` does not list"
+    ):
+        main([*command, *known, option, "deepset/gbert-base"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(LigeroError, match=r"cannot listen on 127\.0\.0\.1:80000: .*0-65535.*choose another"):
+        _listen("127.0.0.1", 80000)
+
+
+def test_the_hub_is_asked_through_the_proxy_that_downloads_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind one there is no direct way, not even a name."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    for name in ("HF_HUB_OFFLINE", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert not hub_answers()
+    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
+        assert hub_answers() and asked == ["http://hub.invalid/"]
+        server.shutdown()
 
 
 def test_tagging_and_questions_take_their_own_files(project: Path, tmp_path: Path) -> None:

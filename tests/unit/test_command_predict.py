@@ -119,6 +119,21 @@ def test_what_readers_noticed_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
         assert capsys.readouterr().err == (noticed and f"{tmp_path / name}: {noticed}\n")
 
 
+def test_blank_lines_of_a_text_file_are_counted_and_an_old_macs_line_ends_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers are pasted beside the lines; and three texts would get one answer."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b'uno\r\n\r\n  \n{"text": "dos"}\n')
+    assert list(predict.items_of_file(path, {})) == ["uno", {"text": "dos"}]
+    assert capsys.readouterr().err == f"{path}: 2 blank lines passed over\n"
+    path.write_bytes(b"uno\rdos\rtres\r")
+    with pytest.raises(
+        DataError, match=r"a\.txt:1: a carriage return within the line.*Convert the line ends"
+    ):
+        list(predict.items_of_file(path, {}))
+
+
 def test_columns_of_standard_input_are_refused(answered: Any) -> None:
     """Each line would be read whole, its other columns too."""
     with pytest.raises(

@@ -125,6 +125,17 @@ def test_the_command_keeps_its_exit_status(project: Path, tmp_path: Path) -> Non
     )
 
 
+def test_a_command_that_is_none_is_said(project: Path, tmp_path: Path) -> None:
+    program = [sys.executable, str(project / "workflow/scripts/take_gpus.py"), "--locks", str(tmp_path)]
+    for arguments, said in (
+        (["1"], "no command to start"),
+        (["two", "python"], "two: expected a number of GPUs"),
+        (["0", "pyhton"], "error: pyhton: cannot be started: No such file or directory"),
+    ):
+        done = subprocess.run([*program, *arguments], capture_output=True, text=True)
+        assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
 def test_devices_of_the_machine_and_of_a_slurm_job(tmp_path: Path) -> None:
     assert visible_devices({}, tmp_path) is None, "no device file: nobody knows"
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):

@@ -262,6 +262,37 @@ def test_a_manifest_whose_records_lack_keys_is_refused(
         Manifest.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"files": {}}, r"'files' has no digest of tokenizer\.json"),
+        (
+            {"files": {"../tokenizer.json": "0"}},
+            r"names \.\./tokenizer\.json, which is not in the folder itself",
+        ),
+        ({"files": {"/etc/passwd": "0"}}, "names /etc/passwd, which is not in the folder"),
+        ({"precision": "int4"}, "precision is 'int4', but there is no such graph"),
+    ],
+)
+def test_a_manifest_names_files_of_its_folder_and_all_that_is_read(
+    exported: Any, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    manifest = read_record(exported["sequence_classification"][1] / "manifest.json")
+    if changes.get("files"):
+        changes = {"files": {**manifest["files"], **changes["files"]}}
+    write_record(tmp_path / "manifest.json", {**manifest, **changes})
+    with pytest.raises(DataError, match=message):
+        Manifest.read(tmp_path)
+
+
+def test_a_manifest_of_an_unknown_task_is_refused(exported: Any, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported["sequence_classification"][1], tmp_path / "copy")
+    manifest = read_record(folder / "manifest.json")
+    write_record(folder / "manifest.json", {**manifest, "task_type": "summarisation"})
+    with pytest.raises(DataError, match="task_type is 'summarisation', which is unknown"):
+        Predictor(folder)
+
+
 def test_an_edited_manifest_is_refused(exported: Any, tmp_path: Path) -> None:
     """Labels in another order, which nothing else would notice."""
     text = (exported["sequence_classification"][1] / "manifest.json").read_text()

@@ -108,6 +108,16 @@ def test_a_name_alone_finds_the_fine_tuned_and_the_distilled(
     assert "(as recorded)" in said and "made again by" in said
 
 
+def test_a_table_is_named_from_its_own_folder(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made / "tables")
+    assert why(capsys, "sequence_tagging.csv", "--all", "--recompute")[0] == 0
+    monkeypatch.chdir(made)
+    assert why(capsys, "summary.csv", "--all", "--recompute")[0] == 0
+    assert why(capsys, "tables/sequence_tagging.csv", "--all", "--recompute")[0] == 0
+
+
 def test_changed_answers_are_named(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = results / "predictions/fine-tuning/albeto-tiny/xnli.json"
     given = json.loads(answers.read_text())

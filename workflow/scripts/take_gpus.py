@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import _library  # noqa: F401
-from ligero.common.errors import run_program
+from ligero.common.errors import LigeroError, run_program
 from ligero.common.gpu_locks import lock_folder, take, visible_devices
 
 
@@ -18,7 +18,12 @@ def main() -> None:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     parser.add_argument("--locks", type=Path, help="folder of the locks")
     args = parser.parse_args()
-    wanted = None if args.gpus == "any" else float(args.gpus)
+    if not args.command:
+        parser.error("no command to start")
+    try:
+        wanted = None if args.gpus == "any" else float(args.gpus)
+    except ValueError:
+        parser.error(f"{args.gpus}: expected a number of GPUs, a share of one, or any")
     devices = visible_devices()
     if devices is None and wanted != 0:
         if wanted is not None:
@@ -29,7 +34,10 @@ def main() -> None:
         for file in taken.files:  # the locks are held until the command ends
             os.set_inheritable(file, True)
     sys.stderr.flush()
-    os.execvp(args.command[0], args.command)
+    try:
+        os.execvp(args.command[0], args.command)
+    except OSError as error:
+        raise LigeroError(f"{args.command[0]}: cannot be started: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -94,6 +94,9 @@ def run(args: argparse.Namespace) -> int:
     for name, smallest in (("runs", 2), ("threads", 1)):
         if getattr(args, name) < smallest:
             raise ConfigurationError(f"--{name} {getattr(args, name)}: expected {smallest} or more")
+    for name in ("lengths", "batches"):
+        if wrong := [value for value in getattr(args, name) if value < 1]:
+            raise ConfigurationError(f"--{name} {wrong[0]}: expected 1 or more")
     folder = Path(args.folder).expanduser()
     manifest = Manifest.read(folder)
     manifest.verify(folder)

@@ -17,7 +17,7 @@ from ligero.common.text import decoded
 from ligero.serving.answers import Item
 from ligero.serving.predictor import Predictor
 from ligero.tasks.delimited import JSON_LINES, cell_of, header_of, no_columns, read_rows
-from ligero.tasks.lines import OF_ARRAY, Notes, Problems, parse_json, read_whole
+from ligero.tasks.lines import BLANK_LINES, OF_ARRAY, Notes, Problems, parse_json, read_whole
 from ligero.tasks.sentences import read_sentences, read_treebank
 
 STANDARD_INPUT = "-"
@@ -106,20 +106,24 @@ def columns_of(args: argparse.Namespace) -> dict[str, str]:
 
 
 def items_of_lines(lines: Iterable[bytes], path: Path, objects: bool = False) -> Iterator[Item]:
-    """A line that begins with `{` is a JSON object, any other a text; empty lines are passed over.
+    """A line that begins with `{` is a JSON object, any other a text; blank lines are passed over and counted.
 
     Args:
         objects: every line must be an object.
 
     Raises:
-        DataError: a line that begins like JSON and is none, or that is not UTF-8.
+        DataError: a line that begins like JSON and is none, that is not UTF-8, or that holds several lines of an old Mac.
     """
     notes = Notes()
     for number, line in enumerate(lines, 1):
         text = decoded(path, line, number).rstrip("\r\n")
         if not text.strip():
+            notes[BLANK_LINES] += 1
             continue
         if not objects and not text.lstrip().startswith("{"):
+            if "\r" in text:
+                problem = "a carriage return within the line: several texts would be read as one."
+                raise DataError(path, number, problem, r"Convert the line ends, e.g. tr '\r' '\n' < FILE.")
             yield text
             continue
         try:

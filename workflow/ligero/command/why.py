@@ -19,6 +19,10 @@ from ligero.reporting.provenance.records import Chain, Count, Measurement, Recom
 def run(args: argparse.Namespace) -> int:
     """Print the chain of a number, or recompute all of a table; 1 where a number is not what the files give."""
     path = Path(args.table).expanduser()
+    if (
+        path.parent == Path()
+    ):  # a file of the folder that the command is called in, whose own parent is asked for below
+        path = path.absolute()
     if not args.all and (args.row is None or args.column is None):
         raise ConfigurationError(
             "name a row and a column, e.g. ligero why results/summary.csv 'ALBETO tiny' score; or --all"

@@ -270,8 +270,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, OverflowError) as error:  # a port beyond 65535 overflows
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise LigeroError(f"cannot listen on {host}:{port}: {reason}; choose another host or port") from error
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

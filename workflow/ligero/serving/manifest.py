@@ -292,7 +292,25 @@ class Manifest:
             tokenizer = TokenizerInfo(**values[part])
         except (TypeError, AttributeError) as error:
             raise DataError(path, None, f"'{part}' is malformed: {error}.", REMEDY) from error
-        return cls(**{**values, "labels": tuple(values["labels"]), "graphs": graphs, "tokenizer": tokenizer})
+        manifest = cls(
+            **{**values, "labels": tuple(values["labels"]), "graphs": graphs, "tokenizer": tokenizer}
+        )
+        manifest._check_names(path)
+        return manifest
+
+    def _check_names(self, path: Path) -> None:
+        """Refuse what would be read without its digest, or from another folder."""
+        read = [TOKENIZER_FILE, *(graph.file for graph in self.graphs.values())]
+        if unlisted := [name for name in read if name not in self.files]:
+            raise DataError(path, None, f"'files' has no digest of {unlisted[0]}.", REMEDY)
+        if foreign := [name for name in self.files if Path(name).name != name or name == ".."]:
+            raise DataError(
+                path, None, f"'files' names {foreign[0]}, which is not in the folder itself.", REMEDY
+            )
+        if self.precision not in self.graphs:
+            raise DataError(
+                path, None, f"precision is {self.precision!r}, but there is no such graph.", REMEDY
+            )
 
     def check_place(self, folder: Path) -> None:
         """Refuse the manifest of another export in a study's folder exports/REGIME/MODEL/TASK.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.serving.answers import Answer, Item
-from ligero.serving.manifest import TOKENIZER_FILE, GraphFile, Manifest, Precision
+from ligero.serving.manifest import MANIFEST_FILE, REMEDY, TOKENIZER_FILE, GraphFile, Manifest, Precision
 from ligero.serving.readers import READERS, Feature, InputError, Outputs, Question
 from ligero.serving.session import available_cores, open_session
 from ligero.tokenizers.fast_tokenizer import FastTokenizer, TokenizerInfo
@@ -71,7 +71,10 @@ class Predictor:
             raise LigeroError(f"{folder}: there is no {self.precision} graph: {reason}")
         self.graph: GraphFile = self.manifest.graphs[self.precision]
         tokenizer = load_tokenizer(folder, self.manifest.tokenizer)
-        self._reader = READERS[self.manifest.task_type](self.manifest, tokenizer)
+        if (reader := READERS.get(self.manifest.task_type)) is None:
+            problem = f"task_type is {self.manifest.task_type!r}, which is unknown."
+            raise DataError(folder / MANIFEST_FILE, None, problem, REMEDY)
+        self._reader = reader(self.manifest, tokenizer)
         exits = self.manifest.exits.get(self.precision)
         self.threshold = exits["threshold"] if exits and exits["accepted"] and not full_depth else FULL_DEPTH
         self._runner = GraphRunner(
