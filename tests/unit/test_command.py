@@ -319,6 +319,10 @@ def test_a_study_from_scratch_reads_training_texts_only(
     )
 
 
+def planning_into(folder: Path, news: Path) -> list[str]:
+    return ["train", str(news), "--text", "texto", "--label", "tema", "--out", str(folder), "-n"]
+
+
 @pytest.mark.parametrize("place", ["model/config.json", "data/noticias.csv", "run.log"])
 def test_what_no_study_wrote_is_not_replaced(
     news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -328,17 +332,7 @@ def test_what_no_study_wrote_is_not_replaced(
     there.parent.mkdir(parents=True)
     there.write_text("mine")
     named = there.parent if place.startswith("model") else there
-    command = [
-        "train",
-        str(news),
-        "--text",
-        "texto",
-        "--label",
-        "tema",
-        "--out",
-        str(tmp_path / "work"),
-        "-n",
-    ]
+    command = planning_into(tmp_path / "work", news)
     for more in ([], ["--overwrite"]):
         with pytest.raises(ConfigurationError, match=rf"{named} already exists, and no study here wrote it"):
             main([*command, *more])
@@ -353,17 +347,7 @@ def test_a_models_folder_that_no_export_wrote_stays_even_beside_a_study(
     news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    command = [
-        "train",
-        str(news),
-        "--text",
-        "texto",
-        "--label",
-        "tema",
-        "--out",
-        str(tmp_path / "work"),
-        "-n",
-    ]
+    command = planning_into(tmp_path / "work", news)
     assert main(command) == 0
     write_text(tmp_path / "work/model/config.json", "mine")
     with pytest.raises(ConfigurationError, match="Choose another --out"):

@@ -31,7 +31,7 @@ def fitted(
     validation: Examples,
     strengths: Iterable[float],
 ) -> Any:
-    """The model of the strength with the best validation score, of equals the smallest that was tried first.
+    """The model of the strength with the best validation score; on a tie, the one that comes first.
 
     Args:
         seen: features of the training examples, [examples, features], dense or sparse.
