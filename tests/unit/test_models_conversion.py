@@ -6,13 +6,14 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from ligero.common.errors import DataError, LigeroError, MismatchError
+from ligero.common.errors import ConfigurationError, DataError, LigeroError, MismatchError
 from ligero.models.conversion import convert_old_weights, prepare_weights
 from ligero.models.digests import write_weights_digest
 from ligero.models.heads import load_for_task, load_selected, save_for_task
@@ -119,6 +120,42 @@ def change_weights(
     folder: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
 ) -> None:
     save_file(change(load_file(folder / "model.safetensors")), folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_a_configured_dropout_replaces_the_checkpoints(
+    tmp_path: Path, family: Literal["bert", "distilbert"]
+) -> None:
+    folder = beto(tmp_path / "m", tokenizer_config={"do_lower_case": True}, family=family)
+    job = local(folder).model_copy(
+        update={"architecture": architecture(family).model_copy(update={"dropout": 0.3})}
+    )
+    prepare_weights(job, tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))
+    model = load_for_task(tmp_path / "out", "token_classification", ["a", "b"])
+    found = {module.p for module in model.base_model.modules() if isinstance(module, nn.Dropout)}
+    assert found == {0.3}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "hidden_act",
+            "relu",
+            "hidden_act: configured relu, the checkpoint has gelu; write hidden_act: gelu",
+        ),
+        ("type_vocab_size", 3, "type_vocab_size: configured 3, the checkpoint has 2"),
+    ],
+)
+def test_an_architecture_that_the_checkpoint_has_not_is_refused(
+    tmp_path: Path, key: str, value: str | int, message: str
+) -> None:
+    folder = new_model(tmp_path / "m")
+    job = local(folder).model_copy(
+        update={"architecture": architecture("bert").model_copy(update={key: value})}
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        prepare_weights(job, tmp_path / "out", tmp_path / "hub", SourcesLock(tmp_path / "lock.json"))
 
 
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64])

@@ -27,13 +27,17 @@ class Family:
     """Prefix of the numbered layers' weights inside the encoder; None where all layers share one."""
     layers_key: str
     """Name of the number of layers in its configuration."""
+    dropout_keys: tuple[str, str] = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    """Names of the dropout of hidden states and of attention there."""
 
 
 FAMILIES = {
     "albert": Family("Albert", "albert", None, "num_hidden_layers"),
     "bert": Family("Bert", "bert", "encoder.layer.", "num_hidden_layers"),
     "roberta": Family("Roberta", "roberta", "encoder.layer.", "num_hidden_layers"),
-    "distilbert": Family("DistilBert", "distilbert", "transformer.layer.", "n_layers"),
+    "distilbert": Family(
+        "DistilBert", "distilbert", "transformer.layer.", "n_layers", ("dropout", "attention_dropout")
+    ),
 }
 
 HEADS = {

@@ -41,9 +41,11 @@ COMPARED = (
     "intermediate_size",
     "embedding_size",
     "max_position_embeddings",
+    "type_vocab_size",
+    "hidden_act",
 )
-"""Keys of an architecture that a checkpoint must share, since the tables count parameters and MACs by them."""
-OTHER_NAMES = {("distilbert", "intermediate_size"): "hidden_dim"}
+"""Keys of an architecture that a checkpoint must share: the tables count parameters and MACs by them, and it computes by its own."""
+OTHER_NAMES = {("distilbert", "intermediate_size"): "hidden_dim", ("distilbert", "hidden_act"): "activation"}
 """Where transformers has no attribute of that name; the rest of DistilBERT's names it maps itself."""
 
 
@@ -88,6 +90,7 @@ def prepare_weights(job: WeightsJob, out: Path, hub_cache: Path, lock: SourcesLo
                 file=sys.stderr,
             )
         _cut(job, staging)
+        _set_dropout(job, staging)
         _compare(job, staging)
         load_for_task(staging, "sequence_classification", ["0", "1"])
         info = export_fast_tokenizer(
@@ -218,6 +221,15 @@ def _cut(job: WeightsJob, folder: Path) -> None:
     write_json(folder / "config.json", {**read_json(folder / "config.json"), key: wanted})
 
 
+def _set_dropout(job: WeightsJob, folder: Path) -> None:
+    """Training reads the folder's configuration, so a configured dropout replaces the checkpoint's there."""
+    if (dropout := job.architecture.dropout) is not None:
+        keys = family_of(job.architecture.type).dropout_keys
+        write_json(
+            folder / "config.json", {**read_json(folder / "config.json"), **dict.fromkeys(keys, dropout)}
+        )
+
+
 FEWEST_TOKENS = 0.9
 """A vocabulary has at least this share of the embedding's rows; some embeddings are padded to a multiple of 64 or 128."""
 
@@ -258,7 +270,7 @@ def _compare(job: WeightsJob, folder: Path) -> None:
         pairs |= {
             key: (getattr(wanted, name), getattr(found, name))
             for key, name in names.items()
-            if key != "embedding_size" or configured.type == "albert"
+            if hasattr(found, name) and (key != "hidden_act" or configured.hidden_act)
         }
         if configured.vocab_size not in (None, found.vocab_size):  # a row or two of padding: no other model
             print(

@@ -49,9 +49,9 @@ class Architecture(Settings):
     type_vocab_size: int = Field(2, ge=1)
     """Segments that inputs may have."""
     hidden_act: str | None = None
-    """Activation; null means the architecture's default (gelu_new for ALBERT, gelu otherwise)."""
+    """Activation; null means the checkpoint's, or the architecture's default (gelu_new for ALBERT, gelu otherwise)."""
     dropout: float | None = Field(None, ge=0.0, lt=1.0)
-    """Dropout probability of hidden states and attention; null means the architecture's default."""
+    """Dropout probability of hidden states and attention; null means the checkpoint's, or the architecture's default."""
 
     @property
     def longest_input(self) -> int:
