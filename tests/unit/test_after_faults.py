@@ -348,7 +348,7 @@ def test_sources_are_compared_before_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "sources" / "mine.txt").write_bytes(b"mine")
     mine, made = Source(path="mine.txt"), Source(path=name, generated=True)
     check_sources({"mine": mine, "made": made}, tmp_path)  # nobody knows what `mine` has to be
-    SourcesLock(tmp_path / "sources.lock.json").record("mine", mine, "0" * 64, 4)
+    SourcesLock(tmp_path / "sources.lock.json").record("mine", mine, "0" * 64, 4, {})
     with pytest.raises(DamagedError, match=r"mine\.txt: it was changed after it was fetched.*Delete it"):
         check_sources({"mine": mine}, tmp_path)
     (tmp_path / "sources" / name).write_bytes(content.replace(b"O", b"P", 1))

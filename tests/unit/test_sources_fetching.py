@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import multiprocessing
+import os
 import tarfile
 import zipfile
 from http.server import BaseHTTPRequestHandler
@@ -19,7 +20,7 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.records import DamagedError, digests_of, write_record
 from ligero.settings.sources import GENERATED, ArchiveMember, Source
 from ligero.sources.archives import members, open_member
-from ligero.sources.checksums import SourcesLock
+from ligero.sources.checksums import Origin, SourcesLock
 from ligero.sources.errors import ChecksumError, FetchError
 from ligero.sources.fetching import Fetcher
 from tests.builders.scripted_server import BODY, QUICK, Server
@@ -105,7 +106,7 @@ def test_an_unknown_checksum_is_recorded_once_and_enforced_afterwards(
     sha256 = fetch.fetch("s", tmp_path / "out" / "f")
     assert f"recorded {sha256}" in capsys.readouterr().err
     lock = json.loads((tmp_path / "sources.lock.json").read_text())
-    assert lock == {"s": {"path": "f", "sha256": sha256, "bytes": 5}}
+    assert lock == {"s": {"path": "f", "sha256": sha256, "bytes": 5, "mirror": str(file)}}
     file.write_bytes(b"other")
     assert fetch.fetch("s", tmp_path / "out" / "f") == sha256, "what is in place and right stays"
     with pytest.raises(ChecksumError, match=r"recorded at the first download in .*remove 's' there"):
@@ -119,15 +120,56 @@ def test_a_checksum_is_recorded_before_the_file_gets_its_name(
     recorded = []
     record = SourcesLock.record
 
-    def spy(lock: SourcesLock, source_id: str, source: Source, sha256: str, size: int) -> None:
+    def spy(lock: SourcesLock, source_id: str, source: Source, sha256: str, size: int, at: Origin) -> None:
         recorded.append((source_id, sha256, size, (tmp_path / "out").exists()))
-        record(lock, source_id, source, sha256, size)
+        record(lock, source_id, source, sha256, size, at)
 
     monkeypatch.setattr(SourcesLock, "record", spy)
     fetch = fetcher(tmp_path, {"s": Source(path="f", url=server.url)})
     fetch.fetch("s", tmp_path / "out")
     fetch.fetch("s", tmp_path / "out")
     assert recorded == [("s", SUM, len(BODY), False)] and len(server.requests) == 1
+
+
+def test_another_address_or_member_is_fetched_again(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = fetcher(tmp_path, {"s": Source(path="f", url=server.url)}).fetch("s", tmp_path / "f")
+    server.body = b"the next version"
+    later = fetcher(tmp_path, {"s": Source(path="f", url=f"{server.url}?v=2")})
+    assert later.fetch("s", tmp_path / "f") != first and (tmp_path / "f").read_bytes() == server.body
+    assert capsys.readouterr().err.count("recorded") == 2
+    server.body = b"a third one, which nobody asked for"
+    assert later.fetch("s", tmp_path / "f") and (tmp_path / "f").read_bytes() == b"the next version"
+
+    (tmp_path / "mirror").mkdir()
+    with zipfile.ZipFile(tmp_path / "mirror" / "a.zip", "w") as archive:
+        archive.writestr("one", "1")
+        archive.writestr("two", "2")
+    for member in ("one", "two"):
+        sources = {
+            "a": Source(path="a.zip"),
+            "m": Source.model_validate({"path": "m", "archive": {"source": "a", "member": member}}),
+        }
+        fetcher(tmp_path, sources, mirror=str(tmp_path / "mirror")).fetch("m", tmp_path / "m")
+        assert (tmp_path / "m").read_text() == {"one": "1", "two": "2"}[member]
+
+
+def test_another_mirrors_file_must_be_the_same_one(tmp_path: Path) -> None:
+    source = Source(path="f")
+    for name, content in (("a", "same"), ("b", "same"), ("c", "other")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(content)
+        os.utime(
+            tmp_path / name / "f", (1e9, 1e9)
+        )  # as unzip and rsync write it: older than what was fetched
+    lock = SourcesLock(tmp_path / "sources.lock.json")
+    for name in ("a", "b"):
+        lock.refuse_changed("s", source, tmp_path / name / "f", tmp_path / "out")
+        fetcher(tmp_path, {"s": source}, mirror=str(tmp_path / name)).fetch("s", tmp_path / "out")
+        assert lock.origin("s") == {"mirror": str(tmp_path / name / "f")}
+    with pytest.raises(ChecksumError, match=r"c/f: expected .*remove 's' there to accept another"):
+        lock.refuse_changed("s", source, tmp_path / "c" / "f", tmp_path / "out")
 
 
 def test_a_file_that_another_job_recorded_otherwise_is_not_kept(

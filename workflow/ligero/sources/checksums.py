@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from ligero.common.errors import DataError
 from ligero.common.file_locks import file_lock
@@ -54,7 +54,16 @@ class LockedFile(TypedDict):
     bytes: int
 
 
-class SourceEntry(LockedFile):
+class Origin(TypedDict):
+    """Where a file was taken from, one of the two; entries of earlier versions have neither."""
+
+    mirror: NotRequired[str]
+    """The mirror's file."""
+    published: NotRequired[str]
+    """Its address, or its archive and the member there, as the configuration named them."""
+
+
+class SourceEntry(LockedFile, Origin):
     """What the lock file has under the id of a source."""
 
     path: str
@@ -90,40 +99,52 @@ class SourcesLock:
     def _source(self, source_id: str) -> SourceEntry | None:
         return cast("SourceEntry | None", self._entries().get(source_id))
 
-    def expectation(self, source_id: str, source: Source) -> Expectation:
-        """The registry's checksum, else the one recorded at the first download, else none."""
+    def expectation(self, source_id: str, source: Source, origin: Origin | None = None) -> Expectation:
+        """The registry's checksum, else the one recorded at the first download, else none.
+
+        What was recorded of another address or member than `origin` names is not expected any more.
+        """
         if source.sha256:
             return Expectation(source.sha256, source.bytes, "registry of sources")
         entry = self._source(source_id)
-        if entry is None:
+        if entry is None or _published_elsewhere(entry, origin or Origin()):
             return Expectation(None, source.bytes, "registry of sources")
         origin = (
             f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
         )
         return Expectation(entry["sha256"], source.bytes or entry["bytes"], origin)
 
+    def origin(self, source_id: str) -> Origin:
+        """What was recorded of where it was taken from; empty where nothing was."""
+        entry = self._source(source_id) or {}
+        return {key: entry[key] for key in ("mirror", "published") if key in entry}  # type: ignore[return-value]
+
     def refuse_changed(self, source_id: str, source: Source, mirrored: Path, fetched: Path) -> None:
-        """Refuse a mirror's file that was written after it was fetched and is not the expected one any more.
+        """Refuse a mirror's file that was written after it was fetched, or lies elsewhere now, and is not the expected one.
 
         Raises:
             ChecksumError: the message names the entry to remove.
         """
-        if fetched.is_file() and mirrored.stat().st_mtime > fetched.stat().st_mtime:
+        if not fetched.is_file():
+            return
+        known = self.origin(source_id)
+        moved = known and known.get("mirror") != str(mirrored)
+        if moved or mirrored.stat().st_mtime > fetched.stat().st_mtime:
             expected = self.expectation(source_id, source)
             expected.check(str(mirrored), sha256_file(mirrored), mirrored.stat().st_size)
 
-    def record(self, source_id: str, source: Source, sha256: str, size: int) -> None:
-        """Keep a first checksum; a sum that another job recorded meanwhile must agree.
+    def record(self, source_id: str, source: Source, sha256: str, size: int, origin: Origin) -> None:
+        """Keep a first checksum; a sum that another job recorded meanwhile must agree, unless it is of another address.
 
         Raises:
             ChecksumError: two jobs fetched different contents.
         """
         with file_lock(self.path.with_name(f".{self.path.name}.guard")):
-            if entry := self._source(source_id):
+            entry = self._source(source_id)
+            if entry and not _published_elsewhere(entry, origin):
                 Expectation(entry["sha256"], None, f"recorded in {self.path}").check(source_id, sha256, size)
-                return
             entries = self._entries()
-            entries[source_id] = {"path": source.path, "sha256": sha256, "bytes": size}
+            entries[source_id] = {"path": source.path, "sha256": sha256, "bytes": size, **origin}
             write_json(self.path, dict(sorted(entries.items())))
 
     def forget(self, source_ids: Iterable[str]) -> None:
@@ -152,6 +173,11 @@ class SourcesLock:
                     "if the new one is wanted."
                 )
             write_json(self.path, dict(sorted(entries.items())))
+
+
+def _published_elsewhere(entry: Origin, origin: Origin) -> bool:
+    """Whether it was recorded of another address or member; a mirror's file is compared by its content instead."""
+    return "published" in entry and "published" in origin and entry["published"] != origin["published"]
 
 
 def check_generated(source: Source, generated: Path, path: Path) -> None:

@@ -19,7 +19,7 @@ from ligero.common.hashing import CHUNK, sha256_file
 from ligero.common.progress import progress
 from ligero.settings.sources import Source
 from ligero.sources.archives import MemberStream, open_member
-from ligero.sources.checksums import Expectation, SourcesLock, check_generated
+from ligero.sources.checksums import Expectation, Origin, SourcesLock, check_generated
 from ligero.sources.download import Patience, check_disk_space, download
 from ligero.sources.errors import ChecksumError, FetchError, NotThereError
 
@@ -47,7 +47,8 @@ class Fetcher:
     def fetch(self, source_id: str, destination: Path) -> str:
         """Bring a source to `destination`, verified and complete, and return its SHA-256.
 
-        A file that is already there and has the expected checksum is left as it is.
+        A file that is already there and has the expected checksum is left as it is, unless the configuration names another address
+        or member than it was taken from.
 
         Raises:
             ConfigurationError: no such source, or a generated one without the generator's folder.
@@ -62,15 +63,18 @@ class Fetcher:
         with file_lock(guard):
             if source.generated:
                 return self._copy_generated(source_id, source, destination)
-            expected = self.lock.expectation(source_id, source)
+            origin = self._origin(source)
+            expected = self.lock.expectation(source_id, source, origin)
             if sha256 := self._present(destination, expected):
+                if not source.sha256 and self.lock.origin(source_id) != origin:
+                    self.lock.record(source_id, source, sha256, destination.stat().st_size, origin)
                 return sha256
             if expected.sha256 is None:
-                expected = replace(expected, accepted=partial(self._record, source_id, source))
+                expected = replace(expected, accepted=partial(self._record, source_id, source, origin))
             return self._from_somewhere(source_id, source, destination, expected)[0]
 
-    def _record(self, source_id: str, source: Source, sha256: str, size: int) -> None:
-        self.lock.record(source_id, source, sha256, size)
+    def _record(self, source_id: str, source: Source, origin: Origin, sha256: str, size: int) -> None:
+        self.lock.record(source_id, source, sha256, size, origin)
         print(
             f"{source_id}: checksum not known before; recorded {sha256} in {self.lock.path}", file=sys.stderr
         )
@@ -124,6 +128,16 @@ class Fetcher:
         if source.url:
             yield source.url
         yield from source.alternatives
+
+    def _origin(self, source: Source) -> Origin:
+        """Where the configuration says to take it from: the mirror's folder if the file is there, else address, or archive and member."""
+        mirrored = self._mirror_location(source)
+        if mirrored and not _is_url(mirrored) and Path(mirrored).is_file():
+            return {"mirror": mirrored}
+        if source.archive:
+            archive = self._origin(self.sources[source.archive.source])
+            return {"published": f"{archive.get('mirror', archive.get('published'))}:{source.archive.member}"}
+        return {"published": source.url or ""}
 
     def _mirror_location(self, source: Source) -> str | None:
         if not self.mirror:
