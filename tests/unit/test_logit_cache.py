@@ -269,3 +269,27 @@ def test_equal_tokens_mean_one_vocabulary() -> None:
     assert tokens_digest(split) == tokens_digest(toy_split("question_answering", 2))
     assert tokens_digest(split) != tokens_digest(toy_split("question_answering", 3))
     assert tokens_digest(split) != tokens_digest(replace(split, input_ids=split.input_ids + 1))
+
+
+def test_the_first_teachers_record_changes_with_each_teachers_logits(tmp_path: Path) -> None:
+    """Students' jobs depend on it alone."""
+
+    split = toy_split("sequence_classification", 2, max_length=20)
+    layout = layout_of(split)
+    logits = np.zeros((layout.entries, len(LABELS)), np.float32)
+
+    def record(of_the_second: str) -> str:
+        caches = {}
+        for teacher, folder, weights in (("t", tmp_path, "0"), ("u", tmp_path / "also" / "u", of_the_second)):
+            depends_on = {**DEPENDS_ON, "weights": weights}
+            meta = LogitsMeta(
+                task="toy", teacher=teacher, depends_on=depends_on, together={"t": 0.5, "u": 0.5}
+            )
+            LogitCache.write(folder, split.task_type, layout, logits, meta)
+            caches[teacher] = LogitCache.open(folder)
+        teacher_logits.record_caches(tmp_path, caches)
+        assert LogitCache.open(tmp_path).meta["together"] == {"t": 0.5, "u": 0.5}
+        return (tmp_path / "meta.json").read_text()
+
+    assert record("1") != record("2")
+    assert record("1") == record("1")

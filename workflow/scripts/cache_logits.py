@@ -29,7 +29,7 @@ def main() -> None:
     wanted = jobs.logits_jobs(load_resolved(args.config), args.tasks)
     check_digest(wanted, args.expect)
 
-    from ligero.distillation.teacher_logits import build_cache
+    from ligero.distillation.teacher_logits import build_cache, record_caches
     from ligero.models.processor import use_processor
     from ligero.training.selection import check_selected
 
@@ -39,10 +39,10 @@ def main() -> None:
         chosen = read_choice(args.teachers_dir / f"{task}.json")
         out, state = args.out / task, args.out.parent / "state" / "logits" / task
         weights = chosen["weights"]
-        runs = []
+        runs, caches = [], {}
         for number, teacher in enumerate(weights):
             check_selected(args.selections_dir / teacher / f"{task}.json", args.models_dir / teacher / task)
-            cache, cost = build_cache(
+            caches[teacher], cost = build_cache(
                 job,
                 teacher,
                 models_dir=args.models_dir,
@@ -52,7 +52,11 @@ def main() -> None:
                 together=weights,
             )
             runs.append(cost)
-            print(f"{task}: logits of {teacher} for {len(cache.layout):,} features", file=sys.stderr)
+            print(
+                f"{task}: logits of {teacher} for {len(caches[teacher].layout):,} features", file=sys.stderr
+            )
+        if len(caches) > 1:
+            record_caches(out, caches)
         write_cost(out / "cost.json", LogitsCost(task=task, runs=runs))
         shutil.rmtree(state, ignore_errors=True)
 

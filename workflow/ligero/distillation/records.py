@@ -31,6 +31,8 @@ class LogitsMeta(TypedDict):
     depends_on: LogitDigests
     together: dict[str, float]
     """The weights of all teachers that teach the task together."""
+    caches: NotRequired[dict[str, str]]
+    """Where they are several, in the first one's: the digest of each one's logits. Students depend on this file alone."""
     task_type: NotRequired[str]
     features: NotRequired[int]
     entries: NotRequired[int]

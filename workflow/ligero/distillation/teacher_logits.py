@@ -21,7 +21,7 @@ from ligero.distillation.logit_cache import (
     read_logits,
     write_logits,
 )
-from ligero.distillation.records import LogitsMeta, LogitsRun
+from ligero.distillation.records import LogitsMeta, LogitsRun, read_meta
 from ligero.distillation.token_layout import Ints, TokenLayout, layout_of
 from ligero.settings.base import ResolvedPrecision
 from ligero.settings.jobs import LogitsJob
@@ -126,6 +126,12 @@ def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: Log
     logits = np.concatenate([read_logits(path, split.task_type, digest)[1] for path in checked])
     LogitCache.write(folder, split.task_type, layout_of(split), logits, meta)
     return LogitCache.open(folder)
+
+
+def record_caches(folder: Path, caches: Mapping[str, LogitCache]) -> None:
+    """Write the digests of all teachers' caches into the first one's `meta.json`, so that students see when any of them changes."""
+    digests = {teacher: cache_digest(cache.meta["depends_on"]) for teacher, cache in caches.items()}
+    write_record(folder / "meta.json", {**read_meta(folder), "caches": digests})
 
 
 def build_cache(
