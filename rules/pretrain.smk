@@ -21,7 +21,7 @@ rule cache_states:
     resources:
         mem_mb=memory("training"),
         runtime=runtime("training"),
-        gpu=STUDY.hardware.training.gpus,
+        gpu=STUDY.hardware.training.devices,
     params:
         corpus=folder("corpus/clean"),
         teacher=lambda wc: LAYOUT.weights(STUDY.models[wc.model].state_teacher.model),
@@ -31,7 +31,8 @@ rule cache_states:
     message:
         "Caching what the teacher of {wildcards.model} makes of the corpus"
     shell:
-        "python $PROGRAMS/cache_states.py --config $CONFIG --model {wildcards.model} --corpus-dir {params.corpus}"
+        STUDY.hardware.training.launcher
+        + " $PROGRAMS/cache_states.py --config $CONFIG --model {wildcards.model} --corpus-dir {params.corpus}"
         " --store {input.store} --encoder {input.encoder} --teacher-dir {params.teacher}"
         " --teacher-encoder {input.teacher_encoder} --out {params.folder} --state-dir {params.state}"
         " --threads {threads} --expect {params.settings} &> {log}"

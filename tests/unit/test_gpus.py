@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import sys
@@ -102,6 +103,8 @@ def test_a_job_that_waits_holds_nothing(start: Start) -> None:
     [
         ("any", "3,5", "3"),
         ("any", "", ""),
+        ("any:2", "3,5,6", "3,5"),
+        ("any:4", "3,5,6", ""),
         ("0", "3,5", ""),
         ("2", "GPU-8f1a, MIG-77/1/0", "GPU-8f1a,MIG-77/1/0"),
         ("1", "4,-1", "4"),
@@ -130,6 +133,7 @@ def test_a_command_that_is_none_is_said(project: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (["1"], "no command to start"),
         (["two", "python"], "two: expected a number of GPUs"),
+        (["any:all", "python"], "any:all: expected a number of GPUs"),
         (["0", "pyhton"], "error: pyhton: cannot be started: No such file or directory"),
     ):
         done = subprocess.run([*program, *arguments], capture_output=True, text=True)
@@ -158,6 +162,17 @@ def test_what_is_asked_of_a_scheduler_and_of_the_locks(
     assert hardware.devices == devices
     assert hardware.launcher == f"python $PROGRAMS/take_gpus.py {launched} python"
     assert hardware.launcher_alone == f"python $PROGRAMS/take_gpus.py {alone} python"
+
+
+def test_every_rule_asks_for_gpus_in_the_same_way(project: Path) -> None:
+    """A share of a GPU is none for Snakemake, and a program that is not started by the launcher takes the first device."""
+    rules = "".join(path.read_text() for path in (project / "rules").glob("*.smk"))
+    assert set(re.findall(r"gpu=(.*),", rules)) == {"STUDY.hardware.training.devices"}
+    trains = [
+        path for path in (project / "workflow/scripts").glob("*.py") if "use_processor" in path.read_text()
+    ]
+    assert len(trains) > 5
+    assert [path.name for path in trains if f'"python $PROGRAMS/{path.name}' in rules] == []
 
 
 def test_one_and_a_half_gpus_are_refused() -> None:

@@ -14,14 +14,19 @@ from ligero.common.gpu_locks import lock_folder, take, visible_devices
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("gpus", help="how many, or a share of one (0.5); any: one where the machine has one")
+    parser.add_argument(
+        "gpus",
+        help="how many, or a share of one (0.5); any: one where the machine has one; any:4: four where it has four, else none",
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER)
     parser.add_argument("--locks", type=Path, help="folder of the locks")
     args = parser.parse_args()
     if not args.command:
         parser.error("no command to start")
+    kind, _, number = args.gpus.partition(":")
     try:
-        wanted = None if args.gpus == "any" else float(args.gpus)
+        processes = int(number or 1)
+        wanted = None if kind == "any" else float(args.gpus)
     except ValueError:
         parser.error(f"{args.gpus}: expected a number of GPUs, a share of one, or any")
     devices = visible_devices()
@@ -29,7 +34,7 @@ def main() -> None:
         if wanted is not None:
             print("no NVIDIA device found: the command takes what it finds itself", file=sys.stderr)
     else:
-        taken = take(wanted, devices or [], args.locks or lock_folder())
+        taken = take(wanted, devices or [], args.locks or lock_folder(), processes)
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken.devices)
         for file in taken.files:  # the locks are held until the command ends
             os.set_inheritable(file, True)

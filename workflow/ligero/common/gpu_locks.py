@@ -51,19 +51,20 @@ def lock_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path("/tmp", f"ligero-gpus-{os.getuid()}", job or "machine")
 
 
-def take(wanted: float | None, devices: list[str], folder: Path) -> Taken:
+def take(wanted: float | None, devices: list[str], folder: Path, processes: int = 1) -> Taken:
     """Wait until as many devices as wanted, or a share of one, are free, and hold them.
 
     Args:
-        wanted: a whole number of devices, or less than one; None: one where there is one.
+        wanted: a whole number of devices, or less than one; None: one for each process where there are so many, else none.
         devices: what may be taken; the least used of them is.
         folder: of the locks, on a file system of this machine.
+        processes: that the job consists of.
 
     Raises:
         LigeroError: there are fewer devices than wanted.
     """
     if wanted is None:
-        wanted = 1.0 if devices else 0.0
+        wanted = float(processes) if len(devices) >= processes else 0.0
     if wanted > len(devices):
         raise LigeroError(
             f"{wanted:g} GPUs are wanted (gpus in the configuration's section hardware), but CUDA_VISIBLE_DEVICES lists "

@@ -60,8 +60,9 @@ class Hardware(DataHardware):
         return _on_gpus(self.gpus and float(self.devices), "python")
 
 
-def _on_gpus(gpus: float | None, command: str) -> str:
-    return f"python $PROGRAMS/take_gpus.py {'any' if gpus is None else f'{gpus:g}'} {command}"
+def _on_gpus(gpus: float | None, command: str, processes: int = 1) -> str:
+    whichever = "any" if processes == 1 else f"any:{processes}"
+    return f"python $PROGRAMS/take_gpus.py {whichever if gpus is None else f'{gpus:g}'} {command}"
 
 
 class PretrainingHardware(Hardware):
@@ -73,7 +74,8 @@ class PretrainingHardware(Hardware):
     nodes: int = Field(1, ge=1)
     """Nodes that train one model together; more than one needs Slurm."""
     processes: int | None = Field(None, ge=1)
-    """Processes per node; null means one per GPU, or one where there are no GPUs."""
+    """Processes per node; null means one per GPU, or one where `gpus` gives none. Where `gpus` is null too: on GPUs if the machine
+    has one for each, else on the CPU."""
 
     @model_validator(mode="after")
     def _one_gpu_each(self) -> PretrainingHardware:
@@ -101,7 +103,7 @@ class PretrainingHardware(Hardware):
         # Processes stop together at the end of a step and write a checkpoint: that may take longer than torchrun's 30 seconds.
         run = f"python -m torch.distributed.run --shutdown-timeout {_SHUTDOWN_SECONDS} --nproc-per-node {self.processes_per_node}"
         if self.nodes == 1:
-            return _on_gpus(self.gpus, f"{run} --standalone")
+            return _on_gpus(self.gpus, f"{run} --standalone", self.processes_per_node)
         gpus = f" --gpus-per-node {self.devices}" if self.devices else ""
         return (
             f"srun --overlap --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1 --cpus-per-task {self.threads}{gpus}"
