@@ -7,7 +7,6 @@ from decimal import Decimal
 import pandas as pd
 
 from ligero.efficiency.truncation import short_count, truncate
-from ligero.models.weights_source import WeightsSource
 from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.looks import LOOKS
 from ligero.reporting.names import plain
@@ -92,17 +91,16 @@ def _letter_case(results: Results, model: Model) -> str | None:
 def _weights(results: Results, model_id: str) -> str | None:
     model = results.study.models[model_id]
     if model.weights == "hub" and model.hub:
-        source = results.weights_source(model_id) or WeightsSource()
-        name, commit = source.hub or model.hub.id, source.revision or model.hub.revision
-        return f"{name}@{commit}" if commit else name
+        return f"{model.hub.id}@{model.hub.revision}" if model.hub.revision else model.hub.id
     return model.local if model.weights == "local" else f"tokenizer {model.tokenizer}"
 
 
 def _no_commit(results: Results, model_id: str) -> str | None:
     hub = results.study.models[model_id].hub if results.study.models[model_id].weights == "hub" else None
-    if hub is None or hub.revision or results.weights_source(model_id):
+    if hub is None or hub.revision:
         return None
-    return "no commit is pinned yet: the first download takes the newest and records it"
+    # Which one was taken is not said here: this table does not wait for downloads, so it could name an earlier one.
+    return "no commit is pinned: the first download takes the newest, which sources.lock.json and the model cards name"
 
 
 def _printed_otherwise(results: Results, name: str, vocabulary: str | None) -> str | None:
