@@ -21,7 +21,6 @@ from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.truncation import truncate
 from ligero.pretraining.records import read_metrics
 from ligero.reporting.looks import LOOKS, MARKERS, label_of
-from ligero.reporting.names import stem
 from ligero.reporting.published import corrected, printed_figures, read_table
 from ligero.reporting.registry import (
     ABLATION,
@@ -42,6 +41,7 @@ from ligero.settings.layout import Layout
 from ligero.settings.load import load_study
 from ligero.settings.program import write_resolved
 from ligero.settings.study import REGIMES, Study
+from ligero.settings.tasks import stem
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import write_artefacts
 
@@ -340,6 +340,17 @@ def test_the_comparison_of_a_miniature_says_what_it_is_worth(results: Results) -
 
 
 # --- other tables -------------------------------------------------------------------------------------------------------
+
+
+def test_another_corpus_is_not_compared_with_the_task_of_the_thesis_whose_id_it_has(
+    study: Study, tmp_path: Path
+) -> None:
+    tasks = study.model_dump(mode="json")["tasks"]
+    tasks["ner"]["name"] = "Legal entities"
+    frame = make_table("comparison", smaller(study, tmp_path, tasks=tasks))
+    found = cells(frame, regime="fine-tuning", model="BETO cased", metric="ner_f1")
+    assert found["measured"] is None and found["notes"] == "task ner is not in this configuration"
+    assert cells(frame, regime="fine-tuning", model="BETO cased", metric="score")["measured"] is None
 
 
 def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, study: Study) -> None:

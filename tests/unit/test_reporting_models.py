@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ligero.common.names import plain
 from ligero.common.records import write_record
 from ligero.efficiency.macs import measure
-from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.registry import make_table
 from ligero.reporting.results import Results

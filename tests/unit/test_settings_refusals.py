@@ -123,6 +123,16 @@ def test_what_cannot_work_is_refused(
     assert path in SEVERAL_PROBLEMS or len(message.splitlines()) <= 2, message
 
 
+def test_tasks_with_the_same_columns_are_refused(default_config: Config, project: Path) -> None:
+    """A table has one column for them: the scores of one would be gone."""
+    tasks = default_config["tasks"]
+    tasks["ner"]["name"], tasks["pos"]["name"] = "Entidades", "NER"
+    message = refusal(default_config, project)
+    assert "its columns begin with 'ner_', as those of tasks." in message and len(message.splitlines()) <= 2
+    tasks["pos"]["name"] = "POS"
+    load_study(default_config, project)
+
+
 def test_the_default_length_of_speed_is_checked_too(default_config: Config, project: Path) -> None:
     del default_config["speed"]
     assert "speed.sequence_length: 512 exceeds the 128 positions" in refusal(default_config, project)

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ligero.common.names import plain
 from ligero.settings.study import Study
-from ligero.settings.tasks import Task, TaskType
-
-THESIS_STEMS = {
-    "mldoc": "mldoc",
-    "pawsx": "pawsx",
-    "xnli": "xnli",
-    "pos": "pos",
-    "ner": "ner",
-    "mlqa": "mlqa",
-    "sqac": "sqac",
-    "tarxquad": "tar_xquad",
-}
-"""A task's name in the thesis, without case and punctuation, to the beginning of its column names."""
+from ligero.settings.tasks import THESIS_STEMS, TaskType, thesis_stem
 
 TASK_TYPES: dict[TaskType, str] = {
     "sequence_classification": "Text Classification",
@@ -58,11 +45,6 @@ ADDED_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
 """What we print beside it."""
 
 
-def stem(task_id: str, task: Task) -> str:
-    """Beginning of a task's column names: the thesis' where the task has a name of the thesis, else the task's id."""
-    return THESIS_STEMS.get(plain(task.name), task_id.replace("-", "_"))
-
-
 def beside_the_thesis(study: Study) -> bool:
     """Whether tables show the thesis' figures, tasks and arithmetic beside the study's: not in a study of the user's own."""
     return study.scale != "own"
@@ -70,6 +52,4 @@ def beside_the_thesis(study: Study) -> bool:
 
 def has_the_thesis_tasks(study: Study) -> bool:
     """Whether the study has exactly the eight tasks over which the thesis takes its score."""
-    return sorted(stem(task_id, task) for task_id, task in study.tasks.items()) == sorted(
-        THESIS_STEMS.values()
-    )
+    return sorted(thesis_stem(task) or "" for task in study.tasks.values()) == sorted(THESIS_STEMS.values())

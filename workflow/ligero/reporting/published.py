@@ -12,9 +12,10 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.truncation import truncate
-from ligero.reporting.names import THESIS_METRICS, THESIS_STEMS, has_the_thesis_tasks, stem
+from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks
 from ligero.settings import plan
 from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import THESIS_STEMS, thesis_stem
 
 Key = tuple[str, str]
 """(regime, name of the system)."""
@@ -59,7 +60,7 @@ def published_score(study: Study, regime: Regime, model: str, task: str | None) 
         printed = figures.get("score") if has_the_thesis_tasks(study) else None
     else:
         spec = study.tasks[task]
-        printed = figures.get(f"{stem(task, spec)}_{THESIS_METRICS[spec.type][0].suffix}")
+        printed = figures.get(f"{thesis_stem(spec)}_{THESIS_METRICS[spec.type][0].suffix}")
     return None if printed is None else float(printed)
 
 

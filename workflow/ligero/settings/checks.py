@@ -12,6 +12,7 @@ from ligero.settings import plan
 from ligero.settings.models import no_early_exit
 from ligero.settings.plan import state_teachers_of, teacher_candidates
 from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import stem
 
 
 def problems_of(study: Study) -> list[str]:
@@ -134,6 +135,7 @@ def _identities(study: Study) -> Iterator[str]:
             yield f"tokenizers.{tokenizer_id}: a model with its own tokenizer has the same id; rename one of them"
     yield from _same_names("models", {key: model.name for key, model in study.models.items()})
     yield from _same_names("tasks", {key: task.name for key, task in study.tasks.items()})
+    yield from _same_columns(study)
     if study.distillation:
         students = study.distillation.students
         yield from _same_names(
@@ -153,6 +155,18 @@ def _same_names(path: str, names: Mapping[str, str]) -> Iterator[str]:
             yield (
                 f"{path}.{key}.name: {name!r} is also the name of '{first}' (ignoring case, spaces and punctuation); rows of "
                 "tables are identified by name, so choose another"
+            )
+
+
+def _same_columns(study: Study) -> Iterator[str]:
+    """Tasks of different names whose scores would be in one column."""
+    ids: dict[str, str] = {}
+    for key, task in study.tasks.items():
+        first = ids.setdefault(stem(key, task), key)
+        if first != key and plain(task.name) != plain(study.tasks[first].name):
+            yield (
+                f"tasks.{key}: its columns begin with '{stem(key, task)}_', as those of tasks.{first} do (a column has the "
+                "name of the thesis' task of that name, else the id); give one of the two another name or id"
             )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from ligero.common.names import plain
 from ligero.settings.base import Ids, Settings, SomeIds, UserPath, each_once
 from ligero.settings.training import GridOverride
 
@@ -26,6 +27,17 @@ TYPE_OF_READER: dict[str, TaskType | None] = {
 SPLITS = ("train", "validation", "test")
 """A task's splits, in the order of its files."""
 
+THESIS_STEMS = {
+    "mldoc": "mldoc",
+    "pawsx": "pawsx",
+    "xnli": "xnli",
+    "pos": "pos",
+    "ner": "ner",
+    "mlqa": "mlqa",
+    "sqac": "sqac",
+    "tarxquad": "tar_xquad",
+}
+"""A task's name in the thesis, without case and punctuation, to the beginning of its column names."""
 
 MLDOC_NEEDS = (
     "reader mldoc needs 'documents' (archives) or 'rcv_dir' (your folder of Reuters RCV2 XML; "
@@ -228,3 +240,13 @@ class Task(Settings):
         """Whether the examples are pairs of texts."""
         of_table = self.reader == "table" and self.columns.second_text is not None
         return self.reader in ("pawsx", "xnli") or of_table
+
+
+def thesis_stem(task: Task) -> str | None:
+    """Beginning of the thesis' column names of a task; None where it has no name of the thesis."""
+    return THESIS_STEMS.get(plain(task.name))
+
+
+def stem(task_id: str, task: Task) -> str:
+    """Beginning of a task's column names: the thesis' where the task has a name of the thesis, else the task's id."""
+    return thesis_stem(task) or task_id.replace("-", "_")

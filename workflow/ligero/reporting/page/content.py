@@ -9,7 +9,7 @@ from ligero.efficiency.truncation import truncate
 from ligero.reporting.curves import read_curve
 from ligero.reporting.looks import LOOKS, architecture_of, label_of, shape_of
 from ligero.reporting.model_card import METRICS
-from ligero.reporting.names import TASK_TYPES, THESIS_METRICS, beside_the_thesis, stem
+from ligero.reporting.names import TASK_TYPES, THESIS_METRICS, beside_the_thesis
 from ligero.reporting.page.answers import BADGES, answers
 from ligero.reporting.page.explorer import choices, measurements, view
 from ligero.reporting.page.records import (
@@ -33,7 +33,7 @@ from ligero.reporting.tables.comparison import NOT_COMPARABLE
 from ligero.reporting.tables.summary import mean_score, summary_speedups
 from ligero.settings import plan
 from ligero.settings.study import Regime
-from ligero.settings.tasks import TaskType
+from ligero.settings.tasks import TaskType, stem
 from ligero.tasks.metrics import HEADLINE
 from ligero.training.records import stopped_early
 

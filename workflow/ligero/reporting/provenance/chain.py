@@ -12,12 +12,13 @@ from statistics import fmean
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.records import check_listed
 from ligero.reporting import registry
-from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, stem
+from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS
 from ligero.reporting.provenance.links import Links
 from ligero.reporting.provenance.records import Chain, Count, Measurement
 from ligero.reporting.results import Results, Row
 from ligero.settings.layout import Layout
 from ligero.settings.study import Regime, Study
+from ligero.settings.tasks import stem
 from ligero.tasks.metrics import HEADLINE
 
 SCORE_TABLES = {

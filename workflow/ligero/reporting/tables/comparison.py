@@ -10,10 +10,11 @@ import pandas as pd
 from ligero.efficiency.records import DEVICES
 from ligero.efficiency.truncation import short_count
 from ligero.reporting.frames import Cells, joined, printed, table
-from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks, stem
+from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks
 from ligero.reporting.published import Key, corrected, errata, printed_figures, recomputed_score
 from ligero.reporting.results import Results
 from ligero.reporting.tables.summary import mean_score, summary_speedups
+from ligero.settings.tasks import thesis_stem
 
 NOT_COMPARABLE = {
     "own": "a study of your own: other tasks, data and training than the thesis'",
@@ -64,9 +65,11 @@ def measured_figures(results: Results) -> dict[Key, dict[str, str | None]]:
             continue
         cells: dict[str, str | None] = {}
         for task_id, task in study.tasks.items():
+            if (name := thesis_stem(task)) is None:  # another corpus, even under an id such as ner
+                continue
             metrics = scores[row.regime, row.model, task_id]["metrics"]
             for metric in THESIS_METRICS[task.type]:
-                cells[f"{stem(task_id, task)}_{metric.suffix}"] = printed(metrics.get(metric.key))
+                cells[f"{name}_{metric.suffix}"] = printed(metrics.get(metric.key))
         cells["parameters"] = short_count(results.efficiency[row.regime, row.model]["parameters"])
         cells["speedup"] = f"{speedups[row.regime, row.model]}x"
         if has_the_thesis_tasks(study):

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pandas as pd
 
+from ligero.common.names import plain
 from ligero.efficiency.truncation import short_count, truncate
 from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.looks import LOOKS
-from ligero.reporting.names import plain
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.settings import plan

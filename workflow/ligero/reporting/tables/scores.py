@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ligero.reporting.frames import Cells, interval, joined, printed, table
-from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, THESIS_STEMS, beside_the_thesis, stem
+from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, beside_the_thesis
 from ligero.reporting.results import Results
 from ligero.settings.study import Study
-from ligero.settings.tasks import TaskType
+from ligero.settings.tasks import THESIS_STEMS, TaskType, stem
 from ligero.tasks.metrics import HEADLINE
 from ligero.training.records import ScoreRecord
 
