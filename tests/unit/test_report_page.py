@@ -227,6 +227,18 @@ def test_answers_say_what_the_study_is(page: PageData, own: Path) -> None:
     assert [view["task"] for view in small["views"]] == [0]
 
 
+def test_a_mean_over_other_tasks_is_not_shown_beside_the_published_one(folder: Path) -> None:
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT).model_copy(update={"scale": "thesis"})
+    whole = page_data(Results(study, folder))
+    assert whole["comparable"] is None and all(entry["measured_score"] for entry in whole["published"])
+    fewer = {key: task for key, task in study.tasks.items() if key != "mldoc"}
+    page = page_data(Results(study.model_copy(update={"tasks": fewer}), folder))
+    assert {entry["measured_score"] for entry in page["published"]} == {None}
+    assert page["published"][0]["measured_speedup"]
+    note = "core: mean of 7 tasks (PAWS-X, XNLI, POS, NER, MLQA, SQAC, TAR / XQuAD), not of the thesis' eight"
+    assert page["comparable"] == f"s{note}" and f"S{note}".replace("'", "&#39;") in document(page)
+
+
 def test_a_system_left_out_keeps_its_place_and_its_reason(folder: Path) -> None:
     study = load_study(read_yaml(ROOT / "config.yaml"), ROOT).model_copy(
         update={"left_out": {"bertin": "its weights are missing"}}

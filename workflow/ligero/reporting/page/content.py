@@ -9,7 +9,7 @@ from ligero.efficiency.truncation import truncate
 from ligero.reporting.curves import read_curve
 from ligero.reporting.looks import LOOKS, architecture_of, label_of, shape_of
 from ligero.reporting.model_card import METRICS
-from ligero.reporting.names import TASK_TYPES, THESIS_METRICS, beside_the_thesis
+from ligero.reporting.names import TASK_TYPES, THESIS_METRICS, beside_the_thesis, has_the_thesis_tasks
 from ligero.reporting.page.answers import BADGES, answers
 from ligero.reporting.page.explorer import choices, measurements, view
 from ligero.reporting.page.records import (
@@ -30,7 +30,7 @@ from ligero.reporting.records import Figure
 from ligero.reporting.registry import tables
 from ligero.reporting.results import Results, Row
 from ligero.reporting.tables.comparison import NOT_COMPARABLE
-from ligero.reporting.tables.summary import mean_score, summary_speedups
+from ligero.reporting.tables.summary import mean_score, score_note, summary_speedups
 from ligero.settings import plan
 from ligero.settings.study import Regime
 from ligero.settings.tasks import TaskType, stem
@@ -89,7 +89,7 @@ def page_data(results: Results) -> PageData:
             if not study.models[model].state_teacher
         ],
         "published": _published(results, rows) if beside_the_thesis(study) else [],
-        "comparable": NOT_COMPARABLE[study.scale],
+        "comparable": NOT_COMPARABLE[study.scale] or score_note(study),
         "stages": measured_stages(results),
         "tables": [
             read_table(name, Path(results.layout.table(name)), _plain(entry.caption))
@@ -248,6 +248,7 @@ def _published(results: Results, rows: list[Row]) -> list[PublishedEntry]:
     keys: dict[tuple[str, str], tuple[Regime, str]] = {
         (row.regime, row.name): (row.regime, row.model) for row in rows if not row.left_out
     }
+    same_tasks = has_the_thesis_tasks(study)
     found: list[PublishedEntry] = []
     for (regime, model), figures in printed_figures().items():
         key = keys.get((regime, model))
@@ -256,7 +257,9 @@ def _published(results: Results, rows: list[Row]) -> list[PublishedEntry]:
                 "regime": regime,
                 "model": model,
                 "score": float(figures["score"]),
-                "measured_score": float(truncate(mean_score(study, recorded, *key))) if key else None,
+                "measured_score": float(truncate(mean_score(study, recorded, *key)))
+                if key and same_tasks
+                else None,
                 "speedup": float(figures["speedup"].removesuffix("x")),
                 "measured_speedup": float(speedups[key]) if key else None,
             }
