@@ -34,6 +34,12 @@ def test_rows_of_other_tasks_and_costs_are_not_compared() -> None:
     assert re.findall(r"\\textbf\{(.*?)\}", text) == ["2.00", "9.00"]
 
 
+def test_what_is_lost_is_not_best_where_it_is_most() -> None:
+    text = table(model=["A", "B"], most_less_validation_score=["23.39", "1.73"], less_score=["1.00", "2.00"])
+    assert r"\textbf" not in text
+    assert r"\textbf{2.00}" in table(model=["A", "B"], worthless_f1=["1.00", "2.00"])
+
+
 def test_intervals_stand_small_beside_their_figures() -> None:
     text = table(model=["A", "B"], score=["80.00", "70.00"], score_interval=["[78.00, 82.00]", None])
     assert r"A & \textbf{80.00} {\tiny [78.00, 82.00]} \\" in text and r"B & 70.00 \\" in text

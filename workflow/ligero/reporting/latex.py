@@ -29,8 +29,9 @@ ESCAPES = {
 ROWS_OF_A_PAGE = 45
 INTERVAL = "_interval"
 HIGHER_IS_BETTER = re.compile(
-    r"(^|_)(accuracy|f1|exact_match|score|gain|hypervolume|retention|speedup|inferences_per_second)$"
+    r"^(?!(.*_)?less_)(.*_)?(accuracy|f1|exact_match|score|gain|hypervolume|retention|speedup|inferences_per_second)$"
 )
+"""Of `less_validation_score`, what halving loses, the lowest is best."""
 KEYS = ("task", "cost", "metric")
 """Rows that agree in these are compared with each other; in a table without them all are."""
 NAMES = ("model", "dataset", "source", "stage", "vocabulary")
