@@ -30,6 +30,9 @@
   };
   const grouped = (value) => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
   const spread = ([, low, high]) => `[${truncated(low)}, ${truncated(high)}]`;
+  // Of a point; a mean of exports has no interval.
+  const scoreOf = ({ score, interval }) => truncated(score) + (interval ? ` ${spread([score, ...interval])}` : "");
+  const measuredAs = (point) => `${point.engine}${point.milliseconds === null || point.tokens === null ? "" : `, ${point.tokens} tokens`}`;
   const compact = (value) => {
     for (const [size, prefix] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])
       if (value >= size) return `${Number((value / size).toPrecision(3))}${THIN}${prefix}`;
@@ -245,12 +248,14 @@
 
   const dialog = byId("origin");
   let command = "";
-  function explain(title, lines, file, system, column) {
+  // exported: the chosen point, where its score is that of an export; the lines and the command are about the score before.
+  function explain(title, score, lines, file, system, column, exported) {
     command = whyCommand(file, system, column);
-    byId("origin-title").textContent = title;
+    byId("origin-title").textContent = `${title}: ${exported ? truncated(exported.score) : score}`;
     byId("origin-text").replaceChildren(
+      ...(exported ? [`As exported (${measuredAs(exported)}): ${scoreOf(exported)}.`, `Before the export: ${score}.`] : []).map((entry) => el("p", {}, entry)),
       ...lines.map((entry) => el("p", {}, entry)),
-      el("p", {}, "The whole chain, from this number to the source files with their checksums and licences:"),
+      el("p", {}, `The whole chain, from ${exported ? "the number before the export" : "this number"} to the source files with their checksums and licences:`),
       el("pre", {}, el("code", {}, command)));
     byId("origin-copy").textContent = "Copy the command";
     dialog.showModal();
@@ -269,7 +274,7 @@
     }
   });
 
-  function explainMean(entry) {
+  function explainMean(entry, exported = null) {
     const system = page.systems[entry.system];
     const parts = page.scores.map((panel) => {
       const found = panel.systems[entry.system];
@@ -277,15 +282,15 @@
     });
     const what = page.tasks.length > 1 ? `Mean of ${page.tasks.length} test scores, ${truncated(entry.score)} [${entry.interval.map((end) => truncated(end)).join(", ")}]:` : "One test score:";
     const advice = (entry.notes ?? "").split("; ").filter((note) => !note.startsWith("not learned")).join("; ");
-    explain(`${fullName(system)}: ${entry.score.toFixed(2)}`, [what, ...parts, ...(advice ? [`Note: ${advice}.`] : [])], "summary.csv", system, "score");
+    explain(fullName(system), entry.score.toFixed(2), [what, ...parts, ...(advice ? [`Note: ${advice}.`] : [])], "summary.csv", system, "score", exported);
   }
 
-  function explainTask(panel, found) {
+  function explainTask(panel, found, exported = null) {
     const system = page.systems[found.system], task = page.tasks[panel.task];
-    explain(`${fullName(system)} on ${task.name}: ${truncated(found.score[0])}`,
+    explain(`${fullName(system)} on ${task.name}`, truncated(found.score[0]),
       [`${task.metric}, 95 % interval ${spread(found.score)}; ${found.origin}.`,
         `Without a model (${task.baseline_name}): ${truncated(task.baseline)}.${found.learned ? "" : " The interval reaches it: not learned."}`],
-      task.file, system, task.column);
+      task.file, system, task.column, exported);
   }
 
   // --- explorer ---------------------------------------------------------------------------------------------------------
@@ -328,16 +333,17 @@
       return;
     }
     const best = points[found.best], system = page.systems[best.system];
-    const learned = state.task === null ? page.summary[best.system].learned : page.scores[state.task].systems[best.system].learned;
     const facts = Object.keys(COSTS).filter((axis) => best[axis] !== null).map((axis) => withUnit(axis, best[axis])).join(", ");
     const second = found.runner_up === null ? null : points[found.runner_up];
     host.replaceChildren(
       `For ${what} with at most ${limit}, take `, el("strong", {}, fullName(system)),
-      `: ${truncated(best.score[0])} ${spread(best.score)}, ${facts}. `,
-      learned ? "" : el("span", { class: "unlearned" }, "not learned"), learned ? "" : " It is no better than the baseline. ",
-      second ? `Next: ${fullName(page.systems[second.system])}, ${truncated(second.score[0])}. ` : "",
+      `: ${scoreOf(best)}, ${facts}. `,
+      best.learned ? "" : el("span", { class: "unlearned" }, "not learned"), best.learned ? "" : " It is no better than the baseline. ",
+      second ? `Next: ${fullName(page.systems[second.system])}, ${truncated(second.score)}. ` : "",
       found.tied ? "Their intervals overlap: the test set does not tell which of them is better." : "");
   }
+
+  const endsOf = ({ score, interval }) => interval ?? [score, score];
 
   function drawExplorer() {
     const host = byId("explorer");
@@ -348,7 +354,7 @@
       .sort((a, b) => a[state.axis] - b[state.axis]);
     const [low, high] = range();
     const x = (value) => left + (Math.log(value / low) / Math.log(high / low)) * (right - left);
-    const lows = shownPoints.map((point) => point.score[1]), highs = shownPoints.map((point) => point.score[2]);
+    const lows = shownPoints.map((point) => endsOf(point)[0]), highs = shownPoints.map((point) => endsOf(point)[1]);
     const base = state.task === null ? page.baseline : page.tasks[state.task].baseline;
     let [floor, ceiling] = [Math.min(...lows, base), Math.max(...highs, base)];
     const room = Math.max((ceiling - floor) * 0.07, 0.5);
@@ -377,32 +383,32 @@
     // The front as stairs: the best score for each budget.
     const front = cost.efficient.map((place) => points[place]);
     if (front.length) {
-      let path = `M${x(front[0][state.axis])},${y(front[0].score[0])}`;
-      front.slice(1).forEach((point) => { path += `H${x(point[state.axis])}V${y(point.score[0])}`; });
+      let path = `M${x(front[0][state.axis])},${y(front[0].score)}`;
+      front.slice(1).forEach((point) => { path += `H${x(point[state.axis])}V${y(point.score)}`; });
       drawing.append(svg("path", { d: `${path}H${right}`, class: "front" }));
     }
 
     const marks = shownPoints.map((point) => {
-      const system = page.systems[point.system], px = x(point[state.axis]), py = y(point.score[0]);
+      const system = page.systems[point.system], px = x(point[state.axis]), py = y(point.score), [from, to] = endsOf(point).map(y);
       const efficient = cost.efficient.includes(point.place), over = point[state.axis] > state.budget;
       const costs = Object.keys(COSTS).filter((axis) => point[axis] !== null).map((axis) => withUnit(axis, point[axis])).join(", ");
-      const hint = `${fullName(system)}\n${truncated(point.score[0])} ${spread(point.score)}\n${costs}\n${efficient ? "on the Pareto front" : "beaten by another"}${over ? "\nover the limit" : ""}`;
+      const hint = `${fullName(system)}\n${scoreOf(point)}\n${costs}\n${measuredAs(point)}\n${efficient ? "on the Pareto front" : "beaten by another"}${over ? "\nover the limit" : ""}`;
       const group = svg("g", { class: `mark${over ? " pale" : ""}`, role: "button", "data-system": point.system, "aria-label": hint.replaceAll("\n", "; ") },
-        svg("line", { x1: px, x2: px, y1: y(point.score[1]), y2: y(point.score[2]), stroke: colour(system.architecture), "stroke-width": 1.3, opacity: efficient ? 1 : 0.55 }),
+        svg("line", { x1: px, x2: px, y1: from, y2: to, stroke: colour(system.architecture), "stroke-width": 1.3, opacity: efficient ? 1 : 0.55 }),
         svg("circle", { cx: px, cy: py, r: 11, class: "halo" }),
         answer && answer.best === point.place ? svg("circle", { cx: px, cy: py, r: 9.5, class: "ring" }) : null,
         mark(system, px, py, efficient ? 6 : 4.6));
       hints(group, hint);
       group.addEventListener("click", () => explainPoint(point));
-      return { group, px, py, high: y(point.score[2]), low: y(point.score[1]), system, efficient, place: point.place };
+      return { group, px, py, high: to, low: from, system, efficient, place: point.place };
     });
     drawing.append(...marks.map((entry) => entry.group));
     const blocked = [];
     front.forEach((point, n) => {
-      const [px, py] = [x(point[state.axis]), y(point.score[0])], next = front[n + 1];
+      const [px, py] = [x(point[state.axis]), y(point.score)], next = front[n + 1];
       const until = next ? x(next[state.axis]) : right;
       blocked.push([px, py - 2, until, py + 2]);
-      if (next) blocked.push([until - 2, y(next.score[0]), until + 2, py]);
+      if (next) blocked.push([until - 2, y(next.score), until + 2, py]);
     });
     // The baseline's name where fewest marks are in its way: at the left or at the right end.
     const ends = [left + 4, right - width(baseName) - 4].map((from) => [from, y(base) - 17, from + width(baseName), y(base) + 2]);
@@ -414,12 +420,13 @@
     host.replaceChildren(drawing);
     oneStop(marks.map((entry) => entry.group));
     const engine = page.engines[state.engine];
-    byId("explorer-caption").textContent = `Time on ${engine.name}: ${engine.conditions}. Vertical lines are 95 % intervals. Choose a mark to see where its score comes from.`;
+    byId("explorer-caption").textContent = `Time on ${engine.name}: ${engine.conditions}. Vertical lines are 95 % intervals${points.some((point) => !point.interval) ? " (none for means over exports, whose answers were not stored)" : ""}. Choose a mark to see where its score comes from.`;
   }
 
   function explainPoint(point) {
-    if (state.task === null) explainMean(page.summary[point.system]);
-    else explainTask(page.scores[state.task], page.scores[state.task].systems[point.system]);
+    const exported = point.exported ? point : null;
+    if (state.task === null) explainMean(page.summary[point.system], exported);
+    else explainTask(page.scores[state.task], page.scores[state.task].systems[point.system], exported);
   }
 
   // Names beside marks where there is room: the front's first, then the others; the rest are in the hints and in the table.
@@ -457,9 +464,10 @@
     table(host, "trade-off", `${taskName(state.task)}, ${page.engines[state.engine].name}`, [
       text("model", (n) => page.systems[points[n].system].name),
       text("regime", (n) => page.systems[points[n].system].regime),
-      number("score, %", 2, (n) => cut(points[n].score[0])),
-      interval("95 % interval", (n) => points[n].score.slice(1).map((end) => cut(end))),
+      number("score, %", 2, (n) => cut(points[n].score)),
+      interval("95 % interval", (n) => points[n].interval?.map((end) => cut(end)) ?? null),
       number("milliseconds", 3, (n) => cut(points[n].milliseconds, 3)),
+      number("tokens", 0, (n) => points[n].tokens),
       number("megabytes", 3, (n) => cut(points[n].megabytes, 3)),
       number("MACs", 0, (n) => points[n].macs),
       text("Pareto front", (n) => (cost.efficient.includes(n) ? "yes" : "no")),

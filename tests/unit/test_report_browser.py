@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ligero.command.main import main
+from ligero.reporting import recommendation
+from ligero.reporting.page.content import page_data
+from ligero.reporting.page.document import write_page
+from ligero.reporting.recommendation import System
+from ligero.reporting.results import Results
 from ligero.settings.load import load_study
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.browser import chromium, findings, opened
@@ -166,6 +172,39 @@ def test_every_control_works_by_mouse(browser: Browser, report: Path) -> None:
         assert page.inner_text("#summary-table output") == "6 of 17 rows"
         page.click("a[href='#table-comparison']")
         page.wait_for_selector("#table-comparison table")
+
+
+def test_an_export_is_explained_by_its_own_score(
+    browser: Browser, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the best and the fastest, and its model had learned the task; its export is no better than the baseline."""
+
+    def exported(results: Results, task: str, system: System) -> list[System]:
+        low = replace(
+            system, score=41.0, low=39.5, high=42.5, milliseconds=0.01, tokens=9, engine="ONNX int8"
+        )
+        return [low if (system.regime, system.model) == ("distillation", "albeto-tiny") else system]
+
+    monkeypatch.setattr(recommendation, "_as_exported", exported)
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT)
+    write_page(tmp_path / "report.html", page_data(Results(study, report.parent)))
+    with opened(browser, tmp_path / "report.html") as page:
+        page.fill("#budget-number", "0.02")
+        assert "ALBETO tiny (distilled): 41.00, 0.01 ms" in page.inner_text("#answer")
+        page.select_option("#task", label="NER")
+        page.fill("#budget-number", "0.02")
+        said = page.inner_text("#answer")
+        assert "ALBETO tiny (distilled): 41.00 [39.50, 42.50], 0.01 ms" in said and "not learned" in said
+        place = [(row.regime, row.model) for row in Results(study, report.parent).rows()].index(
+            ("distillation", "albeto-tiny")
+        )
+        page.dispatch_event(f"#explorer .mark[data-system='{place}']", "click")
+        assert page.inner_text("#origin-title") == "ALBETO tiny (distilled) on NER: 41.00"
+        text = page.inner_text("#origin-text")
+        assert (
+            "As exported (ONNX int8, 9 tokens): 41.00 [39.50, 42.50]." in text
+            and "Before the export: 7" in text
+        )
 
 
 def test_tables_are_downloaded_as_the_files_are(browser: Browser, report: Path, tmp_path: Path) -> None:

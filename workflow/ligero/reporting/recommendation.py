@@ -15,18 +15,21 @@ from ligero.settings.study import Regime
 from ligero.tasks.metrics import HEADLINE
 from ligero.training.records import NGRAMS, ONE_LABEL, STATIC_EMBEDDINGS, LogisticRegressionRecord
 
+TORCH = "torch fp32"
+"""The engine of a system that is measured as it was trained."""
+
 
 @dataclass(frozen=True)
 class System:
     """One system on one task.
 
     Attributes:
-        score: headline metric on the test split, in percent, with its 95 % bootstrap interval.
+        score: headline metric on the test split, in percent, with its 95 % bootstrap interval; NaN where a mean has none.
         megabytes: of the weights, in 10^6 bytes.
         milliseconds: median of one input, or None where it was not measured. Exported: of median length, with one thread; else of
             the study's length, with its threads.
-        tokens: length of that input; None where it was not measured, or where several tasks' were.
-        engine: what was measured: `torch fp32`, or the graph of its export.
+        tokens: length of that input; None where it was not measured, or where those of several tasks differ.
+        engine: what was measured: TORCH, or the graph of its export.
         folder: where it lies, below the results or exports.
         initial: id of the model that it starts from.
         macs: multiply-accumulate operations of one input of the study's length.
@@ -47,6 +50,11 @@ class System:
     initial: str
     macs: int
     note: str = ""
+
+    @property
+    def exported(self) -> bool:
+        """Whether its figures are those of its export."""
+        return self.engine != TORCH
 
     @property
     def label(self) -> str:
@@ -81,7 +89,7 @@ def measured_systems(
         record = results.score(row.regime, row.model, task)
         system = System(
             row.regime, row.model, row.name, *_score(results, task, record["score"], record["intervals"]), cost["bytes"] / 1e6,
-            1000 * timed["median_seconds"] if timed else None, study.speed.sequence_length if timed else None, "torch fp32",
+            1000 * timed["median_seconds"] if timed else None, study.speed.sequence_length if timed else None, TORCH,
             results.layout.selected_model(row.regime, row.model, task), plan.initial_model(study, row.regime, row.model), cost["macs"],
         )  # fmt: skip
         exported = _as_exported(results, task, system) if device == "cpu" and as_exported else [system]

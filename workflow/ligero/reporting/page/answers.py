@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from statistics import fmean
 
 from ligero.efficiency.truncation import truncate
@@ -105,28 +106,31 @@ def _retention(results: Results, students: list[Outcome]) -> str:
 def _choice(results: Results, systems: list[System]) -> str:
     best = ranked(systems, Limits())[0]
     what = "mean score" if len(results.study.tasks) > 1 else "score"
-    interval = results.intervals(None)[best.regime, best.model] if not best.folder else (best.low, best.high)
-    low, high = interval[-2:]
-    text = f"{best.label} has the best {what}, {truncate(best.score)} [{truncate(low)}, {truncate(high)}]"
+    text = f"{best.label} has the best {what}, {truncate(best.score)}"
+    if not isnan(best.low):
+        text += f" [{truncate(best.low)}, {truncate(best.high)}]"
     timed = [system for system in systems if system.milliseconds is not None]
     if not timed:
         return f"{text}."
     if best.milliseconds is not None:
-        text += f", at {_time(best.milliseconds)} per text"
+        text += f", at {_time(best)}"
     fastest = min(timed, key=lambda system: (system.milliseconds or 0.0, -system.score))
     if fastest == best:
         return f"{text}, and is the fastest too."
-    assert fastest.milliseconds is not None
     return (
-        f"{text}. The fastest is {fastest.label}: {_time(fastest.milliseconds)}, {truncate(fastest.score)}. "
+        f"{text}. The fastest is {fastest.label}: {_time(fastest)}, {truncate(fastest.score)}. "
         "The table below answers for each task and time limit."
     )
 
 
-def _time(milliseconds: float) -> str:
-    if milliseconds >= 1000:
-        return f"{milliseconds / 1000:.2f} s"
-    return f"{milliseconds:.2f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+def _time(system: System) -> str:
+    """A measured time with the length of the text that took it."""
+    found = system.milliseconds
+    assert found is not None
+    time = (
+        f"{found / 1000:.2f} s" if found >= 1000 else f"{found:.2f} ms" if found < 10 else f"{found:.0f} ms"
+    )
+    return f"{time} per text{f' of {system.tokens} tokens' if system.tokens else ''}"
 
 
 def _signed(value: float) -> str:

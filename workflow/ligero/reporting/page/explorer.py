@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import isnan, nan
 from statistics import fmean
 from typing import cast
 
@@ -23,7 +24,6 @@ from ligero.reporting.page.records import (
     View,
 )
 from ligero.reporting.recommendation import Limits, System, measured_systems, ranked
-from ligero.reporting.records import Figure
 from ligero.reporting.results import Results
 
 MOST_BUDGETS = 4
@@ -66,7 +66,7 @@ def measurements(results: Results) -> tuple[list[Engine], list[Measurement]]:
     """
     tasks = list(results.study.tasks)
     found = {task: measured_systems(results, task) for task in tasks}
-    exported = any(system.engine != "torch fp32" for systems in found.values() for system in systems)
+    exported = {system.exported for systems in found.values() for system in systems}
     conditions = results.speed_conditions
     setting = f"{conditions['sequence_length']} tokens"
     threads = f"{conditions['cpu_threads']} thread{'s' if conditions['cpu_threads'] > 1 else ''}"
@@ -74,8 +74,10 @@ def measurements(results: Results) -> tuple[list[Engine], list[Measurement]]:
         id="torch", name="CPU, PyTorch", conditions=f"{conditions['cpu']}, {threads}, {setting}, fp32"
     )
     engines, measured = [torch], [found]
-    if exported:
+    if True in exported:
         text = f"{conditions['cpu']}, 1 thread, a text of median length"
+        if False in exported:
+            text += f"; systems without an export: PyTorch, {threads}, {setting}"
         engines.insert(0, Engine(id="exported", name="CPU, as exported (ONNX)", conditions=text))
         measured.append({task: measured_systems(results, task, as_exported=False) for task in tasks})
     if conditions["gpu"]:
@@ -93,12 +95,16 @@ def measurements(results: Results) -> tuple[list[Engine], list[Measurement]]:
 
 
 def _means(results: Results, by_task: Sequence[Sequence[System]]) -> list[System]:
-    """Means over the tasks of scores, times and sizes; the score's interval is that of the trade-off, from paired resamples."""
+    """Means over the tasks of scores, times and sizes. A score's interval is that of the trade-off, from paired resamples of the
+    answers before export: with exports among them there is none. There is no mean time of exports and others: inputs differ.
+    """
     intervals = results.intervals(None)
     means = []
     for systems in zip(*by_task, strict=True):
-        times = [system.milliseconds for system in systems]
-        low, high = intervals[systems[0].regime, systems[0].model][1:]
+        exported = {system.exported for system in systems}
+        times = [system.milliseconds for system in systems] if len(exported) == 1 else [None]
+        low, high = (nan, nan) if True in exported else intervals[systems[0].regime, systems[0].model][1:]
+        lengths = {system.tokens for system in systems}
         means.append(
             replace(
                 systems[0],
@@ -107,7 +113,7 @@ def _means(results: Results, by_task: Sequence[Sequence[System]]) -> list[System
                 high=high,
                 megabytes=float(np.mean([system.megabytes for system in systems])),
                 milliseconds=None if None in times else float(np.mean(cast(list[float], times))),
-                tokens=None,
+                tokens=lengths.pop() if len(lengths) == 1 and None not in times else None,
                 engine=" / ".join(dict.fromkeys(system.engine for system in systems)),
                 folder="",
             )
@@ -115,21 +121,38 @@ def _means(results: Results, by_task: Sequence[Sequence[System]]) -> list[System
     return means
 
 
+def baseline_scores(results: Results) -> dict[str | None, float]:
+    """Scores without a model, by task and (None) their mean."""
+    found: dict[str | None, float] = {
+        task: record["score"] for task, record in results.baselines(results.study.tasks).items()
+    }
+    return {None: fmean(found.values()), **found}
+
+
+def learned(system: System, baseline: float) -> bool:
+    """Whether its interval lies above the baseline's score; where it has none, its score."""
+    return (system.score if isnan(system.low) else system.low) > baseline
+
+
 def view(results: Results, measurement: Measurement, systems: Sequence[SystemEntry]) -> View:
     """A measurement with all its answers."""
     places = {(entry["regime"], entry["id"]): number for number, entry in enumerate(systems)}
-    tasks = list(results.study.tasks)
+    tasks, baseline = list(results.study.tasks), baseline_scores(results)[measurement.task]
     return {
         "task": None if measurement.task is None else tasks.index(measurement.task),
         "engine": measurement.engine,
         "points": [
             Point(
                 system=places[found.regime, found.model],
-                score=Figure(found.score, found.low, found.high),
+                score=found.score,
+                interval=None if isnan(found.low) else (found.low, found.high),
+                learned=learned(found, baseline),
                 milliseconds=found.milliseconds,
+                tokens=found.tokens,
                 megabytes=found.megabytes,
                 macs=found.macs,
                 engine=found.engine,
+                exported=found.exported,
             )
             for found in measurement.systems
         ],
@@ -181,18 +204,18 @@ def choices(
         return None
     tasks = list(results.study.tasks)
     places = {(entry["regime"], entry["id"]): number for number, entry in enumerate(systems)}
-    baselines: dict[str | None, float] = {
-        task: record["score"] for task, record in results.baselines(tasks).items()
-    }
-    baselines[None] = fmean(baselines.values())
+    baselines = baseline_scores(results)
 
     def choice(measurement: Measurement, limits: Limits) -> Choice:
         kept = ranked(measurement.systems, limits)
         if not kept:
             return {"system": None, "score": None, "learned": False}
         best = kept[0]
-        learned = best.low > baselines[measurement.task]
-        return {"system": places[best.regime, best.model], "score": best.score, "learned": learned}
+        return {
+            "system": places[best.regime, best.model],
+            "score": best.score,
+            "learned": learned(best, baselines[measurement.task]),
+        }
 
     return {
         "cost": "milliseconds",

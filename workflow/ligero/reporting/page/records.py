@@ -141,12 +141,20 @@ class Point(TypedDict):
     """A system in the plane of score and cost."""
 
     system: int
-    score: Figure
+    score: float
+    interval: tuple[float, float] | None
+    """95 %; None of a mean of exports, whose answers were not stored."""
+    learned: bool
+    """Whether its interval lies above the baseline's score; where it has none, its score."""
     milliseconds: float | None
+    tokens: int | None
+    """Length of the text that took the time; None where those of several tasks differ."""
     megabytes: float
     macs: int
     engine: str
     """What exactly answered: torch fp32, ONNX int8."""
+    exported: bool
+    """Whether that is an export, or among a mean's systems one is."""
 
 
 class View(TypedDict):
