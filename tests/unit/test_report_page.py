@@ -239,6 +239,19 @@ def test_a_mean_over_other_tasks_is_not_shown_beside_the_published_one(folder: P
     assert page["comparable"] == f"s{note}" and f"S{note}".replace("'", "&#39;") in document(page)
 
 
+def test_a_score_is_explained_by_the_column_of_its_metric(folder: Path) -> None:
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT)
+    tagging = study.tasks["pos"].model_copy(update={"metric": "token_accuracy"})
+    page = page_data(Results(study.model_copy(update={"tasks": {**study.tasks, "pos": tagging}}), folder))
+    columns = {task["id"]: (task["metric"], task["column"]) for task in page["tasks"]}
+    assert columns["pos"] == ("token accuracy", "pos_token_accuracy")
+    assert (columns["ner"][1], columns["tar"][1], columns["xnli"][1]) == (
+        "ner_f1",
+        "tar_xquad_f1",
+        "xnli_accuracy",
+    )
+
+
 def test_a_system_left_out_keeps_its_place_and_its_reason(folder: Path) -> None:
     study = load_study(read_yaml(ROOT / "config.yaml"), ROOT).model_copy(
         update={"left_out": {"bertin": "its weights are missing"}}

@@ -21,7 +21,7 @@ from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.truncation import truncate
 from ligero.pretraining.records import read_metrics
 from ligero.reporting.looks import LOOKS, MARKERS, label_of
-from ligero.reporting.published import corrected, printed_figures, read_table
+from ligero.reporting.published import corrected, printed_figures, published_score, read_table
 from ligero.reporting.registry import (
     ABLATION,
     SUMMARY,
@@ -132,6 +132,24 @@ def test_score_tables_print_metrics_truncated_with_intervals(results: Results) -
     assert row["ner_f1"] == f"{int(f1 * 100) / 100:.2f}"
     assert float(row["ner_token_accuracy"]) <= record["metrics"]["accuracy"]
     assert row["ner_f1_interval"].startswith("[")
+
+
+def test_a_task_is_explained_by_its_own_metric(study: Study, tmp_path: Path) -> None:
+    """The interval of the metric that counts is printed, the thesis' figures of another metric are not set beside it."""
+    tasks = study.model_dump(mode="json")["tasks"]
+    tasks["pos"]["metric"] = "token_accuracy"
+    other = smaller(study, tmp_path, tasks=tasks)
+    frame = make_table("sequence_tagging", other)
+    assert list(frame.columns)[-5:] == [
+        *("pos_f1_interval", "pos_token_accuracy_interval", "ner_f1_interval", "scale", "notes"),
+    ]
+    row = cells(frame, regime="fine-tuning", model="BETO cased")
+    low, high = other.score("fine-tuning", "beto-cased", "pos")["intervals"]["accuracy"]
+    assert row["pos_token_accuracy_interval"] == f"[{truncate(low)}, {truncate(high)}]"
+    assert published_score(other.study, "fine-tuning", "beto-cased", "pos") is None
+    assert published_score(other.study, "fine-tuning", "beto-cased", "ner") == 87.14
+    assert published_score(other.study, "fine-tuning", "beto-cased", None) is None
+    assert "POS by token_accuracy, NER, MLQA" in make_table("summary", other)["notes"].iloc[0]
 
 
 def test_rows_stand_in_the_order_of_the_configuration_and_baselines_last(results: Results) -> None:

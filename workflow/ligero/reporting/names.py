@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ligero.settings.study import Study
-from ligero.settings.tasks import THESIS_STEMS, TaskType, thesis_stem
+from ligero.settings.tasks import THESIS_STEMS, Task, TaskType, thesis_stem
+from ligero.tasks.metrics import HEADLINE
 
 TASK_TYPES: dict[TaskType, str] = {
     "sequence_classification": "Text Classification",
@@ -45,11 +46,19 @@ ADDED_METRICS: dict[TaskType, tuple[MetricColumn, ...]] = {
 """What we print beside it."""
 
 
+def headline(task: Task) -> MetricColumn:
+    """The column of the metric that counts in the overall score."""
+    columns = (*THESIS_METRICS[task.type], *ADDED_METRICS[task.type])
+    return next(column for column in columns if column.key == HEADLINE[task.metric])
+
+
 def beside_the_thesis(study: Study) -> bool:
     """Whether tables show the thesis' figures, tasks and arithmetic beside the study's: not in a study of the user's own."""
     return study.scale != "own"
 
 
 def has_the_thesis_tasks(study: Study) -> bool:
-    """Whether the study has exactly the eight tasks over which the thesis takes its score."""
-    return sorted(thesis_stem(task) or "" for task in study.tasks.values()) == sorted(THESIS_STEMS.values())
+    """Whether the study has exactly the eight tasks, with their metrics, over which the thesis takes its score."""
+    tasks = study.tasks.values()
+    same_metrics = all(headline(task) == THESIS_METRICS[task.type][0] for task in tasks)
+    return same_metrics and sorted(thesis_stem(task) or "" for task in tasks) == sorted(THESIS_STEMS.values())

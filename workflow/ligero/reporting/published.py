@@ -12,7 +12,7 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.common.thesis_tables import THESIS_TABLES
 from ligero.efficiency.truncation import truncate
-from ligero.reporting.names import THESIS_METRICS, has_the_thesis_tasks
+from ligero.reporting.names import has_the_thesis_tasks, headline
 from ligero.settings import plan
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import THESIS_STEMS, thesis_stem
@@ -54,13 +54,13 @@ def printed_figures(folder: Path = THESIS_TABLES) -> dict[Key, dict[str, str]]:
 
 
 def published_score(study: Study, regime: Regime, model: str, task: str | None) -> float | None:
-    """The score that the thesis prints of a system, on a task or as the mean over its eight; None where it has none."""
+    """The score that the thesis prints of a system, on a task (by the study's metric) or as the mean over its eight; None where it has none."""
     figures = printed_figures().get((regime, plan.system_name(study, regime, model)), {})
     if task is None:
         printed = figures.get("score") if has_the_thesis_tasks(study) else None
     else:
         spec = study.tasks[task]
-        printed = figures.get(f"{thesis_stem(spec)}_{THESIS_METRICS[spec.type][0].suffix}")
+        printed = figures.get(f"{thesis_stem(spec)}_{headline(spec).suffix}")
     return None if printed is None else float(printed)
 
 

@@ -9,7 +9,7 @@ from ligero.efficiency.truncation import truncate
 from ligero.reporting.curves import read_curve
 from ligero.reporting.looks import LOOKS, architecture_of, label_of, shape_of
 from ligero.reporting.model_card import METRICS
-from ligero.reporting.names import TASK_TYPES, THESIS_METRICS, beside_the_thesis, has_the_thesis_tasks
+from ligero.reporting.names import TASK_TYPES, beside_the_thesis, has_the_thesis_tasks, headline
 from ligero.reporting.page.answers import BADGES, answers
 from ligero.reporting.page.explorer import choices, measurements, view
 from ligero.reporting.page.records import (
@@ -122,7 +122,7 @@ def _task(results: Results, task_id: str) -> TaskEntry:
         "baseline": baseline["score"],
         "baseline_name": baseline["name"],
         "file": f"tables/{SCORE_TABLES[task.type]}.csv",
-        "column": f"{stem(task_id, task)}_{THESIS_METRICS[task.type][0].suffix}",
+        "column": f"{stem(task_id, task)}_{headline(task).suffix}",
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ligero.reporting.frames import Cells, interval, joined, printed, table
-from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, beside_the_thesis
+from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS, beside_the_thesis, headline
 from ligero.reporting.results import Results
 from ligero.settings.study import Study
 from ligero.settings.tasks import THESIS_STEMS, TaskType, stem
@@ -74,7 +74,7 @@ def score_table(results: Results, task_type: TaskType) -> pd.DataFrame:
                 "notes": joined([*costs, *missing, *absent]),
             }
         )
-    return table(["regime", "model", *score_columns(tasks, task_type)], rows, study.scale)
+    return table(["regime", "model", *score_columns(study, task_type)], rows, study.scale)
 
 
 def not_learned_note(
@@ -98,14 +98,19 @@ def tasks_of_type(study: Study, task_type: TaskType) -> dict[str, str]:
     return {task_id: stem(task_id, task) for task_id, task in study.tasks.items() if task.type == task_type}
 
 
-def score_columns(tasks: Mapping[str, str], task_type: TaskType) -> list[str]:
-    """Columns of a score table: the thesis' in its order, those of further tasks, then what the thesis does not print."""
+def score_columns(study: Study, task_type: TaskType) -> list[str]:
+    """Columns of a score table: the thesis' in its order, those of further tasks, then what the thesis does not print; intervals of
+    the thesis' metrics and of the metric that counts.
+    """
+    tasks = tasks_of_type(study, task_type)
     known = STEMS_OF_TYPE[task_type]
     stems = [*known, *(name for name in tasks.values() if name not in known)]
     shown = [f"{name}_{metric.suffix}" for name in stems for metric in THESIS_METRICS[task_type]]
     added = [f"{name}_{metric.suffix}" for name in tasks.values() for metric in ADDED_METRICS[task_type]]
     intervals = [
-        f"{name}_{metric.suffix}_interval" for name in tasks.values() for metric in THESIS_METRICS[task_type]
+        f"{name}_{metric.suffix}_interval"
+        for task, name in tasks.items()
+        for metric in dict.fromkeys((*THESIS_METRICS[task_type], headline(study.tasks[task])))
     ]
     return [*shown, *added, *intervals]
 

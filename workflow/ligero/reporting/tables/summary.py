@@ -16,7 +16,7 @@ from ligero.efficiency.truncation import (
     truncate,
 )
 from ligero.reporting.frames import Cells, joined, printed, table
-from ligero.reporting.names import beside_the_thesis, has_the_thesis_tasks
+from ligero.reporting.names import THESIS_METRICS, beside_the_thesis, has_the_thesis_tasks, headline
 from ligero.reporting.results import Results
 from ligero.reporting.tables.scores import not_learned_note
 from ligero.settings import plan
@@ -82,7 +82,10 @@ def score_note(study: Study) -> str | None:
     """What the score is a mean of, where it is not of the thesis' eight tasks."""
     if has_the_thesis_tasks(study) or not beside_the_thesis(study):
         return None
-    names = ", ".join(task.name for task in study.tasks.values())
+    names = ", ".join(
+        task.name if headline(task) == THESIS_METRICS[task.type][0] else f"{task.name} by {task.metric}"
+        for task in study.tasks.values()
+    )
     return f"score: mean of {len(study.tasks)} tasks ({names}), not of the thesis' eight"
 
 
