@@ -19,6 +19,7 @@ from ligero.settings.load import load_study
 from ligero.settings.study import Study
 from ligero.settings.tasks import Task
 from ligero.settings.yaml_files import read_yaml
+from ligero.tasks.bootstrap import resampled
 from ligero.tasks.examples import (
     Answer,
     ClassificationExample,
@@ -156,6 +157,25 @@ def test_the_mean_is_over_tasks(measured: list[Measured]) -> None:
         if found["axis"] == "macs"
     ]
     assert parts[-1] == pytest.approx(np.mean(parts[:-1]))
+
+
+def test_in_a_mean_each_task_is_resampled_on_its_own(results: Results) -> None:
+    """Tasks of equally many examples draw the same places: right at opposite ones, they would cancel each other out."""
+    right = np.arange(200) < 100
+    draws = resampled(
+        [np.stack([found, np.ones(200)], axis=1) for found in (right, ~right)],
+        lambda s: 100 * s[..., 0] / s[..., 1],
+    )
+    rows = tuple(results.rows()[:2])
+    parts = [
+        Scores.whole(rows, np.array([50.0, 40.0]), np.stack([one, one - 10]), 0.0, (0,)) for one in draws
+    ]
+    assert np.std(draws[0] + draws[1]) < 1e-9
+    mean = Scores.mean(parts)
+    assert np.std(mean.samples[0]) == pytest.approx(np.std(draws[0]) / 2**0.5, rel=0.1)
+    assert mean.taught is not None and mean.taught[0] == 50.0
+    assert np.allclose(mean.taught[1:], mean.samples[0]), "the teacher is resampled with the systems"
+    assert np.allclose(mean.samples[0] - mean.samples[1], 10), "systems stay paired"
 
 
 def test_predictions_that_were_changed_after_scoring_are_refused(results: Results) -> None:

@@ -102,12 +102,20 @@ class Scores:
 
     @classmethod
     def mean(cls, parts: Sequence[Scores]) -> Scores:
-        """Means over tasks; each task's examples are resampled on their own."""
-        taught = [part.taught for part in parts if part.taught is not None]
+        """Means over tasks; each task's examples are resampled on their own.
+
+        Tasks of equally many examples drew the same places in the same resample, so each is shifted by another number of resamples,
+        for all systems alike.
+        """
+        taught = [
+            np.concatenate([part.taught[:1], np.roll(part.taught[1:], shift)])
+            for shift, part in enumerate(parts)
+            if part.taught is not None
+        ]
         return cls(
             parts[0].rows,
             np.mean([part.points for part in parts], axis=0),
-            np.mean([part.samples for part in parts], axis=0),
+            np.mean([np.roll(part.samples, shift, axis=1) for shift, part in enumerate(parts)], axis=0),
             float(np.mean([part.baseline for part in parts])),
             tuple(place for part in parts for place in part.teachers),
             np.mean(taught, axis=0) if len(taught) == len(parts) else None,
