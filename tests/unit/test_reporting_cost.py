@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from ligero.common.records import DamagedError, write_record
+from ligero.pretraining.records import PretrainingSummary
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
@@ -40,11 +42,13 @@ def stages(results: Results) -> dict[str, dict[str, Any]]:
     return {str(row["stage"]): dict(row) for _, row in make_table("cost", results).iterrows()}
 
 
-def search(results: Results, *, seconds: list[float | None]) -> Path:
+def search(
+    results: Results, *, seconds: list[float | None], devices: tuple[str, str] = ("cpu", "cpu")
+) -> Path:
     """Records of a search by two workers of three trials."""
     folder = Path(results.layout.searches) / "albeto-tiny" / "ner"
     for number, took in enumerate((100.0, 60.0)):
-        record = {"trials": 2 - number, "seconds": took, "device": "cpu", "threads": 1}
+        record = {"trials": 2 - number, "seconds": took, "device": devices[number], "threads": 1}
         write_record(folder / f"worker-{number}.json", record)
     write_record(folder / "summary.json", {"rows": [{"seconds": took} for took in seconds]})
     return folder
@@ -95,6 +99,24 @@ def test_a_search_whose_trials_recorded_no_time_is_counted_by_its_workers(result
     search(results, seconds=[None] * 3)
     cost = stages(results)["hyper-parameter search"]
     assert (cost["runs"], cost["device_hours"]) == (2, "0.0444")
+
+
+def test_trials_are_not_booked_on_the_device_of_another_worker(results: Results) -> None:
+    search(results, seconds=[60.0, 90.0, 10.0], devices=("cpu", "A GPU"))
+    frame = make_table("cost", results)
+    found = frame[frame["stage"] == "hyper-parameter search"]
+    assert [tuple(row) for row in found[["device", "runs", "device_hours"]].itertuples(index=False)] == [
+        ("cpu, 1 thread", 1, "0.0278"), ("A GPU", 1, "0.0167"),
+    ]  # fmt: skip
+
+
+def test_every_process_on_cpus_counts(results: Results) -> None:
+    path = Path(results.layout.pretraining_summary("albeto-tiny"))
+    done = PretrainingSummary.read(path.parent)
+    before = float(stages(results)["pretraining"]["device_hours"])
+    replace(done, processes=4).write(path.parent)
+    after = float(stages(Results(results.study, results.layout.root))["pretraining"]["device_hours"])
+    assert after - before == pytest.approx(3 * done.seconds / 3600, abs=2e-4)
 
 
 def test_an_edited_time_is_refused(results: Results) -> None:

@@ -34,7 +34,7 @@ class Run:
 
     Attributes:
         seconds: on each of its devices, from start to end without what a kill threw away.
-        devices: how many it used at once.
+        devices: how many it used at once: GPUs, or processes of the threads that the device names.
     """
 
     stage: str
@@ -98,9 +98,7 @@ def _runs(results: Results) -> Iterator[Run]:
     study = results.study
     for model in plan.pretrained_models(study):
         done = results.pretraining_summary(model)
-        devices = 1 if done.device.startswith("cpu") else done.processes
-        device = _device(done.device, done.threads)
-        yield Run("pretraining", device, done.seconds, devices)
+        yield Run("pretraining", _device(done.device, done.threads), done.seconds, done.processes)
     for model in plan.models_with_state_teachers(study):
         read = results.teacher_states(model)
         yield Run("teacher states", _device(read.device, read.threads), read.seconds)
@@ -132,14 +130,16 @@ def _compared(results: Results) -> Iterator[Run]:
 
 
 def _searched(search: Search) -> Iterator[Run]:
-    """One run per trial, or per worker if trials recorded no time (a worker's record lacks trials that were killed)."""
-    if search.seconds:
-        first = search.workers[0]
+    """One run per trial; per worker if trials recorded no time, or if workers had several kinds of device, since a trial does not
+    record whose it was (a worker's record lacks trials that were killed).
+    """
+    devices = [_device(worker["device"], worker["threads"]) for worker in search.workers]
+    if search.seconds and len(set(devices)) == 1:
         for seconds in search.seconds:
-            yield Run("hyper-parameter search", _device(first["device"], first["threads"]), seconds)
+            yield Run("hyper-parameter search", devices[0], seconds)
         return
-    for worker in search.workers:
-        yield Run("hyper-parameter search", _device(worker["device"], worker["threads"]), worker["seconds"])
+    for worker, device in zip(search.workers, devices, strict=True):
+        yield Run("hyper-parameter search", device, worker["seconds"])
 
 
 def _device(device: str, threads: int) -> str:
