@@ -125,7 +125,8 @@ def _write(study: Study, root: Path) -> None:
                 {"trial": t.model_dump(mode="json"), "seconds": 18.0, "device": "cpu", "threads": 2}
                 for t in shard
             ]
-            write_record(layout.shard(regime, model, number), {"trials": trials})
+            settings = {t.task: {"distillation": {} if regime == "distillation" else None} for t in shard}
+            write_record(layout.shard(regime, model, number), {"settings": settings, "trials": trials})
     for model in plan.pretrained_models(study):
         _pretraining(study, layout, model)
 

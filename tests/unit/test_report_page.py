@@ -227,12 +227,12 @@ def test_answers_say_what_the_study_is(page: PageData, own: Path) -> None:
     assert [view["task"] for view in small["views"]] == [0]
 
 
-def test_a_mean_over_other_tasks_is_not_shown_beside_the_published_one(folder: Path) -> None:
+def test_a_mean_over_other_tasks_is_not_shown_beside_the_published_one(folder: Path, tmp_path: Path) -> None:
     study = load_study(read_yaml(ROOT / "config.yaml"), ROOT).model_copy(update={"scale": "thesis"})
     whole = page_data(Results(study, folder))
     assert whole["comparable"] is None and all(entry["measured_score"] for entry in whole["published"])
     fewer = {key: task for key, task in study.tasks.items() if key != "mldoc"}
-    page = page_data(Results(study.model_copy(update={"tasks": fewer}), folder))
+    page = write_report(study.model_copy(update={"tasks": fewer}), tmp_path)
     assert {entry["measured_score"] for entry in page["published"]} == {None}
     assert page["published"][0]["measured_speedup"]
     note = "core: mean of 7 tasks (PAWS-X, XNLI, POS, NER, MLQA, SQAC, TAR / XQuAD), not of the thesis' eight"
@@ -252,11 +252,27 @@ def test_a_score_is_explained_by_the_column_of_its_metric(folder: Path) -> None:
     )
 
 
-def test_a_system_left_out_keeps_its_place_and_its_reason(folder: Path) -> None:
+def test_intervals_of_another_run_are_refused(folder: Path, tmp_path: Path) -> None:
+    copytree(folder, tmp_path / "copy")
+    results = Results(load_study(read_yaml(ROOT / "config.yaml"), ROOT), tmp_path / "copy")
+    measured = results.tradeoff
+    for found in measured:
+        if found["task"] is None:
+            score = found["systems"][0]["score"]
+            found["systems"][0]["score"] = score._replace(value=score.value + 0.1)
+    write_tradeoff(Path(results.layout.tradeoff), measured)
+    with pytest.raises(
+        DataError,
+        match=r"tradeoff\.json: it has .* for fine-tuning of 'beto-uncased', but the scores give .*forcerun",
+    ):
+        page_data(Results(results.study, tmp_path / "copy"))
+
+
+def test_a_system_left_out_keeps_its_place_and_its_reason(tmp_path: Path) -> None:
     study = load_study(read_yaml(ROOT / "config.yaml"), ROOT).model_copy(
         update={"left_out": {"bertin": "its weights are missing"}}
     )
-    page = page_data(Results(study, folder))
+    page = write_report(study, tmp_path)
     place = [system["id"] for system in page["systems"]].index("bertin")
     assert page["systems"][place]["left_out"] == page["summary"][place]["notes"] == "its weights are missing"
     assert page["summary"][place]["score"] is None

@@ -62,6 +62,7 @@ def search(
         ("logits/ner/cost.json", "logits/xnli/cost.json", "task is 'xnli', expected 'ner'"),
         ("augmented/logits/ner/cost.json", "augmented/logits/xnli/cost.json", "task is 'xnli', expected 'ner'"),
         ("trials/fine-tuning/albeto-tiny/shard-0.json", "trials/fine-tuning/beto-cased/shard-0.json", "model is 'beto-cased', expected 'albeto-tiny'"),
+        ("trials/distillation/albeto-tiny/shard-0.json", "trials/fine-tuning/albeto-tiny/shard-0.json", "regime is 'fine-tuning', expected 'distillation'"),
         ("pretraining/albeto-tiny/summary.json", "pretraining/albeto-base/summary.json", "model is 'albeto-base', expected 'albeto-tiny'"),
     ],
 )  # fmt: skip

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ligero.common.errors import MismatchError
+from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, digests_of, read_record, write_record
+from ligero.reporting.records import write_tradeoff
 from ligero.reporting.registry import draw_figure, figures, make_table, tradeoff_inputs
 from ligero.reporting.results import Results, Row
 from ligero.reporting.tradeoff import AXES, Measured, Scores, measure, predictions_path, stored_answers
@@ -202,6 +203,23 @@ def test_predictions_that_do_not_give_the_recorded_score_are_refused(results: Re
             Scores.of_task(Results(results.study, results.layout.root), "pawsx")
     finally:
         path.write_bytes(before)
+
+
+def test_a_tradeoff_of_another_study_is_refused(
+    results: Results, measured: list[Measured], tmp_path: Path
+) -> None:
+    def refused(parts: list[Any], said: str) -> None:
+        found = Results(results.study, tmp_path)
+        write_tradeoff(Path(found.layout.tradeoff), parts)
+        with pytest.raises(DataError, match=rf"tradeoff\.json: {said}.*[Mm]easure"):
+            make_table("retention", found)
+
+    parts: list[Any] = list(measured)
+    refused(parts[:-3], "it is of the tasks ner, pawsx, sqac; expected all, ner, pawsx, sqac")
+    fewer = {**parts[0], "systems": parts[0]["systems"][1:]}
+    refused([fewer, *parts[1:]], f"it has no row for fine-tuning of '{parts[0]['systems'][0]['model']}'")
+    other = {**parts[0], "systems": [*parts[0]["systems"], {**parts[0]["systems"][0], "model": "other"}]}
+    refused([other, *parts[1:]], "it has a row for fine-tuning of 'other', which is not run here")
 
 
 def test_everything_that_is_read_is_an_input_or_lies_beside_a_score(results: Results) -> None:

@@ -58,6 +58,7 @@ from ligero.training.records import (
 )
 
 T = TypeVar("T")
+TRADEOFF_REMEDY = "Measure again: snakemake --forcerun measure_tradeoff."
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,26 @@ class Results:
 
     @property
     def tradeoff(self) -> list[Measured]:
-        """Score against cost for each task and each cost."""
-        return self._read(read_tradeoff, self.layout.tradeoff)
+        """Score against cost for each task and each cost.
+
+        Raises:
+            DataError: it is of other tasks or systems.
+        """
+        path = self.layout.tradeoff
+        found = self._read(read_tradeoff, path)
+        tasks = {*self.study.tasks, *([None] if len(self.study.tasks) > 1 else [])}
+        if (measured := {part["task"] for part in found}) != tasks:
+            names = [", ".join(sorted(task or "all" for task in some)) for some in (measured, tasks)]
+            raise DataError(
+                path, None, f"it is of the tasks {names[0]}; expected {names[1]}.", TRADEOFF_REMEDY
+            )
+        for part in found:
+            systems = {(system["regime"], system["model"]) for system in part["systems"]}
+            self._refuse_missing(path, systems)
+            for regime, model in systems.difference(plan.systems(self.study)):
+                said = f"it has a row for {regime} of '{model}', which is not run here."
+                raise DataError(path, None, said, TRADEOFF_REMEDY)
+        return found
 
     def intervals(self, task: str | None) -> dict[tuple[Regime, str], Figure]:
         """Scores with their intervals on a task, or of their mean over all tasks, by (regime, model)."""
@@ -259,7 +278,11 @@ class Results:
         shards = range(len(plan.shards_of(self.study, regime, model)))
         found = []
         for path in (self.layout.shard(regime, model, number) for number in shards):
-            for trial in self.shard(path)["trials"]:
+            shard = self.shard(path)
+            for settings in shard.get("settings", {}).values():
+                trained = "fine-tuning" if settings["distillation"] is None else "distillation"
+                _refuse_other(path, {"regime": trained}, regime=regime)
+            for trial in shard["trials"]:
                 _refuse_other(path, trial["trial"], model=model)
                 found.append(trial)
         return found

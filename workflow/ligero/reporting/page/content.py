@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ligero import __version__
+from ligero.common.errors import DataError
 from ligero.efficiency.truncation import truncate
 from ligero.reporting.curves import read_curve
 from ligero.reporting.looks import LOOKS, architecture_of, label_of, shape_of
@@ -28,7 +29,7 @@ from ligero.reporting.page.tables import read_table
 from ligero.reporting.published import printed_figures, published_score
 from ligero.reporting.records import Figure
 from ligero.reporting.registry import tables
-from ligero.reporting.results import Results, Row
+from ligero.reporting.results import TRADEOFF_REMEDY, Results, Row
 from ligero.reporting.tables.comparison import NOT_COMPARABLE
 from ligero.reporting.tables.summary import mean_score, score_note, summary_speedups
 from ligero.settings import plan
@@ -181,11 +182,17 @@ def _summary(
             found.append(_left_out(place, row.left_out))
             continue
         key = (row.regime, row.model)
-        cost, (_, low, high) = results.efficiency[key], intervals[key]
+        cost, (measured, low, high) = results.efficiency[key], intervals[key]
+        score = mean_score(study, recorded, *key)
+        if abs(score - measured) > 1e-6:
+            said = (
+                f"it has {measured:.4f} for {row.regime} of '{row.model}', but the scores give {score:.4f}."
+            )
+            raise DataError(results.layout.tradeoff, None, said, TRADEOFF_REMEDY)
         found.append(
             {
                 "system": place,
-                "score": float(truncate(mean_score(study, recorded, *key))),
+                "score": float(truncate(score)),
                 "interval": [float(truncate(low)), float(truncate(high))],
                 "speedup": float(speedups[key]),
                 "milliseconds": 1000 * results.speed[key]["cpu"]["median_seconds"],
