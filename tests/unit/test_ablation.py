@@ -13,12 +13,14 @@ from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.common.records import write_record
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
+from ligero.reporting.tables import ablation as ablation_table
 from ligero.settings import jobs
 from ligero.settings.jobs import ablation_job
 from ligero.settings.layout import Layout
 from ligero.settings.load import load_study
 from ligero.settings.plan import ablation_runs
 from ligero.settings.study import Study
+from ligero.tasks.bootstrap import PairedTest
 from ligero.tasks.metrics import score_classification
 from ligero.tasks.significance import Runs
 
@@ -177,3 +179,8 @@ def test_the_table_says_whether_a_method_harmed(results: Results) -> None:
 def test_the_table_reads_what_the_workflow_gives_it(results: Results) -> None:
     written = {str(path) for path in Path(results.layout.root).rglob("*.json")}
     assert set(tables(results.study)["ablation"].inputs(results.layout)) == written
+
+
+def test_no_difference_has_no_sign_of_less() -> None:
+    cells = ablation_table._verdict(PairedTest(-0.001, -1.0, 1.0, 0.9))
+    assert (cells["difference"], cells["helped"]) == ("+0.00", "not significant")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -427,6 +428,9 @@ def test_a_replay_says_what_halving_would_have_saved_and_chosen(grid_of_nine: Re
         "steps_saved": "55.6 %", "same_choice": "0 of 1", "mean_less_validation_score": "0.00",
         "most_less_validation_score": "0.00", "mean_more_validation_loss": "0.3000", "notes": None,
     }  # fmt: skip
+    assert replays_table([replace(three, less_score=-0.001)], "own")["less_validation_score"].tolist() == [
+        "0.00"
+    ]
     assert replays_table(found, "own")["same"].tolist() == ["no", "yes"] * 3
     trials = trials_table(grid_of_nine)
     assert trials["selected"].tolist() == ["yes"] + ["no"] * 8 and set(trials["ended_by"]) == {"epochs"}

@@ -21,6 +21,16 @@ def test_text_is_escaped_and_rules_are_booktabs() -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_text_means_nothing_to_latex() -> None:
+    """OT1 has other signs in the places of some; a `[` or `*` behind the end of a row would belong to it."""
+    text = table(
+        model=["[beta] A", "*B", "C > 3 | <d>"], score=["1.00", "2.00", "3.00"], notes=["[note]"] * 3
+    )
+    assert "\n{}[beta] A & 1.00" in text and "\n{}*B & 2.00" in text
+    assert r"C \textgreater{} 3 \textbar{} \textless{}d\textgreater{}" in text
+    assert r"\footnotesize {}[note]}" in text
+
+
 def test_the_best_figure_of_each_column_is_bold_but_not_the_baseline() -> None:
     text = table(
         regime=["fine-tuning", "distillation", "baseline"], model=["A", "B", "C"], score=["80.00", "81.50", "99.00"], macs=["1", "2", "3"]

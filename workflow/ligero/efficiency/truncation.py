@@ -16,13 +16,13 @@ SMALLEST_FOR_TWO_DECIMALS = GIGA
 def truncate(value: float | int | Decimal, digits: int = 2) -> Decimal:
     """Cut `value` to `digits` decimals towards zero, as the thesis prints its figures (84.829 gives 84.82).
 
-    Binary noise is removed first, so that 84.85 computed as 84.84999999999999 stays 84.85.
+    Binary noise is removed first, so that 84.85 computed as 84.84999999999999 stays 84.85. Zero has no sign.
     """
     exact = (
         value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
     )
     clean = exact.quantize(NOISE, rounding=ROUND_HALF_EVEN)
-    return clean.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN)
+    return clean.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN) + Decimal(0)
 
 
 def truncated_gmacs(macs: int) -> Decimal:

@@ -239,4 +239,4 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _rounded(value: float | None, digits: int) -> str | None:
-    return None if value is None else f"{value + 0.0:.{digits}f}"
+    return None if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 
@@ -25,6 +25,9 @@ ESCAPES = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 ROWS_OF_A_PAGE = 45
 INTERVAL = "_interval"
@@ -151,14 +154,11 @@ class _Table:
         shown = [column for column in self.columns if not self._is_beside_its_figure(column)]
         named = next((name for name in NAMES if name in shown), shown[0] if shown else "")
         body = [
-            " & ".join(
-                self._cell(number, column, (number, column) in bold, column == named) for column in shown
-            )
-            + r" \\"
+            _row(self._cell(number, column, (number, column) in bold, column == named) for column in shown)
             for number in range(len(self.rows))
         ]
         kinds = "".join("r" if _is_numeric(self.cells(column)) else "l" for column in shown)
-        head = " & ".join(map(_header, shown)) + r" \\"
+        head = _row(map(_header, shown))
         below = [_escaped_note(line) for line in self.below]
         notes = (
             [r"\par\smallskip", r"\parbox{\linewidth}{\footnotesize " + r" \\ ".join(below) + "}"]
@@ -213,9 +213,18 @@ class _Table:
         return plain, small
 
 
+def _row(cells: Iterable[str]) -> str:
+    return _after_break(" & ".join(cells)) + r" \\"
+
+
+def _after_break(line: str) -> str:
+    r"""A line behind a `\\`, which would take a `[` or a `*` for its own."""
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
+
+
 def _escaped_note(line: str) -> str:
     mark = re.match(r"\\textsuperscript\{\w+\} ", line)
-    return mark[0] + escaped(line[mark.end() :]) if mark else escaped(line)
+    return mark[0] + escaped(line[mark.end() :]) if mark else _after_break(escaped(line))
 
 
 def _size(plain: int, small: int) -> tuple[str, bool]:

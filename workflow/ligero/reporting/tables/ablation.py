@@ -100,7 +100,7 @@ def _verdict(test: PairedTest) -> Cells:
     """The cells of a paired test; a method helped or harmed only if the difference is significant at the 5 % level."""
     significant = test.p_value < SIGNIFICANT
     return {
-        "difference": f"{test.difference:+.2f}",
+        "difference": f"{round(test.difference, 2) + 0.0:+.2f}",
         "difference_interval": interval((test.low, test.high)),
         "p_value": f"{test.p_value:.3f}",
         "helped": ("yes" if test.difference > 0 else "no") if significant else "not significant",
