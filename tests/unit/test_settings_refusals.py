@@ -91,6 +91,7 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("protocol", ["a"], "protocol: expected one of 'thesis' or 'recommended'"),
         ("models.bertin.name", "BETO-UNCASED", "models.bertin.name: 'BETO-UNCASED' is also the name of 'beto-uncased'"),
         ("tasks.ner.name", "pos", "tasks.ner.name: 'pos' is also the name of"),
+        ("tasks.ner.name", "All", "tasks.ner.name: 'All' is what tables and figures call the mean over the tasks; choose another"),
         ("distillation.students.albeto-base-2.name", "ALBETO tiny", "distillation.students.albeto-base-2.name"),
         ("efficiency.sequence_length", 500, "efficiency.sequence_length: 500 exceeds the 128 positions"),
         ("fine_tuning.options.doc_stride", 92, "fine_tuning.options.doc_stride: consecutive windows cannot overlap by 92 tokens, because a window of task 'mlqa'"),
@@ -121,6 +122,11 @@ def test_what_cannot_work_is_refused(
     assert words in message
     # No spurious second problem: one line below the heading.
     assert path in SEVERAL_PROBLEMS or len(message.splitlines()) <= 2, message
+
+
+def test_no_task_has_the_id_of_the_mean_over_all(default_config: Config, project: Path) -> None:
+    default_config["tasks"]["all"] = default_config["tasks"].pop("ner")
+    assert "tasks.all: 'all' is what tables and figures call the mean" in refusal(default_config, project)
 
 
 def test_tasks_with_the_same_columns_are_refused(default_config: Config, project: Path) -> None:

@@ -135,6 +135,7 @@ def _identities(study: Study) -> Iterator[str]:
             yield f"tokenizers.{tokenizer_id}: a model with its own tokenizer has the same id; rename one of them"
     yield from _same_names("models", {key: model.name for key, model in study.models.items()})
     yield from _same_names("tasks", {key: task.name for key, task in study.tasks.items()})
+    yield from _called_all(study)
     yield from _same_columns(study)
     if study.distillation:
         students = study.distillation.students
@@ -156,6 +157,15 @@ def _same_names(path: str, names: Mapping[str, str]) -> Iterator[str]:
                 f"{path}.{key}.name: {name!r} is also the name of '{first}' (ignoring case, spaces and punctuation); rows of "
                 "tables are identified by name, so choose another"
             )
+
+
+def _called_all(study: Study) -> Iterator[str]:
+    """Tasks under the name of the mean over all tasks."""
+    for key, task in study.tasks.items():
+        for path, name in ((f"tasks.{key}", key), (f"tasks.{key}.name", task.name)):
+            if plain(name) == "all":
+                yield f"{path}: {name!r} is what tables and figures call the mean over the tasks; choose another"
+                break
 
 
 def _same_columns(study: Study) -> Iterator[str]:
