@@ -24,7 +24,7 @@ class Server:
         self.steps: list[Callable[[BaseHTTPRequestHandler], None]] = [self.whole]
         self.requests: list[dict[str, str]] = []
         self.served = 0
-        self.etag = '"v1"'
+        self.etag: str | None = '"v1"'
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,7 +60,8 @@ class Server:
             return
         handler.send_response(206 if start else 200)
         handler.send_header("Content-Length", str(len(self.body) - start))
-        handler.send_header("ETag", self.etag)
+        if self.etag:
+            handler.send_header("ETag", self.etag)
         if start:
             handler.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
         handler.end_headers()

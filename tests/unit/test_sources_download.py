@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ligero.sources.errors import ChecksumError, FetchError, NotThereError
 from tests.builders.scripted_server import BODY, QUICK, Server
 
 SUM = hashlib.sha256(BODY).hexdigest()
+OTHER = bytes(reversed(BODY))
 NOTHING = Expectation(None, None)
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +55,88 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(server: Server, tmp_path:
     download(server.url, tmp_path / "f", NOTHING, QUICK)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.served == len(BODY) + 300_000
+
+
+def changed(server: Server, body: bytes, etag: str | None) -> Callable[[BaseHTTPRequestHandler], None]:
+    """A step: the file is another one from now on, and If-Range is ignored."""
+
+    def step(handler: BaseHTTPRequestHandler) -> None:
+        server.body, server.etag = body, etag
+        del handler.headers["If-Range"]
+        server.whole(handler)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    "etag, new_etag, new_body, expects_sum",
+    [
+        (None, None, OTHER, False),
+        (None, None, OTHER, True),
+        (None, None, OTHER + b"more", True),
+        ('"v1"', '"v2"', OTHER, False),
+        ('"v1"', None, OTHER + b"more", False),
+    ],
+    ids=[
+        "nothing tells",
+        "the sum tells",
+        "the length and the sum tell",
+        "the ETag tells",
+        "the length tells",
+    ],
+)
+def test_a_file_is_never_put_together_from_two_versions(
+    server: Server,
+    tmp_path: Path,
+    etag: str | None,
+    new_etag: str | None,
+    new_body: bytes,
+    expects_sum: bool,
+) -> None:
+    server.etag = etag
+    server.steps = [server.cut, changed(server, new_body, new_etag)]
+    expected = Expectation(hashlib.sha256(new_body).hexdigest(), None) if expects_sum else NOTHING
+    download(server.url, tmp_path / "f", expected, QUICK)
+    assert (tmp_path / "f").read_bytes() == new_body
+
+
+def test_a_server_that_changes_its_file_at_every_cut_is_given_up(server: Server, tmp_path: Path) -> None:
+    def cut_and_changed(handler: BaseHTTPRequestHandler) -> None:
+        del handler.headers["If-Range"]
+        server.etag = f'"{len(server.requests)}"'
+        server.cut(handler)
+
+    server.steps = [cut_and_changed]
+    with pytest.raises(FetchError, match="given up after 4 attempts without progress"):
+        download(server.url, tmp_path / "f", NOTHING, QUICK)
+
+
+def test_a_whole_part_of_a_killed_run_is_not_taken_for_another_version(
+    server: Server, tmp_path: Path
+) -> None:
+    part = tmp_path / ".f.part"
+
+    def leave(total: int | None) -> None:
+        part.write_bytes(BODY)
+        note = {"url": server.url, "validator": '"v1"', "total": total}
+        part.with_name(".f.part.json").write_text(json.dumps(note))
+
+    server.steps = [changed(server, OTHER, '"v2"')]
+    leave(total=len(BODY))  # complete, whatever the server has today
+    download(server.url, tmp_path / "f", NOTHING, QUICK)
+    assert (tmp_path / "f").read_bytes() == BODY and server.requests == []
+
+    def nothing_left(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(416)
+        handler.send_header("Content-Range", f"bytes */{len(OTHER)}")
+        handler.send_header("ETag", '"v2"')
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.steps = [nothing_left, changed(server, OTHER, '"v2"')]
+    leave(total=None)  # perhaps complete, but of another version
+    download(server.url, tmp_path / "f", NOTHING, QUICK)
+    assert (tmp_path / "f").read_bytes() == OTHER
 
 
 def test_a_server_without_ranges_is_asked_for_everything(server: Server, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ SPARE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download keeps trying. Attempts are counted anew whenever bytes arrived."""
+    """How long a download keeps trying. Attempts are counted anew whenever it got further than before."""
 
     attempts: int = 6
     first_wait: float = 1.0
@@ -48,8 +48,12 @@ class _Part:
 
     path: Path
     sha256: hashlib._Hash
-    size: int
-    validator: str | None
+    size: int = 0
+    validator: str | None = None
+    total: int | None = None
+    """The whole file's length as the server announced it."""
+    resumed: bool = False
+    """Whether it is put together from several answers, or from an earlier run's."""
 
     @property
     def note(self) -> Path:
@@ -57,28 +61,35 @@ class _Part:
 
     @classmethod
     def open(cls, destination: Path, url: str) -> _Part:
-        part = cls(destination.with_name(f".{destination.name}.part"), hashlib.sha256(), 0, None)
+        part = cls(destination.with_name(f".{destination.name}.part"), hashlib.sha256())
         try:
             known = json.loads(part.note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             known = {}
         if known.get("url") == url and part.path.exists():
-            part.validator = known.get("validator")
+            part.validator, part.total = known.get("validator"), known.get("total")
             with part.path.open("rb") as handle:
                 while chunk := handle.read(CHUNK):
                     part.sha256.update(chunk)
                     part.size += len(chunk)
+            part.resumed = part.size > 0
         return part
 
-    def restart(self, url: str, validator: str | None) -> None:
-        self.sha256, self.size, self.validator = hashlib.sha256(), 0, validator
+    def restart(self, url: str, validator: str | None = None, total: int | None = None) -> None:
+        self._forget()
+        self.validator, self.total = validator, total
         self.path.write_bytes(b"")
-        self.note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+        note = {"url": url, "validator": validator, "total": total}
+        self.note.write_text(json.dumps(note), encoding="utf-8")
 
     def discard(self) -> None:
-        self.sha256, self.size, self.validator = hashlib.sha256(), 0, None
+        self._forget()
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
+
+    def _forget(self) -> None:
+        self.sha256, self.size, self.resumed = hashlib.sha256(), 0, False
+        self.validator = self.total = None
 
 
 def download(
@@ -87,7 +98,8 @@ def download(
     """Bring `url` to `destination`; returns (sha256, size in bytes).
 
     An interrupted download leaves `.NAME.part` beside the destination and resumes from it, unless the server's
-    file changed meanwhile or the server cannot resume. `destination` appears complete and verified, or not at all.
+    file changed meanwhile, the server cannot resume, or nothing (no ETag, no date, no expected sum) would tell that the
+    file changed. `destination` appears complete and verified, or not at all.
 
     Raises:
         NotThereError: the server does not have the file (404, 410).
@@ -97,15 +109,15 @@ def download(
     patience = patience or Patience()
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = _Part.open(destination, url)
-    resumed = part.size > 0
     _complete(url, part, expected, patience)
     try:
         expected.check(url, part.sha256.hexdigest(), part.size)
     except ChecksumError:
+        resumed = part.resumed
         part.discard()
         if not resumed:
             raise
-        # What was there before may have been the wrong half: once more, from the start.
+        # Its halves may be of two versions: once more, from the start.
         _complete(url, part, expected, patience)
         try:
             expected.check(url, part.sha256.hexdigest(), part.size)
@@ -122,8 +134,9 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
     import httpx  # 0.1 s, and most runs fetch nothing
 
     timeout = httpx.Timeout(patience.read_timeout, connect=patience.connect_timeout)
-    failures = 0
-    if part.size and part.size == expected.size:  # killed between the last byte and the file's final name
+    failures, farthest = 0, part.size
+    # Killed between the last byte and the file's final name?
+    if part.size and part.size in (expected.size, part.total):
         return
     with httpx.Client(
         follow_redirects=True,
@@ -132,7 +145,7 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
         event_hooks={"request": [lambda request: _refuse_inner_address(url, request.url.host)]},
     ) as client:
         while True:
-            before, wait = part.size, None
+            wait = None
             try:
                 if _attempt(client, url, part, expected):
                     return
@@ -152,7 +165,8 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
                 problem = f"{type(error).__name__}: {error}".rstrip(": ")
             except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
                 raise FetchError(f"{url}: {error}.") from error
-            failures = 1 if part.size > before else failures + 1
+            failures = 1 if part.size > farthest else failures + 1
+            farthest = max(farthest, part.size)
             if failures >= patience.attempts:
                 raise FetchError(f"{url}: given up after {failures} attempts without progress; {problem}.")
             pause = min(wait or patience.first_wait * 2 ** (failures - 1), patience.longest_wait)
@@ -186,7 +200,7 @@ def _is_inner(host: str) -> bool:
 def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation) -> bool:
     """One request; True when the part is whole, False when the stream ended before its announced length."""
     headers = {"Accept-Encoding": "identity"}
-    if part.size:
+    if part.size and (part.validator or expected.sha256):  # else two versions could not be told apart
         headers["Range"] = f"bytes={part.size}-"
         if part.validator:
             headers["If-Range"] = part.validator
@@ -194,20 +208,21 @@ def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation)
         if response.status_code in (404, 410):
             raise NotThereError(f"{url}: not there ({response.status_code}).")
         if response.status_code == 416:  # nothing left to send, or the file on the server shrank
-            if _total_length(response) == part.size:
+            if _total_length(response) == part.size and _same_version(response, part):
                 return True
-            part.restart(url, None)
+            part.restart(url)
             return False
         response.raise_for_status()
         if response.status_code == 206:
-            if _range_start(response) != part.size:  # not what was asked for: begin again, without a range
-                part.restart(url, None)
+            if _range_start(response) != part.size or not _same_version(response, part):
+                part.restart(url)  # not what was asked for: begin again, without a range
                 return False
-            total = _total_length(response)
+            part.resumed = True
+            total = _total_length(response) or part.total
         else:
-            part.restart(url, _validator(response))
             length = response.headers.get("Content-Length")
             total = int(length) if length and length.isdigit() else None
+            part.restart(url, _validator(response), total)
         if total is not None and expected.size is not None and total != expected.size:
             part.discard()
             raise ChecksumError(
@@ -239,6 +254,15 @@ def _total_length(response: httpx.Response) -> int | None:
 def _range_start(response: httpx.Response) -> int | None:
     start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
     return int(start) if start.isdigit() else None
+
+
+def _same_version(response: httpx.Response, part: _Part) -> bool:
+    """Whether an answer is about the file that the part began with, by all that the server says; some ignore If-Range."""
+    total = _total_length(response)
+    if total is not None and part.total is not None and total != part.total:
+        return False
+    named = {response.headers[name] for name in ("ETag", "Last-Modified") if name in response.headers}
+    return part.validator is None or not named or part.validator in named
 
 
 def _validator(response: httpx.Response) -> str | None:
