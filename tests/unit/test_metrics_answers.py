@@ -135,6 +135,19 @@ def test_predictions_of_other_words_are_refused_with_their_line(tmp_path: Path) 
         read_columns(given)
 
 
+def row(number: str, form: str, upos: str) -> str:
+    return "\t".join((number, form, "_", upos, *["_"] * 5, "SpaceAfter=No")) + "\n"
+
+
+@pytest.mark.parametrize("comment", ["# sent_id = a\n", "#sent_id = a\n", "#\n", ""])
+@pytest.mark.parametrize("first", ["", row("0.1", "_", "PRON"), row("1-2", "del", "_")])
+def test_conllu_is_known_by_whatever_it_begins_with(tmp_path: Path, comment: str, first: str) -> None:
+    """Read as columns, its tags would be those of the last one (MISC)."""
+    (tmp_path / "g").write_text(comment + first + row("1", "de", "ADP") + row("2", "el", "DET") + "\n")
+    (found,) = read_columns(tmp_path / "g")
+    assert [(word, tag) for _, word, tag in found] == [("de", "ADP"), ("el", "DET")]
+
+
 def test_conllu_references(tmp_path: Path) -> None:
     (tmp_path / "g.conllu").write_text(
         "# text = del\n1-2\tdel"

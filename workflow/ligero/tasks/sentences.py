@@ -80,6 +80,8 @@ COLUMNS = 10
 _WORD = re.compile(r"[1-9][0-9]*")
 _RANGE = re.compile(r"[1-9][0-9]*-[1-9][0-9]*")
 _EMPTY_NODE = re.compile(r"[0-9]+\.[1-9][0-9]*")
+NUMBER = re.compile("|".join(number.pattern for number in (_WORD, _RANGE, _EMPTY_NODE)))
+"""The first cell of a row of CoNLL-U."""
 _COMMENT = re.compile(r"#\s*(?P<key>sent_id|newdoc)\b(?:\s+id)?\s*=?\s*(?P<value>.*)")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ligero.common.errors import DataError, MismatchError, raise_together
 from ligero.common.files import write_text
 from ligero.tasks.lines import Notes, Problems, read_lines
-from ligero.tasks.sentences import COLUMNS, read_sentences, read_treebank
+from ligero.tasks.sentences import COLUMNS, NUMBER, read_sentences, read_treebank
 
 TaggedLine = tuple[int, str, str]
 """(line number, word, tag)."""
@@ -18,8 +18,8 @@ TaggedLine = tuple[int, str, str]
 def read_columns(path: Path, keeps_ranges: bool = False) -> list[list[TaggedLine]]:
     """Sentences of a file with the word in the first column and the tag in the last, or of a CoNLL-U file (the tag is UPOS).
 
-    The readers are those of the tasks. What kind a file is, its first word tells: ten columns of which the first is the
-    number 1.
+    The readers are those of the tasks. What kind a file is, its first word tells: ten columns of which the first is a
+    number, as words, ranges and empty nodes have.
 
     Args:
         keeps_ranges: multiword ranges (`1-2 del`) of CoNLL-U are words with a tag of their own, `_`: what a task with
@@ -45,9 +45,9 @@ def read_columns(path: Path, keeps_ranges: bool = False) -> list[list[TaggedLine
 def _is_treebank(path: Path) -> bool:
     """Whether a file is CoNLL-U, by its first line that is no comment."""
     for _, line in read_lines(path, Counter()):
-        cells = line.split("\t")
-        if line.strip() and not line.startswith("# "):
-            return len(cells) == COLUMNS and cells[0].partition("-")[0] == "1"
+        if line.strip() and not line.startswith("#"):
+            cells = line.split("\t")
+            return len(cells) == COLUMNS and NUMBER.fullmatch(cells[0]) is not None
     return False
 
 
