@@ -78,6 +78,24 @@ def test_wrong_encoding_names_line_and_byte(tmp_path: Path) -> None:
         list(read_blocks(path))
 
 
+@pytest.mark.parametrize("packing", ["plain", "zstd", "tar"])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n", "is a Git LFS pointer"),
+        (b"<!DOCTYPE html>\n<html><body><p>Inicie sesi\xc3\xb3n.</p></body></html>\n", "is an HTML page"),
+        (b"PK\x03\x04\x14\0\xff", "is a ZIP archive"),
+    ],
+)
+def test_what_is_no_text_is_called_by_its_name(
+    tmp_path: Path, packing: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / "texto.txt"
+    path.write_bytes(PACKED[packing][0](content))
+    with pytest.raises(DataError, match=rf"texto\.txt[^ ]*: {message}"):
+        list(read_blocks(path))
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 def test_truncated_archives_are_refused(tmp_path: Path, pack) -> None:
     path = tmp_path / "corto"

@@ -81,7 +81,7 @@ def decoded(path: Path, raw: bytes, first: int = 1) -> str:
         raise DataError(path, line, f"not UTF-8: {found}.", remedy or "It is no text file.") from error
 
 
-def refuse_other_kinds(path: Path, start: bytes) -> None:
+def refuse_other_kinds(path: Path | str, start: bytes) -> None:
     """Refuse archives, workbooks, Git LFS pointers, HTML pages and others by their first bytes, whatever their names.
 
     Raises:
@@ -93,7 +93,7 @@ def refuse_other_kinds(path: Path, start: bytes) -> None:
             raise DataError(path, None, f"is {what}, not text.", remedy)
 
 
-def refuse_lfs_pointer(path: Path, start: bytes) -> None:
+def refuse_lfs_pointer(path: Path | str, start: bytes) -> None:
     """Refuse a file that only says where Git LFS keeps the real one; `start`: its first bytes.
 
     Raises:

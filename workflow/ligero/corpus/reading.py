@@ -16,6 +16,7 @@ from rapidgzip import IndexedBzip2File
 
 from ligero.common.compression import without_compression
 from ligero.common.errors import DataError
+from ligero.common.text import refuse_other_kinds
 
 BLOCK_BYTES = 4 << 20
 """Size of a block; part of the format of the results, since a document never spans two blocks."""
@@ -121,7 +122,8 @@ def read_named_blocks(
         (name of the file within a tar, else "", block).
 
     Raises:
-        DataError: wrong encoding (with line and byte offset), damaged compression, or an endless line.
+        DataError: no text (an archive, a Git LFS pointer, an HTML page), wrong encoding (with line and byte offset), damaged
+            compression, or an endless line.
     """
     try:
         for member, stream in _members(path, threads):
@@ -134,6 +136,7 @@ def read_named_blocks(
 
 def _blocks_of(name: str, stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
     buffer = _read_full(stream, block_bytes)
+    refuse_other_kinds(name, buffer)
     for mark, encoding in _OTHER_ENCODINGS.items():
         if buffer.startswith(mark):
             raise DataError(name, 1, f"is {encoding}, expected UTF-8.", _remedy(encoding))
