@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -155,6 +156,26 @@ def test_a_pinned_commit_is_fetched_and_afterwards_needs_no_network(hub: Hub, tm
     offline = fetch(hub, tmp_path, revision=OLD)
     assert offline.returncode == 0, offline.stderr
     assert len(hub.asked) == asked
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_incomplete_cache_is_never_recorded_as_the_first_download(
+    hub: Hub, tmp_path: Path, is_listed: bool
+) -> None:
+    assert fetch(hub, tmp_path).returncode == 0
+    (tmp_path / "lock.json").unlink()
+    model = tmp_path / "cache/models--o--old-name"
+    (model / "snapshots" / OLD / "model.safetensors").unlink()
+    if not is_listed:  # another program's cache, or an older library's
+        shutil.rmtree(model / "trees")
+    url, hub.url = hub.url, "http://127.0.0.1:9"
+    offline = fetch(hub, tmp_path)
+    assert offline.returncode == 2 and "incomplete" in offline.stderr and "with network" in offline.stderr
+    assert not (tmp_path / "lock.json").exists()
+    hub.url = url
+    again = fetch(hub, tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "model.safetensors" in (tmp_path / "lock.json").read_text()
 
 
 def test_the_registry_knows_every_model_of_the_thesis() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -346,12 +347,16 @@ def test_hub_tries_older_names_and_records_the_commit(
     old_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
+    snapshot = tmp_path / "hub/snapshots/old"
+    shutil.copytree(old_model, snapshot)
+    (tmp_path / "hub/trees").mkdir()
+    (tmp_path / "hub/trees/old.json").write_text("{}")
 
     def download(name: str, revision: str, cache_dir: Path, allow_patterns: list[str]) -> str:
         asked.append((name, "pytorch_model.bin" in allow_patterns))
         if name == "new/name":
             raise OSError("404")
-        return str(old_model)
+        return str(snapshot)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     hub = HubModel(id="new/name", aliases=("old/name",), revision="abc")

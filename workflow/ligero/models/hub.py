@@ -27,7 +27,7 @@ def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path,
     newest, which is recorded now. A commit that is in the cache needs no network.
 
     Raises:
-        HubError: the hub has it under none of its names, or there is no network.
+        HubError: the hub has it under none of its names, or there is no network and the cache may be incomplete.
         ChecksumError: a file is not the one of the first download.
     """
     key = f"{hub.id}@{hub.revision or 'newest'}"
@@ -35,6 +35,12 @@ def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path,
     # The name that served it first comes first: with the commit in the cache, no other is then asked for.
     names = [known["hub"], hub.id, *hub.aliases] if known else [hub.id, *hub.aliases]
     folder, name = _downloaded(names, known["revision"] if known else hub.revision, cache)
+    if known is None and not _listing(folder).is_file():
+        raise HubError(
+            f"{hub.id}: the hub could not be reached, and {folder} may be incomplete: the hub's list of its files is not "
+            f"there. Run this job once on a machine with network to fill {cache}; a folder that is complete can be given "
+            "with 'weights: local'."
+        )
     files = {
         path.name: LockedFile(sha256=sha256_file(path), bytes=path.stat().st_size)
         for path in used_files(folder)
@@ -49,6 +55,11 @@ def fetch_from_hub(hub: HubModel, cache: Path, lock: SourcesLock) -> tuple[Path,
     else:
         _check(key, files, known["files"], folder, lock)
     return folder, WeightsSource(name, hub.revision, folder.name, hub.licence, hub.citation)
+
+
+def _listing(folder: Path) -> Path:
+    """Where huggingface_hub keeps the list of a commit's files; what has one and lacks a file it refuses by itself."""
+    return folder.parents[1] / "trees" / f"{folder.name}.json"
 
 
 def used_files(folder: Path) -> list[Path]:
