@@ -215,6 +215,7 @@ MALFORMED: list[tuple[Reader, str | bytes, tuple[str, ...], str]] = [
     ("conll2002", "Ana NP B-PER\nríe O\n\n", NER, r"f:2: expected 3 columns as on line 1, found 2: 'ríe O'"),
     ("conll2002", "Ana NP B-ORG\n\n", NER, r"f:1: label 'B-ORG' is not in the task's label set"),
     ("conllu", WORD + WORD + "\n", UPOS, r"f:2: expected word number 2, found '1'"),
+    ("conllu", WORD.replace("la", "", 1) + "\n", UPOS, r"f:1: the form \(column 2\) of word 1 is empty"),
     ("conllu", "1\tla\tDET\n\n", UPOS, r"f:1: expected 10 tab-separated columns, found 3"),
     ("conllu", WORD.replace("DET", "DETE") + "\n", UPOS, r"f:1: la: label 'DETE'"),
     ("conllu", "# sent_id = 1\n\n", UPOS, r"f:2: the sentence begun on line 1 has no words"),

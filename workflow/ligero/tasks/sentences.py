@@ -182,4 +182,7 @@ def _add_word(
         if sentence.last != expected:
             refuse(f"expected word number {expected}, found {identity!r}.")
             return
+    if not form:
+        refuse(f"the form (column 2) of word {identity} is empty.")
+        return
     sentence.rows.append((line, form, upos))
