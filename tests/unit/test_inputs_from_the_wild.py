@@ -193,6 +193,13 @@ def test_a_treebank_is_known_by_what_it_holds(tmp_path: Path) -> None:
     ] == [[("del", "NOUN"), ("perro", "NOUN")]]
 
 
+def test_a_word_that_begins_like_a_comment_is_a_word_within_a_sentence(tmp_path: Path) -> None:
+    text = "# id 17\tdomain=es\nel\tO\n# text mining\tB-X\n# text = el\n\n# id 18\tdomain=es\nla\tO\n\n"
+    found, notes = examples("conll2002", tmp_path / "f", text, "O", "B-X")
+    assert [example.words for example in found] == [("el", "# text mining"), ("la",)]
+    assert notes["comment lines passed over"] == 3
+
+
 def test_any_number_of_columns(tmp_path: Path) -> None:
     text = "# id 17\nAna\tNP\tx\tB-PER\n\t\n\nLa  casa\tDA\ty\tO"
     found, notes = examples("conll2002", tmp_path / "f", text, "O", "B-PER", "I-PER")

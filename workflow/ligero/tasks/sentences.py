@@ -33,7 +33,8 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
     """The sentences of a file of columns, for tasks, for the scoring of predictions and for predicting alike.
 
     Columns are separated by tabs where a line has any (words may then hold spaces), else by spaces. A document mark
-    (`-DOCSTART-`) ends a sentence as a blank line does. Comments (`# id ...`, `# text = ...`) are counted and passed over.
+    (`-DOCSTART-`) ends a sentence as a blank line does. Comments (`# id ...`, `# text = ...`) are counted and passed over;
+    within a sentence, what has the file's columns, separated by tabs, is none.
 
     Args:
         problems: gets an error for each row that has another number of columns than the first one, or an empty cell.
@@ -49,10 +50,12 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
             document += is_mark
             current = ColumnSentence(document)
             continue
-        if _COLUMNS_COMMENT.match(text):
+        has_tabs = "\t" in text.rstrip()
+        cells = text.rstrip("\t ").split("\t") if has_tabs else _SPACES.split(text.rstrip())
+        is_row = bool(current.rows) and has_tabs and len(cells) == columns
+        if _COLUMNS_COMMENT.match(text) and not is_row:
             notes["comment lines passed over"] += 1
             continue
-        cells = text.rstrip("\t ").split("\t") if "\t" in text.rstrip() else _SPACES.split(text.rstrip())
         if not columns and len(cells) >= least:
             columns, first = len(cells), line
         if len(cells) < least or not all(cells):
