@@ -7,6 +7,7 @@ import io
 import json
 import multiprocessing
 import os
+import stat
 import tarfile
 import zipfile
 from http.server import BaseHTTPRequestHandler
@@ -263,6 +264,17 @@ def test_a_member_is_taken_out_of_each_kind_of_archive(suffix: str, tmp_path: Pa
     assert (tmp_path / "out" / f"a.{suffix}").exists(), (
         "the archive lies at its own path, for its other members"
     )
+
+
+def test_links_in_a_zip_are_passed_over(tmp_path: Path) -> None:
+    """Their text is the path that they lead to."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
+        link = zipfile.ZipInfo("a/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        opened.writestr(link, "../other/f")
+        opened.writestr("a/f", b"text")
+    found = [(name, stream.read()) for name, _, stream in members(tmp_path / "a.zip")]
+    assert found == [("a/f", b"text")]
 
 
 def test_bad_archives_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -95,7 +96,8 @@ def members(archive: Path) -> Iterator[tuple[str, int, MemberStream]]:
 def _members_of_zip(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     with zipfile.ZipFile(archive) as opened:
         for entry in opened.infolist():
-            if not entry.is_dir() and not entry.filename.endswith("\\"):
+            is_link = stat.S_ISLNK(entry.external_attr >> 16)
+            if not entry.is_dir() and not entry.filename.endswith("\\") and not is_link:
                 # Some programs of Windows write backslashes, against the format's specification (APPNOTE 4.4.17).
                 with opened.open(entry) as stream:
                     yield entry.filename.replace("\\", "/"), entry.file_size, stream
