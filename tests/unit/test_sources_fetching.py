@@ -277,6 +277,20 @@ def test_links_in_a_zip_are_passed_over(tmp_path: Path) -> None:
     assert found == [("a/f", b"text")]
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_in_a_zip_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened:
+        for name, content in (("f", b"old"), ("g", b"text"), ("f", b"new")):
+            opened.writestr(name, content)
+    with (
+        pytest.raises(DataError, match=r"a\.zip: holds 2 files named 'f'.*Pack it anew"),
+        open_member(tmp_path / "a.zip", "f"),
+    ):
+        pass
+    with open_member(tmp_path / "a.zip", "g") as (_, stream):
+        assert stream.read() == b"text"
+
+
 def test_bad_archives_are_refused(tmp_path: Path) -> None:
     evil = tmp_path / "evil.tar"
     evil.write_bytes(tar_bytes("w", {"../f": b"x"}))

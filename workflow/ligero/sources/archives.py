@@ -26,6 +26,10 @@ def is_archive(path: Path | str) -> bool:
     return str(path).lower().endswith(ARCHIVE_SUFFIXES)
 
 
+def _is_zip(archive: Path) -> bool:
+    return archive.name.lower().endswith(".zip")
+
+
 def safe_member(name: str) -> bool:
     """Whether a member's name stays below the folder it would be unpacked to."""
     path = PurePosixPath(name)
@@ -81,7 +85,7 @@ def members(archive: Path) -> Iterator[tuple[str, int, MemberStream]]:
     Raises:
         DataError: not a readable archive, an encrypted or damaged one, or an unsafe name.
     """
-    kind = _members_of_zip if archive.name.lower().endswith(".zip") else _members_of_tar
+    kind = _members_of_zip if _is_zip(archive) else _members_of_tar
     if not is_archive(archive):
         expected = ", ".join(ARCHIVE_SUFFIXES)
         raise DataError(archive, None, f"unknown kind of archive; expected one of {expected}.")
@@ -116,14 +120,20 @@ def _members_of_tar(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
 
 @contextmanager
 def open_member(archive: Path, member: str) -> Iterator[tuple[int, MemberStream]]:
-    """Open one file of an archive as (size in bytes, stream).
+    """Open one file of an archive as (size in bytes, stream); of two with one name in a tar the first, since tars are not read further.
 
     Raises:
-        DataError: the archive has no such member, or cannot be read.
+        DataError: the archive has no such member, a zip has two of that name, or it cannot be read.
     """
     member = member.replace("\\", "/")
     if not safe_member(member):
         raise DataError(archive, None, f"unsafe member name {member!r} (absolute, or with '..').")
+    if _is_zip(archive):
+        with _readable(archive), zipfile.ZipFile(archive) as opened:
+            times = sum(entry.filename.replace("\\", "/") == member for entry in opened.infolist())
+        if times > 1:
+            problem = f"holds {times} files named '{member}', of which programs read different ones."
+            raise DataError(archive, None, problem, "Pack it anew with the right one.")
     seen: list[str] = []
     for name, size, stream in members(archive):
         if name == member:
