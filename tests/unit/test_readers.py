@@ -278,6 +278,20 @@ def test_malformed_tables(tmp_path: Path) -> None:
         examples("table", tmp_path / "f.jsonl", "{\n", "A")
 
 
+def test_reuters_documents_that_are_there_twice(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / "rcv" / folder).mkdir(parents=True)
+        (tmp_path / "rcv" / folder / "1newsML.xml").write_bytes(newsml("1", "CCAT"))
+    (found,) = examples("mldoc", tmp_path / "f", "R-1\n", *MLDOC, rcv_dir=tmp_path / "rcv")
+    assert isinstance(found, ClassificationExample) and found.label == "CCAT"
+    (tmp_path / "rcv" / "y" / "1newsML.xml").write_bytes(newsml("1", "GCAT"))
+    message = r"y/1newsML\.xml: holds another document of item 1 than .*x/1newsML\.xml.* folder R\."
+    with pytest.raises(DataError, match=message):
+        examples("mldoc", tmp_path / "f", "R-1\n", *MLDOC, rcv_dir=tmp_path / "rcv")
+    (found,) = examples("mldoc", tmp_path / "f", "x-1\n", *MLDOC, rcv_dir=tmp_path / "rcv")
+    assert isinstance(found, ClassificationExample) and found.label == "CCAT", "the folder decides"
+
+
 def test_reuters_documents_without_one_topic_or_well_formed_xml(tmp_path: Path) -> None:
     folder = tmp_path / "rcv" / "R"
     folder.mkdir(parents=True)

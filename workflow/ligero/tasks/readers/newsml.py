@@ -110,17 +110,17 @@ def find_documents(
     """The documents of (folder name, item id) pairs.
 
     A document is `.../FOLDER/ITEMIDnewsML.xml` (or `ITEMID.xml`). Where FOLDER does not occur, the item id alone
-    decides, if only one document has it.
+    decides; the same document may be there several times.
 
     Raises:
-        DataError: two different documents for one pair, or a document that cannot be parsed.
+        DataError: different documents for one pair, or a document that cannot be parsed.
     """
     pairs = set(wanted)
     items: dict[str, set[tuple[str, str]]] = {}
     for pair in pairs:
         items.setdefault(pair[1], set()).add(pair)
     exact: dict[tuple[str, str], NewsDocument] = {}
-    loose: dict[str, list[NewsDocument]] = {}
+    loose: dict[str, list[tuple[str, NewsDocument]]] = {}
     for name, raw in _documents(archives, folder, items):
         path = PurePosixPath(name)
         item = _FILE_NAME.fullmatch(path.name)
@@ -135,11 +135,16 @@ def find_documents(
             raise DataError(name, None, "another document with this folder and item id was read before.")
         if pair in pairs:
             exact[pair] = document
-        loose.setdefault(item.group(1), []).append(document)
-    for item_id, candidates in loose.items():
-        unmatched = [pair for pair in items[item_id] if pair not in exact]
-        if len(unmatched) == 1 and len(candidates) == 1 and len(items[item_id]) == 1:
-            exact[unmatched[0]] = candidates[0]
+        loose.setdefault(item.group(1), []).append((name, document))
+    for item_id, ((first, document), *others) in loose.items():
+        pair, *more = items[item_id]
+        if more or pair in exact:
+            continue
+        for name, other in others:
+            if other != document:
+                problem = f"holds another document of item {item_id} than {first}, and neither is in a folder {pair[0]}."
+                raise DataError(name, None, problem, "Put the right one there, or remove the other.")
+        exact[pair] = document
     return exact
 
 
