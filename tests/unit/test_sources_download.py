@@ -111,6 +111,15 @@ def test_a_server_that_changes_its_file_at_every_cut_is_given_up(server: Server,
         download(server.url, tmp_path / "f", NOTHING, QUICK)
 
 
+def test_what_could_be_resumed_with_a_checksum_asks_for_one(server: Server, tmp_path: Path) -> None:
+    server.etag = None
+    server.steps = [server.cut]
+    with pytest.raises(FetchError, match=r"given up after 4 attempts .*names no version .*'sha256'"):
+        download(server.url, tmp_path / "f", NOTHING, QUICK)
+    download(server.url, tmp_path / "f", Expectation(SUM, None), QUICK)
+    assert (tmp_path / "f").read_bytes() == BODY
+
+
 def test_a_whole_part_of_a_killed_run_is_not_taken_for_another_version(
     server: Server, tmp_path: Path
 ) -> None:

@@ -168,7 +168,10 @@ def _complete(url: str, part: _Part, expected: Expectation, patience: Patience) 
             failures = 1 if part.size > farthest else failures + 1
             farthest = max(farthest, part.size)
             if failures >= patience.attempts:
-                raise FetchError(f"{url}: given up after {failures} attempts without progress; {problem}.")
+                remedy = "" if _can_resume(part, expected) else _CANNOT_RESUME
+                raise FetchError(
+                    f"{url}: given up after {failures} attempts without progress; {problem}.{remedy}"
+                )
             pause = min(wait or patience.first_wait * 2 ** (failures - 1), patience.longest_wait)
             print(f"{url}: {problem}; {part.size:,} bytes so far, again in {pause:.0f} s", file=sys.stderr)
             patience.sleep(pause)
@@ -200,7 +203,7 @@ def _is_inner(host: str) -> bool:
 def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation) -> bool:
     """One request; True when the part is whole, False when the stream ended before its announced length."""
     headers = {"Accept-Encoding": "identity"}
-    if part.size and (part.validator or expected.sha256):  # else two versions could not be told apart
+    if part.size and _can_resume(part, expected):
         headers["Range"] = f"bytes={part.size}-"
         if part.validator:
             headers["If-Range"] = part.validator
@@ -232,6 +235,17 @@ def _attempt(client: httpx.Client, url: str, part: _Part, expected: Expectation)
         check_disk_space(part.path.parent, (total or expected.size or part.size) - part.size, url)
         _receive(response, part, total)
     return total is None or part.size == total
+
+
+def _can_resume(part: _Part, expected: Expectation) -> bool:
+    """Whether it would be noticed that what there is and what comes are of two versions."""
+    return not part.size or bool(part.validator or expected.sha256)
+
+
+_CANNOT_RESUME = (
+    " The server names no version of the file (ETag, Last-Modified), so each attempt began anew; with its 'sha256' among "
+    "the sources it is resumed."
+)
 
 
 def _receive(response: httpx.Response, part: _Part, total: int | None) -> None:
