@@ -55,11 +55,16 @@ class Selected:
     encoded: Path
     examples: Path
 
-    def export(self, out: Path) -> Manifest:
+    def export(self, out: Path, threads: int = 1) -> Manifest:
         from ligero.export import export_model
 
         return export_model(
-            self.job, model_dir=self.model, encoded_dir=self.encoded, examples_dir=self.examples, out=out
+            self.job,
+            model_dir=self.model,
+            encoded_dir=self.encoded,
+            examples_dir=self.examples,
+            out=out,
+            threads=threads,
         )
 
     def rows(self, split: str = "test") -> list[dict[str, Any]]:

@@ -381,6 +381,37 @@ def test_exits_that_save_no_time_are_not_offered(tmp_path: Path, monkeypatch: py
     )
 
 
+def test_times_are_those_of_one_thread_whatever_the_export_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the manifest, the tables and the documentation say of every time of an export."""
+    timed: list[int] = []
+
+    def note(*runners: GraphRunner) -> None:
+        timed.extend(runner._session.get_session_options().intra_op_num_threads for runner in runners)
+
+    def seconds(early: GraphRunner, threshold: float, full: GraphRunner, feature: Feature) -> Any:
+        note(early, full)
+        return 0.001, 0.002
+
+    def milliseconds(runners: dict[Any, GraphRunner], split: EncodedSplit) -> Any:
+        note(*runners.values())
+        return dict.fromkeys(runners, 1.0), 9
+
+    monkeypatch.setattr(exits, "_seconds", seconds)
+    monkeypatch.setattr("ligero.export.model.milliseconds", milliseconds)
+    selected = selected_model(
+        tmp_path / "study",
+        "albert",
+        "sequence_classification",
+        early_exit=True,
+        change=learned_to_leave,
+        export=Export(qat_steps=0),
+    )
+    assert selected.export(tmp_path / "out", threads=2).exits["fp32"]["accepted"]
+    assert len(timed) > 4 and set(timed) == {1}
+
+
 def test_thresholds_are_lowered_until_one_changes_nothing_more() -> None:
     rows = [(0.3, 0.97, 0.99), (0.96, 0.99, 0.99), (0.1, 0.2, 0.9)]
     every: list[Outputs] = [

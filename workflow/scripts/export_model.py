@@ -23,7 +23,9 @@ def main() -> None:
     parser.add_argument("--encoded-dir", type=Path, required=True, help="R/encoded/TOKENIZER/TASK")
     parser.add_argument("--examples-dir", type=Path, required=True, help="R/tasks/TASK")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of passes over splits; times are taken with one thread"
+    )
     args = parser.parse_args()
     job = jobs.export_job(load_resolved(args.config), args.regime, args.model, args.task)
     check_digest(job, args.expect)

@@ -44,20 +44,22 @@ class EarlyExit:
 
 
 def early_exit(
-    outline: Outline, weights: Weights, int8: Int8 | None, full: GraphRunner, gate: Gate, batches: bool
+    outline: Outline, weights: Weights, int8: Int8 | None, full: onnx.ModelProto, gate: Gate, batches: bool
 ) -> EarlyExit | NoExits:
     """Choose the threshold of a model's exits, and measure what it saves; or say why early exit is not offered.
 
     Args:
         int8: how products are quantised; None for fp32.
-        full: the same graph without exits.
+        full: the same graph without exits; both are timed with one thread.
         gate: compares answers on the validation split; here with those of the same graph at full depth.
         batches: whether texts may share a batch.
     """
     depth = len(outline.layers)
-    every = GraphRunner(
-        build_every_exit(outline, weights, int8).SerializeToString(), gate.pad, batches, gate.threads
-    ).run(features_of(gate.split))
+
+    def runner(model: onnx.ModelProto, threads: int) -> GraphRunner:
+        return GraphRunner(model.SerializeToString(), gate.pad, batches, threads)
+
+    every = runner(build_every_exit(outline, weights, int8), gate.threads).run(features_of(gate.split))
     shallower = [
         predictions_of(_answers(every, np.full(len(every), layers)), gate.task.type)
         for layers in range(1, depth + 1)
@@ -78,9 +80,8 @@ def early_exit(
         return {"accepted": False, "reason": failed}
     threshold, left, verdict = chosen
     model = build_with_exits(outline, weights, int8)
-    runner = GraphRunner(model.SerializeToString(), gate.pad, batches, gate.threads)
-    texts = _timed(gate.split)
-    times = np.array([_seconds(runner, threshold, full, text) for text in texts])
+    texts, early_runner, full_runner = _timed(gate.split), runner(model, 1), runner(full, 1)
+    times = np.array([_seconds(early_runner, threshold, full_runner, text) for text in texts])
     early, whole = 1000 * times.mean(axis=0)
     (interval,) = bootstrap(times, [lambda sums: sums[:, 1] / sums[:, 0]], seed=gate.options.seed)
     if interval[0] <= 1.0:

@@ -67,7 +67,7 @@ def export_model(
         model_dir: `R/models/REGIME/MODEL/TASK`.
         encoded_dir: `R/encoded/TOKENIZER/TASK`, as the model reads it.
         examples_dir: `R/tasks/TASK`.
-        threads: of the forward passes.
+        threads: of the passes over splits; times are those of one thread, whatever this is.
 
     Returns:
         What was written as `manifest.json`.
@@ -88,8 +88,13 @@ def export_model(
         name: Examples.load(examples_dir / f"{name}.parquet", task.type) for name in ("validation", "test")
     }
     exact = build(outline, weights)
-    exact_runner = GraphRunner(exact.SerializeToString(), tokenizer.pad, True, threads)
-    runners: dict[Precision, GraphRunner] = {"fp32": exact_runner}
+    models: dict[Precision, onnx.ModelProto] = {"fp32": exact}
+    batches: dict[Precision, bool] = {"fp32": True}
+
+    def runner(name: Precision, threads: int = threads) -> GraphRunner:
+        return GraphRunner(models[name].SerializeToString(), tokenizer.pad, batches[name], threads)
+
+    exact_runner = runner("fp32")
     predictions: dict[Precision, Predictions] = {"fp32": predict_split(exact_runner, splits["test"])}
     trained = predict(load_selected(model_dir, task.type), splits["test"])
 
@@ -101,8 +106,6 @@ def export_model(
 
     parity = compared()
 
-    models: dict[Precision, onnx.ModelProto] = {"fp32": exact}
-    batches: dict[Precision, bool] = {"fp32": True}
     made_of: dict[Precision, tuple[Weights, Int8 | None]] = {"fp32": (weights, None)}
     int8: Accepted | Refused | NotTried = {"accepted": False, "reason": "export.int8 is false"}
     gate = Gate(
@@ -123,10 +126,7 @@ def export_model(
         if quantised.model is not None and quantised.weights is not None:
             models["int8"], batches["int8"] = quantised.model, quantised.batches
             made_of["int8"] = quantised.weights, quantised.int8
-            runners["int8"] = GraphRunner(
-                quantised.model.SerializeToString(), tokenizer.pad, quantised.batches, threads
-            )
-            predictions["int8"] = predict_split(runners["int8"], splits["test"])
+            predictions["int8"] = predict_split(runner("int8"), splits["test"])
 
     def score(found: Predictions) -> GraphScore:
         answered = score_predictions(task, whole, found, splits["test"], examples["test"])
@@ -134,14 +134,14 @@ def export_model(
 
     exits: dict[Precision, Exits | NoExits] = {}
     for name, parts in made_of.items() if job.early_exit else ():
-        chosen = early_exit(outline, *parts, runners[name], gate, batches[name])
+        chosen = early_exit(outline, *parts, models[name], gate, batches[name])
         if not isinstance(chosen, EarlyExit):
             exits[name] = chosen
             continue
         models[name] = chosen.model
-        runners[name] = GraphRunner(chosen.model.SerializeToString(), tokenizer.pad, batches[name], threads)
-        predictions[name] = predict_split(runners[name], splits["test"])
-        outputs = runners[name].run(features_of(splits["test"]), chosen.figures["threshold"])
+        with_exits = runner(name)
+        predictions[name] = predict_split(with_exits, splits["test"])
+        outputs = with_exits.run(features_of(splits["test"]), chosen.figures["threshold"])
         exits[name] = {
             "accepted": True,
             **chosen.figures,
@@ -151,7 +151,7 @@ def export_model(
     if exits:
         parity = compared()
     scores = {name: score(found) for name, found in predictions.items()}
-    times, timed_tokens = milliseconds(runners, splits["test"])
+    times, timed_tokens = milliseconds({name: runner(name, threads=1) for name in models}, splits["test"])
     with atomic_directory(out) as staging:
         for name, model in models.items():
             (staging / GRAPH_FILES[name]).write_bytes(model.SerializeToString())

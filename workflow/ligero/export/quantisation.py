@@ -68,6 +68,7 @@ class Gate:
 
     Attributes:
         reference: reads the validation split, when the first graph is compared; where none is, nobody waits for it.
+        threads: of a pass over a split.
         answered: of the reference.
     """
 
