@@ -17,6 +17,7 @@ from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.records import DamagedError
 from ligero.efficiency.processor import processor
 from ligero.export.encoder import Int8, activation_scale, build, build_observed, quantised
+from ligero.export.parity import compare
 from ligero.export.qat import fake_quantised, trained
 from ligero.export.quantisation import _fewest, calibrated, observe, products
 from ligero.export.rounding import compensated
@@ -33,6 +34,7 @@ from ligero.settings.tasks import TaskType
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.training.evaluate import Predictions, predict
 from ligero.training.features import EncodedSplit
+from tests.builders.distillation import toy_split
 from tests.builders.exports import Change, selected_model
 
 TASK_TYPES: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
@@ -151,6 +153,21 @@ def test_a_graph_that_computes_something_else_is_not_written(
     with pytest.raises(MismatchError, match="does not compute what the trained model does"):
         selected.export(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("column", ["start", "end"])
+def test_a_logit_that_is_none_is_never_equal(column: str) -> None:
+    split = toy_split("question_answering", 2)
+    logits = {name: np.arange(split.offsets[-1], dtype=np.float32) for name in ("start", "end")}
+
+    def predictions(**changed: Any) -> Predictions:
+        return Predictions(np.zeros(0, np.float32), **{**logits, **changed})
+
+    assert compare(predictions(), predictions(), split)["largest_difference"] == 0.0
+    none = np.full_like(logits[column], np.nan)
+    for model in (predictions(), predictions(**{column: none})):
+        with pytest.raises(MismatchError, match="logits differ by up to nan"):
+            compare(model, predictions(**{column: none}), split)
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:

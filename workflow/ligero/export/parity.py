@@ -19,14 +19,15 @@ def compare(trained: Predictions, exported: Predictions, split: EncodedSplit) ->
     """Figures of the comparison of two models' logits on a split.
 
     Raises:
-        MismatchError: a logit differs by more than TOLERANCE, or an arg max does.
+        MismatchError: a logit differs by more than TOLERANCE or is none (NaN), or an arg max differs.
     """
     pairs = [
         (one, other)
         for one, other in zip(_columns(trained), _columns(exported), strict=True)
         if one.size or other.size
     ]
-    difference = max(float(np.abs(one - other).max()) for one, other in pairs)
+    # np.max, for Python's max passes a NaN over.
+    difference = float(np.max([np.abs(one - other).max() for one, other in pairs]))
     choices = [(_choices(one, split), _choices(other, split)) for one, other in pairs]
     unequal = sum(int((one != other).sum()) for one, other in choices)
     if not difference <= TOLERANCE or unequal:  # NaN is refused too
