@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -15,6 +16,7 @@ import onnx
 import pytest
 import torch
 
+from ligero.command.main import main
 from ligero.command.systems import printed_systems
 from ligero.common.errors import MismatchError
 from ligero.common.files import read_json, write_json
@@ -340,6 +342,26 @@ def test_leaving_early_has_rows_beside_the_systems(
     assert (trained.engine, trained.note) == ("torch fp32", f"its export does not count: {refusal}")
     with pytest.raises(MismatchError, match="it is not of the model that is selected now"):
         make_table("tradeoff", results)
+
+
+def test_the_score_beside_a_servers_speed_is_that_of_what_it_answers(
+    leaving: tuple[Path, Any, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, _, manifest = leaving
+    early = {**manifest.exits["fp32"], "test": {**manifest.exits["fp32"]["test"], "score": 97.5}}
+    refused = {"accepted": False, "reason": "it saves no time"}
+    out = shutil.copytree(folder / "out", tmp_path / "out")
+    replace(manifest, exits={"fp32": early, "int8": refused}).write(out)
+    monkeypatch.setattr("ligero.command.bench_serve.measure", lambda *_: [])
+    for precision, expected in (("fp32", (97.5, True)), ("int8", (manifest.scores["int8"]["score"], False))):
+        assert main(["bench-serve", str(out), "--precision", precision, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert (said["score"], said["early_exit"]) == expected
+    assert main(["bench-serve", str(out), "--precision", "fp32"]) == 0
+    assert "fp32, early exit; test score 97.50;" in capsys.readouterr().out
 
 
 @pytest.mark.slow

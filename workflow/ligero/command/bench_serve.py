@@ -49,12 +49,15 @@ def run(args: argparse.Namespace) -> int:
         return soak(args, manifest, folder, items)
     loads = measure(folder, items, args.clients, args.seconds, args.precision)
     precision: Precision = manifest.precision if args.precision == "auto" else args.precision
-    score = manifest.scores[precision]["score"] if precision in manifest.scores else None
+    early = manifest.leaving_early(precision)
+    record = early["test"] if early else manifest.scores.get(precision)
+    score = record["score"] if record else None
     if args.json:
-        print(json.dumps({"precision": precision, "score": score, "texts": origin, "loads": loads}))
+        said = {"precision": precision, "early_exit": early is not None, "score": score, "texts": origin}
+        print(json.dumps({**said, "loads": loads}))
         return 0
-    shown = "-" if score is None else f"{score:.2f}"
-    print(f"{manifest.name} on {manifest.task}, {precision}; test score {shown}; texts: {origin}")
+    shown, reading = "-" if score is None else f"{score:.2f}", ", early exit" if early else ""
+    print(f"{manifest.name} on {manifest.task}, {precision}{reading}; test score {shown}; texts: {origin}")
     columns = list(Load.__annotations__)
     print("  ".join(columns))
     for load in loads:

@@ -57,9 +57,8 @@ def engines_of(folder: Path, trained: Path | None, threads: int) -> dict[str, En
         for name, tuned in ((EAGER, False), ("torch, fused attention, fastest precision", True)):
             found.append(Engine(name, weights, lambda tuned=tuned: _torch(manifest, trained, tuned, threads)))  # type: ignore[misc]
     for precision, graph in manifest.graphs.items():
-        exits = manifest.exits.get(precision)
         thresholds = {f"ONNX {precision}": FULL_DEPTH}
-        if exits and exits["accepted"]:
+        if exits := manifest.leaving_early(precision):
             thresholds[f"ONNX {precision}, early exit"] = exits["threshold"]
         for name, threshold in thresholds.items():
             found.append(

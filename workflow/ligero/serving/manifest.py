@@ -255,6 +255,11 @@ class Manifest:
     processor: Processor
     files: dict[str, str]
 
+    def leaving_early(self, precision: Precision) -> Exits | None:
+        """How a graph answers by itself whose texts leave early; None where it reads to the full depth."""
+        exits = self.exits.get(precision)
+        return exits if exits and exits["accepted"] else None
+
     def write(self, folder: Path) -> None:
         write_record(folder / MANIFEST_FILE, asdict(self))
 

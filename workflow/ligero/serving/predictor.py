@@ -75,8 +75,8 @@ class Predictor:
             problem = f"task_type is {self.manifest.task_type!r}, which is unknown."
             raise DataError(folder / MANIFEST_FILE, None, problem, REMEDY)
         self._reader = reader(self.manifest, tokenizer)
-        exits = self.manifest.exits.get(self.precision)
-        self.threshold = exits["threshold"] if exits and exits["accepted"] and not full_depth else FULL_DEPTH
+        exits = None if full_depth else self.manifest.leaving_early(self.precision)
+        self.threshold = exits["threshold"] if exits else FULL_DEPTH
         self._runner = GraphRunner(
             folder / self.graph.file, tokenizer.pad, self.graph.batches, threads or available_cores()
         )
