@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from ligero.command.bench import study_of
 from ligero.command.main import main
 from ligero.command.served import post
 from ligero.common.errors import ConfigurationError, DataError
+from ligero.efficiency import engines
 from ligero.efficiency.engines import EAGER, EnergyMeter, in_turn
 from ligero.serving.manifest import Manifest
 from tests.builders.exports import selected_model
@@ -79,6 +83,23 @@ def test_bad_arguments_are_refused(export: Path, tmp_path: Path) -> None:
         ConfigurationError, match="--seconds, --clients, --soak and --rate: expected numbers above 0"
     ):
         main(["bench-serve", str(export), "--clients", "0"])
+
+
+def test_a_start_is_charged_for_no_other_engine(
+    export: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def core() -> None:
+        raise AssertionError("OpenVINO was opened to measure onnxruntime")
+
+    monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=core))
+    monkeypatch.setattr(engines, "find_spec", lambda name: True)
+    engines.answer_once("ONNX fp32", str(export), "", "1", "16")
+    assert capsys.readouterr().out.startswith("answered\n")
+    code = "import sys, ligero.efficiency.engines; print('onnxruntime' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project / "workflow", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.slow

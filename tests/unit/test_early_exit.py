@@ -258,7 +258,7 @@ def test_an_export_whose_texts_leave_early(leaving: tuple[Path, Any, Any]) -> No
         ("int8", "early exit"),
     ]
     assert [bool(row["repetitions"]) for row in rows] == [False, False, True, True]
-    engines = engines_of(tmp_path / "out", None, 1)
+    engines = {engine.name: engine for engine in engines_of(tmp_path / "out", None, 1)}
     assert [name for name in engines if name.startswith("ONNX")] == [
         "ONNX fp32",
         "ONNX fp32, early exit",

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     trained = _trained(args.trained, results, manifest)
     items, origin = items_for(args, manifest, folder)
     inputs = list(_inputs(manifest, folder, items, args.lengths, args.batches))
-    engines = engines_of(folder, trained, args.threads)
+    engines = {engine.name: engine for engine in engines_of(folder, trained, args.threads)}
     if trained is None:
         print(
             "note: the trained model is not at hand (--trained FOLDER), so torch is left out", file=sys.stderr

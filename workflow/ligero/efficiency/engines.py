@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ligero.serving.manifest import Manifest, Precision
+from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import FULL_DEPTH, GraphRunner, load_tokenizer, model_inputs
 from ligero.serving.readers import Feature
 
@@ -44,39 +44,34 @@ class Engine:
     open: Callable[[], Run]
 
 
-def engines_of(folder: Path, trained: Path | None, threads: int) -> dict[str, Engine]:
-    """Every engine that can run an exported model here, by name.
+def engines_of(folder: Path, trained: Path | None, threads: int) -> Iterator[Engine]:
+    """Every engine that can run an exported model here, one at a time: whoever stops at one has imported none of those behind it.
 
     Args:
         trained: folder of the model that was exported, for torch; None leaves torch out.
     """
     manifest = Manifest.read(folder)
-    found: list[Engine] = []
     if trained is not None and find_spec("torch"):
         weights = next(iter(sorted(trained.glob("model*.safetensors"))), trained)
         for name, tuned in ((EAGER, False), ("torch, fused attention, fastest precision", True)):
-            found.append(Engine(name, weights, lambda tuned=tuned: _torch(manifest, trained, tuned, threads)))  # type: ignore[misc]
+            yield Engine(name, weights, partial(_torch, manifest, trained, tuned, threads))
     for precision, graph in manifest.graphs.items():
         thresholds = {f"ONNX {precision}": FULL_DEPTH}
         if exits := manifest.leaving_early(precision):
             thresholds[f"ONNX {precision}, early exit"] = exits["threshold"]
         for name, threshold in thresholds.items():
-            found.append(
-                Engine(
-                    name,
-                    folder / graph.file,
-                    lambda graph=graph, threshold=threshold: partial(  # type: ignore[misc]
-                        GraphRunner(
-                            folder / graph.file, manifest.tokenizer.special["pad"], graph.batches, threads
-                        ).run,
-                        threshold=threshold,
-                    ),
-                )
+            yield Engine(
+                name,
+                folder / graph.file,
+                lambda graph=graph, threshold=threshold: partial(  # type: ignore[misc]
+                    GraphRunner(
+                        folder / graph.file, manifest.tokenizer.special["pad"], graph.batches, threads
+                    ).run,
+                    threshold=threshold,
+                ),
             )
     if find_spec("openvino"):
-        for precision, graph in manifest.graphs.items():
-            found += _openvino(folder / graph.file, precision, manifest.tokenizer.special["pad"], threads)
-    return {engine.name: engine for engine in found}
+        yield from _openvino(folder, manifest, threads)
 
 
 def _torch(manifest: Manifest, trained: Path, tuned: bool, threads: int) -> Run:
@@ -105,26 +100,30 @@ def _torch(manifest: Manifest, trained: Path, tuned: bool, threads: int) -> Run:
     return run
 
 
-def _openvino(file: Path, precision: Precision, pad: int, threads: int) -> list[Engine]:
-    """A graph in OpenVINO: in its own precision, and with the rest in bf16 where the processor has that."""
+def _openvino(folder: Path, manifest: Manifest, threads: int) -> Iterator[Engine]:
+    """Each graph in OpenVINO: in its own precision, and with the rest in bf16 where the processor has that."""
     core: Any = importlib.import_module("openvino").Core()
 
-    def opened(hint: str) -> Run:
+    def opened(file: Path, hint: str) -> Run:
         options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": hint}
         compiled = core.compile_model(core.read_model(file), "CPU", options)
         request = compiled.create_infer_request()
         names = [entry.any_name for entry in compiled.inputs]
 
         def run(features: Sequence[Feature]) -> object:
-            arrays = {**model_inputs(features, pad), "threshold": np.array(FULL_DEPTH, np.float32)}
+            arrays = {
+                **model_inputs(features, manifest.tokenizer.special["pad"]),
+                "threshold": np.array(FULL_DEPTH, np.float32),
+            }
             return request.infer({name: arrays[name] for name in names})
 
         return run
 
-    engines = [Engine(f"OpenVINO {precision}", file, lambda: opened("f32"))]
-    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        engines.append(Engine(f"OpenVINO {precision} and bf16", file, lambda: opened("bf16")))
-    return engines
+    for precision, graph in manifest.graphs.items():
+        name, file = f"OpenVINO {precision}", folder / graph.file
+        yield Engine(name, file, partial(opened, file, "f32"))
+        if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            yield Engine(f"{name} and bf16", file, partial(opened, file, "bf16"))
 
 
 class EnergyMeter:
@@ -212,7 +211,8 @@ def answer_once(engine: str, folder: str, trained: str, threads: str, length: st
     """
     manifest = Manifest.read(Path(folder))
     load_tokenizer(Path(folder), manifest.tokenizer)
-    run = engines_of(Path(folder), Path(trained) if trained else None, int(threads))[engine].open()
+    engines = engines_of(Path(folder), Path(trained) if trained else None, int(threads))
+    run = next(one for one in engines if one.name == engine).open()
     special = manifest.tokenizer.special["unk"]
     run([Feature([special] * 8, [0] * 8)])
     print("answered", flush=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
@@ -17,6 +16,9 @@ from ligero.serving.manifest import MANIFEST_FILE, REMEDY, TOKENIZER_FILE, Graph
 from ligero.serving.readers import READERS, Feature, InputError, Outputs, Question
 from ligero.serving.session import available_cores, open_session
 from ligero.tokenizers.fast_tokenizer import FastTokenizer, TokenizerInfo
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 CHUNK = 512
 """Items that are read before the first of them is answered, so that texts of equal length share batches."""
