@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 
+from ligero.command.served import post
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_json
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.reporting.artefact_digests import verify_results
+from ligero.serving.app import Limits, Server
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
@@ -214,6 +221,61 @@ def test_a_tie_may_be_decided_otherwise(
     assert differing(span | {"tokens": 4}, other) != ""
     assert decisions(tagging(*found)) != decisions(tagging(*expected))
     assert decisions(span) == decisions(span | {"score": 0.9})
+
+
+class Held:
+    """Stands for a predictor that answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.answered: list[list[str]] = []
+
+    def read(self, item: dict[str, str]) -> Any:
+        return SimpleNamespace(tokens=10, text=item["text"])
+
+    def answer(self, questions: list[Any]) -> list[dict[str, Any]]:
+        self.go.wait(60)
+        self.answered.append([question.text for question in questions])
+        return [{"truncated": False} for _ in questions]
+
+
+def test_requests_of_clients_that_have_left_are_not_answered() -> None:
+    """Else clients that give up and ask again fill the queue with work that nobody reads, and others are refused."""
+    held: Any = Held()
+    server = Server(held, Limits())
+
+    async def until(tokens: int) -> None:
+        for _ in range(500):
+            if server.batcher.waiting_tokens == tokens:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{server.batcher.waiting_tokens} tokens wait, expected {tokens}")
+
+    async def run() -> bytes:
+        listening = socket.create_server(("127.0.0.1", 0))
+        uvicorn_server = uvicorn.Server(uvicorn.Config(server.app(), log_config=None, http="h11"))
+        serving = asyncio.create_task(uvicorn_server.serve(sockets=[listening]))
+        clients = []
+        try:
+            for number, text in enumerate(("one", "two", "three"), start=1):
+                clients.append(await asyncio.open_connection(*listening.getsockname()))
+                clients[-1][1].write(post(b'{"text": "%s"}' % text.encode()))
+                await until(10 * number)
+            for _, writer in clients[1:]:
+                writer.transport.abort()
+            await until(10)
+            held.go.set()
+            return await asyncio.wait_for(clients[0][0].readline(), 10)
+        finally:
+            held.go.set()
+            for _, writer in clients:
+                writer.close()
+            uvicorn_server.should_exit = True
+            await serving
+
+    assert asyncio.run(run()) == b"HTTP/1.1 200 OK\r\n"
+    assert held.answered == [["one"]]
+    assert server.batcher.waiting_tokens == 0
 
 
 def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 import ligero
 from ligero.common.errors import LigeroError
+from ligero.serving.answers import Answer
 from ligero.serving.batching import Batcher, BusyError
 from ligero.serving.manifest import Precision
 from ligero.serving.measures import Measures
@@ -128,7 +129,7 @@ class Server:
                 raise RefusalError(
                     422, f"the request has {tokens} tokens; at most {self.limits.tokens} are answered at once"
                 )
-            answers = [dict(answer) for answer in await self.batcher.answer(questions)]
+            answers = [dict(answer) for answer in await self._answered(request, questions)]
             for item, answer in zip(asked, answers, strict=True):
                 if isinstance(item, Mapping) and "id" in item:
                     answer["id"] = item["id"]
@@ -144,7 +145,7 @@ class Server:
             status, content = 429, _error(str(error))
             headers["retry-after"] = str(error.seconds)
         except ClientDisconnect:
-            status, content = 400, _error("the client left before its request was complete")
+            status, content = 400, _error("the client left before it was answered")
         except Exception as error:
             # Not the message: it might hold a part of the text.
             _log(event="failure", request=name, error=type(error).__name__)
@@ -203,6 +204,24 @@ class Server:
                 408, f"the body did not arrive within {self.limits.body_seconds:g} s"
             ) from error
         return bytes(body)
+
+    async def _answered(self, request: Request, questions: list[Question]) -> list[Answer]:
+        """The questions' answers; they leave the queue with a client that does not wait for them.
+
+        Raises:
+            ClientDisconnect: it has left.
+            BusyError: the queue is full.
+        """
+        answering = asyncio.create_task(self.batcher.answer(questions))
+        leaving = asyncio.create_task(_left(request))
+        try:
+            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise ClientDisconnect
+            return answering.result()
+        finally:
+            answering.cancel()
+            leaving.cancel()
 
     def _read(self, items: list[Any]) -> list[Question]:
         questions = []
@@ -275,6 +294,12 @@ def _listen(host: str, port: int) -> socket.socket:
         raise LigeroError(f"cannot listen on {host}:{port}: {reason}; choose another host or port") from error
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client of a request whose body was read has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _items(body: bytes, limit: int) -> tuple[bool, list[Any]]:
