@@ -47,6 +47,12 @@ def test_lines_are_texts_or_objects(answered: Any) -> None:
     ]
 
 
+def test_all_that_is_written_is_json(answered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Echo, "predict", lambda self, items: ({"score": float("nan")} for _ in items))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        answered(standard_input="Uno\n")
+
+
 def test_columns_of_a_table(answered: Any, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
         'id,texto,otro\n1,"Uno, ""dos"".",x\n2,"Dos\nlíneas.",y\n', encoding="utf-8-sig"
@@ -183,7 +189,13 @@ REFUSED: list[tuple[str, str | bytes, list[str], str]] = [
         "a.jsonl",
         f'{{"text": "a", "id": {"1" * 5000}}}\n',
         [],
-        r"a\.jsonl:1: not valid JSON: Exceeds the limit",
+        r"a\.jsonl:1: not valid JSON: a number has 5,000 digits; write it in quotes",
+    ),
+    (
+        "a.txt",
+        'Uno.\n{"text": "a", "id": -1e999}\n',
+        [],
+        r"a\.txt:2: not valid JSON: a number is beyond 1\.8e308, .*; write it in quotes",
     ),
     ("a.jsonl", '{"text": "Uno"}\n"Dos"\n', [], r"a\.jsonl:2: expected a JSON object\..*jq"),
     (

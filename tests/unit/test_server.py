@@ -70,6 +70,7 @@ MALFORMED: list[tuple[bytes, int, str]] = [
     (b"\xff", 400, "not UTF-8"),
     (b"[" * 19_000, 400, "nested too deeply"),
     (b'{"text": "a", "id": NaN}', 400, "NaN is no number"),
+    (b'{"text": "a", "id": 1e999}', 400, "a number is beyond 1.8e308"),
     (b"3", 422, "expected an object with 'text', found int"),
     (b"{}", 422, "'text' is missing"),
     (b'{"text": null}', 422, "must be a string, found NoneType"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_json
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.reporting.artefact_digests import verify_results
-from ligero.serving.app import Limits, Server
+from ligero.serving.app import Limits, RefusalError, Server, _items, _json
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
@@ -221,6 +222,33 @@ def test_a_tie_may_be_decided_otherwise(
     assert differing(span | {"tokens": 4}, other) != ""
     assert decisions(tagging(*found)) != decisions(tagging(*expected))
     assert decisions(span) == decisions(span | {"score": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            b'{"text": "a", "id": 1e999}',
+            "a number is beyond 1.8e308, the largest that programs read; write it in quotes",
+        ),
+        (b'{"text": "a", "id": ' + b"1" * 5000 + b"}", "a number has 5,000 digits; write it in quotes"),
+        (b'{"text": "a", "text": "b"}', "the key 'text' occurs twice in one object"),
+        (b'{"text": "\xff"}', "it is not UTF-8"),
+        (b"[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_a_request_that_others_would_read_as_something_else_is_refused(body: bytes, message: str) -> None:
+    with pytest.raises(RefusalError) as refused:
+        _items(body, 8)
+    assert (refused.value.status, str(refused.value)) == (400, f"the body is not JSON: {message}")
+
+
+def test_an_id_comes_back_as_it_was_and_all_that_is_written_is_json() -> None:
+    for asked in (rb'{"id":"\ud800 \u00e1"}', b'{"id":[-0.5,1e+308,null,"\xf0\x9f\x98\x80"]}'):
+        single, (item,) = _items(asked, 1)
+        assert single and json.loads(bytes(_json(item).body)) == json.loads(asked)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _json({"score": float("nan")})
 
 
 class Held:

@@ -213,7 +213,7 @@ def _print(predictor: Predictor, items: Iterable[Item], label: str | None = None
     )
     with bar or nullcontext():
         for answer in predictor.predict(items):
-            sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")
             if bar is not None:
                 bar.update(1)
     sys.stdout.flush()

@@ -31,6 +31,7 @@ from ligero.serving.measures import Measures
 from ligero.serving.openapi import openapi
 from ligero.serving.predictor import FULL_DEPTH, Predictor
 from ligero.serving.readers import InputError, Question
+from ligero.tasks.lines import strict_json
 
 _INLINE_BYTES = 4096
 """Smaller bodies are tokenised at once, larger ones in a thread, so that they hold nobody up."""
@@ -305,13 +306,13 @@ async def _left(request: Request) -> None:
 def _items(body: bytes, limit: int) -> tuple[bool, list[Any]]:
     """Whether the request is a single item, and its items."""
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        # A JSONDecodeError's message holds no text, only what was expected where.
-        reason = (
-            str(error) if isinstance(error, json.JSONDecodeError) else "it is not UTF-8 or nested too deeply"
-        )
-        raise RefusalError(400, f"the body is not JSON: {reason}") from error
+        value = strict_json(body)
+    except UnicodeDecodeError as error:
+        raise RefusalError(400, "the body is not JSON: it is not UTF-8") from error
+    except RecursionError as error:
+        raise RefusalError(400, "the body is not JSON: it is nested too deeply") from error
+    except ValueError as error:
+        raise RefusalError(400, f"the body is not JSON: {error}") from error
     if not isinstance(value, dict) or "items" not in value:
         return True, [value]
     if unknown := [key for key in value if key != "items"]:
@@ -324,17 +325,14 @@ def _items(body: bytes, limit: int) -> tuple[bool, list[Any]]:
     return False, items
 
 
-def _refuse_constant(name: str) -> None:
-    raise RefusalError(400, f"the body is not JSON: {name} is no number")
-
-
 def _error(message: str, item: int | None = None) -> Failure:
     return {"error": {"message": message, "item": item} if item else {"message": message}}
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(errors="replace"), status, headers, "application/json")
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Half of a surrogate pair, which an id may hold, is written as the client wrote it, \udXXX.
+    return Response(text.encode(errors="backslashreplace"), status, headers, "application/json")
 
 
 class _JsonLines(logging.Handler):

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -127,32 +128,57 @@ def parse_json(path: Path, line: int | None, text: str, notes: Notes) -> Any:
         DataError: not JSON.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
+        value = strict_json(text)
     except json.JSONDecodeError as error:
         place = error.lineno if line is None else line
         remedy = MORE if error.msg == "Extra data" else "Is the file truncated?"
         raise DataError(path, place, f"not valid JSON: {error.msg}.", remedy) from error
-    except ValueError as error:  # _NotJsonError, and Python's own for integers of thousands of digits
+    except ValueError as error:
         raise DataError(path, line, f"not valid JSON: {error}.") from error
     except RecursionError as error:
         raise DataError(path, line, "JSON nested too deeply to be read.") from error
     return _without_surrogates(value, notes) if _SURROGATE_ESCAPE.search(text) else value
 
 
-class _NotJsonError(ValueError):
-    """What Python's reader would take, and other programs would not, or would read as something else."""
+def strict_json(text: str | bytes) -> Any:
+    """A JSON value; what Python's reader would take, and other programs would not, or would read as something else, is refused.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(
+        text,
+        object_pairs_hook=_unrepeated,
+        parse_constant=_refuse_constant,
+        parse_float=_finite,
+        parse_int=_whole,
+    )
 
 
 def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise _NotJsonError(f"the key '{name}' occurs twice in one object")
+        raise ValueError(f"the key '{name}' occurs twice in one object")
     return found
 
 
 def _refuse_constant(name: str) -> None:
-    raise _NotJsonError(f"{name} is no number of JSON; write null, or a text in quotes")
+    raise ValueError(f"{name} is no number of JSON; write null, or a text in quotes")
+
+
+def _finite(written: str) -> float:
+    if isinf(value := float(written)):
+        raise ValueError("a number is beyond 1.8e308, the largest that programs read; write it in quotes")
+    return value
+
+
+def _whole(written: str) -> int:
+    try:
+        return int(written)
+    except ValueError as error:  # Python reads no more than some thousands
+        raise ValueError(f"a number has {len(written.lstrip('-')):,} digits; write it in quotes") from error
 
 
 def _without_surrogates(value: Any, notes: Notes) -> Any:
