@@ -112,13 +112,24 @@ def test_albert_is_stored_once_whatever_its_depth(depth: int, tmp_path: Path) ->
     outline = outline_of(selected.model, "token_classification")
     int8 = build(outline, weights, Int8(None))
     assert len(int8.SerializeToString()) <= 0.35 * (selected.model / "model.safetensors").stat().st_size
-    assert products(int8) == {
+    assert products(int8, outline) == {
         "int8": 6 * depth + 1,
         "fp32": 1,
     }  # and the embeddings' projection; the head is fp32
     some = build(outline, weights, Int8(None, frozenset({"0.hidden", "1.inner"})))
-    assert products(some) == {"int8": 6 * depth - 3, "fp32": 5}
+    assert products(some, outline) == {"int8": 6 * depth - 3, "fp32": 5}
     assert len(some.SerializeToString()) <= len(int8.SerializeToString())  # no copies in fp32
+
+
+def test_products_of_a_classifiers_last_layer_that_no_int8_computes_are_counted(tmp_path: Path) -> None:
+    selected = selected_model(tmp_path, "bert", "sequence_classification", count=2)
+    outline, weights = outline_of(selected.model, "sequence_classification"), Weights(selected.model)
+    counted = products(build(outline, weights, Int8(None)), outline)
+    assert counted == {"int8": 10, "fp32": 4}  # key and value of the second layer, pooler and classifier
+    matrices = [
+        name for name in weights._arrays if name.endswith("weight") and weights[name].ndim == 2
+    ]  # of which 3 are embeddings
+    assert sum(counted.values()) == len(matrices) - 3
 
 
 def test_int8_weights_cannot_saturate_sixteen_bits(tmp_path: Path) -> None:

@@ -166,7 +166,13 @@ def quantise(
             chosen_weights,
             chosen,
             verdict["method"] == "static",
-            {"accepted": True, **common, **verdict, "products": products(graph), "tried": len(tried)},
+            {
+                "accepted": True,
+                **common,
+                **verdict,
+                "products": products(graph, outline),
+                "tried": len(tried),
+            },
         )
     best = min(tried, key=lambda entry: entry["drop"])
     reason = (
@@ -241,10 +247,15 @@ def calibrated(weights: Weights, observed: Observed) -> Int8:
     return Int8(ranges, smoothing=divisors, rounded=rounded)
 
 
-def products(model: onnx.ModelProto) -> Products:
-    """How many products with weights a graph computes in int8 and in fp32; the head's are in fp32 always."""
+def products(model: onnx.ModelProto, outline: Outline) -> Products:
+    """How many products with weights a graph computes in int8 and in fp32.
+
+    Always in fp32 are the head's, and key's and value's of the last layer where the head reads the first token only: of one row of
+    each text and of what it attends to, computed by MatMul, as attention is.
+    """
     kinds = [node.op_type for node in model.graph.node]
-    return {"int8": kinds.count("MatMulIntegerToFloat"), "fp32": kinds.count("Gemm")}
+    by_matmul = 2 if outline.reads_first_token else 0
+    return {"int8": kinds.count("MatMulIntegerToFloat"), "fp32": kinds.count("Gemm") + by_matmul}
 
 
 def _fewest(most: int, passes: Callable[[int], bool]) -> None:
