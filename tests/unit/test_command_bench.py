@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ligero.command import soak
-from ligero.command.bench import study_of
+from ligero.command.bench import _inputs, _spread, study_of
 from ligero.command.main import main
 from ligero.command.served import post
 from ligero.common.errors import ConfigurationError, DataError
@@ -100,6 +100,26 @@ def test_a_start_is_charged_for_no_other_engine(
         [sys.executable, "-c", code], cwd=project / "workflow", capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_texts_are_spread_over_the_whole_split() -> None:
+    for count in (1, 31, 32, 63, 1000):
+        found: list[Any] = _spread([str(place) for place in range(count)])
+        places = [int(item) for item in found]
+        assert places == sorted(set(places)) and len(places) == min(count, 32)
+        assert (places[0], places[-1]) == (0, count - 1)
+
+
+def test_a_question_is_one_text_however_many_windows_it_has(tmp_path: Path) -> None:
+    """Else a long context counts as several texts, and texts per second are as many times too high."""
+    selected_model(tmp_path / "study", "bert", "question_answering").export(tmp_path / "out")
+    items = [{"question": "a", "context": "b " * words} for words in (60, 2, 30)]
+    real, fixed, pairs = _inputs(Manifest.read(tmp_path / "out"), tmp_path / "out", items, [16], [2])
+    assert [len(windows) for windows in real.batches] == [4, 1, 2]
+    assert [len(windows) for windows in pairs.batches] == [3, 4]
+    tokens = sum(len(window.tokens) for windows in real.batches for window in windows)
+    assert real.name == pairs.name == f"texts of {tokens / 3:.0f} tokens"
+    assert (real.texts, fixed.texts, pairs.texts) == (3, 1, 3)
 
 
 @pytest.mark.slow

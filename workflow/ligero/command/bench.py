@@ -18,6 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TypedDict
 
+import numpy as np
+
 from ligero.command.predict import columns_of, items_of_file
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_path
@@ -78,15 +80,12 @@ class Start(TypedDict):
 
 @dataclass(frozen=True)
 class Input:
-    """Texts that every engine reads, in batches."""
+    """Texts that every engine reads, in batches, each with all its windows."""
 
     name: str
     batch: int
     batches: list[list[Feature]]
-
-    @property
-    def texts(self) -> int:
-        return sum(map(len, self.batches))
+    texts: int
 
 
 def run(args: argparse.Namespace) -> int:
@@ -203,18 +202,21 @@ def _examples(split: Path, manifest: Manifest) -> list[Item]:
 
 def _spread(items: list[Item]) -> list[Item]:
     """TEXTS of the items, evenly from the first to the last."""
-    step = max(1, len(items) // TEXTS)
-    return items[::step][:TEXTS]
+    places = np.linspace(0, len(items) - 1, min(TEXTS, len(items))).round().astype(int)
+    return [items[place] for place in places.tolist()]
 
 
 def _inputs(
     manifest: Manifest, folder: Path, items: Sequence[Item], lengths: Sequence[int], batches: Sequence[int]
 ) -> list[Input]:
     reader = READERS[manifest.task_type](manifest, load_tokenizer(folder, manifest.tokenizer))
-    features = [feature for item in items for feature in reader.read(item).features]
-    mean = sum(len(feature.tokens) for feature in features) / len(features)
+    questions = [reader.read(item) for item in items]
+    mean = sum(question.tokens for question in questions) / len(questions)
     real = f"texts of {mean:.0f} tokens"
-    found = [Input(real, 1, [[feature] for feature in features])]
+    found = [Input(real, 1, [question.features for question in questions], len(questions))]
+    every_token = [
+        token for question in questions for feature in question.features for token in feature.tokens
+    ]
     for length in lengths:
         if length > manifest.max_length:
             print(
@@ -222,11 +224,15 @@ def _inputs(
                 file=sys.stderr,
             )
             continue
-        tokens = list(islice(cycle(token for feature in features for token in feature.tokens), length))
-        found.append(Input(f"{length} tokens", 1, [[Feature(tokens, [0] * length)]]))
-    by_length = sorted(features, key=lambda feature: len(feature.tokens))
+        tokens = list(islice(cycle(every_token), length))
+        found.append(Input(f"{length} tokens", 1, [[Feature(tokens, [0] * length)]], 1))
+    by_length = sorted(questions, key=lambda question: question.tokens)
     for size in batches:
-        found.append(Input(real, size, [by_length[at : at + size] for at in range(0, len(by_length), size)]))
+        batched = [
+            [feature for question in by_length[at : at + size] for feature in question.features]
+            for at in range(0, len(by_length), size)
+        ]
+        found.append(Input(real, size, batched, len(questions)))
     return found
 
 
