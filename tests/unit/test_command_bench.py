@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from ligero.command import soak
 from ligero.command.bench import _inputs, _spread, study_of
@@ -20,6 +21,7 @@ from ligero.command.served import post
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.efficiency import engines
 from ligero.efficiency.engines import EAGER, EnergyMeter, in_turn
+from ligero.models.heads import load_selected
 from ligero.serving.manifest import Manifest
 from tests.builders.exports import selected_model
 
@@ -120,6 +122,26 @@ def test_a_question_is_one_text_however_many_windows_it_has(tmp_path: Path) -> N
     tokens = sum(len(window.tokens) for windows in real.batches for window in windows)
     assert real.name == pairs.name == f"texts of {tokens / 3:.0f} tokens"
     assert (real.texts, fixed.texts, pairs.texts) == (3, 1, 3)
+
+
+def test_what_others_are_compared_with_is_transformers_own_model(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ALBERT's GELU is many kernels there and one here: the thesis timed theirs."""
+    selected = selected_model(tmp_path, "albert", "sequence_classification", count=2)
+    inputs = {"input_ids": torch.tensor([[5, 6, 7]])}
+    ours = load_selected(selected.model, "sequence_classification")(**inputs).logits
+    capfd.readouterr()
+    stock = engines._as_transformers_runs_it(selected.model, "sequence_classification")
+    assert stock.config._attn_implementation == "eager"  # type: ignore[union-attr]
+    kinds = {type(module).__name__ for module in stock.modules()}
+    assert "NewGELUActivation" in kinds and "GELU" not in kinds
+    torch.testing.assert_close(stock(**inputs).logits, ours, atol=1e-5, rtol=1e-4)
+    monkeypatch.setattr("ligero.models.heads.load_selected", None)
+    eager = next(engines.engines_of(export, selected.model, 1))
+    assert eager.name == EAGER
+    eager.open()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.slow

@@ -15,13 +15,18 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import FULL_DEPTH, GraphRunner, load_tokenizer, model_inputs
 from ligero.serving.readers import Feature
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ligero.settings.tasks import TaskType
 
 Run = Callable[[Sequence[Feature]], object]
 """A forward pass of features that share a batch."""
@@ -75,7 +80,7 @@ def engines_of(folder: Path, trained: Path | None, threads: int) -> Iterator[Eng
 
 
 def _torch(manifest: Manifest, trained: Path, tuned: bool, threads: int) -> Run:
-    """The trained model as the thesis ran it, or with fused attention and the precision that is fastest here."""
+    """The trained model as the thesis ran it, or with this project's kernels and the precision that is fastest here."""
     import torch
 
     from ligero.models.heads import load_selected
@@ -83,9 +88,8 @@ def _torch(manifest: Manifest, trained: Path, tuned: bool, threads: int) -> Run:
 
     torch.set_num_threads(threads)
     device = torch.device("cpu")
-    model = load_selected(trained, manifest.task_type).eval()
-    if not tuned:
-        model.set_attn_implementation("eager")  # type: ignore[operator]
+    load = load_selected if tuned else _as_transformers_runs_it
+    model = load(trained, manifest.task_type)
     precision = resolve("auto" if tuned else "fp32", device)
     reads_segments = getattr(model.config, "type_vocab_size", 0) > 1
 
@@ -98,6 +102,18 @@ def _torch(manifest: Manifest, trained: Path, tuned: bool, threads: int) -> Run:
             return model(**tensors)
 
     return run
+
+
+def _as_transformers_runs_it(trained: Path, task_type: TaskType) -> nn.Module:
+    """Without this project's faster kernels."""
+    import torch
+
+    from ligero.models.architectures import model_class, read_config
+
+    model: nn.Module = model_class(read_config(trained).model_type, task_type).from_pretrained(
+        trained, attn_implementation="eager", dtype=torch.float32
+    )
+    return model.eval()
 
 
 def _openvino(folder: Path, manifest: Manifest, threads: int) -> Iterator[Engine]:
