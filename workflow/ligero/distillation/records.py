@@ -32,7 +32,7 @@ class LogitsMeta(TypedDict):
     together: dict[str, float]
     """The weights of all teachers that teach the task together."""
     caches: NotRequired[dict[str, str]]
-    """Where they are several, in the first one's: the digest of each one's logits. Students depend on this file alone."""
+    """Where they are several, in the record of the first: the digests of the logits of each. Students depend on this file alone."""
     task_type: NotRequired[str]
     features: NotRequired[int]
     entries: NotRequired[int]

@@ -129,7 +129,7 @@ def assemble(parts: Iterable[Path], folder: Path, split: EncodedSplit, meta: Log
 
 
 def record_caches(folder: Path, caches: Mapping[str, LogitCache]) -> None:
-    """Write the digests of all teachers' caches into the first one's `meta.json`, so that students see when any of them changes."""
+    """Write the digests of all teachers' caches into the `meta.json` of the first, so that students see when any of them changes."""
     digests = {teacher: cache_digest(cache.meta["depends_on"]) for teacher, cache in caches.items()}
     write_record(folder / "meta.json", {**read_meta(folder), "caches": digests})
 
