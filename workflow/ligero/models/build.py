@@ -36,7 +36,7 @@ def make_config(architecture: Architecture, vocabulary_size: int, pad_token_id: 
             "n_layers": a.num_hidden_layers,
             "n_heads": a.num_attention_heads,
         }
-        names = {"activation": a.hidden_act}
+        activation = "activation"
     else:
         values |= {
             "hidden_size": a.hidden_size,
@@ -45,11 +45,13 @@ def make_config(architecture: Architecture, vocabulary_size: int, pad_token_id: 
             "num_attention_heads": a.num_attention_heads,
             "type_vocab_size": a.type_vocab_size,
         }
-        names = {"hidden_act": a.hidden_act}
+        activation = "hidden_act"
     if a.type == "albert" and a.embedding_size is not None:
         values["embedding_size"] = a.embedding_size
-    names |= dict.fromkeys(family_of(a.type).dropout_keys, a.dropout)
-    values |= {name: value for name, value in names.items() if value is not None}
+    if a.hidden_act is not None:
+        values[activation] = a.hidden_act
+    if a.dropout is not None:
+        values |= dict.fromkeys(family_of(a.type).dropout_keys, a.dropout)
     return config_class(a.type)(**values)
 
 

@@ -99,15 +99,15 @@ class SourcesLock:
     def _source(self, source_id: str) -> SourceEntry | None:
         return cast("SourceEntry | None", self._entries().get(source_id))
 
-    def expectation(self, source_id: str, source: Source, origin: Origin | None = None) -> Expectation:
+    def expectation(self, source_id: str, source: Source, configured: Origin | None = None) -> Expectation:
         """The registry's checksum, else the one recorded at the first download, else none.
 
-        What was recorded of another address or member than `origin` names is not expected any more.
+        What was recorded of another address or member than the one `configured` now is not expected any more.
         """
         if source.sha256:
             return Expectation(source.sha256, source.bytes, "registry of sources")
         entry = self._source(source_id)
-        if entry is None or _published_elsewhere(entry, origin or Origin()):
+        if entry is None or _published_elsewhere(entry, configured or Origin()):
             return Expectation(None, source.bytes, "registry of sources")
         origin = (
             f"recorded at the first download in {self.path}; remove '{source_id}' there to accept another"
@@ -116,8 +116,9 @@ class SourcesLock:
 
     def origin(self, source_id: str) -> Origin:
         """What was recorded of where it was taken from; empty where nothing was."""
-        entry = self._source(source_id) or {}
-        return {key: entry[key] for key in ("mirror", "published") if key in entry}  # type: ignore[return-value]
+        entry = self._source(source_id)
+        found = {key: entry[key] for key in ("mirror", "published") if key in entry} if entry else {}
+        return cast(Origin, found)
 
     def refuse_changed(self, source_id: str, source: Source, mirrored: Path, fetched: Path) -> None:
         """Refuse a mirror's file that was written after it was fetched, or lies elsewhere now, and is not the expected one.
