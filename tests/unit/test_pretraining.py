@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ from ligero.pretraining.mlm_objective import PretrainingObjective
 from ligero.pretraining.objectives import make_objective
 from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run_state import RunState
+from ligero.pretraining.validation import unigram_loss
 from ligero.settings.pretraining import Divergence
 from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import (
@@ -87,6 +90,18 @@ def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: P
     assert digest == f"{digest_weights(tmp_path / 'out')}\n"
     assert (tmp_path / "out" / "fast_tokenizer.json").is_file() and not (tmp_path / "state").exists()
     assert {"start", "validation"} == {line["event"] for line in lines(tmp_path) if "event" in line}
+
+
+def test_the_plateau_is_that_of_all_sources(folders: Folders) -> None:
+    """They follow each other in the text; a sample of its beginning would be of the first one alone."""
+    store = prepared(folders).source.store
+    tokens = np.repeat(np.arange(4, dtype=store.tokens.dtype), [6000, 2000, 1000, 1000])
+    labels = torch.from_numpy(tokens.astype(np.int64))
+    whole = unigram_loss(replace(store, tokens=tokens), labels, 4)
+    assert whole == pytest.approx(1.0889, abs=1e-3)  # entropy of 0.6, 0.2, 0.1, 0.1 in nats
+    assert unigram_loss(replace(store, tokens=tokens), labels, 4, sample=1000) == pytest.approx(
+        whole, abs=1e-2
+    )
 
 
 def test_auto_takes_what_the_device_computes_in(
