@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.models.albert.configuration_albert import AlbertConfig
 
 from ligero.common import files
 from ligero.pretraining.cost_estimate import plan
@@ -16,6 +17,7 @@ from ligero.pretraining.distributed import DistributedContext
 from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, read_metrics
 from ligero.pretraining.speed import Speed
+from ligero.settings.pretraining import StateTeacher
 from ligero.training.checkpoints import CheckpointError
 from tests.builders.pretraining import CPU, Folders, prepared, train
 from tests.builders.processes import free_port, process_environment
@@ -31,6 +33,37 @@ def test_speed_is_that_of_the_steps_since_the_last_line(folders: Folders) -> Non
     assert first["share_of_peak"] == pytest.approx(40.0 * speed.work / speed.peak, abs=1e-4)
     speed.add(300, 1.0)
     assert speed.read()["tokens_per_second"] == 300.0
+
+
+def test_a_runs_share_counts_the_layers_that_each_step_computed(folders: Folders) -> None:
+    run = prepared(folders)
+    deep, recipe = AlbertConfig(**{**run.model.config.to_dict(), "num_hidden_layers": 12}), run.job.recipe
+    shallow = AlbertConfig(**{**deep.to_dict(), "num_hidden_layers": 3})
+    half = recipe.model_copy(update={"shallow_steps": recipe.total_steps // 2, "shallow_layers": 3})
+    speed = Speed(deep, half, CPU, "fp32")
+    expected = (speed.work + Speed(shallow, recipe, CPU, "fp32").work) / 2
+    assert speed.share_of_run(40.0) == pytest.approx(40.0 * expected / speed.peak)
+    assert Speed(deep, recipe, CPU, "fp32").mean_work == speed.work
+
+
+def test_a_vocabulary_head_that_is_not_trained_costs_nothing(folders: Folders) -> None:
+    run = prepared(folders)
+    lesson = StateTeacher(model="t", dimensions=8)
+    both = lesson.model_copy(update={"masked_weight": 1.0})
+    learns, learns_both = (run.job.recipe.model_copy(update={"teacher": one}) for one in (lesson, both))
+    alone, with_words, words = (
+        Speed(run.model.config, recipe, CPU, "fp32").work for recipe in (learns, learns_both, run.job.recipe)
+    )
+    assert alone < words < with_words
+    assert with_words - words == pytest.approx(6 * 8 * run.model.config.hidden_size)
+
+
+def test_the_bars_total_counts_short_steps(folders: Folders, tmp_path: Path) -> None:
+    run = prepared(folders, total_steps=400, short_sequence_probability=0.5)
+    read = sum(run.source.batch(step, rows=1).tokens for step in range(400)) * run.job.recipe.batch_size
+    trainer = Pretrainer(run.model, run.job.recipe, run.source, None, tmp_path, CPU)
+    with trainer._bar() as bar:
+        assert bar.total == pytest.approx(read, rel=0.05)
 
 
 def test_every_log_line_says_the_speed(folders: Folders, tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def plan(model: nn.Module, recipe: Pretraining, source: BatchSource, placement: 
     precision = resolve(recipe.precision, placement.device, loss_scaling=False)
     speed = Speed(model.config, recipe, placement, precision)
     measured = _tokens_per_second(model, recipe, source, placement)
-    short = recipe.short_sequence_probability
-    total = recipe.total_steps * recipe.batch_size * recipe.sequence_length * (1 - short / 2)
-    seconds = total / measured
+    total = recipe.total_steps * recipe.tokens_per_step
+    # Measured at full depth, whatever the first steps compute.
+    seconds = total / measured * speed.mean_work / speed.work
     lines = [
         ("parameters", f"{count_parameters(model):,}"),
         (

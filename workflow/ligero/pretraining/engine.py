@@ -395,9 +395,8 @@ class Pretrainer:
         self._stopping = self.placement.any(self._stopping or self.interruption.requested)
 
     def _bar(self) -> Any:
-        per_step = self.recipe.batch_size * self.recipe.sequence_length
         bar = progress(
-            total=per_step * self.recipe.total_steps,
+            total=round(self.recipe.tokens_per_step * self.recipe.total_steps),
             label=self.label,
             unit="token",
             disable=not self.placement.is_first,

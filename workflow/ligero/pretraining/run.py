@@ -218,7 +218,7 @@ def _summary(prepared: Prepared, trainer: Pretrainer) -> PretrainingSummary:
         seconds=round(done.seconds, 2),
         tokens_per_second=round(speed, 1),
         measured_peak_gflops=round(trainer.speed.peak / 1e9, 1),
-        share_of_peak=round(trainer.speed.share(speed), 4),
+        share_of_peak=round(trainer.speed.share_of_run(speed), 4),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         precision=trainer.precision,
         processes=trainer.placement.world,

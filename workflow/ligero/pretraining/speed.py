@@ -27,11 +27,21 @@ class Speed:
         self.peak = measured_peak(placement.device, dtype) * placement.world
         self.recipe = recipe
         self.computes(config)
+        shallow = self._work({**config.to_dict(), "num_hidden_layers": recipe.shallow_layers})
+        self.mean_work = self.work + recipe.shallow_steps / recipe.total_steps * (shallow - self.work)
+        """Of all of the recipe's steps."""
         self.tokens, self.seconds = 0, 0.0
 
     def computes(self, config: Any) -> None:
         """From now on a token costs what `config` says."""
-        self.work = flops_per_token(config, self.recipe.sequence_length, self.recipe.masked_share)
+        self.work = self._work(config.to_dict())
+
+    def _work(self, config: dict[str, Any]) -> float:
+        """Floating-point operations a token, with the heads that this recipe trains."""
+        lesson = self.recipe.teacher
+        masked_share = self.recipe.masked_share if lesson is None or lesson.masked_weight else 0.0
+        states = 6.0 * _width(config) * lesson.dimensions if lesson else 0.0
+        return flops_per_token(config, self.recipe.sequence_length, masked_share) + states
 
     def add(self, tokens: int, seconds: float) -> None:
         """Count a step: without evaluations and checkpoints, whose time says nothing about the speed of training."""
@@ -47,21 +57,31 @@ class Speed:
         """What share of the measured peak this many tokens per second are."""
         return tokens_per_second * self.work / self.peak
 
+    def share_of_run(self, tokens_per_second: float) -> float:
+        """The same for the mean speed of a whole run."""
+        return tokens_per_second * self.mean_work / self.peak
 
-def flops_per_token(config: Any, length: int, masked_share: float) -> float:
+
+def _width(config: dict[str, Any]) -> int:
+    return int(config.get("hidden_size") or config["dim"])
+
+
+def flops_per_token(config: dict[str, Any], length: int, masked_share: float) -> float:
     """Floating-point operations of forward and backward a token: three times two a multiply-add.
 
     Counts the layers' matrices, attention's two products, ALBERT's embedding projection and the vocabulary projection at
     the predicted tokens.
+
+    Args:
+        config: the transformers configuration, as a dictionary.
     """
-    value = config.to_dict()
-    hidden = value.get("hidden_size") or value["dim"]
-    layers = value.get("num_hidden_layers") or value["n_layers"]
-    inner = value.get("intermediate_size") or value["hidden_dim"]
-    embedding = value.get("embedding_size") or hidden
+    hidden = _width(config)
+    layers = config.get("num_hidden_layers") or config["n_layers"]
+    inner = config.get("intermediate_size") or config["hidden_dim"]
+    embedding = config.get("embedding_size") or hidden
     a_layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * length * hidden
-    head = masked_share * embedding * (hidden + value["vocab_size"])
-    projection = embedding * hidden if value.get("embedding_size") else 0
+    head = masked_share * embedding * (hidden + config["vocab_size"])
+    projection = embedding * hidden if config.get("embedding_size") else 0
     return 6.0 * (layers * a_layer + projection + head)
 
 

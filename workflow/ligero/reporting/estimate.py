@@ -236,12 +236,7 @@ class Estimator:
     def _operations_of_pretraining(self, study: Study, model: str) -> float:
         recipe, shape = study.models[model].pretraining, self._shape(study, model)
         assert recipe
-        tokens = (
-            recipe.total_steps
-            * recipe.batch_size
-            * recipe.sequence_length
-            * (1 - recipe.short_sequence_probability / 2)
-        )
+        tokens = recipe.total_steps * recipe.tokens_per_step
         return TRAINING * 2 * tokens * _per_token(shape, recipe.sequence_length, recipe.masked_share)
 
     def _of_system(self, study: Study, regime: Regime, model: str) -> float | None:

@@ -200,6 +200,11 @@ class Pretraining(Settings):
         """The step at which the learning rate reaches zero."""
         return self.schedule_steps or self.total_steps
 
+    @property
+    def tokens_per_step(self) -> float:
+        """On average: a short step has half the length on average."""
+        return self.batch_size * self.sequence_length * (1 - self.short_sequence_probability / 2)
+
     def determining_weights(self) -> Pretraining:
         """The recipe with its default wherever a setting decides only how fast or how visibly a model is trained."""
         fields = type(self).model_fields

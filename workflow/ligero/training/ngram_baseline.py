@@ -21,7 +21,7 @@ def score_ngrams(
     """Score n-grams with logistic regression on a classification task's test split; None on tasks of other types.
 
     Features are TF-IDF weights of one and two words and of two to five characters within words. A second text is read behind
-    the first. The strength of regularisation is the one with the best validation score, the weakest that reaches it.
+    the first. The strength of regularisation is the one with the best validation score, the strongest that reaches it.
 
     Args:
         folder: `R/tasks/TASK`.
