@@ -288,6 +288,47 @@ def test_a_study_with_a_local_teacher_and_a_budget(news: Path, project: Path, tm
     }
 
 
+BETO_UNCASED = Weights("hub", "dccuchile/bert-base-spanish-wwm-uncased")
+
+
+@pytest.mark.parametrize(
+    ("student", "depths"),
+    [("albert-tiny-spanish", [2, 1]), ("albert-base-2-spanish", [1]), ("distilbert-base-spanish-uncased", [3, 1])],
+)  # fmt: skip
+def test_a_budget_halves_the_layers_that_the_student_has(
+    news: Path, project: Path, tmp_path: Path, student: str, depths: list[int]
+) -> None:
+    data = data_of(str(news), "--text", "texto", "--label", "tema")
+    study = checked(
+        plan(data, BETO_UNCASED, Weights("hub", f"dccuchile/{student}"), family=True), project, tmp_path
+    )
+    students = study["distillation"]["students"]  # type: ignore[index]
+    assert [one["num_hidden_layers"] for one in students.values()] == [None, *depths]
+
+
+def test_a_student_has_no_more_layers_than_its_teacher(news: Path, tmp_path: Path) -> None:
+    command = [*planning_into(tmp_path / "work", news), "--teacher", BETO_UNCASED.place, "--student"]
+    with pytest.raises(ConfigurationError, match=r"--student 20: expected .* from 1 to the teacher's 12"):
+        main([*command, "20"])
+    assert main([*command, "12"]) == 0
+
+
+@pytest.mark.parametrize("short", ["teacher", "student"])
+def test_no_input_is_longer_than_teacher_and_student_can_read(
+    project: Path, tmp_path: Path, short: str
+) -> None:
+    rows = [(f"{text} " + "sí " * 1000, label) for text, label in labelled_texts(1, 60)]
+    data = data_of(str(table(tmp_path / "largos.csv", rows)), "--text", "texto", "--label", "tema")
+    for name in ("teacher", "student"):
+        write_text(
+            tmp_path / name / "config.json",
+            json.dumps({**BERT, "max_position_embeddings": 128 if name == short else 512}),
+        )
+    models = [Weights.read(str(tmp_path / name), f"--{name}") for name in ("teacher", "student")]
+    study = checked(plan(data, models[0], models[1]), project, tmp_path)
+    assert study["distillation"]["options"]["max_length"] == 128  # type: ignore[index]
+
+
 def test_a_study_from_scratch_reads_training_texts_only(
     news: Path,
     project: Path,

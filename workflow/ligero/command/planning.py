@@ -12,9 +12,12 @@ from typing import Any, Literal
 import yaml
 
 from ligero.command.examples import Section, UserData, words_of
+from ligero.command.project import PROJECT
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import sha256_file
 from ligero.settings.defaults import checkpoint_architecture
+from ligero.settings.models import usable_positions
+from ligero.settings.yaml_files import read_yaml
 from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.splits import LoadedSplit
 
@@ -87,6 +90,23 @@ class Weights:
     def id(self) -> str:
         """An id for the configuration: the last part of the name, in its letters."""
         return slug(Path(self.place).name)
+
+    def architecture(self, option: str) -> dict[str, Any]:
+        """The shape of a model of the registry or of a local folder, as the settings `models.ID.architecture`.
+
+        Raises:
+            ConfigurationError: the folder does not say it; the message begins with `option`.
+        """
+        if self.kind == "local":
+            return checkpoint_architecture(Path(self.place), option)
+        found: dict[str, Any] = hub_models()[self.place]["architecture"]
+        return found
+
+
+def hub_models() -> dict[str, Any]:
+    """The models of the hub whose architecture the project knows."""
+    known: dict[str, Any] = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
+    return known
 
 
 def slug(name: str) -> str:
@@ -205,11 +225,23 @@ class Plan:
 
     @property
     def length(self) -> int:
-        """Tokens that inputs may have: the first of LENGTHS that the longest example fits into, 256 for question answering."""
+        """Tokens that inputs may have: the first of LENGTHS that the longest example fits into, 256 for question answering.
+        Never more than teacher and student can read."""
         if self.data.kind == "question_answering":
-            return 256
+            return min(256, self._positions)
         longest = max(words_of(example) for loaded in self.splits.values() for example in loaded.examples)
-        return next((length for length in LENGTHS if PIECES_A_WORD * longest + 3 <= length), LENGTHS[-1])
+        fitting = next((length for length in LENGTHS if PIECES_A_WORD * longest + 3 <= length), LENGTHS[-1])
+        return min(fitting, self._positions)
+
+    @property
+    def _positions(self) -> int:
+        """Tokens that both teacher and student can read; models from scratch are made for what is asked."""
+        if self.from_scratch:
+            return LENGTHS[-1]
+        shapes = [self.teacher.architecture("--teacher")]
+        if isinstance(self.student, Weights):
+            shapes.append(self.student.architecture("--student"))
+        return min(usable_positions(s["type"], int(s.get("max_position_embeddings", 512))) for s in shapes)
 
     @property
     def epochs(self) -> int:
@@ -265,19 +297,16 @@ class Plan:
             }
         if not self.family:
             return {"student" if self.from_scratch else self.student_id: {}}
-        initial, whole = ("student", 2) if self.from_scratch else (self.student_id, self._student_layers())
+        initial, whole = "student", 2
+        if not self.from_scratch:
+            initial = self.student_id
+            whole = int(self.student.architecture("--student")["num_hidden_layers"])
         first, *others = _halved(whole)
         return {initial: {}} | {
             f"{initial}-{depth}": {"initial": initial, "num_hidden_layers": depth}
             for depth in others
             if depth < first
         }
-
-    def _student_layers(self) -> int:
-        assert isinstance(self.student, Weights)
-        if self.student.kind == "local":
-            return int(checkpoint_architecture(Path(self.student.place), "--student")["num_hidden_layers"])
-        return 4 if self.student.place == ALBETO_TINY else 12
 
 
 def _texts(example: Example) -> list[str]:

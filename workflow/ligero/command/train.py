@@ -14,15 +14,13 @@ from pathlib import Path
 
 from ligero.command.check import findings, summary, tell
 from ligero.command.examples import READER_OF_ENDING, UserData
-from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, slug, written
-from ligero.command.project import PROJECT, run_workflow, shown_line, snakemake_line
+from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, hub_models, slug, written
+from ligero.command.project import run_workflow, shown_line, snakemake_line
 from ligero.command.systems import below_twin, open_results, printed_alternatives, printed_systems
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
-from ligero.settings.defaults import checkpoint_architecture
-from ligero.settings.yaml_files import read_yaml
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
 generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.
@@ -104,8 +102,7 @@ def _weights(given: str, option: str) -> Weights:
         ConfigurationError: there are none, or a model of the hub whose architecture the project does not know.
     """
     weights = Weights.read(given, option)
-    known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
-    if weights.kind == "hub" and weights.place not in known:
+    if weights.kind == "hub" and weights.place not in hub_models():
         raise ConfigurationError(
             f"{option} {given}: `ligero ls models` does not list this model, so its architecture is not known here. Download it, "
             f"`hf download {given} --local-dir FOLDER`, and give {option} FOLDER"
@@ -121,21 +118,17 @@ def _student(given: str | None, teacher: Weights) -> Weights | int:
                 "--student: with a teacher from scratch the student is made from scratch too; leave it out"
             )
         return Weights("scratch")
-    layers = (
-        int(checkpoint_architecture(Path(teacher.place), "--teacher")["num_hidden_layers"])
-        if teacher.kind == "local"
-        else None
-    )
+    layers = int(teacher.architecture("--teacher")["num_hidden_layers"])
     if given is None:
-        return Weights("hub", ALBETO_TINY) if layers is None else max(1, layers // 3)
+        return Weights("hub", ALBETO_TINY) if teacher.kind == "hub" else max(1, layers // 3)
     if not given.isdecimal():
         student = _weights(given, "--student")
         if student.kind == "scratch":
             raise ConfigurationError("--student scratch: a student from scratch needs --teacher scratch")
         return student
-    if int(given) < 1 or (layers is not None and int(given) > layers):
+    if not 1 <= int(given) <= layers:
         raise ConfigurationError(
-            f"--student {given}: expected a number of layers from 1 to {layers or 'the teacher'}"
+            f"--student {given}: expected a number of layers from 1 to the teacher's {layers}"
         )
     return int(given)
 
