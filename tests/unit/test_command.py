@@ -19,7 +19,12 @@ from ligero.command.check import findings
 from ligero.command.examples import UserData
 from ligero.command.main import _parser, main
 from ligero.command.planning import Budget, Plan, Weights, slug, written
-from ligero.command.systems import below_twin, printed_alternatives, printed_systems
+from ligero.command.systems import (
+    below_twin,
+    cut_examples,
+    printed_alternatives,
+    printed_systems,
+)
 from ligero.command.train import hub_answers
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_text
@@ -219,6 +224,53 @@ def test_both_marks_of_an_entity_are_one_type(tmp_path: Path) -> None:
     assert len(splits["train"].examples) == pytest.approx(56, abs=8), "a small file gives 70 % to training"
 
 
+def tokenizer_of_letters(folder: Path, positions: int = 512) -> Path:
+    """A local model, each of whose tokens is a letter, without marks."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    backend = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")  # type: ignore[assignment]
+    write_text(folder / "config.json", json.dumps({**BERT, "max_position_embeddings": positions}))
+    backend.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [(50, None), (600, "4 examples may have more than the 512 tokens that are read")],
+)
+def test_texts_that_may_be_cut_are_named(tmp_path: Path, words: int, warned: str | None) -> None:
+    rows = [*labelled_texts(1, 120), *[(f"{n} " + "sí " * words, "sociedad") for n in range(4)]]
+    found = found_in(table(tmp_path / "a.csv", rows)).get("too_long", "")
+    assert (found == "") if warned is None else (warned in found and "id 120; id 121" in found)
+
+
+def test_texts_that_are_cut_are_counted_by_the_models_tokenizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [*labelled_texts(1, 120), *[(f"{n}" + "í" * 499, "sociedad") for n in range(4)]]
+    path = str(table(tmp_path / "a.csv", rows))
+    model = str(tokenizer_of_letters(tmp_path / "model", 400))
+    assert main(["check", path, "--text", "texto", "--label", "tema", "--model", model]) == 0
+    said = capsys.readouterr().out
+    assert "warning: 4 examples have more than the 400 tokens that are read; their ends are cut off (" in said
+    assert "longest 500" in said
+
+
+def test_contexts_of_questions_are_not_called_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are read in windows that overlap."""
+    paragraphs = [
+        {"context": f"Ana vive en Lima{n}. " + "Ríe. " * 300, "qas": [{"id": str(n), "question": "¿Dónde?", "answers": [{"text": f"Lima{n}", "answer_start": 12}]}]}
+        for n in range(40)
+    ]  # fmt: skip
+    articles = [{"title": str(n), "paragraphs": [paragraph]} for n, paragraph in enumerate(paragraphs)]
+    write_text(tmp_path / "b.json", json.dumps({"version": "1.1", "data": articles}))
+    model = tokenizer_of_letters(tmp_path / "model")
+    for more in ([], ["--model", str(model)]):
+        assert main(["check", str(tmp_path / "b.json"), *more]) == 0
+        assert "cut" not in capsys.readouterr().out
+
+
 def test_leaks_between_files(tmp_path: Path) -> None:
     rows = labelled_texts(1, 120)
     train, test = table(tmp_path / "a.csv", rows[:100]), table(tmp_path / "b.csv", [*rows[100:], rows[0]])
@@ -327,6 +379,39 @@ def test_no_input_is_longer_than_teacher_and_student_can_read(
     models = [Weights.read(str(tmp_path / name), f"--{name}") for name in ("teacher", "student")]
     study = checked(plan(data, models[0], models[1]), project, tmp_path)
     assert study["distillation"]["options"]["max_length"] == 128  # type: ignore[index]
+
+
+def test_the_length_is_counted_by_a_local_teachers_tokenizer(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it is guessed, by the letters of what has few words."""
+    rows = [(10 * f" #Día{n}DelLibroEnEspañol", ("sociedad", "mercados")[n % 2]) for n in range(60)]
+    path = table(tmp_path / "a.csv", rows)
+    data = data_of(str(path), "--text", "texto", "--label", "tema")
+    teacher = Weights.read(str(tokenizer_of_letters(tmp_path / "model")), "--teacher")
+    assert plan(data, BETO_UNCASED, 4).length == 128
+    assert plan(data, teacher, 4).length == 256
+    tokenizer_of_letters(tmp_path / "model", 128)
+    assert plan(data, teacher, 4).length == 128
+    assert main([*planning_into(tmp_path / "work", path), "--teacher", teacher.place]) == 0
+    assert "60 examples have more than the 128 tokens that are read" in capsys.readouterr().err
+
+
+def test_what_was_cut_is_said(project: Path, tmp_path: Path) -> None:
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    results, task = Results(study, tmp_path), "complaints"
+    model = next(iter(study.models))
+    folder = Path(results.layout.encoded(model)) / task
+    count = {"examples": 90, "truncated": 0}
+    info = {"vocabulary": folder.parts[-2], "job": {"task_id": task, "max_length": 64}}
+    write_record(folder / "info.json", {**info, "counts": {"train": count, "test": count}})
+    assert cut_examples(results, task) == []
+    cut = {"examples": 90, "truncated": 1200, "lost_words": 7}
+    write_record(folder / "info.json", {**info, "counts": {"train": cut, "test": count}})
+    (found,) = cut_examples(results, task)
+    assert str(found).startswith(
+        f"Cut at 64 tokens of {folder.parts[-2]}: 1,200 examples of train; 7 words are lost."
+    )
 
 
 def test_a_study_from_scratch_reads_training_texts_only(

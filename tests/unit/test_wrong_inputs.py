@@ -155,7 +155,7 @@ def test_a_checkpoint_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture
     for kind, positions in (("bert", 4), ("roberta", 6)):
         write_json(model / "config.json", {"model_type": kind, "max_position_embeddings": positions, **sizes})
         main(check)
-        assert "40 examples are longer than the 4 tokens that the model reads" in capsys.readouterr().out
+        assert "40 examples have more than the 4 tokens that are read" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

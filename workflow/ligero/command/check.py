@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ligero.command.examples import UserData, words_of
-from ligero.common.errors import DataError
-from ligero.settings.defaults import checkpoint_architecture
-from ligero.settings.models import usable_positions
+from ligero.command.lengths import LENGTHS, Lengths
+from ligero.command.planning import Weights
 from ligero.tasks.data_warnings import (
     RARE,
     absent_labels,
@@ -27,12 +26,9 @@ from ligero.tasks.data_warnings import (
     rare_labels,
     small_test,
 )
-from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
+from ligero.tasks.examples import ClassificationExample, Example
 from ligero.tasks.readers.context import EMPTY_TEXTS, NO_TEXT
 from ligero.tasks.splits import LoadedSplit, folded_content, leaks
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 SHOWN = 5
 MISSING = (NO_TEXT | {"_", "na", "n/a", "?"}) - {"none"}
@@ -58,7 +54,12 @@ def run(args: argparse.Namespace) -> int:
     """Print the findings; 1 where one is an error."""
     data = UserData.of(args)
     splits = data.load()
-    found = list(findings(data, splits, Path(args.model) if args.model else None))
+    lengths, limit = None, LENGTHS[-1]
+    if args.model:
+        examples = [example for loaded in splits.values() for example in loaded.examples]
+        lengths = Lengths.counted(examples, Path(args.model))
+        limit = min(limit, Weights("local", args.model).shape("--model").positions)
+    found = list(findings(data, splits, lengths, limit))
     if args.json:
         counts = {split: len(loaded.examples) for split, loaded in splits.items()}
         print(
@@ -98,8 +99,15 @@ def tell(found: Iterable[Finding], stream: object) -> None:
     print("\n".join(lines or ["nothing to say against it"]), file=stream)  # type: ignore[call-overload]
 
 
-def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None = None) -> Iterator[Finding]:
-    """Everything that is worth saying, errors first."""
+def findings(
+    data: UserData, splits: dict[str, LoadedSplit], lengths: Lengths | None = None, limit: int = LENGTHS[-1]
+) -> Iterator[Finding]:
+    """Everything that is worth saying, errors first.
+
+    Args:
+        lengths: of the examples in the order of the splits; guessed where not given.
+        limit: tokens that are read of an example.
+    """
     examples = [example for loaded in splits.values() for example in loaded.examples]
     found = [
         *_missing_labels(data),
@@ -110,7 +118,7 @@ def findings(data: UserData, splits: dict[str, LoadedSplit], model: Path | None 
         *_repetitions(examples),
         *_leaks(splits),
         *_sizes(data, splits),
-        *(_tokens(examples, model) if model else _words(examples)),
+        *_lengths(data, examples, lengths or Lengths.guessed(examples), limit),
     ]
     order = ("error", "warning", "note")
     yield from sorted(found, key=lambda one: order.index(one.level))
@@ -264,12 +272,25 @@ def _sizes(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
         yield Finding("note", "small_test", small, [])
 
 
-def _words(examples: list[Example]) -> Iterator[Finding]:
-    lengths = [words_of(example) for example in examples]
-    middle, most = _quantiles(lengths)
-    yield Finding(
-        "note", "lengths", f"words: median {middle}, 95 % at most {most}, longest {max(lengths):,}", []
-    )
+def _lengths(data: UserData, examples: list[Example], lengths: Lengths, limit: int) -> Iterator[Finding]:
+    """Lengths in tokens or, where these are guessed, in words; and which examples are cut."""
+    counts = lengths.tokens if lengths.model else [words_of(example) for example in examples]
+    what = f"tokens of {lengths.model}" if lengths.model else "words"
+    middle, most = _quantiles(counts)
+    sentence = f"{what}: median {middle}, 95 % at most {most}, longest {max(counts):,}"
+    yield Finding("note", "lengths", sentence, [])
+    if data.kind == "question_answering":  # read in windows that overlap, so nothing is cut
+        return
+    if long := [e.id for e, tokens in zip(examples, lengths.tokens, strict=True) if tokens > limit]:
+        sure = (
+            f"{len(long):,} examples have more than the {limit} tokens that are read; their ends are cut off"
+        )
+        guess = (
+            f"{len(long):,} examples may have more than the {limit} tokens that are read, by their words and letters; "
+            "ends would be cut off. `ligero check --model FOLDER` counts"
+        )
+        where = [f"id {identity}" for identity in long]
+        yield Finding("warning", "too_long", sure if lengths.model else guess, where)
 
 
 def _quantiles(lengths: list[int]) -> tuple[int, int]:
@@ -277,44 +298,3 @@ def _quantiles(lengths: list[int]) -> tuple[int, int]:
         return lengths[0], lengths[0]
     cuts = quantiles(lengths, n=20, method="inclusive")
     return round(cuts[9]), round(cuts[18])
-
-
-def _tokens(examples: list[Example], folder: Path) -> Iterator[Finding]:
-    """Lengths in a model's tokens, and how many examples it cannot read whole."""
-    from tokenizers import Tokenizer
-
-    path = folder.expanduser() / "tokenizer.json"
-    if not path.is_file():
-        raise DataError(
-            path, None, "no such file.", "--model needs a checkpoint's folder with tokenizer.json."
-        )
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exception
-        raise DataError(path, None, f"cannot be read: {error}.", "Copy the checkpoint again.") from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    shape = checkpoint_architecture(folder, "--model")
-    limit = usable_positions(shape["type"], int(shape.get("max_position_embeddings", 512)))
-    lengths = [_count_tokens(tokenizer, example) for example in examples]
-    middle, most = _quantiles(lengths)
-    yield Finding(
-        "note",
-        "lengths",
-        f"tokens of {folder}: median {middle}, 95 % at most {most}, longest {max(lengths):,}",
-        [],
-    )
-    if long := [e.id for e, length in zip(examples, lengths, strict=True) if length > limit]:
-        yield Finding(
-            "warning", "too_long", f"{len(long):,} examples are longer than the {limit} tokens that the model reads; they are cut",
-            [f"id {identity}" for identity in long],
-        )  # fmt: skip
-
-
-def _count_tokens(tokenizer: Tokenizer, example: Example) -> int:
-    """Tokens of an example with the model's marks."""
-    if isinstance(example, TaggingExample):
-        return len(tokenizer.encode(list(example.words), is_pretokenized=True).ids)
-    if isinstance(example, ClassificationExample):
-        return len(tokenizer.encode(example.text, example.second_text).ids)
-    return len(tokenizer.encode(example.question, example.context).ids)

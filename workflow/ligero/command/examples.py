@@ -274,3 +274,12 @@ def words_of(example: Example) -> int:
     if isinstance(example, ClassificationExample):
         return len(example.text.split()) + len((example.second_text or "").split())
     return len(example.context.split()) + len(example.question.split())
+
+
+def texts_of(example: Example) -> list[str]:
+    """The texts of one example."""
+    if isinstance(example, TaggingExample):
+        return [" ".join(example.words)]
+    if isinstance(example, ClassificationExample):
+        return [example.text, *([example.second_text] if example.second_text else [])]
+    return [example.context, example.question]

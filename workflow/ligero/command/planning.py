@@ -6,28 +6,26 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from ligero.command.examples import Section, UserData, words_of
+from ligero.command.examples import Section, UserData, texts_of
+from ligero.command.lengths import LENGTHS, Lengths
 from ligero.command.project import PROJECT
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import sha256_file
 from ligero.settings.defaults import checkpoint_architecture
 from ligero.settings.models import usable_positions
 from ligero.settings.yaml_files import read_yaml
-from ligero.tasks.examples import ClassificationExample, Example, TaggingExample
 from ligero.tasks.splits import LoadedSplit
 
 BETO = "dccuchile/bert-base-spanish-wwm-uncased"
 ALBETO_TINY = "dccuchile/albert-tiny-spanish"
 SCRATCH = "scratch"
 BATCH = 16
-PIECES_A_WORD = 2.5
-"""Generous: small vocabularies cut Spanish words into two pieces on average. A length that is too large costs nothing."""
-LENGTHS = (64, 128, 256, 512)
 GENERATED = (
     "embedded-raw-noticias", "embedded-raw-cuentos", "embedded-raw-manuales", "embedded-raw-conversaciones",
 )  # fmt: skip
@@ -62,6 +60,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What of a model limits a study: its layers, and how many tokens it can read."""
+
+    layers: int
+    positions: int
+
+
+@dataclass(frozen=True)
 class Weights:
     """Where a model starts: `hub` OWNER/NAME, `local` folder, or `scratch`."""
 
@@ -91,22 +97,19 @@ class Weights:
         """An id for the configuration: the last part of the name, in its letters."""
         return slug(Path(self.place).name)
 
-    def architecture(self, option: str) -> dict[str, Any]:
-        """The shape of a model of the registry or of a local folder, as the settings `models.ID.architecture`.
+    def shape(self, option: str) -> Shape:
+        """Of a model of the registry or of a local folder.
 
         Raises:
             ConfigurationError: the folder does not say it; the message begins with `option`.
         """
         if self.kind == "local":
-            return checkpoint_architecture(Path(self.place), option)
-        found: dict[str, Any] = hub_models()[self.place]["architecture"]
-        return found
-
-
-def hub_models() -> dict[str, Any]:
-    """The models of the hub whose architecture the project knows."""
-    known: dict[str, Any] = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
-    return known
+            found = checkpoint_architecture(Path(self.place), option)
+        else:
+            known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
+            found = known[self.place]["architecture"]
+        positions = usable_positions(found["type"], int(found.get("max_position_embeddings", 512)))
+        return Shape(int(found["num_hidden_layers"]), positions)
 
 
 def slug(name: str) -> str:
@@ -151,7 +154,7 @@ class Plan:
     def texts(self) -> str:
         """The texts of the training split, one per line, each once."""
         texts = [
-            " ".join(text.split()) for example in self.splits["train"].examples for text in _texts(example)
+            " ".join(text.split()) for example in self.splits["train"].examples for text in texts_of(example)
         ]
         return "".join(f"{text}\n" for text in dict.fromkeys(texts))
 
@@ -229,19 +232,28 @@ class Plan:
         Never more than teacher and student can read."""
         if self.data.kind == "question_answering":
             return min(256, self._positions)
-        longest = max(words_of(example) for loaded in self.splits.values() for example in loaded.examples)
-        fitting = next((length for length in LENGTHS if PIECES_A_WORD * longest + 3 <= length), LENGTHS[-1])
-        return min(fitting, self._positions)
+        longest = max(self.lengths.tokens)
+        return min(next((length for length in LENGTHS if longest <= length), LENGTHS[-1]), self._positions)
+
+    @cached_property
+    def lengths(self) -> Lengths:
+        """Of all examples: counted where the teacher is local and has a tokenizer.json, else guessed; the windows of questions need none."""
+        examples = [example for loaded in self.splits.values() for example in loaded.examples]
+        model = Path(self.teacher.place)
+        can_count = self.teacher.kind == "local" and (model / "tokenizer.json").is_file()
+        if can_count and self.data.kind != "question_answering":
+            return Lengths.counted(examples, model)
+        return Lengths.guessed(examples)
 
     @property
     def _positions(self) -> int:
         """Tokens that both teacher and student can read; models from scratch are made for what is asked."""
         if self.from_scratch:
             return LENGTHS[-1]
-        shapes = [self.teacher.architecture("--teacher")]
-        if isinstance(self.student, Weights):
-            shapes.append(self.student.architecture("--student"))
-        return min(usable_positions(s["type"], int(s.get("max_position_embeddings", 512))) for s in shapes)
+        teachers = self.teacher.shape("--teacher").positions
+        if isinstance(self.student, int):
+            return teachers
+        return min(teachers, self.student.shape("--student").positions)
 
     @property
     def epochs(self) -> int:
@@ -300,21 +312,13 @@ class Plan:
         initial, whole = "student", 2
         if not self.from_scratch:
             initial = self.student_id
-            whole = int(self.student.architecture("--student")["num_hidden_layers"])
+            whole = self.student.shape("--student").layers
         first, *others = _halved(whole)
         return {initial: {}} | {
             f"{initial}-{depth}": {"initial": initial, "num_hidden_layers": depth}
             for depth in others
             if depth < first
         }
-
-
-def _texts(example: Example) -> list[str]:
-    if isinstance(example, TaggingExample):
-        return [" ".join(example.words)]
-    if isinstance(example, ClassificationExample):
-        return [example.text, *([example.second_text] if example.second_text else [])]
-    return [example.context, example.question]
 
 
 def _halved(layers: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from ligero.reporting.recommendation import Alternative, System
 from ligero.reporting.results import Results
 from ligero.settings.program import load_resolved
 from ligero.settings.study import Study
+from ligero.tasks.records import INFO_FILE, read_encoded_info
 
 
 def results_folder(place: str | Path) -> Path:
@@ -94,6 +96,39 @@ def printed_alternatives(alternatives: list[Alternative]) -> list[str]:
             )
         lines.append(f"Without a language model ({found.name}): {known}.")
     return lines
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a tokenizer cut off: examples by split that were longer than `max_length`, and words of theirs (tagging)."""
+
+    tokenizer: str
+    max_length: object
+    examples: dict[str, int]
+    lost_words: int
+
+    def __str__(self) -> str:
+        examples = ", ".join(f"{count:,} examples of {split}" for split, count in self.examples.items())
+        words = f"; {self.lost_words:,} words are lost" if self.lost_words else ""
+        return (
+            f"Cut at {self.max_length} tokens of {self.tokenizer}: {examples}{words}. "
+            "options.max_length in study.yaml raises it, up to what the models can read."
+        )
+
+
+def cut_examples(results: Results, task: str) -> list[Cut]:
+    """What each tokenizer cut off, where it did."""
+    folders = dict.fromkeys(results.layout.encoded(model) for model in results.study.models)
+    found = []
+    for folder in (Path(folder) / task for folder in folders):
+        if not (folder / INFO_FILE).is_file():  # of a model that is left out, or removed since
+            continue
+        info = read_encoded_info(folder)
+        cut = {split: count["truncated"] for split, count in info["counts"].items() if count.get("truncated")}
+        words = sum(count.get("lost_words", 0) for count in info["counts"].values())
+        if cut:
+            found.append(Cut(info["vocabulary"], info["job"]["max_length"], cut, words))
+    return found
 
 
 def below_twin(systems: list[System]) -> list[tuple[System, System]]:

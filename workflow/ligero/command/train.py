@@ -14,13 +14,20 @@ from pathlib import Path
 
 from ligero.command.check import findings, summary, tell
 from ligero.command.examples import READER_OF_ENDING, UserData
-from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, hub_models, slug, written
-from ligero.command.project import run_workflow, shown_line, snakemake_line
-from ligero.command.systems import below_twin, open_results, printed_alternatives, printed_systems
+from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, slug, written
+from ligero.command.project import PROJECT, run_workflow, shown_line, snakemake_line
+from ligero.command.systems import (
+    below_twin,
+    cut_examples,
+    open_results,
+    printed_alternatives,
+    printed_systems,
+)
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
+from ligero.settings.yaml_files import read_yaml
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
 generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.
@@ -34,15 +41,15 @@ def run(args: argparse.Namespace) -> int:
     _refuse_numbers(args, budgets)
     data = UserData.of(args)
     splits = data.load()
-    found = list(findings(data, splits))
-    print(summary(data, splits), file=sys.stderr)
-    tell(found, sys.stderr)
-    if any(one.level == "error" for one in found):
-        raise LigeroError(f"{args.data}: the data has errors, named above; nothing was trained")
     name = slug(Path(args.data).stem)
     folder = Path(args.out).expanduser() if args.out else Path(name)
     teacher = _teacher(args.teacher)
     plan = Plan(name, data, splits, teacher, _student(args.student, teacher), bool(budgets), args.seed)
+    found = list(findings(data, splits, plan.lengths, plan.length))
+    print(summary(data, splits), file=sys.stderr)
+    tell(found, sys.stderr)
+    if any(one.level == "error" for one in found):
+        raise LigeroError(f"{args.data}: the data has errors, named above; nothing was trained")
     warning = SCRATCH_WARNING if plan.from_scratch else ""
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
@@ -102,7 +109,8 @@ def _weights(given: str, option: str) -> Weights:
         ConfigurationError: there are none, or a model of the hub whose architecture the project does not know.
     """
     weights = Weights.read(given, option)
-    if weights.kind == "hub" and weights.place not in hub_models():
+    known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
+    if weights.kind == "hub" and weights.place not in known:
         raise ConfigurationError(
             f"{option} {given}: `ligero ls models` does not list this model, so its architecture is not known here. Download it, "
             f"`hf download {given} --local-dir FOLDER`, and give {option} FOLDER"
@@ -118,7 +126,7 @@ def _student(given: str | None, teacher: Weights) -> Weights | int:
                 "--student: with a teacher from scratch the student is made from scratch too; leave it out"
             )
         return Weights("scratch")
-    layers = int(teacher.architecture("--teacher")["num_hidden_layers"])
+    layers = teacher.shape("--teacher").layers
     if given is None:
         return Weights("hub", ALBETO_TINY) if teacher.kind == "hub" else max(1, layers // 3)
     if not given.isdecimal():
@@ -185,6 +193,7 @@ def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Bud
     results = open_results(folder)
     systems, others = measured_systems(results, task), alternatives(results, task)
     readings = measured_systems(results, task, at_full_depth=True)
+    cuts = cut_examples(results, task)
     limits = _limits(budgets, systems)
     kept = ranked([system for system in systems if system.regime == "distillation"], limits)
     chosen = kept[0] if kept else None
@@ -193,13 +202,15 @@ def _report(args: argparse.Namespace, folder: Path, task: str, budgets: list[Bud
         answer = {
             "study": str(folder / "study.yaml"), "results": str(folder / "results"), "systems": [asdict(s) for s in readings],
             "without_a_language_model": [asdict(other) for other in others],
-            "chosen": asdict(chosen) if chosen else None, "model": str(model) if model else None,
+            "chosen": asdict(chosen) if chosen else None, "model": str(model) if model else None, "cut": [asdict(cut) for cut in cuts],
         }  # fmt: skip
         print(json.dumps(answer, ensure_ascii=False))
     else:
         print(printed_systems(readings))
         for line in printed_alternatives(others):
             print(line)
+        for cut in cuts:
+            print(cut)
         for student, twin in below_twin(systems):
             print(below(student, twin))
         if model is None:
