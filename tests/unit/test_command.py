@@ -449,7 +449,10 @@ def planning_into(folder: Path, news: Path) -> list[str]:
     return ["train", str(news), "--text", "texto", "--label", "tema", "--out", str(folder), "-n"]
 
 
-@pytest.mark.parametrize("place", ["model/config.json", "data/noticias.csv", "run.log"])
+@pytest.mark.parametrize(
+    "place",
+    ["model/config.json", "data/noticias.csv", "data/noticias-texts.txt", "results/summary.csv", "run.log"],
+)
 def test_what_no_study_wrote_is_not_replaced(
     news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -457,7 +460,7 @@ def test_what_no_study_wrote_is_not_replaced(
     there = tmp_path / "work" / place
     there.parent.mkdir(parents=True)
     there.write_text("mine")
-    named = there.parent if place.startswith("model") else there
+    named = there.parent if place.startswith(("model", "results")) else there
     command = planning_into(tmp_path / "work", news)
     for more in ([], ["--overwrite"]):
         with pytest.raises(ConfigurationError, match=rf"{named} already exists, and no study here wrote it"):
@@ -467,6 +470,29 @@ def test_what_no_study_wrote_is_not_replaced(
     if place.startswith("model"):
         there.parent.rmdir()
     assert main(command) == 0 == main(command)
+
+
+def test_a_column_whose_name_has_a_line_break(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is written above the study as comments."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows([("texto", "tipo de\nqueja"), *labelled_texts(1, 60)])
+    folder = tmp_path / "work"
+    arguments = [
+        str(tmp_path / "a.csv"),
+        "--text",
+        "texto",
+        "--label",
+        "tipo de\nqueja",
+        "--out",
+        str(folder),
+    ]
+    monkeypatch.setattr(sys, "argv", ["ligero", "train", *arguments, "-n"])
+    assert main(sys.argv[1:]) == 0 == main(sys.argv[1:])
+    study = load_study(read_yaml(folder / "study.yaml"), project)
+    assert study.tasks["a"].columns.label == "tipo de\nqueja"
 
 
 def test_a_models_folder_that_no_export_wrote_stays_even_beside_a_study(

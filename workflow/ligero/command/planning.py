@@ -336,7 +336,7 @@ def written(config: Section, head: Sequence[str]) -> str:
     """A configuration as YAML to read and edit.
 
     Args:
-        head: lines of comment above it.
+        head: lines of comment above it; an argument may hold a line break.
     """
 
     class Dumper(yaml.SafeDumper):
@@ -359,7 +359,10 @@ def written(config: Section, head: Sequence[str]) -> str:
     ]
     sections = [_block({key: value}, Dumper) for key, value in config.items() if isinstance(value, dict)]
     return "\n".join(
-        [*(f"# {line}" for line in head), "".join(line[1:-2] + "\n" for line in simple) + "".join(sections)]
+        [
+            *(f"# {line}" for one in head for line in one.splitlines()),
+            "".join(line[1:-2] + "\n" for line in simple) + "".join(sections),
+        ]
     )
 
 

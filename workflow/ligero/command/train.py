@@ -168,12 +168,17 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
 
 
 def _refuse_to_replace(plan: Plan, folder: Path) -> None:
-    """Refuse a folder in which something else has the place of the model, the data or the log: `--overwrite` is for studies."""
+    """Refuse a folder in which something else has the place of the model, the data, the results or the log: `--overwrite` is for studies."""
     model, ours = folder / "model", (folder / "study.yaml").exists()
     others = [model] if model.exists() and not (model / MANIFEST_FILE).is_file() else []
     if not ours:
         copies = {folder / "data" / name: plan.data.files[split] for split, name in plan.copies().items()}
         others += [at for at, source in copies.items() if at.exists() and not _same(at, Path(source))]
+        texts = folder / "data" / f"{plan.texts_id}.txt"
+        if plan.from_scratch and texts.exists() and texts.read_bytes() != plan.texts().encode():
+            others.append(texts)
+        results = folder / "results"
+        others += [results] if any(results.glob("*")) else []
         others += [at for at in (model, folder / "run.log") if at.exists() and at not in others]
     if others:
         raise ConfigurationError(
