@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ligero.command import train
 from ligero.command.check import findings
 from ligero.command.examples import UserData
 from ligero.command.main import _parser, main
@@ -443,6 +444,20 @@ def test_a_study_from_scratch_reads_training_texts_only(
         and head[1].startswith("# Run it: ")
         and "--snakefile" in head[1]
     )
+
+
+def test_the_same_command_resumes_whether_or_not_there_is_network(
+    news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = planning_into(tmp_path / "work", news)
+    study = tmp_path / "work/study.yaml"
+    for there_is, from_scratch in ((False, True), (True, False)):
+        monkeypatch.setattr(train, "hub_answers", lambda there_is=there_is: there_is)
+        assert main([*command, "--overwrite"]) == 0
+        assert ("corpus" in read_yaml(study)) == from_scratch
+        before = study.read_text(encoding="utf-8")
+        monkeypatch.setattr(train, "hub_answers", lambda there_is=there_is: not there_is)
+        assert main(command) == 0 and study.read_text(encoding="utf-8") == before
 
 
 def planning_into(folder: Path, news: Path) -> list[str]:

@@ -112,7 +112,8 @@ def _add_train(commands: Commands) -> None:
     parser.add_argument("--out", metavar="FOLDER", help="folder of the study (default: the file's name)")
     parser.add_argument(
         "--teacher", metavar="MODEL",
-        help="one of `ligero ls models`, folder of a checkpoint, or `scratch` (default: BETO from the hub; scratch where there is no network)",
+        help="one of `ligero ls models`, folder of a checkpoint, or `scratch` (default: BETO from the hub; scratch where there is no network; "
+        "a study that is there keeps which of the two it has)",
     )  # fmt: skip
     parser.add_argument(
         "--student", metavar="MODEL",

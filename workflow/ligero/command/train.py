@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     splits = data.load()
     name = slug(Path(args.data).stem)
     folder = Path(args.out).expanduser() if args.out else Path(name)
-    teacher = _teacher(args.teacher)
+    teacher = _teacher(args.teacher, None if args.overwrite else folder / "study.yaml")
     plan = Plan(name, data, splits, teacher, _student(args.student, teacher), bool(budgets), args.seed)
     found = list(findings(data, splits, plan.lengths, plan.length))
     print(summary(data, splits), file=sys.stderr)
@@ -82,11 +82,19 @@ def _refuse_numbers(args: argparse.Namespace, budgets: list[Budget]) -> None:
         raise ConfigurationError(f"--budget {twice}: there is another limit in {twice.kind}; give one")
 
 
-def _teacher(given: str | None) -> Weights:
-    """The teacher that is asked for; else BETO from the hub, or none where the hub cannot be reached."""
+def _teacher(given: str | None, study: Path | None) -> Weights:
+    """The teacher that is asked for; else BETO from the hub, or none where the hub cannot be reached.
+
+    Args:
+        study: that is resumed if it is there: a network that came or went changes nothing.
+    """
     if given is not None:
         return _weights(given, "--teacher")
-    return Weights("hub", BETO) if hub_answers() else Weights("scratch")
+    if study and study.exists():
+        from_scratch = "corpus" in read_yaml(study)
+    else:
+        from_scratch = not hub_answers()
+    return Weights("scratch") if from_scratch else Weights("hub", BETO)
 
 
 def hub_answers(seconds: float = 3.0) -> bool:
@@ -156,8 +164,8 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
         and _without_comments(path.read_text(encoding="utf-8")) != _without_comments(text)
     ):
         raise ConfigurationError(
-            f"{path} already exists and differs: it was edited, or the data or options changed. Run the command at its top, "
-            "choose another --out, or replace it with --overwrite"
+            f"{path} already exists and differs: it was edited, or the data or options changed. Run the snakemake "
+            "command at its top, choose another --out, or replace it with --overwrite"
         )
     for split, name in plan.copies().items():
         with atomic_path(folder / "data" / name) as temporary:
