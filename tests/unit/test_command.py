@@ -272,6 +272,27 @@ def test_contexts_of_questions_are_not_called_cut(tmp_path: Path, capsys: pytest
         assert "cut" not in capsys.readouterr().out
 
 
+def test_entities_that_training_lacks_or_hardly_has_are_named(tmp_path: Path) -> None:
+    """Words of other splits do not help; both marks count."""
+    train = ["PER"] * 40 + ["LOC"] * 6 + ["ORG"] * 4
+    for name, kinds in (("a", train), ("b", ["PER", "LOC", "DATE"] * 20), ("c", train)):
+        sentences = [f"X{name}{n} B-{kind}\nY{n} I-{kind}\nva O\n\n" for n, kind in enumerate(kinds)]
+        (tmp_path / f"{name}.conll").write_text("".join(sentences))
+    data = data_of(
+        str(tmp_path / "a.conll"),
+        "--test",
+        str(tmp_path / "b.conll"),
+        "--validation",
+        str(tmp_path / "c.conll"),
+    )
+    said = {
+        one.what: f"{one.level}: {one.text} {'; '.join(one.where)}" for one in findings(data, data.load())
+    }
+    assert said["labels_not_in_train"] == "warning: labels without a word in the split train DATE"
+    assert said["labels_not_in_test"] == "warning: labels without a word in the split test ORG"
+    assert said["rare_labels"] == "warning: 1 labels have fewer than 10 words in train ORG: 8"
+
+
 def test_leaks_between_files(tmp_path: Path) -> None:
     rows = labelled_texts(1, 120)
     train, test = table(tmp_path / "a.csv", rows[:100]), table(tmp_path / "b.csv", [*rows[100:], rows[0]])

@@ -72,7 +72,7 @@ ERRORS = [
     ("commas.jsonl", lines().replace("}\n", "},\n"), r":1: not valid JSON: Extra data\. .*no commas between them"),
     ("lines.json", lines(), r"lines\.json:2: not valid JSON: Extra data\. .*JSON lines are named \*\.jsonl"),
     ("array.json", json.dumps(JSON), r"expected a JSON object with the key 'data' .*with --text and --label\. .*jq -c"),
-    ("headed.bio", "token pos\n" + "".join(f"Eva{n} PROPN\nva VERB\n\n" for n in range(40)), r"1 labels have fewer than 10 words \(pos: 1\)"),
+    ("headed.bio", "token pos\n" + "".join(f"Eva{n} PROPN\nva VERB\n\n" for n in range(40)), r"without a word in the split train \(pos\)"),
     ("words_last.conll", CONLL.replace("B-PER", "O").replace("B-LOC", "O").replace("Ana O", "O Ana").replace("vive O", "O vive")
      .replace("en O", "O en").replace("Lima", "O Lima").replace(" O\n", "\n"), "43 tags for 1 different words"),
 ]  # fmt: skip

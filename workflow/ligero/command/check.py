@@ -20,6 +20,7 @@ from ligero.tasks.data_warnings import (
     RARE,
     absent_labels,
     ids_by_answer,
+    labels_of,
     leak_warnings,
     mojibake,
     mojibake_warning,
@@ -143,6 +144,7 @@ def _missing_labels(data: UserData) -> Iterator[Finding]:
 def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
     if not data.labels:
         return
+    labels = data.labels
     if data.kind == "sequence_classification":
         if len(data.labels) > sum(data.labels.values()) / 2:
             yield Finding(
@@ -162,13 +164,20 @@ def _labels(data: UserData, splits: dict[str, LoadedSplit]) -> Iterator[Finding]
                     missing,
                 )
     else:
-        rare = {label: count for label, count in data.labels.items() if count < RARE}
-        if rare:
-            yield _rare(rare, "words")
-    types = Counter(
-        {label.removeprefix("B-").removeprefix("I-"): count for label, count in data.labels.items()}
-    )
-    yield from _near_labels(types if data.kind == "token_classification" else data.labels)
+        labels = _types(data.labels)
+        of = {split: _types(labels_of(loaded.examples)) for split, loaded in splits.items()}
+        if rare := {label: count for label in labels if 0 < (count := of["train"][label]) < RARE}:
+            yield _rare(rare, "words in train")
+        for split, found in of.items():
+            if missing := [label for label in labels if not found[label]]:
+                sentence = f"labels without a word in the split {split}"
+                yield Finding("warning", f"labels_not_in_{split}", sentence, missing)
+    yield from _near_labels(labels)
+
+
+def _types(tags: Iterable[str]) -> Counter[str]:
+    """Types of entities, both of whose marks are one: they are learned together."""
+    return Counter(tag.removeprefix("B-").removeprefix("I-") for tag in tags)
 
 
 def _rare(labels: Mapping[str, int], what: str) -> Finding:

@@ -115,17 +115,18 @@ def _of_labels(task: Task, splits: Mapping[str, LoadedSplit]) -> Iterator[str]:
 
 def absent_labels(labels: Iterable[str], split: LoadedSplit) -> list[str]:
     """Labels without an example in a split."""
-    counts = Counter(_labels(split.examples))
+    counts = Counter(labels_of(split.examples))
     return [label for label in labels if not counts[label]]
 
 
 def rare_labels(labels: Iterable[str], train: LoadedSplit) -> dict[str, int]:
     """Labels with some training examples, but fewer than RARE, and how many they have."""
-    counts = Counter(_labels(train.examples))
+    counts = Counter(labels_of(train.examples))
     return {label: counts[label] for label in labels if 0 < counts[label] < RARE}
 
 
-def _labels(examples: list[Example]) -> Iterator[str]:
+def labels_of(examples: list[Example]) -> Iterator[str]:
+    """The label of each text, or of each word of tagged sentences."""
     for example in examples:
         if isinstance(example, ClassificationExample):
             yield example.label
