@@ -706,6 +706,15 @@ def test_what_needs_no_language_model_is_printed_with_what_it_takes(project: Pat
     )
 
 
+def test_a_folder_without_results_is_refused_in_words_for_every_command(tmp_path: Path) -> None:
+    """`verify`, `status` and `pack` have no option --results."""
+    for command in (["verify", str(tmp_path)], ["ls", "tasks", "--results", str(tmp_path)]):
+        with pytest.raises(
+            DataError, match=r"no results: .* Name the results of a study, or the folder that"
+        ):
+            main(command)
+
+
 # --- verify -----------------------------------------------------------------------------------------------------------
 
 

@@ -86,7 +86,7 @@ class Folder:
 
 @pytest.fixture
 def folder(project: Path, tmp_path: Path) -> Folder:
-    return Folder(small_study(read_yaml(project / "config.yaml"), project), tmp_path / "study")
+    return Folder(small_study(read_yaml(project / "config.yaml"), project), tmp_path / "mi estudio")
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_after_a_kill_the_command_that_unlocks_is_named(
         and "interrupted:\n  pretrain_model albeto-tiny" in said
     )
     assert (
-        f"cd {folder.folder} && snakemake --snakefile {project}/Snakefile --configfile=results/config.json --unlock"
+        f"cd '{folder.folder}' && snakemake --snakefile {project}/Snakefile --configfile=results/config.json --unlock"
         in said
     )
 

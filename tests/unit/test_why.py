@@ -13,6 +13,7 @@ from ligero.command.main import main
 from ligero.common.errors import ConfigurationError
 from ligero.common.records import DamagedError, write_listing
 from ligero.efficiency.macs import cost_of
+from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.recompute import _counted
 from ligero.reporting.provenance.records import Count
 from ligero.settings.load import load_study
@@ -76,7 +77,7 @@ def test_why_n_grams_are_not_recomputed_is_said(made: Path, capsys: pytest.Captu
 
 
 def test_the_chain_names_everything_behind_a_students_score(
-    made: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, said = why(
         capsys, made / "summary.csv", "ALBETO tiny (distilled)", "score", "--recompute", "--json"
@@ -96,8 +97,26 @@ def test_the_chain_names_everything_behind_a_students_score(
     ]
     assert {source["licence"] for source in ner["data"]["sources"]} == {"Apache-2.0"}
     assert chain["command"] == (
-        "snakemake --configfile=results/config.json --cores all --forcerun score_systems score_baseline -- results/summary.csv"
+        f"snakemake --snakefile {project}/Snakefile --configfile=results/config.json --cores all "
+        "--forcerun score_systems score_baseline -- results/summary.csv"
     )
+
+
+@pytest.mark.parametrize("results_dir", ["results", "results/thesis"])
+def test_the_command_that_makes_a_number_again_is_for_the_studys_folder(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], results_dir: str
+) -> None:
+    """Copied, it runs there; the project's own folder has a Snakefile and needs no option."""
+    study = small_study(read_yaml(project / "config.yaml"), project)
+    study = study.model_copy(update={"results_dir": results_dir})
+    root = tmp_path / "mis datos" / results_dir
+    write_answered(study, root)
+    _, said = why(capsys, root / "summary.csv", "ALBETO tiny (distilled)", "score")
+    line = said.strip().splitlines()[-1]
+    assert line.endswith(f" -- {results_dir}/summary.csv (in {tmp_path}/mis datos)")
+    assert f" --snakefile {project}/Snakefile --configfile={results_dir}/config.json " in line
+    at_home = Chains(study, project / results_dir, project)
+    assert at_home.folder == project and "--snakefile" not in at_home.command("summary")
 
 
 def test_a_name_alone_finds_the_fine_tuned_and_the_distilled(

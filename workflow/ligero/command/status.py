@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -76,7 +77,7 @@ def _run(progress: Progress) -> Iterator[str]:
     elif progress.snakemake.locked and run.state != "running":
         host = f" on {run.note.host}" if run.note else ""
         yield f"its lock is left over. The next run{host} removes it by itself; to run elsewhere, remove it once nothing runs:"
-        yield f"  cd {progress.folder} && {shown_line(_unlock(progress))}"
+        yield f"  cd {shlex.quote(str(progress.folder))} && {shown_line(_unlock(progress))}"
 
 
 def _unlock(progress: Progress) -> list[str]:

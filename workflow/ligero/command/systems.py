@@ -26,7 +26,7 @@ def results_folder(place: str | Path) -> Path:
             return folder
     raise DataError(
         place, None, "contains no results: there is neither config.json nor results/config.json.",
-        "Name a study's folder with --results; config.json is written when the workflow starts.",
+        "Name the results of a study, or the folder that holds them; config.json is written when the workflow starts.",
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
             "name a row and a column, e.g. ligero why results/summary.csv 'ALBETO tiny' score; or --all"
         )
     folder = results_folder(path.parent if (path.parent / "config.json").is_file() else path.parent.parent)
-    chains = Chains(study_of(folder), folder)
+    chains = Chains(study_of(folder), folder, PROJECT)
     table = chains.table_of(path)
     recomputation = Recomputation(chains)
     if args.all:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([{**asdict(chain), "recomputed": asdict(one) if one else None} for chain, one in zip(found, again, strict=True)], ensure_ascii=False))  # fmt: skip
     else:
         for chain, one in zip(found, again, strict=True):
-            print("\n".join(_told(chain, folder)))
+            print("\n".join(_told(chain, chains)))
             if one or args.recompute:
                 print("\n".join(_verdict(chain, one)))
             print()
@@ -89,7 +89,7 @@ def _verdict(chain: Chain, one: Recomputed | None) -> Iterator[str]:
         yield f"  {problem}"
 
 
-def _told(chain: Chain, folder: Path) -> Iterator[str]:
+def _told(chain: Chain, chains: Chains) -> Iterator[str]:
     """The chain for people."""
     unrounded = f" = {chain.value!r}" if chain.value is not None else ""
     yield f"{chain.row}, {chain.column}: {chain.printed}  ({chain.table})"
@@ -104,11 +104,7 @@ def _told(chain: Chain, folder: Path) -> Iterator[str]:
         yield "files"
         yield from (f"  {path}" for path in chain.artefacts)
     yield "made again by"
-    where = (
-        ""
-        if folder.parent.resolve() == PROJECT
-        else f" (in {folder.parent}, with --snakefile {PROJECT}/Snakefile)"
-    )
+    where = "" if chains.folder == PROJECT else f" (in {chains.folder or 'the folder of the study'})"
     yield f"  {chain.command}{where}"
 
 

@@ -112,6 +112,12 @@ class CellProgress:
     of: int
 
 
+def folder_of(study: Study, root: Path) -> Path | None:
+    """The folder that a study runs in, from that of its results; None where these were moved to a place of another name."""
+    parts, place = Path(study.results_dir).parts, root.resolve()
+    return place.parents[len(parts) - 1] if place.parts[-len(parts) :] == parts else None
+
+
 class Progress:
     """How far the study in a results folder is."""
 
@@ -121,8 +127,7 @@ class Progress:
             study: as its configuration has it; root: the results folder, wherever it lies now; project: the code at hand.
         """
         self.study, self.root, self.project = study, root.resolve(), project
-        parts = Path(study.results_dir).parts
-        self.folder = self.root.parents[len(parts) - 1] if self.root.parts[-len(parts) :] == parts else None
+        self.folder = folder_of(study, root)
         self.snakemake = SnakemakeFiles(self.folder)
         self._now = time.time()
         self._marks = self.snakemake.started()

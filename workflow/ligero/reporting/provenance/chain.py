@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.records import check_listed
 from ligero.reporting import registry
 from ligero.reporting.names import ADDED_METRICS, THESIS_METRICS
+from ligero.reporting.progress import folder_of
 from ligero.reporting.provenance.links import Links
 from ligero.reporting.provenance.records import Chain, Count, Measurement
 from ligero.reporting.results import Results, Row
@@ -65,11 +67,13 @@ class TableRow:
 class Chains:
     """The chains of a study's numbers."""
 
-    def __init__(self, study: Study, root: Path) -> None:
+    def __init__(self, study: Study, root: Path, project: Path) -> None:
         """
         Args:
-            study: as its configuration has it; root: the results folder, wherever it lies now.
+            study: as its configuration has it; root: the results folder, wherever it lies now; project: the code at hand.
         """
+        self.folder = folder_of(study, root)
+        self._snakefile = [] if self.folder == project else ["--snakefile", str(project / "Snakefile")]
         self.results = Results(study, root)
         self.links = Links(self.results)
         self._written_to = Layout(study)
@@ -109,7 +113,10 @@ class Chains:
     def command(self, table: str, rule: str = "make_table make_summary") -> str:
         """The Snakemake line that makes a table again, in the study's folder, from what `rule` makes on."""
         study, target = self._written_to.study, self._written_to.table(table)
-        return f"snakemake --configfile={study.results_dir}/config.json --cores all --forcerun {rule} -- {target}"
+        return shlex.join(
+            ["snakemake", *self._snakefile, f"--configfile={study.results_dir}/config.json", "--cores", "all", "--forcerun",
+             *rule.split(), "--", target]
+        )  # fmt: skip
 
     def find(self, table: str, row: str, column: str) -> list[Chain]:
         """The chains of the cells with that row and column; several where several rows have the label.
