@@ -39,6 +39,16 @@ def small_study(config: dict[str, Any], project: Path) -> Study:
     return load_study(config, project)
 
 
+def taught_by_states(config: dict[str, Any]) -> dict[str, Any]:
+    """The default study, whose ALBETO tiny is pretrained on the states of BETO uncased."""
+    config = copy.deepcopy(config)
+    lesson = {"model": "beto-uncased", "dimensions": 8, "tokens": 5000}
+    recipe = {"cls_words": 0, "embedding_initializer_range": None, "objective": "distil", "teacher": lesson}
+    tiny = config["models"]["albeto-tiny"]
+    tiny["pretraining"] = {**tiny["pretraining"], **recipe}  # other models share the recipe
+    return config
+
+
 def write_answered(study: Study, root: Path) -> Results:
     """Records, examples, answers of every system and all tables below `root`."""
     write_artefacts(study, root)

@@ -13,7 +13,7 @@ from ligero.common.records import write_record
 from ligero.reporting.planned import planned_jobs
 from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
-from tests.builders.provenance import small_study
+from tests.builders.provenance import small_study, taught_by_states
 
 
 @pytest.fixture
@@ -82,6 +82,22 @@ def test_operations_of_pretraining_are_those_of_its_matrix_products(
     assert found["hours"] == pytest.approx(tokens / 2_136_000 / 3600, rel=0.01), (
         "the rate of the benchmark itself"
     )
+
+
+def test_a_teacher_of_pretraining_reads_its_part_of_the_corpus_once(
+    plan: Any, project: Path, tmp_path: Path
+) -> None:
+    """Up to the last of its layers whose states are kept."""
+    config = taught_by_states(read_yaml(project / "config.yaml"))
+    lesson = config["models"]["albeto-tiny"]["pretraining"]["teacher"]
+    found = []
+    for tokens, layers in ((5000, [1]), (15000, [1]), (15000, [1, 2])):
+        lesson |= {"tokens": tokens, "layers": layers}
+        (tmp_path / "study.yaml").write_text(json.dumps(config))
+        found.append(plan(tmp_path / "study.yaml")["stages"]["pretraining"]["operations"])
+    layer = 4 * 96 * 96 + 2 * 96 * 192 + 2 * 48 * 96
+    assert found[1] - found[0] == pytest.approx(10_000 * 2 * layer)
+    assert found[2] - found[1] == pytest.approx(15_000 * 2 * layer)
 
 
 def test_what_is_not_known_before_the_tasks_are_read(plan: Any, project: Path) -> None:

@@ -20,7 +20,7 @@ from ligero.reporting.planned import PlannedJob, planned_jobs
 from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
-from tests.builders.provenance import small_study
+from tests.builders.provenance import small_study, taught_by_states
 
 LONG = "results/" + "x" * 300 + ".json"
 
@@ -162,6 +162,24 @@ def test_a_job_that_holds_its_state_outlives_the_run(
     with only_process(folder.results / "state/pretraining/albeto-tiny", "a test"):
         assert state_of(status("--json")[1], "pretrain_model albeto-tiny") == "running"
     assert state_of(status("--json")[1], "pretrain_model albeto-tiny") == "interrupted"
+
+
+def test_a_teacher_of_pretraining_has_a_job_of_its_own(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = taught_by_states(read_yaml(project / "config.yaml"))
+    config["hardware"] = {"pretraining": {"gpus": 1}, "training": {"gpus": 2}}
+    folder = Folder(small_study(config, project), tmp_path / "study")
+    folder.done(folder.job("cache_states", "albeto-tiny"), seconds=3600)
+    folder.failed(folder.job("pretrain_model", "albeto-tiny"), "error: out of memory")
+    assert main(["status", str(folder.folder), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert state_of(answer, "cache_states albeto-tiny") == "done"
+    assert state_of(answer, "pretrain_model albeto-tiny") == "failed"
+    stage = next(one for one in answer["stages"] if one["stage"] == "pretraining")
+    assert sum(stage["jobs"].values()) == 3
+    assert stage["spent"] == pytest.approx(2.0, abs=0.01), "it is asked for the GPUs of training"
+    assert stage["unknown"] == 2, "how long its teacher took says nothing of the model"
 
 
 def test_a_failed_job_shows_the_end_of_its_log_until_it_is_done(folder: Folder, status: Any) -> None:

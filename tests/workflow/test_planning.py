@@ -14,6 +14,7 @@ import yaml
 from ligero.reporting.planned import planned_jobs as jobs_of_study
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.yaml_files import read_yaml
+from tests.builders.provenance import taught_by_states
 from tests.builders.workflow import POCKET, Snakemake, planned_jobs
 
 pytestmark = pytest.mark.slow
@@ -58,6 +59,18 @@ def test_a_comparison_of_methods_is_planned_without_snakemake_too(
     config = project / "config/spanish-sample.yaml"
     done = snakemake("-n", "--", "all", configfile=config, config=("mirror=null",), folder=tmp_path)
     assert planned_jobs(done) == jobs_without_snakemake(config, project, mirror=None)
+
+
+def test_a_teacher_of_pretraining_is_planned_without_snakemake_too(
+    snakemake: Snakemake, project: Path, tmp_path: Path
+) -> None:
+    config = taught_by_states(read_yaml(project / "config.yaml"))
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    done = snakemake("-n", "--", "all", configfile=path, folder=tmp_path)
+    planned = planned_jobs(done)
+    assert planned["cache_states"] == 1
+    assert planned == jobs_without_snakemake(path, project)
 
 
 def jobs_without_snakemake(configfile: Path, project: Path, **changes: object) -> dict[str, int]:

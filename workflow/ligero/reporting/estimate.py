@@ -237,7 +237,13 @@ class Estimator:
         recipe, shape = study.models[model].pretraining, self._shape(study, model)
         assert recipe
         tokens = recipe.total_steps * recipe.tokens_per_step
-        return TRAINING * 2 * tokens * _per_token(shape, recipe.sequence_length, recipe.masked_share)
+        total = TRAINING * 2 * tokens * _per_token(shape, recipe.sequence_length, recipe.masked_share)
+        if lesson := study.models[model].state_teacher:
+            # It reads its part of the corpus once, up to the last layer that is asked for.
+            depth = max(lesson.layers_of(self._shape(study, lesson.model).num_hidden_layers))
+            theirs = self._shape(study, lesson.model, depth)
+            total += 2 * lesson.tokens * _per_token(theirs, recipe.sequence_length, 0.0)
+        return total
 
     def _of_system(self, study: Study, regime: Regime, model: str) -> float | None:
         """Training of all trials, a validation after each epoch, and one pass over the test split."""

@@ -193,7 +193,7 @@ class Progress:
 
     def _folders(self, job: PlannedJob) -> list[Path]:
         """State folders of a job's trials, or of a pretraining."""
-        if job.stage == "pretraining":
+        if job.rule == "pretrain_model":
             return [self.root / "state" / "pretraining" / str(job.model)]
         if not job.trials or job.stage == "comparison":
             return []
@@ -218,12 +218,17 @@ class Progress:
             if not members:
                 continue
             counts = Counter(one.state for one in members)
-            spent = sum(one.seconds or 0.0 for one in members if one.state in ("done", "running"))
-            expected = [_left(one, rates) for one in members if one.state != "done"]
+            spent = sum(
+                (one.seconds or 0.0) * self._devices(one.job)
+                for one in members
+                if one.state in ("done", "running")
+            )
+            expected = [(one, _left(one, rates)) for one in members if one.state != "done"]
+            left = sum((seconds or 0.0) * self._devices(one.job) for one, seconds in expected)
             found.append(
                 StageProgress(
-                    stage, {state: counts[state] for state in STATES}, spent * self._devices(stage) / HOUR,
-                    sum(filter(None, expected)) * self._devices(stage) / HOUR, sum(one is None for one in expected),
+                    stage, {state: counts[state] for state in STATES}, spent / HOUR, left / HOUR,
+                    sum(seconds is None for _, seconds in expected),
                 )
             )  # fmt: skip
         return found
@@ -237,14 +242,14 @@ class Progress:
                     seconds.setdefault(key, []).append(one.seconds / max(1, one.job.trials))
         return {key: sum(values) / len(values) for key, values in seconds.items()}
 
-    def _devices(self, stage: str) -> int:
-        """GPUs of a job of a stage; 1 where it uses none."""
+    def _devices(self, job: PlannedJob) -> int:
+        """GPUs of a job; 1 where it uses none."""
         hardware = self.study.hardware
-        if stage == "pretraining":
+        if job.rule == "pretrain_model":
             return max(1, hardware.pretraining.devices * hardware.pretraining.nodes)
         return (
             max(1, hardware.training.devices)
-            if stage in ("fine-tuning", "teachers", "distillation", "comparison")
+            if job.stage in ("pretraining", "fine-tuning", "teachers", "distillation", "comparison")
             else 1
         )
 
@@ -301,7 +306,7 @@ class Progress:
     def _versions(self, one: JobProgress) -> Iterable[tuple[str, str]]:
         """Packages that the records of a finished job name."""
         try:
-            if one.job.stage == "pretraining":
+            if one.job.rule == "pretrain_model":
                 path = next(self.at(output) for output in one.job.outputs if output.endswith(SUMMARY_FILE))
                 return [("torch", PretrainingSummary.read(path.parent).torch)]
             if one.job.rule in ("finetune_model", "distill_student"):
