@@ -177,3 +177,59 @@ def test_a_checkpoint_of_the_hub_is_named_with_commit_licence_and_language(
     front = after.split("---")[1]
     assert "\nbase_model: older/bertin\n" in front and "\nlanguage: es\n" in front
     assert "\nlicense: apache-2.0\n" in front
+
+
+CLOSED = {"weights": "hub", "tokenizer": None, "hub": {"id": "somebody/bertin", "licence": "CC BY-NC 4.0"}}
+
+
+def changed_card(
+    made: tuple[Results, Path], folder: Path, content: dict[str, Any], place: str, teacher: str | None = None
+) -> str:
+    """A card after the study was changed, and the teacher of MLQA."""
+    root = Path(shutil.copytree(made[1], folder / "results"))
+    results = Results(Study.model_validate(content), root)
+    if teacher:
+        path = results.layout.teacher("mlqa")
+        write_record(path, {**read_record(path), "teacher": teacher, "weights": {teacher: 1.0}})
+    write_cards(Results(results.study, root), folder / "cards")
+    return (folder / "cards" / place).read_text(encoding="utf-8")
+
+
+def test_whose_states_a_model_learned_from_is_named_with_its_licence(
+    made: tuple[Results, Path], tmp_path: Path
+) -> None:
+    content = made[0].study.model_dump(mode="json")
+    content["models"]["bertin"] |= CLOSED
+    recipe = {"objective": "distil", "cls_words": 0, "embedding_initializer_range": None}
+    content["models"]["albeto-tiny"]["pretraining"] |= {**recipe, "teacher": {"model": "bertin"}}
+    text = changed_card(made, tmp_path, content, "fine-tuning/albeto-tiny/mlqa.md")
+    assert "; and on the hidden states of somebody/bertin at a revision that was not recorded |" in text
+    assert "not recorded: Apache-2.0; CC BY-NC 4.0." in text
+    assert "license: other" in text.split("---")[1]
+
+
+def test_a_students_licence_is_its_teachers_too(made: tuple[Results, Path], tmp_path: Path) -> None:
+    content = made[0].study.model_dump(mode="json")
+    content["models"]["bertin"] |= CLOSED
+    place = "distillation/albeto-base-4/mlqa.md"
+    text = changed_card(made, tmp_path, content, place, teacher="bertin")
+    assert "Licence of somebody/bertin at a revision that was not recorded: CC BY-NC 4.0." in text
+    assert "license: other" in text.split("---")[1]
+
+
+def test_the_users_own_texts_are_named_where_files_only_point_to_them(
+    made: tuple[Results, Path], tmp_path: Path
+) -> None:
+    study = made[0].study
+    task = study.tasks["mlqa"].model_copy(
+        update={"rcv_dir": "rcv"}
+    )  # MLDoc's key, on a task of these results
+    own = study.model_copy(update={"tasks": {**study.tasks, "mlqa": task}})
+    root = Path(shutil.copytree(made[1], tmp_path / "results"))
+    write_cards(Results(own, root), tmp_path / "cards")
+    text = (tmp_path / "cards/fine-tuning/albeto-tiny/mlqa.md").read_text(encoding="utf-8")
+    assert (
+        "| Reuters RCV2 (own copy) | by an agreement with NIST; the texts may not be passed on | https"
+        in text
+    )
+    assert "license: other" in text.split("---")[1]

@@ -18,8 +18,9 @@ from ligero.reporting.provenance.recompute import _counted
 from ligero.reporting.provenance.records import Count
 from ligero.settings.load import load_study
 from ligero.settings.models import Architecture
+from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
-from tests.builders.provenance import small_study, write_answered
+from tests.builders.provenance import small_study, taught_by_states, write_answered
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,16 @@ def test_the_command_that_makes_a_number_again_is_for_the_studys_folder(
     assert f" --snakefile {project}/Snakefile --configfile={results_dir}/config.json " in line
     at_home = Chains(study, project / results_dir, project)
     assert at_home.folder == project and "--snakefile" not in at_home.command("summary")
+
+
+def test_whose_states_a_model_learned_from_is_told(
+    results: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = small_study(taught_by_states(read_yaml(project / "config.yaml")), project)
+    write_resolved(results / "config.json", study)
+    _, said = why(capsys, results / "summary.csv", "ALBETO tiny (fine-tuned)", "score")
+    assert "encoder: albeto-tiny, pretrained here" in said
+    assert "pretrained on the states of: beto-uncased, pretrained here" in said
 
 
 def test_a_name_alone_finds_the_fine_tuned_and_the_distilled(

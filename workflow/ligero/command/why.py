@@ -13,7 +13,14 @@ from ligero.command.systems import results_folder, study_of
 from ligero.common.errors import ConfigurationError
 from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.recompute import Recomputation
-from ligero.reporting.provenance.records import Chain, Count, Measurement, Recomputed, SourceFile
+from ligero.reporting.provenance.records import (
+    Chain,
+    Count,
+    Measurement,
+    Recomputed,
+    SourceFile,
+    StartingWeights,
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,9 +129,9 @@ def _measurements(found: list[Measurement]) -> Iterator[str]:
     if trials:
         yield "training"
         yield from (f"  {line}" for line in dict.fromkeys(line for one in found for line in _training(one)))
-    starts = {one.start.model: one for one in found if one.start}
-    for one in starts.values():
-        yield from _start(one)
+    starts = {one.start.model: one.start for one in found if one.start}
+    for start in starts.values():
+        yield from _start(start)
     yield "data"
     for one in found:
         yield f"  {one.task_name}: {_examples(one)}"
@@ -177,7 +184,7 @@ def _measurement(one: Measurement) -> Iterator[str]:
         )
         yield f"  logits {taught.logits.path}: {taught.logits.state} (XXH3 {taught.logits.recorded})"
         yield f"  computed from {', '.join(f'{name} {value}' for name, value in taught.depends_on.items() if name != 'labels')}"
-    yield from _start(one)
+    yield from _start(one.start)
     yield "data"
     yield f"  {one.task_name}: {_examples(one)}"
     yield from (f"  note: {note}" for note in one.data.notes)
@@ -202,10 +209,10 @@ def _training(one: Measurement) -> Iterator[str]:
         )
 
 
-def _start(one: Measurement) -> Iterator[str]:
-    if (start := one.start) is None:
+def _start(start: StartingWeights | None, what: str = "encoder") -> Iterator[str]:
+    if start is None:
         return
-    yield f"encoder: {start.model}, {start.origin}, digest {start.digest or 'not recorded'}"
+    yield f"{what}: {start.model}, {start.origin}, digest {start.digest or 'not recorded'}"
     if start.steps is not None:
         losses = [f"loss of masked tokens {start.loss:.4f}" if start.loss is not None else "", f"of word frequencies alone {start.unigram_loss:.4f}" if start.unigram_loss is not None else ""]  # fmt: skip
         yield f"  {start.steps:,} steps, {start.tokens:,} tokens; {', '.join(filter(None, losses))}; job {start.job}, with text and vocabulary {start.fingerprint}"
@@ -217,6 +224,7 @@ def _start(one: Measurement) -> Iterator[str]:
         if value:
             yield f"  {name} {value}"
     yield from _sources(start.sources)
+    yield from _start(start.teacher, "pretrained on the states of")
 
 
 def _examples(one: Measurement) -> str:

@@ -16,10 +16,18 @@ from ligero.reporting.model_card import Checkpoint, Evidence, model_card
 from ligero.reporting.results import Results
 from ligero.settings import jobs, plan
 from ligero.settings.layout import CARDS_FILE
+from ligero.settings.sources import Source
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
 from ligero.training.records import ScoreRecord
+
+REUTERS = Source(
+    path="rcv2",
+    licence="by an agreement with NIST; the texts may not be passed on",
+    citation="https://trec.nist.gov/data/reuters/reuters.html",
+)
+"""The texts of MLDoc, of which its files are only lists."""
 
 
 def write_cards(results: Results, out: Path) -> int:
@@ -64,8 +72,9 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Sco
         model=plan.system_name(study, regime, model),
         task=study.tasks[task].name,
         study=f" in the study {study.name} (scale: {study.scale})",
-        sources={name: study.sources[name] for name in plan.task_sources(study, task)},
+        sources=_sources(study, task),
         checkpoint=_checkpoint(results, plan.initial_model(study, regime, model)),
+        teachers=tuple(_checkpoint(results, teacher) for teacher in _teachers(results, regime, task)),
         language=_language(study),
         recipe={
             **_recipe(results, regime, model, task),
@@ -79,6 +88,17 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Sco
     )
 
 
+def _sources(study: Study, task: str) -> dict[str, Source]:
+    """A task's files, and the user's own texts that some of them only point to."""
+    found = {name: study.sources[name] for name in plan.task_sources(study, task)}
+    return {**found, "Reuters RCV2 (own copy)": REUTERS} if study.tasks[task].rcv_dir else found
+
+
+def _teachers(results: Results, regime: Regime, task: str) -> list[str]:
+    """Ids of the models whose logits a system learned from."""
+    return list(results.teacher(task)["weights"]) if regime == "distillation" else []
+
+
 def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str, str]:
     study = results.study
     initial = plan.initial_model(study, regime, model)
@@ -88,9 +108,8 @@ def _recipe(results: Results, regime: Regime, model: str, task: str) -> dict[str
     student, distillation = study.distillation.students[model], study.distillation
     if student.num_hidden_layers:
         rows["layers"] = str(student.num_hidden_layers)
-    chosen = results.teacher(task)
     rows["teacher"] = ", ".join(
-        f"`{teacher}` ({study.models[teacher].name})" for teacher in chosen["weights"]
+        f"`{teacher}` ({study.models[teacher].name})" for teacher in _teachers(results, regime, task)
     )
     rows["loss"] = (
         f"{distillation.loss}, alpha {distillation.alpha:g}, temperature {distillation.temperature:g}; stops after more than "
@@ -115,6 +134,10 @@ def _checkpoint(results: Results, model_id: str) -> Checkpoint:
     parts = study.corpus.parts if study.corpus else ()
     licences = tuple(study.sources[part].licence for part in parts)
     name = f"`{model_id}` ({model.name}), pretrained by this study on: {', '.join(parts)}"
+    if lesson := model.state_teacher:
+        taught = _checkpoint(results, lesson.model)
+        name += f"; and on the hidden states of {taught.name}"
+        licences += taught.licences
     return Checkpoint(name, licences=licences)
 
 

@@ -72,7 +72,8 @@ class Checkpoint:
     Attributes:
         name: as a reader can find them.
         hub: their name on the hub, or empty.
-        licences: theirs, or those of the corpus that they were pretrained on; empty texts are unknown licences.
+        licences: theirs, or those of the corpus that they were pretrained on and of whose states they learned; empty texts are
+            unknown licences.
     """
 
     name: str
@@ -88,7 +89,7 @@ class Evidence:
         model: its name, task: its task's.
         study: name and scale of the study, as a clause.
         sources: the task's files by their ids, for their licences and citations.
-        checkpoint: where the weights started.
+        checkpoint: where the weights started; teachers: where those of the teachers did whose logits they learned from.
         language: ISO 639 code of the language that the corpus is filtered by, or empty.
         recipe: rows of the recipe's table beside the trial's: where the weights started, the teacher, the loss.
         score: the entry of the score file.
@@ -103,6 +104,7 @@ class Evidence:
     study: str
     sources: Mapping[str, Source]
     checkpoint: Checkpoint
+    teachers: tuple[Checkpoint, ...]
     language: str
     recipe: Mapping[str, str]
     score: ScoreRecord
@@ -140,7 +142,7 @@ def model_card(job: SelectionJob, selection: SelectionRecord, folder: Path, know
         *_scores(job, selection, pipeline, known.score),
         *_size_and_speed(folder, known),
         *_labels(config, pipeline),
-        *_limits(known.checkpoint),
+        *_limits(known),
     ]
     return "\n".join(lines)
 
@@ -148,7 +150,8 @@ def model_card(job: SelectionJob, selection: SelectionRecord, folder: Path, know
 def _front_matter(known: Evidence) -> list[str]:
     """Licence, language and base model under the hub's keys; what is not known has no key."""
     lines = [f"language: {known.language}"] if known.language else []
-    texts = {*known.checkpoint.licences, *(source.licence for source in known.sources.values())}
+    texts = {source.licence for source in known.sources.values()}
+    texts.update(*(one.licences for one in (known.checkpoint, *known.teachers)))
     names = {"-".join(text.lower().split()) for text in texts}
     # One licence over everything that the weights derive from can be named; of several, or an unknown one, a reader must judge.
     if len(names) == 1 and names <= HUB_LICENCES:
@@ -289,15 +292,18 @@ def _labels(config: Mapping[str, Any], pipeline: str) -> list[str]:
     return ["Labels: " + ", ".join(f"`{name}`" for name in labels.values()) + ".", ""] if labels else []
 
 
-def _limits(checkpoint: Checkpoint) -> list[str]:
-    licences = list(dict.fromkeys(text or "not known" for text in checkpoint.licences))
+def _limits(known: Evidence) -> list[str]:
+    licences = [
+        f"Licence of {one.name}: {'; '.join(dict.fromkeys(text or 'not known' for text in one.licences))}."
+        for one in dict.fromkeys((known.checkpoint, *known.teachers))
+    ]
     return [
         "## Licence and limits",
         "",
-        f"Licence of {checkpoint.name}: {'; '.join(licences)}.",
+        "\n\n".join(licences),
         "",
-        "The weights derive from the data above and from the corpus (or the published checkpoint) that the encoder was "
-        "pretrained on; their licences apply. Measured on this task's test split only: other domains, other "
+        "The weights derive from the data above, from the corpus (or the published checkpoint) that the encoder was "
+        "pretrained on, and from the teachers, if any; their licences apply. Measured on this task's test split only: other domains, other "
         "varieties of the language and inputs longer than those of training may give much worse results, and biases of "
         "the data are not corrected.",
         "",

@@ -183,10 +183,12 @@ class Links:
     def _pretrained(self, model: str) -> StartingWeights:
         done = self.results.pretraining_summary(model)
         parts = self.study.corpus.parts if self.study.corpus else ()
+        lesson = self.study.models[model].state_teacher
         return StartingWeights(
             model, "pretrained here", self._weights_digest(model), steps=done.steps, tokens=done.tokens,
             loss=done.validation.get("mlm_loss"), unigram_loss=done.unigram_loss, job=done.determined_by,
             fingerprint=done.fingerprint, sources=[self.source(part) for part in parts],
+            teacher=self.start(lesson.model) if lesson else None,
         )  # fmt: skip
 
     def _of_others(self, model: str) -> StartingWeights:

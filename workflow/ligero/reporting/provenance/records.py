@@ -103,6 +103,7 @@ class StartingWeights:
         loss: of masked tokens on held-out text at the end of pretraining; unigram_loss: of a model that knows frequencies alone.
         job: digest of the pretraining's settings; fingerprint: of them, the text and the tokenizer.
         sources: of the text that it was pretrained on here.
+        teacher: whose hidden states it was pretrained on here.
     """
 
     model: str
@@ -119,6 +120,7 @@ class StartingWeights:
     folder: str | None = None
     licence: str = ""
     sources: list[SourceFile] = field(default_factory=list)
+    teacher: StartingWeights | None = None
 
 
 @dataclass(frozen=True)
