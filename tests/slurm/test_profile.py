@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+
+from ligero.settings.hardware import PretrainingHardware
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,17 @@ def test_the_example_of_partitions_is_read_by_the_plugin(project: Path) -> None:
     }
     assert (partitions["cpu"].max_gpu, partitions["gpu"].max_gpu) == (0, 4)
     assert partitions["gpu"].max_runtime == 2 * 24 * 60
+
+
+def test_the_partition_of_several_nodes_with_gpus_has_to_be_named(project: Path) -> None:
+    """The plugin does not see their GPUs. If that changes, the line in the profile and in docs/slurm.md can go."""
+    from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
+
+    hardware = PretrainingHardware(nodes=2, gpus=4, threads=32, memory_mb=128_000, runtime_minutes=2880)
+    limits = {"mem_mb": hardware.memory_mb, "runtime": hardware.runtime_minutes}
+    job = SimpleNamespace(name="pretrain_model", threads=32, resources={**hardware.slurm, **limits})
+    partitions = read_partition_file(project / "profiles/slurm/partitions.yaml")
+    assert get_best_partition(partitions, job, logging.getLogger()) == "cpu"
+    for name in ("docs/slurm.md", "profiles/slurm/config.yaml"):
+        said = (project / name).read_text(encoding="utf-8")
+        assert "set-resources: {pretrain_model: {slurm_partition: gpu}}" in said
