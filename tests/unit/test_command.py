@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -29,6 +30,7 @@ from ligero.command.systems import (
 from ligero.command.train import hub_answers
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_text
+from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, write_listing, write_record
 from ligero.models.digests import write_weights_digest
 from ligero.reporting.artefact_digests import CARDS_REMEDY, verify_results
@@ -790,15 +792,36 @@ def test_scores_in_the_place_of_others_are_found(tmp_path: Path) -> None:
     write_record(tmp_path / "ablation" / "t" / "kl" / "seed-1.json", run)
     write_record(tmp_path / "static_embeddings" / "t.json", {"scored": {"task": "t"}, "reason": ""})
     write_record(tmp_path / "static_embeddings" / "u.json", {"scored": None, "reason": "one label"})
+    for folder in ("logits", "augmented/logits"):
+        write_record(tmp_path / folder / "t" / "meta.json", {"task": "t", "teacher": "m"})
     assert not verify_results(tmp_path).findings
     write_record(tmp_path / "ablation" / "t" / "kl" / "seed-2.json", run)
     write_record(tmp_path / "ablation" / "t" / "mse" / "seed-1.json", run)
     write_record(tmp_path / "static_embeddings" / "v.json", {"scored": {"task": "t"}, "reason": ""})
+    for folder, task in (("logits", "v"), ("augmented/logits", "w")):
+        write_record(tmp_path / folder / task / "meta.json", {"task": "t", "teacher": "m"})
     assert {"/".join(one.path.parts[-2:]): one.problem for one in verify_results(tmp_path).findings} == {
         "kl/seed-2.json": "it belongs elsewhere: its seed is 1.",
         "mse/seed-1.json": "it belongs elsewhere: its method is 'kl'.",
         "static_embeddings/v.json": "it belongs elsewhere: its task is 't'.",
+        "v/meta.json": "it belongs elsewhere: its task is 't'.",
+        "w/meta.json": "it belongs elsewhere: its task is 't'.",
     }
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("Ana O\n"), Path.unlink])
+def test_answers_of_an_ablation_are_compared_with_its_run(
+    project: Path, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    study = load_study(read_yaml(project / "config.yaml"), project)
+    answers = tmp_path / "predictions/ablation/kl/seed-1/ner.conll"
+    write_text(answers, "Ana B-PER\n")
+    run = {"task": "ner", "method": "kl", "seed": 1, "predictions_digest": digest_file(answers)}
+    write_record(tmp_path / "ablation/ner/kl/seed-1.json", run)
+    assert not verify_results(tmp_path, study).findings
+    damage(answers)
+    (found,) = verify_results(tmp_path, study).findings
+    assert (found.path, found.remedy) == (answers, "Run it again: snakemake --forcerun train_method.")
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

@@ -54,7 +54,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         toy_model(KIND), split, root / "parts", digest, dtype="float32", part_tokens=200
     )
     meta = LogitsMeta(task="t", teacher="m", depends_on=depends_on, together={"m": 1.0})
-    teacher_logits.assemble(parts, root / "logits", split, meta)
+    teacher_logits.assemble(parts, root / "logits" / "t", split, meta)
     return root
 
 
@@ -116,8 +116,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "scores/fine-tuning/shard-0.json": lambda root: read_scores(
         root / "scores" / "fine-tuning" / "shard-0.json"
     ),
-    "logits/logits.arrow": lambda root: LogitCache.open(root / "logits"),
-    "logits/meta.json": lambda root: LogitCache.open(root / "logits"),
+    "logits/t/logits.arrow": lambda root: LogitCache.open(root / "logits" / "t"),
+    "logits/t/meta.json": lambda root: LogitCache.open(root / "logits" / "t"),
 }
 
 
@@ -222,7 +222,7 @@ def test_a_selected_model_that_is_missing_is_selected_again(study: Path, tmp_pat
         score(root)
 
 
-@pytest.mark.parametrize("name", ["tasks/t/info.json", "encoded/t/info.json", "logits/meta.json"])
+@pytest.mark.parametrize("name", ["tasks/t/info.json", "encoded/t/info.json", "logits/t/meta.json"])
 def test_files_without_the_record_that_lists_them_are_found(study: Path, tmp_path: Path, name: str) -> None:
     root = Path(shutil.copytree(study, tmp_path / "results"))
     (root / name).unlink()

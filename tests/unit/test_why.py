@@ -160,6 +160,12 @@ def test_changed_answers_are_named(results: Path, capsys: pytest.CaptureFixture[
     assert "13 numbers, 12 equal to the digit, 1 not" in said
 
 
+def test_logits_of_another_task_are_refused(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(results / "logits/ner", results / "logits/xnli", dirs_exist_ok=True)
+    with pytest.raises(DamagedError, match=r"logits/xnli/meta\.json: its task is 'ner', expected 'xnli'"):
+        why(capsys, results / "summary.csv", "ALBETO tiny (distilled)", "score")
+
+
 def test_an_answer_that_is_missing_is_no_score_of_zero(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from ligero.common.hashing import sha256_file
 from ligero.common.records import FILES, REMEDY, DamagedError, check_file, read_record
 from ligero.corpus.reading import read_blocks
 from ligero.corpus.token_store import STORE_FILE
+from ligero.distillation.records import read_run
 from ligero.models.digests import REMEDY as FOLDER_REMEDY
 from ligero.models.digests import SELECTED_REMEDY, WEIGHTS_DIGEST, check_weights, digest_weights
 from ligero.pretraining.records import STATES_FILE
@@ -32,8 +33,16 @@ from ligero.tasks.records import INFO_FILE as TASK_INFO
 from ligero.tasks.records import read_encoded_info
 from ligero.tokenizers.fast_tokenizer import INFO_FILE
 from ligero.training.planned_trials import BEST, train_again
-from ligero.training.records import RESULT, TrialRecord, read_scores, read_selection, read_shard, read_trial
-from ligero.training.scoring import SCORE_REMEDY, answers_file
+from ligero.training.records import (
+    RESULT,
+    ModelScoreRecord,
+    TrialRecord,
+    read_scores,
+    read_selection,
+    read_shard,
+    read_trial,
+)
+from ligero.training.scoring import ABLATION_REMEDY, SCORE_REMEDY, answers_file
 from ligero.training.selection import check_selected
 
 PLAIN_FOLDERS = ("sources", "generated", "predictions", "logs", "hub")
@@ -49,7 +58,16 @@ LISTED_IN = {
     "logits.arrow": ("meta.json",),
 }
 """A file to the record beside it that lists it and the files around it."""
-IDENTIFIED = ("selection", "scores", "baselines", "static_embeddings", "teachers", "tasks", "ablation")
+IDENTIFIED = (
+    "selection",
+    "scores",
+    "baselines",
+    "static_embeddings",
+    "teachers",
+    "tasks",
+    "logits",
+    "ablation",
+)
 IDENTITY = ("regime", "model", "task", "method")
 """Folders of records that say what they are of, by some of these keys, as their path does."""
 CARDS_REMEDY = "Write the cards again: snakemake --forcerun write_cards."
@@ -186,7 +204,8 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
     record = read_record(path, remedy_of(root, path))
     place = path.relative_to(root).with_suffix("").parts
     says = (record.get("scored") or {}) if place[0] == "static_embeddings" else record
-    for key in IDENTITY if place[0] in IDENTIFIED else ():
+    folder = place[1] if place[0] == "augmented" else place[0]
+    for key in IDENTITY if folder in IDENTIFIED else ():
         if key in says and says[key] not in place:
             raise DamagedError(path, None, f"it belongs elsewhere: its {key} is {says[key]!r}.", REMEDY)
     if place[0] == "ablation" and place[-1] != f"seed-{record['seed']}":
@@ -202,9 +221,17 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
         check_selected(path, model)
     elif place[0] == "scores" and study is not None:
         for score in read_scores(path)["scores"]:
-            folder = root / "predictions" / place[1] / score["model"]
-            answers = answers_file(folder, score["task"], study.tasks[score["task"]].type)
-            check_file(answers, score["predictions_digest"], SCORE_REMEDY)
+            _check_answers(root / "predictions" / place[1] / score["model"], score, study, SCORE_REMEDY)
+    elif place[0] == "ablation" and study is not None:
+        run = read_run(path)
+        answered = root / "predictions" / "ablation" / run["method"] / f"seed-{run['seed']}"
+        _check_answers(answered, run, study, ABLATION_REMEDY)
+
+
+def _check_answers(folder: Path, score: ModelScoreRecord, study: Study, remedy: str) -> None:
+    """The answers that a score is of."""
+    answers = answers_file(folder, score["task"], study.tasks[score["task"]].type)
+    check_file(answers, score["predictions_digest"], remedy)
 
 
 def _check_trial(folder: Path, trial: TrialRecord, place: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ from ligero.reporting.provenance.records import SourceFile
 from ligero.reporting.results import Results
 from ligero.settings import plan
 from ligero.training.records import ModelScoreRecord
-from ligero.training.scoring import SCORE_REMEDY, answers_file
+from ligero.training.scoring import ABLATION_REMEDY, SCORE_REMEDY, answers_file
 
 if TYPE_CHECKING:
     from rocrate.model import ContextEntity, Entity
@@ -243,7 +243,8 @@ class _Packer:
             for below, record in self._scores(task):
                 folder = self.root / "predictions" / below
                 path = answers_file(folder, task, self.study.tasks[task].type)
-                check_file(path, record["predictions_digest"], SCORE_REMEDY)
+                remedy = ABLATION_REMEDY if below.startswith("ablation/") else SCORE_REMEDY
+                check_file(path, record["predictions_digest"], remedy)
                 self._file(path)
 
     def _scores(self, task: str) -> Iterator[tuple[str, ModelScoreRecord]]:

@@ -14,10 +14,12 @@ from ligero.corpus.statistics import CorpusRecord, read_statistics
 from ligero.distillation.records import (
     AblationRun,
     LogitsCost,
+    LogitsMeta,
     SearchWorker,
     TeacherChoice,
     read_choice,
     read_cost,
+    read_meta,
     read_run,
     read_search_summary,
     read_search_worker,
@@ -144,6 +146,13 @@ class Results:
         if (model, task) not in records:
             raise DataError(path, None, f"it has no score of '{model}' on '{task}'.", "Score it again.")
         return records[model, task]
+
+    def logits(self, task: str) -> LogitsMeta:
+        """What the cached logits of a task's teachers are of."""
+        folder = Path(self.layout.root, "logits", task)
+        found = read_meta(folder)
+        _refuse_other(str(folder / "meta.json"), found, task=task)
+        return found
 
     def ablation_run(self, task: str, method: str, seed: int) -> AblationRun:
         """One run of the ablation."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # their modules import torch, and baselines are scored withou
     from ligero.training.features import EncodedSplit
 
 SCORE_REMEDY = "Score again: snakemake --forcerun score_systems."
+ABLATION_REMEDY = "Run it again: snakemake --forcerun train_method."
 NO_PREDICTION = "O"
 """Tag of a word that truncation took from the model: no entity in NER, no part of speech at all and so always wrong."""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from ligero.common.errors import DataError
 from ligero.common.files import read_json
 from ligero.common.hashing import digest_file, sha256_file
-from ligero.distillation.records import read_meta
 from ligero.models.weights_source import WeightsSource
 from ligero.reporting.provenance.records import (
     KeptFile,
@@ -209,7 +208,7 @@ class Links:
         if task not in self._teachings:
             chosen = self.results.teacher(task)
             folder = Path(self.layout.root, "logits", task)
-            meta = read_meta(folder)
+            meta = self.results.logits(task)
             logits = kept_file(folder / "logits.arrow", meta.get("files", {}).get("logits.arrow"))
             self._teachings[task] = Teaching(
                 chosen["teacher"], self.study.models[chosen["teacher"]].name, chosen["rule"], chosen["losses"],
