@@ -100,6 +100,32 @@ def test_a_teacher_of_pretraining_reads_its_part_of_the_corpus_once(
     assert found[2] - found[1] == pytest.approx(15_000 * 2 * layer)
 
 
+def test_teachers_count_wherever_they_run(plan: Any, project: Path, tmp_path: Path) -> None:
+    """At every step of training where relations are matched, and all that teach together for the logits."""
+    config = read_yaml(project / "config/thesis.yaml")
+    students = {"albeto-tiny": config["distillation"]["students"]["albeto-tiny"]}
+    ablation = {"student": "albeto-tiny", "tasks": ["ner"], "seeds": [1, 2], "batch_size": 16, "epochs": 2}
+    methods = {"gold": {"objective": "gold"}, "distilled": {}}
+    config["ablation"] = {**ablation, "learning_rate": "1e-4", "reference": "gold", "methods": methods}
+    config["search"] = None
+    found = {}
+    for relations, number in (("none", 1), ("hidden", 1), ("none", 2)):
+        config["distillation"] |= {"students": students, "relations": relations}
+        config["teachers"] = {"rule": "validation", "number": number}
+        (tmp_path / "study.yaml").write_text(json.dumps(config))
+        answer = plan(tmp_path / "study.yaml")
+        (kept,) = (one["bytes"] for one in answer["disk"] if one["what"] == "logits of the teachers")
+        found[relations, number] = {name: one["operations"] for name, one in answer["stages"].items()}, kept
+    (one, kept), (matched, _), (two, both) = found.values()
+    assert matched["teachers"] == one["teachers"]
+    more = {name: matched[name] - one[name] for name in ("distillation", "comparison")}
+    assert more["distillation"] == pytest.approx(3 * 2 * 50 * one["teachers"]), "50 epochs of six trials"
+    examples = {name: task["splits"]["train"]["expected"] for name, task in config["tasks"].items()}
+    share = examples["ner"] / sum(examples.values())
+    assert more["comparison"] == pytest.approx(2 * 2 * one["teachers"] * share), "gold labels have no teacher"
+    assert one["teachers"] < two["teachers"] <= 2 * one["teachers"] and both == 2 * kept
+
+
 def test_what_is_not_known_before_the_tasks_are_read(plan: Any, project: Path) -> None:
     answer = plan(project / "config.yaml")
     assert answer["stages"]["fine-tuning"]["operations"] is None

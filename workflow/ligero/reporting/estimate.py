@@ -259,26 +259,28 @@ class Estimator:
             trials = [trial for trial in plan.trials_of(study, regime, model) if trial.task == task]
             epochs = plan.epochs_of(trials, plan.stage_of(study, regime).halving)
             total += one * (epochs * (TRAINING * counts["train"] + counts["validation"]) + counts["test"])
+            if regime == "distillation" and study.distillation and study.distillation.relations != "none":
+                total += epochs * counts["train"] * self._teachers(study, task)[0]
         return total
 
     def _of_logits(self, study: Study, task: str) -> float | None:
-        """The teacher once over the training split; which one is not known before: the dearest candidate."""
+        """The teachers once over the training split."""
         counts = self._counts(study, task)
-        if counts is None:
-            return None
+        return None if counts is None else counts["train"] * sum(self._teachers(study, task))
+
+    def _teachers(self, study: Study, task: str) -> list[float]:
+        """Forward passes of a task's teachers; which ones is not known before: the dearest candidates, the dearest first."""
         shapes = [self._shape(study, model) for model in plan.teacher_candidates(study, task)]
-        return counts["train"] * max(_forward(shape, self._length(study, task)) for shape in shapes)
+        passes = sorted((_forward(shape, self._length(study, task)) for shape in shapes), reverse=True)
+        return passes[: study.teachers.number]
 
     def _of_run(self, study: Study, task: str, method: str, seed: int) -> float | None:
         counts = self._counts(study, task)
         ablation, distillation = plan.ablation_sections(study)
         if counts is None:
             return None
-        more = (
-            distillation.augmentation.ratio
-            if ablation.methods[method].augmented and distillation.augmentation
-            else 0.0
-        )
+        how = ablation.methods[method]
+        more = distillation.augmentation.ratio if how.augmented and distillation.augmentation else 0.0
         epochs = plan.ablation_trial(ablation, task, method, seed).epochs
         shape = self._shape(
             study,
@@ -286,7 +288,10 @@ class Estimator:
             self._depth(study, "distillation", ablation.student),
         )
         seen = epochs * (TRAINING * counts["train"] * (1 + more) + counts["validation"]) + counts["test"]
-        return _forward(shape, self._length(study, task)) * seen
+        total = _forward(shape, self._length(study, task)) * seen
+        if how.objective == "distilled" and (how.relations or distillation.relations) != "none":
+            total += epochs * counts["train"] * (1 + more) * self._teachers(study, task)[0]
+        return total
 
     def _length(self, study: Study, task: str) -> int:
         return study.tasks[task].max_length or study.fine_tuning.options.max_length
@@ -410,7 +415,7 @@ class Estimator:
             "token_classification": len(spec.labels) * self._length(self.study, task),
             "question_answering": 2 * self._length(self.study, task),
         }
-        return int(FP32 * counts["train"] * each[spec.type])
+        return int(FP32 * counts["train"] * each[spec.type] * len(self._teachers(self.study, task)))
 
 
 def _per_token(shape: Architecture, length: int, masked: float) -> float:
