@@ -40,7 +40,9 @@ def study(project: Path) -> Study:
             "sha256": "0" * 64,
             "bytes": 10,
             "licence": "research use only",
-        }
+            "archive": {"source": "closed", "member": "esp.train"},
+        },
+        "closed": {"path": "closed.zip", "url": "https://example.org/closed.zip"},
     }
     config["tasks"]["ner"]["splits"]["train"]["sources"] = ["closed-ner"]
     return small_study(config, project)
@@ -87,6 +89,7 @@ def test_every_source_comes_back_with_checksum_and_licence(crate: Path, study: S
     }
     assert list(found) == plan.wanted_sources(study)
     assert found["closed-ner"] == ("0" * 64, "research use only")
+    assert graph(crate)["#source/closed-ner"]["url"] == "https://example.org/closed.zip", "of its archive"
     assert found["embedded-xnli-test"][1] == "Apache-2.0"
     assert graph(crate)["#source/embedded-xnli-test"]["license"] == {
         "@id": "https://spdx.org/licenses/Apache-2.0"
