@@ -162,6 +162,7 @@ def _score(study: Study, task_id: str, level: float) -> dict[str, Any]:
         "seconds": 7.2,
         "device": "A GPU",
         "threads": 1,
+        "precision": "fp32",
     }
 
 

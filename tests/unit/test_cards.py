@@ -137,17 +137,22 @@ def test_the_recipe_tells_every_option_that_changes_a_score(made: tuple[Results,
 
 
 def test_the_thesis_quirks_stand_in_the_recipe() -> None:
+    score: Any = {"precision": "bf16"}
     study = load_study(read_yaml(ROOT / "config" / "thesis.yaml"), ROOT)
     options = jobs.shard_job(study, "distillation", "albeto-tiny", 0).options
-    rows = options_rows(options, study.tasks["ner"])
+    rows = options_rows(options, study.tasks["ner"], score)
     assert rows["longest sentence"] == "128 words"
     assert (rows["warm-up"], rows["gradient clipping"]) == ("none", "none")
     assert rows["order of the examples"] == "as in the files"
     assert rows["weight decay"] == "0.01, on all parameters"
     warm = options.model_copy(update={"head_learning_rate_factor": 20.0, "label_subwords": "all"})
-    rows = options_rows(warm, study.tasks["ner"])
+    rows = options_rows(warm, study.tasks["ner"], score)
     assert rows["learning rate of the head"] == "20 times the encoder's"
     assert rows["labelled"] == "all subwords of a word"
+    assert rows["precision"] == "fp32"
+    auto = options.model_copy(update={"precision": "auto"})
+    rows = options_rows(auto, study.tasks["ner"], score)
+    assert rows["precision"] == "auto, bf16 when scored"
 
 
 def test_a_checkpoint_of_the_hub_is_named_with_commit_licence_and_language(

@@ -20,7 +20,7 @@ from ligero.settings.sources import Source
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
 from ligero.settings.training import TrainingOptions
-from ligero.training.records import ScoreRecord
+from ligero.training.records import SystemScoreRecord
 
 REUTERS = Source(
     path="rcv2",
@@ -64,7 +64,7 @@ def write_cards(results: Results, out: Path) -> int:
     return len(written)
 
 
-def evidence(results: Results, regime: Regime, model: str, task: str, score: ScoreRecord) -> Evidence:
+def evidence(results: Results, regime: Regime, model: str, task: str, score: SystemScoreRecord) -> Evidence:
     """What the study's artefacts know of one selected model."""
     study = results.study
     measured = results.speed[regime, model]
@@ -78,7 +78,7 @@ def evidence(results: Results, regime: Regime, model: str, task: str, score: Sco
         language=_language(study),
         recipe={
             **_recipe(results, regime, model, task),
-            **options_rows(jobs.shard_job(study, regime, model, 0).options, study.tasks[task]),
+            **options_rows(jobs.shard_job(study, regime, model, 0).options, study.tasks[task], score),
         },
         score=score,
         speed={device: latency for device in DEVICES if (latency := measured[device])},
@@ -147,14 +147,17 @@ def _language(study: Study) -> str:
     return chosen.code if chosen else ""
 
 
-def options_rows(options: TrainingOptions, task: Task) -> dict[str, str]:
+def options_rows(options: TrainingOptions, task: Task, score: SystemScoreRecord) -> dict[str, str]:
     """The training options that can change a score, as rows of the recipe."""
+    precision = (
+        f"auto, {score['precision']} when scored" if options.precision == "auto" else options.precision
+    )
     decay = "all parameters" if options.decay_all_parameters else "all parameters but biases and norms"
     rows = {
         "warm-up": f"the first {options.warmup_ratio:.3g} of the steps" if options.warmup_ratio else "none",
         "weight decay": f"{options.weight_decay:g}, on {decay}" if options.weight_decay else "none",
         "gradient clipping": f"norm {options.max_grad_norm:g}" if options.max_grad_norm else "none",
-        "precision": options.precision,
+        "precision": precision,
         "order of the examples": "shuffled every epoch" if options.shuffle else "as in the files",
     }
     if options.head_learning_rate_factor != 1.0:
