@@ -125,8 +125,8 @@ class _Planner:
     def _weights(self) -> Iterator[PlannedJob]:
         for model in plan.pretrained_models(self.study):
             if self.study.models[model].state_teacher:
-                names = ("states.json", "store.json", "train.states.npy")
-                made = [f"{self.layout.pretraining_tokens(model)}/{name}" for name in names]
+                kept = ("states.json", "store.json", "train.states.npy")
+                made = [f"{self.layout.pretraining_tokens(model)}/{name}" for name in kept]
                 yield self._job("pretraining", "cache_states", model, made)
             folder = self.layout.weights(model)
             made = [f"{folder}/{name}" for name in ("model.safetensors", "config.json", "weights.digest")]
