@@ -204,7 +204,7 @@ def _shares(
     from pretraining_contenders import SIZES, VOCABULARY
 
     device = torch.device(args.device)
-    work = flops_per_token(make_config(SIZES[size].architecture, VOCABULARY, 0).to_dict(), args.length, 0.15)
+    work = flops_per_token(make_config(SIZES[size].architecture, VOCABULARY, 0), args.length, 0.15)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return (
         round(100 * work * ours / measured_peak(device, dtype), 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -27,20 +28,22 @@ class Speed:
         self.peak = measured_peak(placement.device, dtype) * placement.world
         self.recipe = recipe
         self.computes(config)
-        shallow = self._work({**config.to_dict(), "num_hidden_layers": recipe.shallow_layers})
+        shallow_config = copy(config)
+        shallow_config.num_hidden_layers = recipe.shallow_layers
+        shallow = self._work(shallow_config)
         self.mean_work = self.work + recipe.shallow_steps / recipe.total_steps * (shallow - self.work)
         """Of all of the recipe's steps."""
         self.tokens, self.seconds = 0, 0.0
 
     def computes(self, config: Any) -> None:
         """From now on a token costs what `config` says."""
-        self.work = self._work(config.to_dict())
+        self.work = self._work(config)
 
-    def _work(self, config: dict[str, Any]) -> float:
+    def _work(self, config: Any) -> float:
         """Floating-point operations a token, with the heads that this recipe trains."""
         lesson = self.recipe.teacher
         masked_share = self.recipe.masked_share if lesson is None or lesson.masked_weight else 0.0
-        states = 6.0 * _width(config) * lesson.dimensions if lesson else 0.0
+        states = 6.0 * config.hidden_size * lesson.dimensions if lesson else 0.0
         return flops_per_token(config, self.recipe.sequence_length, masked_share) + states
 
     def add(self, tokens: int, seconds: float) -> None:
@@ -62,26 +65,20 @@ class Speed:
         return tokens_per_second * self.mean_work / self.peak
 
 
-def _width(config: dict[str, Any]) -> int:
-    return int(config.get("hidden_size") or config["dim"])
-
-
-def flops_per_token(config: dict[str, Any], length: int, masked_share: float) -> float:
+def flops_per_token(config: Any, length: int, masked_share: float) -> float:
     """Floating-point operations of forward and backward a token: three times two a multiply-add.
 
     Counts the layers' matrices, attention's two products, ALBERT's embedding projection and the vocabulary projection at
     the predicted tokens.
-
-    Args:
-        config: the transformers configuration, as a dictionary.
     """
-    hidden = _width(config)
-    layers = config.get("num_hidden_layers") or config["n_layers"]
-    inner = config.get("intermediate_size") or config["hidden_dim"]
-    embedding = config.get("embedding_size") or hidden
+    value = config.to_dict()
+    hidden = value.get("hidden_size") or value["dim"]
+    layers = value.get("num_hidden_layers") or value["n_layers"]
+    inner = value.get("intermediate_size") or value["hidden_dim"]
+    embedding = value.get("embedding_size") or hidden
     a_layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * length * hidden
-    head = masked_share * embedding * (hidden + config["vocab_size"])
-    projection = embedding * hidden if config.get("embedding_size") else 0
+    head = masked_share * embedding * (hidden + value["vocab_size"])
+    projection = embedding * hidden if value.get("embedding_size") else 0
     return 6.0 * (layers * a_layer + projection + head)
 
 
