@@ -822,6 +822,8 @@ def test_answers_of_an_ablation_are_compared_with_its_run(
     damage(answers)
     (found,) = verify_results(tmp_path, study).findings
     assert (found.path, found.remedy) == (answers, "Run it again: snakemake --forcerun train_method.")
+    without = study.model_copy(update={"tasks": {k: v for k, v in study.tasks.items() if k != "ner"}})
+    assert not verify_results(tmp_path, without).findings, "of a task that the study no longer has"
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

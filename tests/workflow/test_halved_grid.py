@@ -20,7 +20,7 @@ def test_a_halved_grid_is_explained_and_verified(
 ) -> None:
     """The pocket study's text and weights; one model, one task, three rates of which one is trained to its end."""
     folder = tmp_path / "study"
-    others = shutil.ignore_patterns("scores", "selection", "models", "predictions")
+    others = shutil.ignore_patterns("scores", "selection", "models", "predictions", "ablation", "exports")
     shutil.copytree(pocket.parent, folder, ignore=others)
     config = yaml.safe_load(POCKET.read_text(encoding="utf-8"))
     for section in ("distillation", "teachers", "ablation"):

@@ -229,7 +229,9 @@ def _check_record(root: Path, path: Path, study: Study | None) -> None:
 
 
 def _check_answers(folder: Path, score: ModelScoreRecord, study: Study, remedy: str) -> None:
-    """The answers that a score is of."""
+    """The answers that a score is of, where its task is still one of the study's."""
+    if score["task"] not in study.tasks:
+        return
     answers = answers_file(folder, score["task"], study.tasks[score["task"]].type)
     check_file(answers, score["predictions_digest"], remedy)
 
