@@ -21,7 +21,7 @@ from ligero.common.progress import progress
 
 MIRROR = Path("../shared/data/raw")
 ALL_SIZES = ("tiny", "base", "xxlarge")
-DEFAULT_KINDS = ("peer", "masked", "packed", "fp32", "bf16")
+STARTING_KINDS = ("peer", "masked", "packed")
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--size", help=argparse.SUPPRESS)
-    parser.add_argument("--learn", choices=["bf16", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("--learn", choices=["fp32", "bf16", "peer"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
@@ -123,6 +123,17 @@ def products(kind: str) -> tuple[Any, ...]:
     )
 
 
+def precisions_of_ours(kind: str) -> list[str]:
+    """Those that may be the fastest of a device: bf16 only where it multiplies matrices faster in it than in fp32."""
+    import torch
+
+    from ligero.models.precision import bf16_is_slower
+    from pretraining_contenders import PRECISIONS
+
+    slower = bf16_is_slower(torch.device(kind))
+    return [precision for precision in PRECISIONS if precision != "bf16" or not slower]
+
+
 def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]:
     common = [
         "--folder",
@@ -142,11 +153,12 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
     """Rows of the CSV for one size: tokens per second of each step, the median of its turns, and peak memory."""
     from ligero.corpus.token_store import TokenStore
     from ligero.pretraining.vocabulary import Vocabulary
-    from pretraining_contenders import PRECISIONS, SIZES, STEPS
+    from pretraining_contenders import SIZES, STEPS
     from pretraining_peer import share_of_padding
 
     rows = args.rows or SIZES[size].rows[args.device]
-    kinds = [*DEFAULT_KINDS, *(["compiled"] if args.compile else [])]
+    precisions = precisions_of_ours(args.device)
+    kinds = [*STARTING_KINDS, *precisions, *(["compiled"] if args.compile else [])]
     found: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
     workers = {}
     with progress(total=(args.rounds + 1) * len(kinds), label=f"ALBETO {size}", unit="turn") as bar:
@@ -172,7 +184,7 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
     place = f"ALBETO {size}, {args.length} tokens, {rows} rows"
     peer = f"{STEPS['peer']}; {padding:.0%} padding"
     median = {kind: statistics.median(turn[0] / turn[1] for turn in found[kind]) for kind in kinds}
-    best = max(PRECISIONS, key=lambda kind: median[kind])
+    best = max(precisions, key=lambda kind: median[kind])
     lines: list[tuple[Any, ...]] = [
         (
             f"{place}: {STEPS[kind]}" + (" (ours)" if kind == best else ""),
@@ -181,7 +193,7 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
             peer,
             "real tokens/s",
             round(median[kind] / median["peer"], 2),
-            SIZES[size].aim if kind == best and args.device == "cpu" else "",
+            SIZES[size].aims[kind] if kind == best and args.device == "cpu" else "",
         )
         for kind in kinds[1:]
     ]
@@ -224,14 +236,15 @@ def losses(args: argparse.Namespace, folder: Path) -> tuple[Any, ...]:
     """The row of the CSV that compares what was learned after an equal number of real tokens."""
     from pretraining_contenders import PEER
 
+    precision = precisions_of_ours(args.device)[-1]
     found = {}
-    for kind in progress(("bf16", "peer"), label=f"loss after {args.learn_tokens:,} tokens", unit="path"):
+    for kind in progress((precision, "peer"), label=f"loss after {args.learn_tokens:,} tokens", unit="path"):
         command = _command(args, folder, "--learn", kind, "--learn-tokens", args.learn_tokens)
         result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found[kind] = json.loads(result.stdout)
-    ours, peer = found["bf16"], found["peer"]
+    ours, peer = found[precision], found["peer"]
     return (
-        f"validation MLM loss of a small ALBERT, ours in bf16, after {args.learn_tokens:,} real tokens "
+        f"validation MLM loss of a small ALBERT, ours in {precision}, after {args.learn_tokens:,} real tokens "
         f"({ours['steps']} and {peer['steps']} steps; token frequencies alone: {ours['unigram_loss']:.3f})",
         round(ours["mlm_loss"], 4),
         round(peer["mlm_loss"], 4),

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+import bench_pretraining
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
+from pretraining_contenders import SIZES
 from pretraining_text import padded_rows
 from tests.builders.pretraining import write_store
 
@@ -73,3 +76,14 @@ def test_a_document_gives_each_token_once(tmp_path: Path) -> None:
     while found < len(store):
         found += sum(next(rows)["attention_mask"]) - 3
     assert found == len(store)
+
+
+@pytest.mark.parametrize(("slower", "expected"), [(True, ["fp32"]), (False, ["fp32", "bf16"])])
+def test_bf16_is_measured_only_where_it_pays(
+    slower: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor without bf16 instructions takes ten times as long for a step as the peer; each precision has an aim."""
+    monkeypatch.setattr("ligero.models.precision.bf16_is_slower", lambda device: slower)
+    precisions = bench_pretraining.precisions_of_ours("cpu")
+    assert precisions == expected
+    assert all(set(precisions) <= set(SIZES[size].aims) for size in ("tiny", "base"))
