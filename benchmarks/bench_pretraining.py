@@ -208,15 +208,16 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
 def _shares(
     size: str, args: argparse.Namespace, ours: float, precision: str, peer: float
 ) -> tuple[float, float]:
-    """What share of the device's peak ours and the peer's path (fp32) reach, in percent: the MFU on a GPU."""
+    """What share of the device's peak goes into what the loss needs, in percent, in ours and in the peer's path (fp32)."""
     import torch
 
-    from ligero.models.build import make_config
-    from ligero.pretraining.speed import flops_per_token, measured_peak
-    from pretraining_contenders import SIZES, VOCABULARY
+    from ligero.efficiency.formulas import TRAINING, pretraining_macs
+    from ligero.pretraining.speed import measured_peak
+    from pretraining_contenders import SIZES, VOCABULARY, recipe_of
 
     device = torch.device(args.device)
-    work = flops_per_token(make_config(SIZES[size].architecture, VOCABULARY, 0), args.length, 0.15)
+    shape = SIZES[size].architecture.model_copy(update={"vocab_size": VOCABULARY})
+    work = 2 * TRAINING * pretraining_macs(shape, recipe_of(precision, 1, args.length))
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return (
         round(100 * work * ours / measured_peak(device, dtype), 1),

@@ -260,3 +260,19 @@ def test_latency_of_every_system_with_its_conditions() -> None:
     assert 1 <= timed["kept_runs"] <= timed["runs"] == 3
     assert measured["conditions"]["warmup_runs"] == 1
     assert measured["conditions"]["cpu"]
+
+
+def test_pretraining_needs_the_last_layer_where_it_is_read() -> None:
+    """Keys and values of all tokens, the rest of the last layer and the head at predicted tokens and [CLS]; a teacher's states are everywhere."""
+    from ligero.efficiency.formulas import pretraining_macs
+    from ligero.settings.pretraining import Pretraining, StateTeacher
+
+    tiny = shape("bert", 2).model_copy(
+        update={"hidden_size": 10, "intermediate_size": 30, "vocab_size": 1000}
+    )
+    words = Pretraining(total_steps=1, sequence_length=100, masked_share=0.2)
+    # A layer: 4 * 10 * 10 + 2 * 10 * 30 = 1000 and attention 2 * 100 * 10 = 2000; of the last one 200 and 21 % of the others.
+    assert pretraining_macs(tiny, words) == pytest.approx(3000 + 200 + 0.21 * 2800 + 0.2 * 10 * 1010)
+    lesson = StateTeacher(model="t", dimensions=8)
+    states = words.model_copy(update={"objective": "distil", "teacher": lesson})
+    assert pretraining_macs(tiny, states) == pytest.approx(6000 + 80)

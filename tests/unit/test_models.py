@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ligero.common.errors import ConfigurationError, DataError, MismatchError
 from ligero.models.architectures import FAMILIES, encoder_of, model_inputs
-from ligero.models.build import build_for_pretraining, make_config, with_layers
+from ligero.models.build import build_for_pretraining, make_config, shape_of, with_layers
 from ligero.models.heads import load_for_task, load_selected, save_for_task
 from ligero.models.students import cut_layers, kept_layers
 from ligero.models.weights import read_weights
@@ -242,3 +242,9 @@ def test_word_embeddings_can_start_larger() -> None:
     assert larger.get_output_embeddings().weight is larger.get_input_embeddings().weight
     rest = [(name, p) for name, p in plain.named_parameters() if "word_embeddings" not in name]
     assert all(torch.equal(p, dict(larger.named_parameters())[name]) for name, p in rest)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_shape_of_a_configuration_is_what_it_was_made_of(kind: str) -> None:
+    architecture = small_architecture(kind, vocab_size=70)
+    assert shape_of(make_config(architecture, 70)) == architecture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ligero.settings.models import Architecture
+from ligero.settings.pretraining import Pretraining
 
+TRAINING = 3
+"""Forward and backward pass, in forward passes."""
 ALBERT_EMBEDDING = 128
 """transformers' default width of ALBERT's factorised embedding."""
 
@@ -42,6 +45,30 @@ def macs(shape: Architecture, labels: int, length: int) -> int:
     mapping = embedded * width if shape.type == "albert" else 0
     norms = 4 * length * (embedded + 2 * layers * width)
     return length * (layers * layer_weights(shape) + mapping) + norms + width**2 + width * labels
+
+
+def forward_macs(shape: Architecture, length: int) -> int:
+    """MACs of an encoder's matrix products on one input: layers with attention, and ALBERT's embedding projection."""
+    mapping = embedded_width(shape) * shape.hidden_size if shape.type == "albert" else 0
+    return length * (shape.num_hidden_layers * layer_weights(shape) + mapping) + attention_macs(shape, length)
+
+
+def pretraining_macs(shape: Architecture, recipe: Pretraining) -> float:
+    """MACs that a forward pass of a recipe needs a token.
+
+    Masked language modelling reads the last layer at predicted tokens and [CLS] alone: there the others need keys and values only. A
+    teacher's states are learned at all tokens, and the vocabulary head costs nothing where it is not trained.
+    """
+    width, length, lesson = shape.hidden_size, recipe.sequence_length, recipe.teacher
+    total = forward_macs(shape, length) / length
+    projected = recipe.masked_share + recipe.cls_words / length
+    if lesson:
+        total += width * lesson.dimensions
+        projected *= bool(lesson.masked_weight)
+    else:
+        unread = max(0.0, 1 - recipe.masked_share - 1 / length)
+        total -= unread * (layer_weights(shape) - 2 * width**2 + 2 * length * width)
+    return total + projected * embedded_width(shape) * (width + (shape.vocab_size or 0))
 
 
 def attention_macs(shape: Architecture, length: int) -> int:

@@ -55,6 +55,22 @@ def make_config(architecture: Architecture, vocabulary_size: int, pad_token_id: 
     return config_class(a.type)(**values)
 
 
+def shape_of(config: Any) -> Architecture:
+    """The architecture of a configuration: what `make_config` makes it of, but for activation and dropout."""
+    known = config.to_dict()
+    return Architecture(
+        type=known["model_type"],
+        vocab_size=known["vocab_size"],
+        hidden_size=config.hidden_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        intermediate_size=known.get("hidden_dim") or known["intermediate_size"],
+        embedding_size=known.get("embedding_size") if known["model_type"] == "albert" else None,
+        max_position_embeddings=known["max_position_embeddings"],
+        type_vocab_size=known.get("type_vocab_size", 2),
+    )
+
+
 def build_for_pretraining(
     config: Any,
     objective: Literal["mlm_sop", "mlm"] | None = None,

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from ligero.efficiency.formulas import TRAINING, pretraining_macs
+from ligero.models.build import shape_of
 from ligero.pretraining.distributed import DistributedContext
 from ligero.settings.base import ResolvedPrecision
 from ligero.settings.pretraining import Pretraining
@@ -40,11 +42,8 @@ class Speed:
         self.work = self._work(config)
 
     def _work(self, config: Any) -> float:
-        """Floating-point operations a token, with the heads that this recipe trains."""
-        lesson = self.recipe.teacher
-        masked_share = self.recipe.masked_share if lesson is None or lesson.masked_weight else 0.0
-        states = 6.0 * config.hidden_size * lesson.dimensions if lesson else 0.0
-        return flops_per_token(config, self.recipe.sequence_length, masked_share) + states
+        """Floating-point operations that forward and backward need a token."""
+        return 2.0 * TRAINING * pretraining_macs(shape_of(config), self.recipe)
 
     def add(self, tokens: int, seconds: float) -> None:
         """Count a step: without evaluations and checkpoints, whose time says nothing about the speed of training."""
@@ -63,23 +62,6 @@ class Speed:
     def share_of_run(self, tokens_per_second: float) -> float:
         """The same for the mean speed of a whole run."""
         return tokens_per_second * self.mean_work / self.peak
-
-
-def flops_per_token(config: Any, length: int, masked_share: float) -> float:
-    """Floating-point operations of forward and backward a token: three times two a multiply-add.
-
-    Counts the layers' matrices, attention's two products, ALBERT's embedding projection and the vocabulary projection at
-    the predicted tokens.
-    """
-    value = config.to_dict()
-    hidden = value.get("hidden_size") or value["dim"]
-    layers = value.get("num_hidden_layers") or value["n_layers"]
-    inner = value.get("intermediate_size") or value["hidden_dim"]
-    embedding = value.get("embedding_size") or hidden
-    a_layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * length * hidden
-    head = masked_share * embedding * (hidden + value["vocab_size"])
-    projection = embedding * hidden if value.get("embedding_size") else 0
-    return 6.0 * (layers * a_layer + projection + head)
 
 
 @cache

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ligero.efficiency.formulas import attention_macs, embedded_width, layer_weights, parameters
+from ligero.efficiency.formulas import TRAINING, forward_macs, parameters, pretraining_macs
 from ligero.reporting.planned import STAGES, PlannedJob, planned_jobs
 from ligero.reporting.progress import HOUR, Progress
 from ligero.reporting.published import read_table
 from ligero.settings import plan
 from ligero.settings.models import Architecture
+from ligero.settings.pretraining import Pretraining
 from ligero.settings.study import Regime, Study
 from ligero.tasks.records import read_task_info
 
-TRAINING = 3
-"""Forward and backward pass, in forward passes."""
+RATED = Pretraining(total_steps=1)
+"""What resources/rates.csv was measured with: 512 tokens, 15 % of them predicted."""
 LABELS = 3
 FAR = 1000
 """Times: a rate that was measured on less work than that says little."""
@@ -205,7 +206,7 @@ class Estimator:
                     (
                         abs(math.log(hidden / width)),
                         hidden,
-                        float(row["tokens_per_second"]) * TRAINING * 2 * _per_token(shape, 512, 0.15),
+                        float(row["tokens_per_second"]) * TRAINING * 2 * pretraining_macs(shape, RATED),
                     )
                 )
         return min(rates)[2]
@@ -237,12 +238,12 @@ class Estimator:
         recipe, shape = study.models[model].pretraining, self._shape(study, model)
         assert recipe
         tokens = recipe.total_steps * recipe.tokens_per_step
-        total = TRAINING * 2 * tokens * _per_token(shape, recipe.sequence_length, recipe.masked_share)
+        total = TRAINING * 2 * tokens * pretraining_macs(shape, recipe)
         if lesson := study.models[model].state_teacher:
             # It reads its part of the corpus once, up to the last layer that is asked for.
             depth = max(lesson.layers_of(self._shape(study, lesson.model).num_hidden_layers))
             theirs = self._shape(study, lesson.model, depth)
-            total += 2 * lesson.tokens * _per_token(theirs, recipe.sequence_length, 0.0)
+            total += lesson.tokens / recipe.sequence_length * _forward(theirs, recipe.sequence_length)
         return total
 
     def _of_system(self, study: Study, regime: Regime, model: str) -> float | None:
@@ -418,19 +419,6 @@ class Estimator:
         return int(FP32 * counts["train"] * each[spec.type] * len(self._teachers(self.study, task)))
 
 
-def _per_token(shape: Architecture, length: int, masked: float) -> float:
-    """MACs per token of a forward pass in pretraining: layers, attention, the vocabulary head at masked positions."""
-    embedded = embedded_width(shape)
-    head = masked * embedded * (shape.hidden_size + (shape.vocab_size or 0))
-    mapping = embedded * shape.hidden_size if shape.type == "albert" else 0
-    return (
-        shape.num_hidden_layers * layer_weights(shape)
-        + mapping
-        + attention_macs(shape, length) / length
-        + head
-    )
-
-
 def _forward(shape: Architecture, length: int) -> float:
     """Floating-point operations of a forward pass over one input."""
-    return 2 * length * _per_token(shape, length, 0.0)
+    return 2.0 * forward_macs(shape, length)
