@@ -212,7 +212,7 @@ def _shares(
     """What share of the device's peak goes into what the loss needs, in percent, in ours and in the peer's path (fp32)."""
     import torch
 
-    from ligero.efficiency.formulas import TRAINING, pretraining_macs
+    from ligero.models.formulas import TRAINING, pretraining_macs
     from ligero.pretraining.speed import measured_peak
     from pretraining_contenders import SIZES, VOCABULARY, recipe_of
 

@@ -64,7 +64,7 @@ FAULTS = (
     Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches::test_rows_are_segments_of_the_text_in_order_or_swapped",)),
     # efficiency, reporting
     Fault("efficiency/truncation.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency::test_figures_are_truncated_without_binary_noise",)),
-    Fault("efficiency/formulas.py", "return 2 * shape.num_hidden_layers", "return shape.num_hidden_layers", ("test_efficiency::test_attention_takes_two_products_in_each_layer",)),
+    Fault("models/formulas.py", "return 2 * shape.num_hidden_layers", "return shape.num_hidden_layers", ("test_efficiency::test_attention_takes_two_products_in_each_layer",)),
     Fault("efficiency/outliers.py", "abs(score) <= threshold", "score <= threshold", ("test_efficiency::test_modified_z_scores_of_a_worked_example",)),
     Fault("reporting/published.py", "metric: erratum.corrected for", "metric: figures[metric] for", ("test_thesis_numbers::test_the_seventeen_published_scores_follow_from_the_published_tables",)),
     Fault("reporting/tables/ablation.py", '"yes" if test.difference > 0 else "no"', '"yes"', ("test_ablation::test_the_table_says_whether_a_method_harmed",)),

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ligero.common.hashing import digest_file
 from ligero.common.records import digests_of, read_record, write_record
-from ligero.efficiency import formulas
+from ligero.models import formulas
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
 from ligero.reporting.writing import write_table

@@ -145,7 +145,7 @@ def test_macs_follow_from_the_shape_and_grow_by_equal_steps_with_depth(kind: str
 
 def test_attention_takes_two_products_in_each_layer() -> None:
     """Scores and mixing, each of length x length x hidden size: 2 * 3 layers * 10^2 * 16."""
-    from ligero.efficiency.formulas import attention_macs
+    from ligero.models.formulas import attention_macs
 
     assert attention_macs(shape(layers=3), 10) == 9600
 
@@ -264,7 +264,7 @@ def test_latency_of_every_system_with_its_conditions() -> None:
 
 def test_pretraining_needs_the_last_layer_where_it_is_read() -> None:
     """Keys and values of all tokens, the rest of the last layer and the head at predicted tokens and [CLS]; a teacher's states are everywhere."""
-    from ligero.efficiency.formulas import pretraining_macs
+    from ligero.models.formulas import pretraining_macs
     from ligero.settings.pretraining import Pretraining, StateTeacher
 
     tiny = shape("bert", 2).model_copy(

@@ -11,11 +11,11 @@ from torch import nn
 from ligero.common.errors import ConfigurationError
 from ligero.common.progress import progress
 from ligero.efficiency.classifier import build_without_weights, safetensors_bytes
-from ligero.efficiency.formulas import attention_macs
 from ligero.efficiency.records import Cost, EfficiencyRecord, SystemCost
 from ligero.efficiency.systems import check_length, with_vocabulary
 from ligero.efficiency.truncation import exact_speedup, thesis_speedup
 from ligero.models.build import count_parameters
+from ligero.models.formulas import attention_macs
 from ligero.settings.jobs import EfficiencyJob, MeasuredSystem
 from ligero.settings.models import Architecture
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from ligero.efficiency.formulas import TRAINING, pretraining_macs
 from ligero.models.build import shape_of
+from ligero.models.formulas import TRAINING, pretraining_macs
 from ligero.pretraining.distributed import DistributedContext
 from ligero.settings.base import ResolvedPrecision
 from ligero.settings.pretraining import Pretraining

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ligero.efficiency.formulas import TRAINING, forward_macs, parameters, pretraining_macs
+from ligero.models.formulas import TRAINING, forward_macs, parameters, pretraining_macs
 from ligero.reporting.planned import STAGES, PlannedJob, planned_jobs
 from ligero.reporting.progress import HOUR, Progress
 from ligero.reporting.published import read_table

@@ -16,7 +16,7 @@ from typing import Any
 
 from ligero.common.errors import DataError, LigeroError
 from ligero.common.files import read_json
-from ligero.efficiency import formulas
+from ligero.models import formulas
 from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.records import Chain, Count, Measurement, Recomputed
 from ligero.settings import plan
