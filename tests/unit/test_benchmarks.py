@@ -10,10 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import corpus_contenders
 from _measurements import WHERE, output_of, write_measurements
+from corpus_contenders import Measurement, bench_memory, projections, take_blocks
 from ligero.common.errors import ConfigurationError, LigeroError
 
 LINE = "En un lugar de la Mancha, de cuyo nombre no quiero acordarme.\n"
@@ -61,3 +64,52 @@ def test_tables_say_where_they_were_measured(tmp_path: Path) -> None:
 def test_a_program_that_fails_says_why() -> None:
     with pytest.raises(LigeroError, match="exit status 3:\nno memory left"):
         output_of([sys.executable, "-c", "import sys; sys.stderr.write('no memory left'); sys.exit(3)"])
+
+
+@pytest.mark.parametrize("megabytes", [0.1, 1, 5, 12])
+def test_as_much_text_is_taken_as_was_asked_for(megabytes: float, tmp_path: Path) -> None:
+    """A block of 4 MiB from each file was the least, and what a short file lacks came from none."""
+    paths = [tmp_path / name for name in ("long.txt", "short.txt", "longer.txt")]
+    for path, size in zip(paths, (6e6, 2e5, 9e6), strict=True):
+        path.write_text(LINE * int(size / len(LINE)), encoding="utf-8")
+    blocks = take_blocks(paths, megabytes)
+    assert megabytes * 1e6 - 3 * len(LINE) <= sum(map(len, blocks)) <= megabytes * 1e6
+    assert all(block.endswith(b"\n") for block in blocks)
+
+
+def test_all_there_is_is_taken_where_that_is_less(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(LINE * 3, encoding="utf-8")
+    assert b"".join(take_blocks([tmp_path / "text.txt"], 1)).decode() == LINE * 3
+
+
+def test_memory_is_measured_on_as_much_text_as_its_row_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def cleaned(command: list[str], environment: dict[str, str]) -> str:
+        sizes.append(Path(command[3]).stat().st_size)
+        return "1024"
+
+    monkeypatch.setattr(corpus_contenders, "output_of", cleaned)
+    bench_memory([LINE.encode() * 10_000] * 3, tmp_path, 1, 3)
+    assert np.allclose(sizes, [1e6, 3e6], atol=len(LINE), rtol=0)
+
+
+def test_projections_are_seconds() -> None:
+    (row,) = projections([Measurement("cleaning", 132.1, 21.1, "re", "MB/s, one core", 6)])
+    assert (row.unit, round(row.ours, 2), round(row.peer or 0, 1)) == ("seconds", 2.18, 13.6)
+
+
+@pytest.mark.slow
+def test_the_corpus_benchmark_without_real_text(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = project / "benchmarks" / "bench_data.py"
+    sizes = "--megabytes 0.5 --memory-megabytes 1 2 --rounds 1 --kinds wordpiece"
+    output_of([sys.executable, str(program), *sizes.split(), "--out", "data.csv"])
+    with Path("data.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert rows[0]["measure"] == "cleaning 0.5 MB, generated text"
+    assert all(row["measure"].count("generated text") == 1 and row["threads"] == "1" for row in rows)
