@@ -15,9 +15,11 @@ import pytest
 import torch
 
 import corpus_contenders
+import inference_contenders
 from _measurements import WHERE, output_of, write_measurements
 from corpus_contenders import Measurement, bench_memory, projections, take_blocks
-from ligero.common.errors import ConfigurationError, LigeroError
+from ligero.common.errors import ConfigurationError, LigeroError, MismatchError
+from ligero.settings.models import Architecture
 
 LINE = "En un lugar de la Mancha, de cuyo nombre no quiero acordarme.\n"
 PROGRAMS = sorted(path.stem for path in Path(__file__).parents[2].glob("benchmarks/bench_*.py"))
@@ -113,3 +115,16 @@ def test_the_corpus_benchmark_without_real_text(
         rows = list(csv.DictReader(handle))
     assert rows[0]["measure"] == "cleaning 0.5 MB, generated text"
     assert all(row["measure"].count("generated text") == 1 and row["threads"] == "1" for row in rows)
+
+
+def test_beto_in_transformers_and_exported_has_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Architecture(
+        type="bert", vocab_size=31_002, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )  # fmt: skip
+    monkeypatch.setattr(inference_contenders, "BETO", small)
+    eager, exported = inference_contenders._beto()
+    feature = inference_contenders._feature(np.random.default_rng(0), 12)
+    answers = exported.run([feature])[0]["logits"], inference_contenders._forward(eager, feature)[0]
+    inference_contenders.refuse_other_logits(*answers)
+    with pytest.raises(MismatchError, match="BETO"):
+        inference_contenders.refuse_other_logits(answers[0] + 1, answers[1])
