@@ -9,17 +9,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import corpus_contenders
+import distillation_contenders
 import inference_contenders
 from _measurements import WHERE, output_of, write_measurements
 from corpus_contenders import Measurement, bench_memory, projections, take_blocks
 from ligero.common.errors import ConfigurationError, LigeroError, MismatchError
 from ligero.settings.models import Architecture
+from ligero.training.evaluate import predict
 
 LINE = "En un lugar de la Mancha, de cuyo nombre no quiero acordarme.\n"
 PROGRAMS = sorted(path.stem for path in Path(__file__).parents[2].glob("benchmarks/bench_*.py"))
@@ -115,6 +118,39 @@ def test_the_corpus_benchmark_without_real_text(
         rows = list(csv.DictReader(handle))
     assert rows[0]["measure"] == "cleaning 0.5 MB, generated text"
     assert all(row["measure"].count("generated text") == 1 and row["threads"] == "1" for row in rows)
+
+
+def small_bert() -> Any:
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    of_bert = distillation_contenders.config_class("bert")(**distillation_contenders.COMMON, **shape)
+    return distillation_contenders.model_class("bert", "sequence_classification")(of_bert).eval()
+
+
+def test_logits_are_cached_of_the_same_sentences_on_both_sides() -> None:
+    model, part = small_bert(), distillation_contenders.sentences(np.array([9, 40, 8, 30] * 10))
+    ours, peer = predict(model, part).logits, distillation_contenders.in_file_order(model, part)
+    assert ours.shape == peer.shape == (40, 3)
+    distillation_contenders.refuse_other_logits(ours, peer)
+    with pytest.raises(MismatchError):
+        distillation_contenders.refuse_other_logits(ours, peer[::-1])
+
+
+def test_students_of_both_sides_have_the_same_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fused AdamW takes one kernel for a whole model."""
+    made = []
+
+    class Seen(torch.optim.AdamW):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            made.append(options.get("fused"))
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Seen)
+    monkeypatch.setattr(distillation_contenders, "student", small_bert)
+    split = distillation_contenders.sentences(np.array([8, 9]))
+    distillation_contenders._steps(split, None, [])
+    distillation_contenders._transformers(split, np.zeros((2, 3), np.float32), [], "longest")
+    assert made == [True, True]
 
 
 def test_beto_in_transformers_and_exported_has_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
