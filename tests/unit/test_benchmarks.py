@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import importlib
 import json
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+import bench_pretraining
 import corpus_contenders
 import distillation_contenders
 import inference_contenders
@@ -32,6 +34,15 @@ def run(program: str, *arguments: object, monkeypatch: pytest.MonkeyPatch) -> No
     """A program's `main`, in this process."""
     monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
     importlib.import_module(program).main()
+
+
+def test_what_the_device_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(bench_pretraining, "products", lambda kind: pytest.fail("measuring has begun"))
+    with pytest.raises(ConfigurationError, match="--device cuda: torch finds no GPU"):
+        run("bench_pretraining", "--device", "cuda", monkeypatch=monkeypatch)
+    with pytest.raises(ConfigurationError, match="--sizes xxlarge: measured on a GPU only"):
+        run("bench_pretraining", "--sizes", "tiny", "xxlarge", monkeypatch=monkeypatch)
 
 
 def test_wrong_weights_are_refused_before_the_study_on_generated_text(
@@ -104,6 +115,16 @@ def test_memory_is_measured_on_as_much_text_as_its_row_says(
 def test_projections_are_seconds() -> None:
     (row,) = projections([Measurement("cleaning", 132.1, 21.1, "re", "MB/s, one core", 6)])
     assert (row.unit, round(row.ours, 2), round(row.peer or 0, 1)) == ("seconds", 2.18, 13.6)
+
+
+def test_rows_of_generated_text_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = json.dumps({"mlm_loss": 2.0, "steps": 1, "unigram_loss": 3.0})
+    monkeypatch.setattr(bench_pretraining, "output_of", lambda command: said)
+    monkeypatch.setattr("ligero.models.precision.bf16_is_slower", lambda device: True)
+    args = argparse.Namespace(device="cpu", learn_tokens=9, length=16, threads=1, texts=[])
+    assert bench_pretraining.losses(args, tmp_path)[0].endswith("), generated text")
+    args.texts = [tmp_path / "real.txt"]
+    assert bench_pretraining.losses(args, tmp_path)[0].endswith(")")
 
 
 @pytest.mark.slow
