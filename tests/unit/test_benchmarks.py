@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import bench_pretraining
+import bench_workflow
 import corpus_contenders
 import distillation_contenders
 import inference_contenders
@@ -34,6 +35,44 @@ def run(program: str, *arguments: object, monkeypatch: pytest.MonkeyPatch) -> No
     """A program's `main`, in this process."""
     monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
     importlib.import_module(program).main()
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "said"),
+    [
+        ("bench_data", "--megabytes 0", "expected a number of at least 0.1, found '0'"),
+        ("bench_data", "--megabytes nan", "found 'nan'"),
+        ("bench_data", "--rounds 0", "expected a whole number of at least 1, found '0'"),
+        ("bench_data", "--memory-megabytes 0 500", "argument --memory-megabytes"),
+        ("bench_distillation", "--out x.csv --turns 1", "at least 2"),
+        ("bench_distillation", "--out x.csv --threads 0", "at least 1"),
+        ("bench_early_exit", "--out x.csv --texts 1201", "from 1 to 1200"),
+        ("bench_early_exit", "--out x.csv --layers 2", "at least 3"),
+        ("bench_inference", "--out x.csv --turns 1", "at least 2"),
+        ("bench_inference", "--out x.csv --layers 2 0", "at least 1"),
+        ("bench_pretraining", "--rounds 0", "at least 1"),
+        ("bench_pretraining", "--megabytes -1", "argument --megabytes"),
+        ("bench_pretraining", "--learn-tokens=-1", "at least 0"),
+        ("bench_serving", "--out x.csv --tokens 2", "from 3 to 512"),
+        ("bench_serving", "--out x.csv --tokens 513", "from 3 to 512"),
+        ("bench_serving", "--out x.csv --clients 1 0", "at least 1"),
+        ("bench_serving", "--out x.csv --seconds inf", "found 'inf'"),
+        ("bench_serving", "--out x.csv --clients 1.5", "a whole number"),
+        ("bench_workflow", "--rounds 0", "at least 1"),
+        ("bench_workflow", "--factors 1 0", "at least 1"),
+    ],
+)
+def test_arguments_that_measure_nothing_are_refused(
+    program: str,
+    arguments: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(program, *arguments.split(), monkeypatch=monkeypatch)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_what_the_device_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,3 +224,19 @@ def test_beto_in_transformers_and_exported_has_the_same_weights(monkeypatch: pyt
     inference_contenders.refuse_other_logits(*answers)
     with pytest.raises(MismatchError, match="BETO"):
         inference_contenders.refuse_other_logits(answers[0] + 1, answers[1])
+
+
+def test_commands_of_the_workflow_take_turns_and_medians_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([5.0, 1.0, 9.0, 2.0, 7.0, 30.0])
+    order = []
+
+    def measured(command: list[str], folder: Path) -> bench_workflow.Cost:
+        order.append(command[0])
+        return bench_workflow.Cost(0, next(seconds), 0, "")
+
+    monkeypatch.setattr(bench_workflow, "measured", measured)
+    costs = bench_workflow.in_turn({"ours": (["a"], tmp_path), "empty": (["b"], tmp_path)}, 3)
+    assert order == ["a", "b"] * 3
+    assert (costs["ours"].cpu, costs["empty"].cpu) == (7.0, 2.0)
