@@ -7,6 +7,7 @@ import csv
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -240,3 +241,12 @@ def test_commands_of_the_workflow_take_turns_and_medians_count(
     costs = bench_workflow.in_turn({"ours": (["a"], tmp_path), "empty": (["b"], tmp_path)}, 3)
     assert order == ["a", "b"] * 3
     assert (costs["ours"].cpu, costs["empty"].cpu) == (7.0, 2.0)
+
+
+def test_the_run_on_a_gpu_takes_ten_minutes_at_most(project: Path) -> None:
+    script = (project / "benchmarks" / "gpu.sh").read_text(encoding="utf-8")
+    limits = [int(limit) for limit in re.findall(r"^step \S+ (\d+)", script, re.MULTILINE)]
+    (grace,) = re.findall(r"--kill-after=(\d+)", script)
+    total = sum(limits) + len(limits) * int(grace)
+    assert len(limits) == 3 and total <= 600 and f"make {total} seconds" in script
+    assert script.count("nvidia-smi -i 0 ") == 2
