@@ -69,7 +69,9 @@ def main() -> None:
     keep_freed_memory()  # as clean_corpus does; the peer gets it too
     with tempfile.TemporaryDirectory() as name:
         rows = [measurement.row() for measurement in measure(args, Path(name))]
-    write_measurements(args.out, list(rows[0]), [list(row.values()) for row in rows])
+    write_measurements(
+        args.out, list(rows[0]), [list(row.values()) for row in rows], threads="1, or as the row says"
+    )
     say(f"written: {args.out}")
 
 

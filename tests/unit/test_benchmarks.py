@@ -178,7 +178,7 @@ def test_the_corpus_benchmark_without_real_text(
     with Path("data.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert rows[0]["measure"] == "cleaning 0.5 MB, generated text"
-    assert all(row["measure"].count("generated text") == 1 and row["threads"] == "1" for row in rows)
+    assert all(row["measure"].count("generated text") == 1 and row["threads"].startswith("1") for row in rows)
 
 
 def small_bert() -> Any:
