@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import csv
+import dataclasses
+import math
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import _workflow  # noqa: F401
+from _measurements import number, write_measurements
 from corpus_contenders import (
     Measurement,
     bench_bzip2,
@@ -27,7 +29,6 @@ from corpus_contenders import (
 )
 from ligero.common.allocator import keep_freed_memory
 from ligero.common.errors import DataError, run_program
-from ligero.common.files import atomic_path
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.settings.corpus import Corpus
@@ -54,11 +55,13 @@ def main() -> None:
         help=f"raw text files, plain or compressed (default: {MIRROR}/*.txt.xz; without them the embedded generator's)",
     )
     parser.add_argument("--out", type=Path, default=Path("results/bench/data.csv"))
-    parser.add_argument("--megabytes", type=float, default=20, help="text for cleaning and encoding")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--vocabulary-size", type=int, default=31_000)
+    parser.add_argument(
+        "--megabytes", type=number(float, 0.1), default=20, help="text for cleaning and encoding"
+    )
+    parser.add_argument("--rounds", type=number(int, 1), default=3)
+    parser.add_argument("--vocabulary-size", type=number(int, 300), default=31_000)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--memory-megabytes", type=int, nargs=2, default=(50, 500))
+    parser.add_argument("--memory-megabytes", type=number(int, 1), nargs=2, default=(50, 500))
     args = parser.parse_args()
 
     if missing := [path for path in args.texts if not path.exists()]:
@@ -66,10 +69,9 @@ def main() -> None:
     keep_freed_memory()  # as clean_corpus does; the peer gets it too
     with tempfile.TemporaryDirectory() as name:
         rows = [measurement.row() for measurement in measure(args, Path(name))]
-    with atomic_path(args.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_measurements(
+        args.out, list(rows[0]), [list(row.values()) for row in rows], threads="1, or as the row says"
+    )
     say(f"written: {args.out}")
 
 
@@ -90,7 +92,9 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
             say("  " + ", ".join(f"{key} {value}" for key, value in measurement.row().items()))
 
     blocks = take_blocks(texts, args.megabytes)
-    say(f"cleaning {sum(map(len, blocks)) / 1e6:.0f} MB, {args.rounds} turns of each side")
+    say(
+        f"cleaning {sum(map(len, blocks)) / 1e6:.1f} of {args.megabytes} MB, {args.rounds} turns of each side"
+    )
     add([bench_cleaning(blocks, args.rounds)])
     say("cleaning all texts, to train vocabularies on")
     parts = {f"part-{number}": path for number, path in enumerate(texts)}
@@ -119,7 +123,12 @@ def measure(args: argparse.Namespace, folder: Path) -> list[Measurement]:
     say(f"peak memory of cleaning {large} MB and {small} MB")
     add([bench_memory(blocks, folder, small, large)])
     add(projections(found))
-    return found
+    if args.texts:
+        return found
+    return [
+        dataclasses.replace(measurement, measure=f"{measurement.measure}, generated text")
+        for measurement in found
+    ]
 
 
 def generated(folder: Path, megabytes: float) -> Path:
@@ -127,7 +136,7 @@ def generated(folder: Path, megabytes: float) -> Path:
     draw = random.Random(42)
     text = "\n".join(corpus_text(maker, size, draw) for maker, size in MAKERS.values())
     path = folder / "generated.txt"
-    path.write_text("\n".join([text] * max(1, round(megabytes / len(text.encode()) * 1e6))), encoding="utf-8")
+    path.write_text("\n".join([text] * math.ceil(megabytes / len(text.encode()) * 1e6)), encoding="utf-8")
     return path
 
 

@@ -11,13 +11,12 @@ import json
 from pathlib import Path
 
 import _workflow  # noqa: F401
-from _measurements import write_measurements
-from early_exit_data import GENRES, generated_texts, genre_texts, write_splits
+from _measurements import number, write_measurements
+from early_exit_data import GENERATED, GENRES, PER_LABEL, generated_texts, genre_texts, write_splits
 from early_exit_systems import COLUMNS, measure
 from ligero.command.project import run_workflow, snakemake_line
 from ligero.common.errors import ConfigurationError, run_program
 from ligero.common.files import read_json, write_json, write_text
-from ligero.efficiency.processor import processor
 from ligero.settings.defaults import checkpoint_architecture
 from ligero.settings.yaml_files import read_yaml
 
@@ -27,20 +26,24 @@ GRID = {"batch_size": [16], "epochs": [4], "learning_rate": ["5e-4"]}
 OPTIONS = {"max_length": 128, "precision": "auto", "warmup_ratio": 0.1}
 """Of real weights; those in the configuration are for narrow models from scratch."""
 PROJECT = Path(__file__).resolve().parents[1]
+TEST_TEXTS = min(GENERATED["test"], PER_LABEL["test"] * len(GENRES))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     parser.add_argument("--weights", type=Path, help="folder of a pretrained ALBERT: measure real text too")
-    parser.add_argument("--layers", type=int, default=12, help="how often its layer is repeated")
+    parser.add_argument("--layers", type=number(int, 3), default=12, help="how often its layer is repeated")
     parser.add_argument(
         "--mirror", type=Path, default=PROJECT.parent / "shared" / "data", help="folder that holds raw/"
     )
-    parser.add_argument("--texts", type=int, default=64, help="test texts that are timed")
-    parser.add_argument("--turns", type=int, default=7, help="turns of each contender")
+    parser.add_argument(
+        "--texts", type=number(int, 1, TEST_TEXTS), default=64, help="test texts that are timed"
+    )
+    parser.add_argument("--turns", type=number(int, 1), default=7, help="turns of each contender")
     args = parser.parse_args()
-    print("processor:", json.dumps(processor()))
+    if args.weights:
+        refuse_others(args.weights.resolve())
     studies = args.out.resolve().with_suffix("")
     lines = measure("generated", generated(studies / "generated"), args.texts, args.turns)
     if args.weights:
@@ -51,6 +54,17 @@ def main() -> None:
     write_measurements(args.out, COLUMNS, lines)
 
 
+def refuse_others(weights: Path) -> None:
+    """Before anything runs.
+
+    Raises:
+        ConfigurationError: the weights are not of an ALBERT.
+    """
+    architecture = checkpoint_architecture(weights, "--weights")
+    if architecture["type"] != "albert":
+        raise ConfigurationError(f"--weights {weights}: expected an ALBERT, found {architecture['type']}")
+
+
 def generated(folder: Path) -> Path:
     """Run the study on generated text."""
     write_splits(folder / "data", generated_texts())
@@ -59,14 +73,7 @@ def generated(folder: Path) -> Path:
 
 
 def real(folder: Path, weights: Path, layers: int, mirror: Path) -> Path:
-    """Run the study on real text, from an encoder whose one layer is repeated `layers` times, whatever its own number.
-
-    Raises:
-        ConfigurationError: the weights are not of an ALBERT.
-    """
-    architecture = checkpoint_architecture(weights, "--weights")
-    if architecture["type"] != "albert":
-        raise ConfigurationError(f"--weights {weights}: expected an ALBERT, found {architecture['type']}")
+    """Run the study on real text, from an encoder whose one layer is repeated `layers` times, whatever its own number."""
     encoder = folder / "encoder"
     encoder.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():

@@ -15,8 +15,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import _workflow  # noqa: F401
-from _measurements import write_measurements
-from ligero.common.errors import LigeroError, run_program
+from _measurements import number, output_of, write_measurements
+from ligero.common.errors import ConfigurationError, LigeroError, run_program
 from ligero.common.progress import progress
 
 MIRROR = Path("../shared/data/raw")
@@ -31,7 +31,7 @@ def main() -> None:
         "--texts", type=Path, nargs="*", default=sorted(MIRROR.glob("*.txt.xz")),
         help=f"raw text files (default: {MIRROR}/*.txt.xz; where there are none, generated text)",
     )  # fmt: skip
-    parser.add_argument("--megabytes", type=float, default=10, help="text to use")
+    parser.add_argument("--megabytes", type=number(float, 0.1), default=10, help="text to use")
     parser.add_argument(
         "--device",
         choices=["auto", "cpu", "cuda"],
@@ -39,20 +39,25 @@ def main() -> None:
         help="auto takes a GPU where there is one",
     )
     parser.add_argument(
-        "--sizes", nargs="*", choices=ALL_SIZES, default=ALL_SIZES, help="xxlarge on a GPU only"
+        "--sizes", nargs="*", choices=ALL_SIZES, help="default: those of the device; xxlarge on a GPU only"
     )
-    parser.add_argument("--length", type=int, default=512, help="tokens per row")
+    parser.add_argument("--length", type=number(int, 16, 512), default=512, help="tokens per row")
     parser.add_argument(
-        "--rows", type=int, help="rows per step (default: 8, the Trainer's own; more on a GPU)"
+        "--rows", type=number(int, 1), help="rows per step (default: 8, the Trainer's own; more on a GPU)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender after the first")
+    parser.add_argument(
+        "--rounds", type=number(int, 1), default=3, help="turns of each contender after the first"
+    )
     parser.add_argument(
         "--compile", action="store_true", help="measure torch.compile too (minutes to compile)"
     )
     parser.add_argument(
-        "--learn-tokens", type=int, default=600_000, help="compare the loss after so many; 0 does not"
+        "--learn-tokens",
+        type=number(int, 0),
+        default=600_000,
+        help="compare the loss after so many; 0 does not",
     )
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=number(int, 1), default=1)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--size", help=argparse.SUPPRESS)
     parser.add_argument("--learn", choices=["fp32", "bf16", "peer"], help=argparse.SUPPRESS)
@@ -62,8 +67,11 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(args.threads)
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    if args.device == "cuda" != found:
+        raise ConfigurationError("--device cuda: torch finds no GPU. Leave it out, or give --device cpu.")
     if args.device == "auto":
-        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+        args.device = found
     if args.device == "cuda":  # the Trainer would spread over several
         os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if args.serve or args.learn:
@@ -72,8 +80,16 @@ def main() -> None:
     from pretraining_contenders import COLUMNS, SIZES
     from pretraining_text import write_store
 
+    wanted = ALL_SIZES if args.sizes is None else args.sizes
+    sizes = [size for size in wanted if args.device in SIZES[size].rows]
+    if args.sizes and (left_out := set(args.sizes) - set(sizes)):
+        raise ConfigurationError(f"--sizes {' '.join(left_out)}: measured on a GPU only. Leave it out.")
+    if not args.texts:
+        print(
+            f"no real text in {MIRROR}: measuring on generated text, whose short documents make most of the peer's rows padding",
+            file=sys.stderr,
+        )
     lines: list[tuple[Any, ...]] = [products(args.device)]
-    sizes = [size for size in args.sizes if args.device in SIZES[size].rows]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if sizes:
@@ -83,7 +99,8 @@ def main() -> None:
         if args.learn_tokens:
             write_store(args.texts, folder / "small", 4_000, args.megabytes)
             lines.append(losses(args, folder / "small"))
-    write_measurements(args.out, COLUMNS, lines)
+    device = None if args.device == "cpu" else torch.cuda.get_device_name()
+    write_measurements(args.out, COLUMNS, lines, threads=args.threads, device=device)
 
 
 def _work(args: argparse.Namespace) -> None:
@@ -134,6 +151,11 @@ def precisions_of_ours(kind: str) -> list[str]:
     return [precision for precision in PRECISIONS if precision != "bf16" or not slower]
 
 
+def generated(args: argparse.Namespace) -> str:
+    """What a row's name says of its text."""
+    return "" if args.texts else ", generated text"
+
+
 def _command(args: argparse.Namespace, folder: Path, *more: object) -> list[str]:
     common = [
         "--folder",
@@ -182,7 +204,7 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
         TokenStore.open(folder / "tokens"), Vocabulary.load(folder / "tokenizer"), args.length
     )
     # Generated documents are short, so that most of what the peer computes is padding.
-    place = f"ALBETO {size}, {args.length} tokens, {rows} rows" + ("" if args.texts else ", generated text")
+    place = f"ALBETO {size}, {args.length} tokens, {rows} rows" + generated(args)
     peer = f"{STEPS['peer']}; {padding:.0%} padding"
     median = {kind: statistics.median(turn[0] / turn[1] for turn in found[kind]) for kind in kinds}
     best = max(precisions, key=lambda kind: median[kind])
@@ -203,7 +225,7 @@ def speeds(size: str, args: argparse.Namespace, folder: Path) -> list[tuple[Any,
     memory = {kind: max(turn[2] for turn in found[kind]) for kind in (best, "peer")}
     ratio = round(memory[best] / memory["peer"], 2)
     used = (round(memory[best]), round(memory["peer"]))
-    return [*lines, (f"{place}: peak memory, {best}", *used, peer, "MB", ratio, 0.5)]
+    return [*lines, (f"{place}: peak memory, {best}", *used, peer, "MiB", ratio, 0.5)]
 
 
 def _shares(
@@ -242,12 +264,12 @@ def losses(args: argparse.Namespace, folder: Path) -> tuple[Any, ...]:
     found = {}
     for kind in progress((precision, "peer"), label=f"loss after {args.learn_tokens:,} tokens", unit="path"):
         command = _command(args, folder, "--learn", kind, "--learn-tokens", args.learn_tokens)
-        result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found[kind] = json.loads(result.stdout)
+        found[kind] = json.loads(output_of(command))
     ours, peer = found[precision], found["peer"]
     return (
         f"validation MLM loss of a small ALBERT, ours in {precision}, after {args.learn_tokens:,} real tokens "
-        f"({ours['steps']} and {peer['steps']} steps; token frequencies alone: {ours['unigram_loss']:.3f})",
+        f"({ours['steps']} and {peer['steps']} steps; token frequencies alone: {ours['unigram_loss']:.3f})"
+        + generated(args),
         round(ours["mlm_loss"], 4),
         round(peer["mlm_loss"], 4),
         PEER,

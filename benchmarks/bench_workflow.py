@@ -15,14 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 import _workflow  # noqa: F401
-from _measurements import write_measurements
+from _measurements import number, write_measurements
 from ligero.common.errors import LigeroError, run_program
 from ligero.common.files import write_text
 from ligero.settings import plan
@@ -115,13 +115,15 @@ for name in {modules!r}:
     with contextlib.suppress(Exception):
         importlib.import_module(name)
 """
+PLAN_OF_ONE, IMPORTS_OF_IT = "ligero: one job's own plan", "ligero: imports of that plan"
+SETTINGS, RUN = "ligero: settings of a job beyond imports", "empty: jobs that run"
 STARTS = 2
 """Snakemakes that start in a job on Slurm before its program does: the plugin's, and the one that it calls by srun."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command used: seconds on the clock and of the processor, and memory at its peak in MB."""
+    """What a command used: seconds on the clock and of the processor, and memory at its peak in MiB."""
 
     wall: float
     cpu: float
@@ -148,9 +150,13 @@ def measured(command: Sequence[str], folder: Path) -> Cost:
     return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text)
 
 
-def best(command: Sequence[str], folder: Path, rounds: int) -> Cost:
-    """The cheapest of some runs."""
-    return min((measured(command, folder) for _ in range(rounds)), key=lambda cost: cost.cpu)
+def in_turn(commands: Mapping[str, tuple[Sequence[str], Path]], rounds: int) -> dict[str, Cost]:
+    """The run of median processor time of each command; in each round all of them run once, one after the other."""
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, (command, folder) in commands.items():
+            costs[name].append(measured(command, folder))
+    return {name: sorted(found, key=lambda cost: cost.cpu)[rounds // 2] for name, found in costs.items()}
 
 
 def write_grid(factor: int, path: Path) -> Study:
@@ -176,21 +182,21 @@ def write_empty(study: Study, folder: Path) -> None:
     write_text(folder / "Snakefile", EMPTY.format(models=systems, tasks=list(study.tasks), trials=each))
 
 
-def planned(cost: Cost) -> int:
-    """Jobs of a dry run."""
+def planned(cost: Cost) -> str:
+    """Jobs of a dry run; nothing of another command."""
     found = re.search(r"^total +(\d+)", cost.said, re.MULTILINE)
-    return int(found[1]) if found else 0
+    return found[1] if found else ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/bench/workflow.csv"))
     parser.add_argument(
-        "--factors", type=int, nargs="+", default=[1, 10], help="multiples of the thesis' grids"
+        "--factors", type=number(int, 1), nargs="+", default=[1, 10], help="multiples of the thesis' grids"
     )
-    parser.add_argument("--rounds", type=int, default=1, help="runs of each command; the cheapest counts")
+    parser.add_argument("--rounds", type=number(int, 1), default=3, help="turns of each command")
     parser.add_argument(
-        "--empty-jobs", type=int, default=200, help="jobs of an empty workflow that really run"
+        "--empty-jobs", type=number(int, 1), default=200, help="jobs of an empty workflow that really run"
     )
     args = parser.parse_args()
     lines: list[Sequence[object]] = []
@@ -209,21 +215,27 @@ def main() -> None:
             write_empty(study, folder / "empty")
             ours = [
                 *snakemake, "--snakefile", str(PROJECT / "Snakefile"), "--configfile", str(folder / "study.yaml"),
-                "--workflow-profile", str(PROJECT / "profiles" / "default"), "--directory", str(folder / "ours"),
+                "--workflow-profile", str(PROJECT / "profiles" / "default"), "--directory",
             ]  # fmt: skip
-            for what, command, place in (("ligero", ours, PROJECT), ("empty", snakemake, folder / "empty")):
-                add(f"{what}: parse", factor, "", best([*command, "--list-rules"], place, args.rounds))
-                cost = best([*command, "-n", "--", "all"], place, args.rounds)
-                add(f"{what}: plan", factor, planned(cost), cost)
-            plan_of_one = one_job(study, ours, folder / "ours")
-            whole = best(plan_of_one, PROJECT, args.rounds)
-            add("ligero: one job's own plan", factor, 1, whole)
-            imports = best(imports_of(plan_of_one), PROJECT, args.rounds)
-            add("ligero: imports of that plan", factor, 1, imports)
-            settings = settings_of_a_job(study, folder)
-            overhead = STARTS * (whole.cpu - imports.cpu) + settings
+            plan_of_one = one_job(study, ours, folder / "one")
+            commands: dict[str, tuple[Sequence[str], Path]] = {
+                f"{what}: {step}": ([*command, *options], place)
+                for step, options in (("parse", ["--list-rules"]), ("plan", ["-n", "--", "all"]))
+                for what, command, place in (
+                    ("ligero", [*ours, str(folder / "ours")], PROJECT),
+                    ("empty", snakemake, folder / "empty"),
+                )
+            }
+            commands[PLAN_OF_ONE] = (plan_of_one, PROJECT)
+            commands[IMPORTS_OF_IT] = (imports_of(plan_of_one), PROJECT)
+            commands[SETTINGS] = (settings_of_a_job(study, folder), PROJECT)
+            costs = in_turn(commands, args.rounds)
+            settings = float(costs.pop(SETTINGS).said.split()[-1])
+            for what, cost in costs.items():
+                add(what, factor, planned(cost), cost)
+            overhead = STARTS * (costs[PLAN_OF_ONE].cpu - costs[IMPORTS_OF_IT].cpu) + settings
             for what, seconds in (
-                ("ligero: settings of a job beyond imports", settings),
+                (SETTINGS, settings),
                 ("ligero: a job on Slurm beyond all imports", overhead),
             ):
                 lines.append((what, factor, 1, f"{seconds:.2f}", "", ""))
@@ -232,10 +244,10 @@ def main() -> None:
         folder.mkdir()
         rule = f'rule all:\n    input: expand("{{i}}", i=range({args.empty_jobs}))\n'
         write_text(folder / "Snakefile", rule + 'rule a:\n    output: "{i}"\n    shell: "touch {output}"\n')
-        cost = measured([*snakemake, "--max-jobs-per-timespan", "1000/5s"], folder)
-        add("empty: jobs that run", "", args.empty_jobs, cost)
+        run = [*snakemake, "--forceall", "--max-jobs-per-timespan", "1000/5s"]
+        add(RUN, "", args.empty_jobs, in_turn({RUN: (run, folder)}, args.rounds)[RUN])
     write_measurements(
-        args.out, ("what", "times the thesis", "jobs", "cpu_seconds", "wall_seconds", "peak_mb"), lines
+        args.out, ("what", "times the thesis", "jobs", "cpu_seconds", "wall_seconds", "peak_mib"), lines
     )
 
 
@@ -246,30 +258,35 @@ def one_job(study: Study, command: Sequence[str], folder: Path) -> list[str]:
         for name in names:
             write_text(folder / name, "")
     one = f"finetune_model:model={model},shard=0"
-    return [*command, "-n", "--allowed-rules", "finetune_model", "--target-jobs", one, "--nolock"]
+    return [
+        *command,
+        str(folder),
+        "-n",
+        "--allowed-rules",
+        "finetune_model",
+        "--target-jobs",
+        one,
+        "--nolock",
+    ]
 
 
 def imports_of(command: Sequence[str]) -> list[str]:
     """A command that imports the modules that a command of Snakemake's imports, and does nothing else."""
     arguments = list(command[command.index("snakemake") + 1 :])
-    done = subprocess.run(
-        [sys.executable, "-c", PLAN.format(arguments=arguments)],
-        capture_output=True, text=True, check=True, cwd=PROJECT,
-    )  # fmt: skip
-    modules = done.stdout.rpartition("modules ")[2].split()
+    done = measured([sys.executable, "-c", PLAN.format(arguments=arguments)], PROJECT)
+    modules = done.said.rpartition("modules ")[2].split()
     return [sys.executable, "-c", IMPORTS.format(paths=[str(PROJECT / "workflow")], modules=modules)]
 
 
-def settings_of_a_job(study: Study, folder: Path) -> float:
-    """Seconds of processor time that a program needs for its settings, imports apart."""
+def settings_of_a_job(study: Study, folder: Path) -> list[str]:
+    """A command that prints the seconds of processor time that a program needs for its settings, imports apart."""
     write_resolved(folder / "config.json", study)
     code = START.format(
         paths=[str(PROJECT / "workflow"), str(PROJECT / "workflow" / "scripts")],
         config=str(folder / "config.json"),
         model=next(iter(study.models)),
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    return [sys.executable, "-c", code]
 
 
 if __name__ == "__main__":

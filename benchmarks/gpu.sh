@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What one GPU does with the pipeline, in at most ten minutes: benchmarks/gpu.sh [FOLDER]
 #
-# Runs the miniature on it, measures pretraining of ALBETO tiny, base and xxlarge, pretrains, fine-tunes and distils at the thesis' sizes
+# Runs a study of the miniature's kind in pocket size (tests/workflow/pocket.yaml) on it, measures pretraining of ALBETO tiny, base and xxlarge, pretrains, fine-tunes and distils at the thesis' sizes
 # (benchmarks/gpu.yaml), and measures inference. Writes FOLDER/gpu.csv (results/bench/gpu by default) with device and date, and the log
 # of each step beside it. A step that fails or takes too long is a row that says so; the others still run. It ends with 1 then.
+# The limits below, and the ten seconds that each has to end after its own, make 595 seconds.
 # Without a GPU it does nothing, unless SMOKE=1 asks for small sizes on the processor, to try this program itself.
 set -u
 cd "$(dirname "$0")/.."
@@ -11,14 +12,14 @@ out=$(realpath -m "${1:-results/bench/gpu}")
 export PATH="$PWD/.venv/bin:$PATH"
 if [ "${SMOKE:-0}" = 1 ]; then
   device=$(uname -m) study=tests/workflow/pocket.yaml speed=(--device cpu --sizes tiny --rows 1 --length 64 --rounds 1 --megabytes 1)
-elif device=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -1) && [ -n "$device" ]; then
+elif device=$(nvidia-smi -i 0 --query-gpu=name --format=csv,noheader 2>/dev/null) && [ -n "$device" ]; then
   study=benchmarks/gpu.yaml speed=(--device cuda --rounds 3)
 else
   echo "error: no GPU: nvidia-smi names none" >&2
   exit 1
 fi
 mkdir -p "$out"
-rm -rf "$out/miniature" "$out/study"
+rm -rf "$out/pocket" "$out/study"
 rows=$out/gpu.csv failed=0
 echo "step,seconds,ended,gpu_busy_percent,device,date,commit" > "$rows"
 
@@ -27,7 +28,7 @@ step() {
   local name=$1 limit=$2 watcher="" busy="" start=$SECONDS ended=ok
   shift 2
   if command -v nvidia-smi > /dev/null; then
-    nvidia-smi --query-gpu=utilization.gpu --format=csv,noheader,nounits -l 1 > "$out/$name.busy" 2> /dev/null &
+    nvidia-smi -i 0 --query-gpu=utilization.gpu --format=csv,noheader,nounits -l 1 > "$out/$name.busy" 2> /dev/null &
     watcher=$!
   fi
   timeout --kill-after=10 "$limit" "$@" > "$out/$name.log" 2>&1 || { ended="exit status $?"; failed=1; }
@@ -46,7 +47,7 @@ study() { # CONFIGURATION FOLDER TARGET...
 }
 export -f study
 
-step miniature 180 bash -c "study tests/workflow/pocket.yaml '$out/miniature' all"
-step pretraining-speed 240 python benchmarks/bench_pretraining.py "${speed[@]}" --learn-tokens 0 --out "$out/pretraining.csv"
-step study 240 bash -c "study $study '$out/study' results/summary.csv results/tables/inference_speed.csv results/tables/cost.csv"
+step pocket 170 bash -c "study tests/workflow/pocket.yaml '$out/pocket' all"
+step pretraining-speed 205 python benchmarks/bench_pretraining.py "${speed[@]}" --learn-tokens 0 --out "$out/pretraining.csv"
+step study 190 bash -c "study $study '$out/study' results/summary.csv results/tables/inference_speed.csv results/tables/cost.csv"
 exit $failed

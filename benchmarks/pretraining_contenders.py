@@ -76,6 +76,8 @@ PRECISIONS = ("fp32", "bf16")
 """The contenders with all of ours; bf16 is measured where the processor multiplies faster in it. The faster one is `ours`."""
 WARMUP_SHARE, LEARNER_RATE = 0.1, 2e-3
 STEPS_A_TURN = {"cpu": 1, "cuda": 10}
+UNCOUNTED = 4
+"""First steps of a turn on a GPU: they take the memory that the others had meanwhile, and our batches were prepared before."""
 
 
 def recipe_of(kind: str, rows: int, length: int, **values: Any) -> Pretraining:
@@ -152,10 +154,10 @@ def our_steps(model: Any, source: BatchSource, recipe: Pretraining, device: torc
 
 
 def serve(kind: str, size: str, folder: Path, rows: int, length: int, device: torch.device) -> None:
-    """Be a contender: a turn for each line read, answered with its tokens and seconds and the peak memory in MB.
+    """Be a contender: a turn for each line read, answered with its tokens and seconds and the peak memory in MiB.
 
-    A turn is a step, on a GPU several after one that is not counted, which takes the memory that the others had meanwhile. With one
-    thread the seconds are the processor's, which other work on the machine changes less than the clock's.
+    A turn is a step, on a GPU several after some that are not counted. With one thread the seconds are the processor's, which other
+    work on the machine changes less than the clock's.
     """
     on_cpu = device.type == "cpu"
     clock = time.process_time if on_cpu and torch.get_num_threads() == 1 else time.perf_counter
@@ -165,12 +167,12 @@ def serve(kind: str, size: str, folder: Path, rows: int, length: int, device: to
     def turn(tokens: int) -> bool:
         nonlocal start, counted, steps
         steps += 1
-        if not on_cpu and steps == 1:
+        if not on_cpu and steps <= UNCOUNTED:
             wait(device)
             start = clock()
             return True
         counted += tokens
-        if steps <= STEPS_A_TURN[device.type] and not on_cpu:
+        if not on_cpu and steps < UNCOUNTED + STEPS_A_TURN[device.type]:
             return True
         wait(device)
         print(counted, clock() - start, peak_memory(device), file=answers, flush=True)
@@ -184,7 +186,7 @@ def serve(kind: str, size: str, folder: Path, rows: int, length: int, device: to
 
 
 def peak_memory(device: torch.device) -> float:
-    """Peak memory in MB: of this process, or on a GPU of its tensors there.
+    """Peak memory in MiB: of this process, or on a GPU of its tensors there.
 
     Not getrusage: its peak includes that of the process that forked this one.
     """

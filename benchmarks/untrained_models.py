@@ -24,7 +24,7 @@ from ligero.serving.readers import Feature
 from ligero.settings.models import Architecture
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 
-VOCABULARY = 31_000
+VOCABULARY, MAX_LENGTH = 31_000, 512
 FIRST_WORD = 5
 ALBERT: dict[str, Any] = {
     "type": "albert",
@@ -53,12 +53,12 @@ class Untrained:
 
     Attributes:
         model: transformers' model.
-        fp32, int8: its graphs, int8 with static ranges of random ids.
+        fp32, int8: its graphs, int8 with static ranges of random ids (where it is asked for).
         bytes: of its safetensors.
     """
 
-    def __init__(self, architecture: Architecture, seed: int = 0) -> None:
-        torch.manual_seed(seed)
+    def __init__(self, architecture: Architecture, *, with_int8: bool = True) -> None:
+        torch.manual_seed(0)
         self.model: nn.Module = build_classifier(architecture, 3)
         with torch.no_grad():
             for parameter in self.model.parameters():
@@ -69,7 +69,8 @@ class Untrained:
             self.bytes = (folder / "model.safetensors").stat().st_size
             outline, weights = outline_of(folder, "sequence_classification"), Weights(folder)
         self.fp32: onnx.ModelProto = build(outline, weights)
-        self.int8: onnx.ModelProto = build(outline, weights, _static(outline, weights))
+        if with_int8:
+            self.int8: onnx.ModelProto = build(outline, weights, _static(outline, weights))
 
 
 def _static(outline: Outline, weights: Weights) -> Int8:
@@ -109,7 +110,7 @@ def write_folder(untrained: Untrained, folder: Path) -> None:
         metric="accuracy",
         pairs=False,
         labels=("A", "B", "C"),
-        max_length=512,
+        max_length=MAX_LENGTH,
         doc_stride=128,
         n_best=20,
         max_answer_length=30,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from ligero.common.errors import DataError
@@ -15,7 +18,7 @@ from ligero.corpus.writing import TextWriter
 from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, FastTokenizer, TokenizerInfo
 from ligero.tokenizers.word_cache import id_dtype
-from store_contenders import bench_store
+from store_contenders import _lines_and_sum, bench_store
 
 DOCUMENTS = [
     ["el niño come", "y ríe"],
@@ -127,3 +130,21 @@ def test_benchmark_reads_what_the_store_holds(folder: Path, tmp_path: Path) -> N
     assert (random.unit, in_order.unit) == ("lines/s, one core", "tokens/s, one core")
     assert random.ours > 0
     assert in_order.row()["ratio"] > 0
+
+
+def test_both_sides_of_the_benchmark_read_as_many_pieces(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few long pieces are summed faster than many short ones: documents against lines were no comparison."""
+    read: list[tuple[int, int]] = []
+
+    def seen(pieces: Iterable[NDArray[Any]]) -> tuple[int, int]:
+        read.append(_lines_and_sum(pieces))
+        return read[-1]
+
+    monkeypatch.setattr("store_contenders._lines_and_sum", seen)
+    store = TokenStore.open(folder / "tokens", "train")
+    bench_store(store, tmp_path, rounds=1, reads=50)
+    lines, tokens = len(store.segments) - 1, int(store.tokens.sum(dtype=np.int64))
+    assert read.count((lines, tokens)) == 4, "compared once and timed once, on both sides"
+    assert [count for count, _ in read].count(50) == 4 and len(read) == 8
