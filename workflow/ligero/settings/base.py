@@ -40,12 +40,7 @@ def below_home(value: Any) -> Any:
 
 def _normal(folder: str) -> str:
     """A folder without `./` and `a/..`: Snakemake compares paths letter by letter."""
-    shortest = normpath(folder)
-    if shortest == "." or shortest.endswith(".."):
-        raise ValueError(
-            "expected a folder of its own, such as results: a run removes unfinished files in it"
-        )
-    return shortest
+    return normpath(folder)
 
 
 UserPath = Annotated[str, BeforeValidator(below_home)]
