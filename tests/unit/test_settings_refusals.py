@@ -112,6 +112,10 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("seed", "x", "seed: expected a whole number (found 'x')"),
         ("models.bertin", "x", "models.bertin: expected a mapping of keys to values"),
         ("corpus.parts", "x", "corpus.parts: expected a list, such as [a, b]"),
+        ("hardware.training.gpus", float("inf"), "hardware.training.gpus: expected a finite number (found inf)"),
+        ("embedded_scale", "1e400", "embedded_scale: expected a finite number (found '1e400')"),
+        ("embedded_scale", float("nan"), "embedded_scale: expected a finite number (found nan)"),
+        ("tasks.ner.splits.train.share", [0.0, float("nan")], "share.1: expected a finite number"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(

@@ -64,7 +64,7 @@ UnscaledPrecision = Literal["auto", "fp32", "bf16"]
 class Settings(BaseModel):
     """Base class of all settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def switched_off(value: object) -> bool:

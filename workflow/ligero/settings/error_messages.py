@@ -21,6 +21,7 @@ MESSAGES = {
     "int_from_float": "expected a whole number",
     "float_type": "expected a number",
     "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
     "tuple_type": "expected a list, such as [a, b]",
     "dict_type": A_MAPPING,
     "model_type": A_MAPPING,
