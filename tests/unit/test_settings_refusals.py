@@ -112,6 +112,7 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("seed", "x", "seed: expected a whole number (found 'x')"),
         ("models.bertin", "x", "models.bertin: expected a mapping of keys to values"),
         ("corpus.parts", "x", "corpus.parts: expected a list, such as [a, b]"),
+        ("models.bertin.architecture.hidden_act", "geluu", "hidden_act: expected one of 'gelu', 'gelu_new', 'gelu_pytorch_tanh' or 'relu' (found 'geluu')"),
         ("hardware.training.gpus", float("inf"), "hardware.training.gpus: expected a finite number (found inf)"),
         ("embedded_scale", "1e400", "embedded_scale: expected a finite number (found '1e400')"),
         ("embedded_scale", float("nan"), "embedded_scale: expected a finite number (found nan)"),

@@ -27,6 +27,10 @@ def no_early_exit(model_type: str, layers: int) -> str:
     return "early_exit requires at least 2 layers; remove the key" if layers < 2 else ""
 
 
+Activation = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"]
+"""Those that transformers computes and an exported graph too."""
+
+
 class Architecture(Settings):
     """The shape of a transformer encoder, with the names of transformers' configuration classes."""
 
@@ -48,7 +52,7 @@ class Architecture(Settings):
     """Rows of the position embeddings; RoBERTa can read two tokens fewer."""
     type_vocab_size: int = Field(2, ge=1)
     """Segments that inputs may have."""
-    hidden_act: str | None = None
+    hidden_act: Activation | None = None
     """Activation; null means the checkpoint's, or the architecture's default (gelu_new for ALBERT, gelu otherwise)."""
     dropout: float | None = Field(None, ge=0.0, lt=1.0)
     """Dropout probability of hidden states and attention; null means the checkpoint's, or the architecture's default."""
