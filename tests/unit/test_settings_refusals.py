@@ -149,6 +149,21 @@ def test_the_default_length_of_speed_is_checked_too(default_config: Config, proj
     assert "speed.sequence_length: 512 exceeds the 128 positions" in refusal(default_config, project)
 
 
+def test_an_archive_inside_itself_is_refused(default_config: Config, project: Path) -> None:
+    def inside(archive: str) -> Config:
+        return {"path": f"in-{archive}.txt", "archive": {"source": archive, "member": "a.txt"}}
+
+    default_config["sources"] = {"a": inside("b"), "b": inside("c"), "c": {"path": "c.zip"}}
+    load_study(default_config, project)
+    default_config["sources"] |= {"b": inside("a"), "c": inside("c")}
+    said = refusal(default_config, project).splitlines()[1:]
+    assert [line.split(": an archive")[0].strip() for line in said] == [
+        "sources.a.archive.source: a -> b -> a",
+        "sources.b.archive.source: b -> a -> b",
+        "sources.c.archive.source: c -> c",
+    ]
+
+
 def test_shares_of_one_source_must_not_overlap(default_config: Config, project: Path) -> None:
     splits = default_config["tasks"]["ner"]["splits"]
     for split, share in (("train", [0.0, 0.8]), ("validation", [0.8, 0.9]), ("test", [0.9, 1.0])):
