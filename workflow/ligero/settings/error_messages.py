@@ -30,6 +30,8 @@ MESSAGES = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be below {lt}",
     "too_short": "expected at least {min_length}, found {actual_length}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "expected at most {max_length} characters",
     "too_long": "expected at most {max_length} entries",
     "literal_error": "expected one of {expected}",
 }

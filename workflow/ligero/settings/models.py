@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ligero.settings.base import Identifier, Settings, UserPath, switched_off
+from ligero.settings.base import Identifier, Name, Settings, UserPath, switched_off
 from ligero.settings.distillation import InitialLayers
 from ligero.settings.pretraining import Pretraining, StateTeacher
 from ligero.settings.training import GridOverride
@@ -91,7 +91,7 @@ class HubModel(Settings):
 class Model(Settings):
     """One system of the study."""
 
-    name: str
+    name: Name
     """Name in the tables."""
     architecture: Architecture
     """Size and family."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from ligero.settings.base import Identifier, Settings, Sha256
+from ligero.settings.base import Identifier, Settings, Sha256, short_parts
 
 GENERATED = "digests.json"
 """Record in a folder that the project generated: the digest of each of its files."""
@@ -36,7 +36,7 @@ class Source(Settings):
     """Written by the project's own generator instead of fetched."""
     sha256: Sha256 | None = None
     """Expected checksum; if unknown, the first download records it in the lock file."""
-    bytes: int | None = None
+    bytes: int | None = Field(None, ge=0)
     """Expected size in bytes."""
     licence: str = ""
     """Licence of the data."""
@@ -49,9 +49,10 @@ class Source(Settings):
             raise ValueError(
                 f"path {self.path!r} must consist of letters, digits and ._-+@/ (it is used in shell commands); rename the file"
             )
-        parts = self.path.split("/")
-        if self.path.startswith("/") or ".." in parts or "\\" in self.path:
-            raise ValueError(f"path {self.path!r} must be relative and must not contain '..'")
+        if not {"", ".", ".."}.isdisjoint(short_parts(self.path).split("/")):
+            raise ValueError(
+                f"path {self.path!r} must be relative, without '.', '..' and '//', and end in a file's name"
+            )
         return self
 
     @model_validator(mode="after")

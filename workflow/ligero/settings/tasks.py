@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ligero.common.names import plain
-from ligero.settings.base import Ids, Settings, SomeIds, UserPath, each_once
+from ligero.settings.base import Ids, Name, Settings, SomeIds, UserPath, each_once
 from ligero.settings.training import GridOverride
 
 TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
@@ -135,7 +135,7 @@ class Splits(Settings):
 class Task(Settings):
     """One task."""
 
-    name: str
+    name: Name
     """Name in the tables."""
     type: TaskType
     """What is predicted: the label of a text, the label of each word, or a span of a context."""

@@ -12,6 +12,7 @@ from ligero.settings.base import (
     Ids,
     LearningRate,
     LearningRates,
+    Name,
     PerJob,
     Precision,
     Seed,
@@ -176,7 +177,7 @@ class Search(Settings):
 class Method(Settings):
     """One way to train the student. A null value inherits from `distillation`, or from `ablation`."""
 
-    name: str | None = None
+    name: Name | None = None
     """Name in the table; null means the method's id."""
     objective: Literal["gold", "distilled"] = "distilled"
     """Learn from gold labels alone (fine-tuning), or from the cached logits of the task's teacher."""
