@@ -63,7 +63,7 @@ def short_parts(path: str) -> str:
     return path
 
 
-UserPath = Annotated[str, BeforeValidator(below_home)]
+UserPath = Annotated[str, StringConstraints(min_length=1), BeforeValidator(below_home)]
 """A file or folder of the user's, or a URL; `~` is the home folder."""
 
 ResultsFolder = Annotated[

@@ -41,6 +41,7 @@ PATTERNS = {
     "^[a-z0-9][a-z0-9-]*$": "an id consists of lower-case letters, digits and hyphens",
     "^[0-9a-f]{64}$": "expected the 64 hexadecimal digits of a SHA-256 sum",
     "^[a-z]{2,3}$": "expected a language code of two or three lower-case letters, such as es",
+    r"^\w[\w.-]*(/\w[\w.-]*)?$": "expected a repository of the hub, OWNER/NAME",
     r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$": "expected a learning rate in quotes, such as '5e-5'",
     r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$": (
         "expected a folder such as results/my, of letters, digits and ._-@+ (it is used in shell commands: no spaces), "

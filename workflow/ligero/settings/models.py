@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from ligero.settings.base import Identifier, Name, Settings, UserPath, switched_off
 from ligero.settings.distillation import InitialLayers
@@ -73,14 +73,18 @@ class Architecture(Settings):
         return self
 
 
+Repository = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")]
+"""OWNER/NAME, or NAME alone for the oldest ones."""
+
+
 class HubModel(Settings):
     """A checkpoint on the Hugging Face hub."""
 
-    id: str
+    id: Repository
     """OWNER/NAME of the repository."""
-    revision: str | None = None
+    revision: str | None = Field(None, min_length=1)
     """Commit to fetch; null means the latest at the first download, which the lock file then pins."""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Repository, ...] = ()
     """Former names of the same repository, tried in order."""
     licence: str = ""
     """Licence of the weights."""

@@ -17,7 +17,7 @@ class ArchiveMember(Settings):
 
     source: Identifier
     """Id of the archive's source."""
-    member: str
+    member: str = Field(min_length=1)
     """Path of the file inside the archive."""
 
 
