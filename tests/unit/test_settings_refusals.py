@@ -335,6 +335,27 @@ def test_repeated_keys_are_refused_with_their_lines(tmp_path: Path) -> None:
     assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 2}}
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["2024-13-45", "2024-01-01T99:00:00", "0x_", "!!int abc", "!!bool abc", "9" * 5000, "!!timestamp x"],
+)
+def test_values_that_yaml_cannot_read_are_refused_with_their_line(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(f"name: x\ntasks:\n  ner: {{seed: {value}}}\n")
+    with pytest.raises(
+        ConfigurationError, match=r"(?s)study\.yaml: not valid YAML: '.* is no .*line 3"
+    ) as caught:
+        read_yaml(path)
+    assert len(str(caught.value)) < 400
+
+
+def test_yaml_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("a: " + "[" * 20_000 + "]" * 20_000)
+    with pytest.raises(ConfigurationError, match=r"study\.yaml: lists or mappings are nested too deeply"):
+        read_yaml(path)
+
+
 def test_own_yaml_is_read_as_pyyaml_reads_it(project: Path) -> None:
     for name in ("config.yaml", "config/thesis.yaml", "resources/sources.yaml"):
         path = project / name
