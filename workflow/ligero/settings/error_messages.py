@@ -13,6 +13,7 @@ from ligero.settings.study import Study
 A_MAPPING = "expected a mapping of keys to values"
 MESSAGES = {
     "missing": "this key is required",
+    "invalid_key": "a key must be text; write it in quotes",
     "string_type": "expected text; write it in quotes",
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
@@ -73,8 +74,12 @@ def _lines(problem: Any) -> Iterator[str]:
         yield from (f"  {line}" for line in message.splitlines())
     else:
         found = problem["input"]
-        shown = f" (found {found!r})" if _is_worth_showing(problem["type"], found) else ""
-        yield f"  {'.'.join(location)}: {message}{shown}"
+        shown = f" (found {_cut(repr(found))})" if _is_worth_showing(problem["type"], found) else ""
+        yield f"  {'.'.join(map(_cut, location))}: {message}{shown}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _is_worth_showing(kind: str, found: Any) -> bool:

@@ -40,6 +40,8 @@ def load_study(config: Mapping[str, object], root: Path | str) -> Study:
             filled = _with_registry(filled, Path(root, below_home(registry)))
         except ValueError as error:
             raise ConfigurationError(f"source_registry: {error}") from error
+        except OSError as error:
+            raise ConfigurationError(f"source_registry: {error.strerror}; name another file") from error
     try:
         study = Study.model_validate(filled)
     except ValidationError as error:
