@@ -71,6 +71,29 @@ def test_methods_differ_in_what_they_name_and_in_nothing_else() -> None:
     assert gold.trials == plain.trials and gold.trials[0].id.endswith("seed2")
 
 
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ({"objective": "gold", "temperature": 2.0}, "'temperature' has no effect with objective: gold"),
+        ({"objective": "gold", "loss": "mse"}, "'loss' has no effect with objective: gold"),
+        ({"objective": "gold", "alpha": 0.5}, "'alpha' has no effect with objective: gold"),
+        ({"objective": "gold", "relations": "hidden"}, "'relations' has no effect with objective: gold"),
+        (
+            {"objective": "gold", "relation_weight": 2.0},
+            "'relation_weight' has no effect with objective: gold",
+        ),
+        ({"loss": "mse", "temperature": 2.0}, "'temperature' has no effect with loss: mse"),
+        (
+            {"relations": "none", "relation_weight": 2.0},
+            "'relation_weight' has no effect with relations: none",
+        ),
+    ],
+)
+def test_keys_without_effect_are_refused(method: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"ablation.methods.fine-tuned: the key {words}; remove it"):
+        study_with(methods={**POCKET["ablation"]["methods"], "fine-tuned": method})
+
+
 def test_a_comparison_changes_no_other_job() -> None:
     before, after = study_with(), study_with(epochs=9)
     for cut in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -12,11 +12,12 @@ import pytest
 import torch
 from onnx import numpy_helper
 from torch import nn
+from transformers.activations import ACT2FN
 
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.records import DamagedError
 from ligero.efficiency.processor import processor
-from ligero.export.encoder import Int8, activation_scale, build, build_observed, quantised
+from ligero.export.encoder import _ACTIVATIONS, Int8, activation_scale, build, build_observed, quantised
 from ligero.export.parity import compare
 from ligero.export.qat import fake_quantised, trained
 from ligero.export.quantisation import _fewest, calibrated, observe, products
@@ -30,6 +31,7 @@ from ligero.models.heads import load_selected
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor
 from ligero.settings.export import Export
+from ligero.settings.models import Activation
 from ligero.settings.tasks import TaskType
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from ligero.training.evaluate import Predictions, predict
@@ -179,6 +181,10 @@ def test_a_logit_that_is_none_is_never_equal(column: str) -> None:
     for model in (predictions(), predictions(**{column: none})):
         with pytest.raises(MismatchError, match="logits differ by up to nan"):
             compare(model, predictions(**{column: none}), split)
+
+
+def test_activations_of_the_settings_can_be_computed_and_exported() -> None:
+    assert set(get_args(Activation)) == _ACTIVATIONS.keys() <= set(ACT2FN)
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:

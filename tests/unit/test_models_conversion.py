@@ -143,7 +143,7 @@ def test_a_configured_dropout_replaces_the_checkpoints(
         (
             "hidden_act",
             "relu",
-            "hidden_act: configured relu, the checkpoint has gelu; write hidden_act: gelu",
+            "hidden_act: configured relu, the checkpoint has gelu; leave the key out",
         ),
         ("type_vocab_size", 3, "type_vocab_size: configured 3, the checkpoint has 2"),
     ],

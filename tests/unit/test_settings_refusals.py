@@ -87,7 +87,7 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("results_dir", "my results", "no spaces"),
         ("results_dir", "results/", "without a slash at the end"),
         ("sources", ["x"], "sources: expected a mapping of keys to values (found ['x'])"),
-        ("sources.mine", {"path": "my file.csv"}, "sources.mine: path 'my file.csv' must consist of"),
+        ("sources.mine", {"path": "my file.csv"}, "sources.mine.path: must consist of letters"),
         ("protocol", ["a"], "protocol: expected one of 'thesis' or 'recommended'"),
         ("models.bertin.name", "BETO-UNCASED", "models.bertin.name: 'BETO-UNCASED' is also the name of 'beto-uncased'"),
         ("tasks.ner.name", "pos", "tasks.ner.name: 'pos' is also the name of"),
@@ -112,6 +112,39 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("seed", "x", "seed: expected a whole number (found 'x')"),
         ("models.bertin", "x", "models.bertin: expected a mapping of keys to values"),
         ("corpus.parts", "x", "corpus.parts: expected a list, such as [a, b]"),
+        ("models.bertin.architecture.hidden_act", "geluu", "hidden_act: expected one of 'gelu', 'gelu_new', 'gelu_pytorch_tanh' or 'relu' (found 'geluu')"),
+        ("name", "", "name: expected a name on one line, since tables show it (found '')"),
+        ("models.bertin.name", "a\nb", "models.bertin.name: expected a name on one line"),
+        ("tasks.ner.name", " ", "tasks.ner.name: expected a name on one line"),
+        ("distillation.students.albeto-base-2.name", "a\x07", "albeto-base-2.name: expected a name on one line"),
+        ("sources", {"x" * 101: {"path": "x"}}, "expected at most 100 characters"),
+        ("results_dir", f"results/{'x' * 201}", "is too long for the name of a file or folder"),
+        ("sources.mine", {"path": "ñ" * 101}, "sources.mine.path: 'ññññññññññññññññññññ...' is too long"),
+        ("sources.mine", {"path": "a//b"}, "sources.mine.path: must be relative"),
+        ("sources.mine", {"path": "./b"}, "sources.mine.path: must be relative"),
+        ("sources.mine", {"path": "b/"}, "sources.mine.path: must be relative"),
+        ("sources.mine", {"path": "b", "bytes": -1}, "sources.mine.bytes: must be at least 0"),
+        ("models.bertin.hub", {"id": ""}, "models.bertin.hub.id: expected a repository of the hub, OWNER/NAME (found '')"),
+        ("models.bertin.hub", {"id": "../../x"}, "models.bertin.hub.id: expected a repository of the hub"),
+        ("models.bertin.hub", {"id": "a/b", "aliases": [".."]}, "models.bertin.hub.aliases.0: expected a repository"),
+        ("models.bertin.hub", {"id": "a/b", "revision": ""}, "models.bertin.hub.revision: must not be empty"),
+        ("models.bertin.local", "", "models.bertin.local: must not be empty"),
+        ("sources.mine", {"path": "b", "archive": {"source": "c", "member": ""}}, "archive.member: must not be empty"),
+        ("tasks.ner.splits.test.without_ids_of", ["embedded-ner-test"], "tasks.ner.splits.test: without_ids_of: embedded-ner-test is among the split's own sources"),
+        ("tasks.mldoc.labels", ["sí", "si\u0301"], r"labels: 's\xed' and 'si\u0301' differ by white space, invisible characters"),
+        ("tasks.mldoc.labels", ["x", "x\u200b"], r"labels: 'x' and 'x\u200b' differ by white space, invisible characters"),
+        ("tasks.mldoc.labels", ["x", "\u200b"], "tasks.mldoc.labels.1: a label is empty"),
+        ("source_registry", "", "source_registry: must not be empty"),
+        ("sources.mine", {"path": "b", "url": "ftp:b"}, "sources.mine.url: expected an http or https address"),
+        ("sources.mine", {"path": "b", "alternatives": ["https://a/b", "b"]}, "sources.mine.alternatives.1: expected an http or https address"),
+        ("seed", "x" * 5000, f"seed: expected a whole number (found '{'x' * 99}...)"),
+        ("sources", {"x" * 5000: {"path": "x"}}, f"sources.{'x' * 100}...: expected at most 100 characters (found '{'x' * 99}...)"),
+        ("hardware", {True: 1}, "a key must be text; write it in quotes (found True)"),
+        ("source_registry", "x" * 5000, "source_registry: File name too long; name another file"),
+        ("hardware.training.gpus", float("inf"), "hardware.training.gpus: expected a finite number (found inf)"),
+        ("embedded_scale", "1e400", "embedded_scale: expected a finite number (found '1e400')"),
+        ("embedded_scale", float("nan"), "embedded_scale: expected a finite number (found nan)"),
+        ("tasks.ner.splits.train.share", [0.0, float("nan")], "share.1: expected a finite number"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused(
@@ -142,6 +175,21 @@ def test_tasks_with_the_same_columns_are_refused(default_config: Config, project
 def test_the_default_length_of_speed_is_checked_too(default_config: Config, project: Path) -> None:
     del default_config["speed"]
     assert "speed.sequence_length: 512 exceeds the 128 positions" in refusal(default_config, project)
+
+
+def test_an_archive_inside_itself_is_refused(default_config: Config, project: Path) -> None:
+    def inside(archive: str) -> Config:
+        return {"path": f"in-{archive}.txt", "archive": {"source": archive, "member": "a.txt"}}
+
+    default_config["sources"] = {"a": inside("b"), "b": inside("c"), "c": {"path": "c.zip"}}
+    load_study(default_config, project)
+    default_config["sources"] |= {"b": inside("a"), "c": inside("c")}
+    said = refusal(default_config, project).splitlines()[1:]
+    assert [line.split(": an archive")[0].strip() for line in said] == [
+        "sources.a.archive.source: a -> b -> a",
+        "sources.b.archive.source: b -> a -> b",
+        "sources.c.archive.source: c -> c",
+    ]
 
 
 def test_shares_of_one_source_must_not_overlap(default_config: Config, project: Path) -> None:
@@ -224,6 +272,7 @@ def test_students_of_a_model_left_out_are_left_out_with_the_reason(
         ({"model": "nobody"}, "models.albeto-tiny.pretraining.teacher.model: no model 'nobody'"),
         ({"model": "albeto-tiny"}, "albeto-tiny -> albeto-tiny: a model cannot learn from itself"),
         ({"model": "bertin", "layers": [99]}, "teacher.layers: 99 is not among 0 (the embeddings) to"),
+        ({"model": "bertin", "layers": [1, 1, 2]}, "teacher.layers: 1 is listed twice"),
         ({"model": "bertin", "dimensions": 999}, "teacher.dimensions: 999 exceeds the width"),
     ],
 )
@@ -290,6 +339,27 @@ def test_repeated_keys_are_refused_with_their_lines(tmp_path: Path) -> None:
     assert said[1].startswith(f"{path}:6: the key 'b' is already in line 6")
     path.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\n")
     assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 2}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2024-13-45", "2024-01-01T99:00:00", "0x_", "!!int abc", "!!bool abc", "9" * 5000, "!!timestamp x"],
+)
+def test_values_that_yaml_cannot_read_are_refused_with_their_line(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(f"name: x\ntasks:\n  ner: {{seed: {value}}}\n")
+    with pytest.raises(
+        ConfigurationError, match=r"(?s)study\.yaml: not valid YAML: '.* is no .*line 3"
+    ) as caught:
+        read_yaml(path)
+    assert len(str(caught.value)) < 400
+
+
+def test_yaml_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("a: " + "[" * 20_000 + "]" * 20_000)
+    with pytest.raises(ConfigurationError, match=r"study\.yaml: lists or mappings are nested too deeply"):
+        read_yaml(path)
 
 
 def test_own_yaml_is_read_as_pyyaml_reads_it(project: Path) -> None:

@@ -56,7 +56,7 @@ def test_checksums_are_those_of_the_manifest(registry: dict[str, Source], shared
 )
 @pytest.mark.parametrize("key", ["url", "alternatives"])
 def test_what_is_not_published_has_no_address(key: str, address: str) -> None:
-    with pytest.raises(ValueError, match=r"is not an http or https address; .* as d/mine\.txt .*'mirror'"):
+    with pytest.raises(ValueError, match=r"expected an http or https address; .*'mirror'"):
         Source.model_validate({"path": "d/mine.txt", key: address if key == "url" else [address]})
 
 

@@ -257,3 +257,32 @@ def test_a_results_folder_is_written_in_one_way(project: Path) -> None:
         for name in ("results/a", "./results/a", "b/../results/a")
     }
     assert found == {"results/a"}
+
+
+def test_a_results_folder_holds_nothing_else(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not of a run would be mistaken for its unfinished files."""
+    config = read_yaml(project / "tests" / "faults" / "mini.yaml")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "study.yaml").touch()
+    monkeypatch.chdir(tmp_path / "mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "me"))
+    Path.home().mkdir(parents=True)
+    wrong = ["/", "/..", "/tmp/..", ".", "..", "a/..", str(tmp_path / "mine"), str(tmp_path), "~", "../home"]
+    wrong += [str(project / name) for name in ("", ".git", "workflow", "rules/mine", "resources", ".venv")]
+    for name in wrong:
+        with pytest.raises(ConfigurationError, match="results_dir: expected a folder of its own"):
+            load_study({**config, "results_dir": name.rstrip("/") or "/.."}, project)
+    for name in ("../study.yaml", "../study.yaml/results"):
+        with pytest.raises(ConfigurationError, match=r"results_dir: .* but .*/study\.yaml is a file"):
+            load_study({**config, "results_dir": name}, project)
+    for name in (
+        "results",
+        "results..",
+        "..results",
+        "../results",
+        "~/results",
+        str(tmp_path / "home/results"),
+    ):
+        load_study({**config, "results_dir": name}, project)

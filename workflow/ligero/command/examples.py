@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError, raise_together
+from ligero.common.names import as_seen
 from ligero.common.text import refuse_other_kinds
 from ligero.settings.defaults import task_with_defaults
 from ligero.settings.tasks import SPLITS, TYPE_OF_READER, Columns, Reader, Task, TaskType
@@ -199,7 +199,7 @@ def _label_problems(context: _AnyLabel, reader: Reader, train: Path, words: set[
         return
     alike: dict[str, list[str]] = {}
     for label in labels:
-        alike.setdefault(_seen(label), []).append(label)
+        alike.setdefault(as_seen(label), []).append(label)
     if empty := alike.pop("", []):
         problem = f"{sum(labels[label] for label in empty):,} examples have an empty label."
         yield DataError(*context.first[empty[0]], problem, "Correct or remove them.")
@@ -214,12 +214,6 @@ def _label_problems(context: _AnyLabel, reader: Reader, train: Path, words: set[
         elif same[0] != same[0].strip():
             problem = f"the label {same[0]!r} begins or ends with white space."
             yield DataError(*context.first[same[0]], problem, "Remove it, perhaps behind each separator.")
-
-
-def _seen(label: str) -> str:
-    """A label as a person sees it: in one Unicode form, without white space around it, invisible characters and a decimal .0."""
-    plain = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
-    return re.sub(r"^([+-]?\d+)\.0+$", r"\1", " ".join(plain.split()))
 
 
 def _shares(missing: list[str], examples: int) -> dict[str, tuple[float, float]]:

@@ -279,7 +279,8 @@ def _compare(job: WeightsJob, folder: Path) -> None:
                 file=sys.stderr,
             )
     problems = [
-        f"models.{job.model_id}.architecture.{key}: configured {ours}, the checkpoint has {theirs}; write {key}: {theirs}"
+        f"models.{job.model_id}.architecture.{key}: configured {ours}, the checkpoint has {theirs}; "
+        + ("leave the key out" if key == "hidden_act" else f"write {key}: {theirs}")
         + (
             f", or models.{job.model_id}.initial_layers: spread to keep {ours} of them"
             if _is_deeper(key, ours, theirs)

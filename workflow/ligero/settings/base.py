@@ -7,6 +7,7 @@ from collections.abc import Callable
 from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -17,8 +18,18 @@ from pydantic import (
     StringConstraints,
 )
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 """An id, which is used in paths: lower-case letters, digits and hyphens."""
+
+
+def _on_one_line(name: str) -> str:
+    if not name.strip() or any(category(character) in ("Cc", "Zl", "Zp") for character in name):
+        raise ValueError("expected a name on one line, since tables show it")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_on_one_line)]
+"""What tables and figures call something."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -40,21 +51,25 @@ def below_home(value: Any) -> Any:
 
 def _normal(folder: str) -> str:
     """A folder without `./` and `a/..`: Snakemake compares paths letter by letter."""
-    shortest = normpath(folder)
-    if shortest == "." or shortest.endswith(".."):
+    return normpath(short_parts(folder))
+
+
+def short_parts(path: str) -> str:
+    """The path itself, or ValueError where no file can have one of its names with some letters more, such as `.part`."""
+    if long := next((part for part in path.split("/") if len(part.encode()) > 200), ""):
         raise ValueError(
-            "expected a folder of its own, such as results: a run removes unfinished files in it"
+            f"'{long[:20]}...' is too long for the name of a file or folder; shorten it to 200 bytes"
         )
-    return shortest
+    return path
 
 
-UserPath = Annotated[str, BeforeValidator(below_home)]
+UserPath = Annotated[str, StringConstraints(min_length=1), BeforeValidator(below_home)]
 """A file or folder of the user's, or a URL; `~` is the home folder."""
 
 ResultsFolder = Annotated[
     str,
     BeforeValidator(below_home),
-    StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$"),
+    StringConstraints(pattern=r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$", max_length=1000),
     AfterValidator(_normal),
 ]
 """A folder whose name is used in paths and shell commands without quotes; as short as it can be written."""
@@ -69,7 +84,7 @@ UnscaledPrecision = Literal["auto", "fp32", "bf16"]
 class Settings(BaseModel):
     """Base class of all settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def switched_off(value: object) -> bool:

@@ -108,6 +108,7 @@ SPECIAL_TOKENS_OF_A_PAIR = 3
 
 def clashes(study: Study) -> Iterator[str]:
     """Every such combination, as 'key path: problem'. All references must be valid."""
+    yield from _archives(study)
     yield from _identities(study)
     yield from _vocabularies(study)
     yield from _lengths(study)
@@ -122,6 +123,18 @@ def clashes(study: Study) -> Iterator[str]:
     yield from _methods(study)
     yield from _search(study)
     yield from _reference(study)
+
+
+def _archives(study: Study) -> Iterator[str]:
+    """Archives that lie in themselves."""
+    for source_id, source in study.sources.items():
+        chain = [source_id]
+        while source.archive and source.archive.source not in chain:
+            chain.append(source.archive.source)
+            source = study.sources[source.archive.source]
+        if source.archive and source.archive.source == source_id:
+            inside = " -> ".join([*chain, source_id])
+            yield f"sources.{source_id}.archive.source: {inside}: an archive cannot be inside itself; name another source"
 
 
 def _identities(study: Study) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.names import plain
 from ligero.common.thesis_tables import THESIS_TABLES
-from ligero.settings.base import Identifier, Precision, Seed, Settings, SomeIds, switched_off
+from ligero.settings.base import Identifier, Name, Precision, Seed, Settings, SomeIds, switched_off
 from ligero.settings.training import Grid, GridOverride, Training
 
 
@@ -78,7 +78,7 @@ InitialLayers = Literal["spread", "first", "last"]
 class Student(Settings):
     """A student: an architecture and where its weights start."""
 
-    name: str
+    name: Name
     """Name in the tables."""
     initial: Identifier
     """Id of the model whose pretrained weights the student starts from."""

@@ -13,6 +13,7 @@ from ligero.settings.study import Study
 A_MAPPING = "expected a mapping of keys to values"
 MESSAGES = {
     "missing": "this key is required",
+    "invalid_key": "a key must be text; write it in quotes",
     "string_type": "expected text; write it in quotes",
     "bool_type": "expected true or false",
     "bool_parsing": "expected true or false",
@@ -21,6 +22,7 @@ MESSAGES = {
     "int_from_float": "expected a whole number",
     "float_type": "expected a number",
     "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
     "tuple_type": "expected a list, such as [a, b]",
     "dict_type": A_MAPPING,
     "model_type": A_MAPPING,
@@ -29,6 +31,8 @@ MESSAGES = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be below {lt}",
     "too_short": "expected at least {min_length}, found {actual_length}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "expected at most {max_length} characters",
     "too_long": "expected at most {max_length} entries",
     "literal_error": "expected one of {expected}",
 }
@@ -38,6 +42,7 @@ PATTERNS = {
     "^[a-z0-9][a-z0-9-]*$": "an id consists of lower-case letters, digits and hyphens",
     "^[0-9a-f]{64}$": "expected the 64 hexadecimal digits of a SHA-256 sum",
     "^[a-z]{2,3}$": "expected a language code of two or three lower-case letters, such as es",
+    r"^\w[\w.-]*(/\w[\w.-]*)?$": "expected a repository of the hub, OWNER/NAME",
     r"^[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$": "expected a learning rate in quotes, such as '5e-5'",
     r"^/?[\w.@+][\w.@+-]*(/[\w.@+][\w.@+-]*)*$": (
         "expected a folder such as results/my, of letters, digits and ._-@+ (it is used in shell commands: no spaces), "
@@ -69,8 +74,12 @@ def _lines(problem: Any) -> Iterator[str]:
         yield from (f"  {line}" for line in message.splitlines())
     else:
         found = problem["input"]
-        shown = f" (found {found!r})" if _is_worth_showing(problem["type"], found) else ""
-        yield f"  {'.'.join(location)}: {message}{shown}"
+        shown = f" (found {_cut(repr(found))})" if _is_worth_showing(problem["type"], found) else ""
+        yield f"  {'.'.join(map(_cut, location))}: {message}{shown}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _is_worth_showing(kind: str, found: Any) -> bool:

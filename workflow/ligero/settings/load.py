@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,13 +40,40 @@ def load_study(config: Mapping[str, object], root: Path | str) -> Study:
             filled = _with_registry(filled, Path(root, below_home(registry)))
         except ValueError as error:
             raise ConfigurationError(f"source_registry: {error}") from error
+        except OSError as error:
+            raise ConfigurationError(f"source_registry: {error.strerror}; name another file") from error
     try:
         study = Study.model_validate(filled)
     except ValidationError as error:
         raise _errors(explain(error)) from error
-    if problems := [*_truths(filled, study.model_dump(), ""), *problems_of(study)]:
+    if problems := [
+        *_truths(filled, study.model_dump(), ""),
+        *_shared_folder(study, Path(root)),
+        *problems_of(study),
+    ]:
         raise _errors(f"  {problem}" for problem in problems)
     return study
+
+
+OWN_FOLDERS = (
+    *(".ci", ".git", ".snakemake", ".venv", "benchmarks", "config", "docs", "envs", "profiles"),
+    *("resources", "rules", "tests", "workflow"),
+)
+"""The project's own, which no run may clean up."""
+
+
+def _shared_folder(study: Study, root: Path) -> Iterator[str]:
+    """A results folder that is or holds one with other things in it, or that lies in the project's own or where a file is."""
+    results = Path(study.results_dir).resolve()
+    own = [Path(root, name).resolve() for name in OWN_FOLDERS]
+    others = [Path.cwd(), Path(os.environ.get("HOME", ".")).resolve(), *own]
+    nearest = next(place for place in (results, *results.parents) if place.exists())
+    if not nearest.is_dir():
+        yield f"results_dir: expected a folder of its own, such as results, but {nearest} is a file"
+    elif any(results in (other, *other.parents) for other in others) or set(own) & set(results.parents):
+        yield (
+            f"results_dir: expected a folder of its own, such as results, not {results}: a run removes unfinished files in it"
+        )
 
 
 def _truths(given: object, read: object, place: str) -> Iterator[str]:

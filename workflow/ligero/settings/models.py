@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from ligero.settings.base import Identifier, Settings, UserPath, switched_off
+from ligero.settings.base import Identifier, Name, Settings, UserPath, switched_off
 from ligero.settings.distillation import InitialLayers
 from ligero.settings.pretraining import Pretraining, StateTeacher
 from ligero.settings.training import GridOverride
@@ -25,6 +25,10 @@ def no_early_exit(model_type: str, layers: int) -> str:
     if model_type != "albert":
         return "early_exit is for ALBERT, which repeats one layer; remove the key"
     return "early_exit requires at least 2 layers; remove the key" if layers < 2 else ""
+
+
+Activation = Literal["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"]
+"""Those that transformers computes and an exported graph too."""
 
 
 class Architecture(Settings):
@@ -48,7 +52,7 @@ class Architecture(Settings):
     """Rows of the position embeddings; RoBERTa can read two tokens fewer."""
     type_vocab_size: int = Field(2, ge=1)
     """Segments that inputs may have."""
-    hidden_act: str | None = None
+    hidden_act: Activation | None = None
     """Activation; null means the checkpoint's, or the architecture's default (gelu_new for ALBERT, gelu otherwise)."""
     dropout: float | None = Field(None, ge=0.0, lt=1.0)
     """Dropout probability of hidden states and attention; null means the checkpoint's, or the architecture's default."""
@@ -69,14 +73,18 @@ class Architecture(Settings):
         return self
 
 
+Repository = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$")]
+"""OWNER/NAME, or NAME alone for the oldest ones."""
+
+
 class HubModel(Settings):
     """A checkpoint on the Hugging Face hub."""
 
-    id: str
+    id: Repository
     """OWNER/NAME of the repository."""
-    revision: str | None = None
+    revision: str | None = Field(None, min_length=1)
     """Commit to fetch; null means the latest at the first download, which the lock file then pins."""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Repository, ...] = ()
     """Former names of the same repository, tried in order."""
     licence: str = ""
     """Licence of the weights."""
@@ -87,7 +95,7 @@ class HubModel(Settings):
 class Model(Settings):
     """One system of the study."""
 
-    name: str
+    name: Name
     """Name in the tables."""
     architecture: Architecture
     """Size and family."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ligero.settings.base import Identifier, LearningRate, Seed, Settings, UnscaledPrecision
+from ligero.settings.base import (
+    Identifier,
+    LearningRate,
+    Seed,
+    Settings,
+    UnscaledPrecision,
+    each_once,
+)
 
 
 class Divergence(Settings):
@@ -44,7 +51,7 @@ class StateTeacher(Settings):
 
     model: Identifier
     """Id of the teacher: any other model of the study, with whatever vocabulary."""
-    layers: tuple[int, ...] | None = Field(None, min_length=1)
+    layers: Annotated[tuple[int, ...], AfterValidator(each_once)] | None = Field(None, min_length=1)
     """Layers whose normalised states are averaged, 0 being the embeddings; null means those at half and two thirds of its depth.
     The layers after the last of them are not computed."""
     dimensions: int = Field(192, ge=1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Field, field_validator
 
-from ligero.settings.base import Identifier, Settings, Sha256
+from ligero.settings.base import Identifier, Settings, Sha256, short_parts
 
 GENERATED = "digests.json"
 """Record in a folder that the project generated: the digest of each of its files."""
@@ -17,8 +18,19 @@ class ArchiveMember(Settings):
 
     source: Identifier
     """Id of the archive's source."""
-    member: str
+    member: str = Field(min_length=1)
     """Path of the file inside the archive."""
+
+
+def _published(address: str) -> str:
+    if not re.match(r"https?://[^/]", address):
+        raise ValueError(
+            "expected an http or https address; a file on this machine belongs into the folder under 'mirror', by the source's path"
+        )
+    return address
+
+
+Address = Annotated[str, AfterValidator(_published)]
 
 
 class Source(Settings):
@@ -26,9 +38,9 @@ class Source(Settings):
 
     path: str
     """Path below a mirror and below the folder of fetched files."""
-    url: str | None = None
+    url: Address | None = None
     """Primary location: an http or https address."""
-    alternatives: tuple[str, ...] = ()
+    alternatives: tuple[Address, ...] = ()
     """Further locations, tried in order after the primary one."""
     archive: ArchiveMember | None = None
     """Extract it from another source if no mirror has the file itself."""
@@ -36,30 +48,20 @@ class Source(Settings):
     """Written by the project's own generator instead of fetched."""
     sha256: Sha256 | None = None
     """Expected checksum; if unknown, the first download records it in the lock file."""
-    bytes: int | None = None
+    bytes: int | None = Field(None, ge=0)
     """Expected size in bytes."""
     licence: str = ""
     """Licence of the data."""
     citation: str = ""
     """Reference to cite."""
 
-    @model_validator(mode="after")
-    def _stays_below_its_folder(self) -> Source:
-        if not re.fullmatch(r"[\w.@+/-]+", self.path):
+    @field_validator("path")
+    @classmethod
+    def _stays_below_its_folder(cls, path: str) -> str:
+        if not re.fullmatch(r"[\w.@+/-]+", path):
             raise ValueError(
-                f"path {self.path!r} must consist of letters, digits and ._-+@/ (it is used in shell commands); rename the file"
+                "must consist of letters, digits and ._-+@/ (it is used in shell commands); rename the file"
             )
-        parts = self.path.split("/")
-        if self.path.startswith("/") or ".." in parts or "\\" in self.path:
-            raise ValueError(f"path {self.path!r} must be relative and must not contain '..'")
-        return self
-
-    @model_validator(mode="after")
-    def _is_published(self) -> Source:
-        for address in (self.url, *self.alternatives):
-            if address is not None and not re.match(r"https?://[^/]", address):
-                raise ValueError(
-                    f"{address!r} is not an http or https address; a file on this machine belongs as {self.path} into the "
-                    "folder under 'mirror'"
-                )
-        return self
+        if not {"", ".", ".."}.isdisjoint(short_parts(path).split("/")):
+            raise ValueError("must be relative, without '.', '..' and '//', and end in a file's name")
+        return path

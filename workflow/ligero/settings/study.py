@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ligero.settings.base import Identifier, ResultsFolder, Seed, Settings, UserPath
+from ligero.settings.base import Identifier, Name, ResultsFolder, Seed, Settings, UserPath
 from ligero.settings.corpus import Corpus
 from ligero.settings.distillation import Distillation, Teachers
 from ligero.settings.efficiency import Efficiency, Speed
@@ -25,7 +25,7 @@ REGIMES: tuple[Regime, ...] = ("fine-tuning", "distillation")
 class Study(Settings):
     """The whole configuration of a study; unknown keys are rejected."""
 
-    name: str
+    name: Name
     """Name shown in tables and report."""
     scale: Literal["own", "miniature", "sample", "thesis"] = "own"
     """At which scale the numbers were made, printed in every table: of a study of your own, or the project's and the thesis'."""

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ligero.common.names import plain
-from ligero.settings.base import Ids, Settings, SomeIds, UserPath, each_once
+from ligero.common.names import as_seen, plain
+from ligero.settings.base import Ids, Name, Settings, SomeIds, UserPath, each_once
 from ligero.settings.training import GridOverride
 
 TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
@@ -52,7 +52,7 @@ def _quoted(label: Any) -> Any:
         raise ValueError(f'write labels in quotes: "{label}"')
     if isinstance(label, str) and label != label.strip():
         raise ValueError(f"the label {label!r} begins or ends with white space")
-    if label == "":
+    if isinstance(label, str) and not as_seen(label):
         raise ValueError("a label is empty; give it a name, or remove the rows without one from the files")
     return label
 
@@ -115,9 +115,13 @@ class Split(Settings):
     """Examples that the published files must hold, before share, limit and without_ids_of; another count is an error."""
 
     @model_validator(mode="after")
-    def _is_an_interval(self) -> Split:
+    def _leaves_something(self) -> Split:
         if self.share is not None and not 0.0 <= self.share[0] < self.share[1] <= 1.0:
             raise ValueError(f"share {list(self.share)} must be an interval inside [0, 1]")
+        if own := set(self.sources).intersection(self.without_ids_of):
+            raise ValueError(
+                f"without_ids_of: {min(own)} is among the split's own sources, so nothing would be left; remove it there"
+            )
         return self
 
 
@@ -135,7 +139,7 @@ class Splits(Settings):
 class Task(Settings):
     """One task."""
 
-    name: str
+    name: Name
     """Name in the tables."""
     type: TaskType
     """What is predicted: the label of a text, the label of each word, or a span of a context."""
@@ -212,6 +216,13 @@ class Task(Settings):
             raise ValueError(
                 f"labels: [{self.labels[0]}] leaves nothing to decide; expected at least two labels"
             )
+        seen: dict[str, str] = {}
+        for label in self.labels:
+            if (first := seen.setdefault(as_seen(label), label)) != label:
+                raise ValueError(
+                    f"labels: {first!a} and {label!a} differ by white space, invisible characters, their Unicode form or a decimal .0 "
+                    "only; keep one of them"
+                )
         small = [label for label in self.labels if label == "o" or label.startswith(("b-", "i-"))]
         if self.metric == "seqeval_f1" and small:
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from ligero.settings.base import (
     Counts,
@@ -12,6 +12,7 @@ from ligero.settings.base import (
     Ids,
     LearningRate,
     LearningRates,
+    Name,
     PerJob,
     Precision,
     Seed,
@@ -173,10 +174,14 @@ class Search(Settings):
     """A trial stops after more than this many epochs without a strictly lower validation loss; null means distillation.patience."""
 
 
+METHOD_SETTINGS = ("loss", "alpha", "temperature", "relations", "relation_weight")
+"""Keys of a method that override those of the section `distillation`."""
+
+
 class Method(Settings):
     """One way to train the student. A null value inherits from `distillation`, or from `ablation`."""
 
-    name: str | None = None
+    name: Name | None = None
     """Name in the table; null means the method's id."""
     objective: Literal["gold", "distilled"] = "distilled"
     """Learn from gold labels alone (fine-tuning), or from the cached logits of the task's teacher."""
@@ -198,6 +203,18 @@ class Method(Settings):
     """Overrides `ablation.epochs`."""
     learning_rate: LearningRate | None = None
     """Overrides `ablation.learning_rate`."""
+
+    @model_validator(mode="after")
+    def _is_used(self) -> Method:
+        unused = {key: "objective: gold" for key in METHOD_SETTINGS if self.objective == "gold"}
+        if self.loss == "mse":
+            unused.setdefault("temperature", "loss: mse")
+        if self.relations == "none":
+            unused.setdefault("relation_weight", "relations: none")
+        for key, other in unused.items():
+            if getattr(self, key) is not None:
+                raise ValueError(f"the key '{key}' has no effect with {other}; remove it")
+        return self
 
 
 class Ablation(Settings):

@@ -13,7 +13,19 @@ from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.text import read_text
 
 # The C parser where PyYAML has it: a resolved configuration is long, and every job parses the Snakefile.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):
+    """Names the place of a value that is not what it looks like, or is marked as: 2024-13-45, `!!int abc`."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{str(node.value)[:100]!r} is no {kind}; correct it, or write text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
@@ -28,6 +40,8 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         raise ConfigurationError(str(error)) from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{path}: lists or mappings are nested too deeply") from error
     if not isinstance(value, dict):
         raise ConfigurationError(f"{path}: expected a mapping of keys to values")
     return value

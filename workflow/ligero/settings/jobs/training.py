@@ -33,7 +33,7 @@ from ligero.settings.pretraining import Pretraining
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import TaskType
 from ligero.settings.tokenizers import Tokenizer
-from ligero.settings.training import Halving, Method, Search, TrainingOptions
+from ligero.settings.training import METHOD_SETTINGS, Halving, Method, Search, TrainingOptions
 
 
 class PretrainingJob(Job):
@@ -446,10 +446,6 @@ def search_job(study: Study, student: str, task: str) -> SearchJob:
         ),
         trials=search.trials,
     )
-
-
-METHOD_SETTINGS = ("loss", "alpha", "temperature", "relations", "relation_weight")
-"""Keys of a method that override those of the section `distillation`."""
 
 
 class AblationJob(Job):
