@@ -106,6 +106,28 @@ def test_the_program_works_from_another_folder_in_the_locale_c(project: Path, ne
     assert "economía 50" in done.stdout.decode()
 
 
+def test_the_command_runs_the_clone_whose_folder_it_is_called_in(project: Path, tmp_path: Path) -> None:
+    clone, other, linked = tmp_path / "a clone", tmp_path / "other", tmp_path / "ligero"
+    for folder in (clone, other):
+        (folder / "workflow/scripts").mkdir(parents=True)
+        (folder / "workflow/scripts/run_command.py").touch()
+    (clone / "requirements.lock").touch()
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/.installed").touch()
+    write_text(clone / ".venv/bin/python", '#!/bin/sh\necho "$@"\n')
+    (clone / ".venv/bin/python").chmod(0o755)
+    made = ["make", "-s", "-C", str(clone), "-f", str(project / "Makefile"), "setup"]
+    assert "activate" in subprocess.run(made, capture_output=True, text=True, check=True).stdout
+    assert subprocess.run(made, capture_output=True, text=True, check=True).stdout == ""
+    (other / ".venv").symlink_to(clone / ".venv")
+    linked.symlink_to(clone / ".venv/bin/ligero")
+    for command, at in ((other / ".venv/bin/ligero", other), (linked, clone)):
+        done = subprocess.run([command, "ls", "a b"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{at}/workflow/scripts/run_command.py ls a b\n"
+    inside = subprocess.run([".venv/bin/ligero"], capture_output=True, text=True, cwd=other)
+    assert inside.stdout == f"{other}/workflow/scripts/run_command.py\n"
+
+
 def test_bad_input_is_one_line_and_status_2(project: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(project / "workflow/scripts/run_command.py"), "check", "missing.csv"],
