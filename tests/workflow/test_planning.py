@@ -131,6 +131,15 @@ def test_studies_without_their_section_say_so(snakemake: Snakemake, tmp_path: Pa
     assert "the target 'searches' needs this section" in done.stdout + done.stderr
 
 
+def test_what_is_left_out_is_said_before_a_target_is_missed(
+    snakemake: Snakemake, project: Path, tmp_path: Path
+) -> None:
+    goal, config = "results/spanish-sample/tables/ablation.csv", project / "config/spanish-sample.yaml"
+    done = snakemake("-n", "--", goal, configfile=config, config=("mirror=null",), folder=tmp_path)
+    assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr
+    assert done.stderr.count("multilingual-e5-small is left out: its local weights") == 1
+
+
 def test_a_key_that_stands_twice_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text(POCKET.read_text(encoding="utf-8") + "tasks: {}\n", encoding="utf-8")
