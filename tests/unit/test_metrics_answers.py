@@ -171,4 +171,11 @@ def test_conllu_references(tmp_path: Path) -> None:
     files = ("tagging", "--references", tmp_path / "g.conllu", "--predictions", tmp_path / "p.conll")
     kept = score(*files, "--multiword-ranges", "keep")
     assert json.loads(kept.stdout)["accuracy"] == pytest.approx(200 / 3)
-    assert score(*files).returncode == 2
+    assert kept.stderr == ""
+    refused = score(*files)
+    assert refused.returncode == 2
+    assert "p.conll:1: word 'del', but" in refused.stderr and "give --multiword-ranges keep" in refused.stderr
+    write_columns(tmp_path / "p.conll", [["de", "la"]], [["ADP", "DET"]], [["ADP", "DET"]])
+    assert "--multiword-ranges" not in score(*files).stderr
+    write_columns(tmp_path / "p.conll", [["de", "el"]], [["ADP", "DET"]], [["ADP", "D"]])
+    assert "g.conllu never has: D\n" in score(*files).stderr

@@ -61,12 +61,14 @@ def aligned_tags(
         MismatchError: at the first line where sentences or words differ.
     """
     gold, predicted = read_columns(references, keeps_ranges), read_columns(predictions, keeps_ranges)
-    for one, other in zip(gold, predicted, strict=False):
-        for (line, word, _), (other_line, other_word, _) in zip(one, other, strict=False):
+    for number, (one, other) in enumerate(zip(gold, predicted, strict=False)):
+        for place, ((line, word, _), (other_line, other_word, _)) in enumerate(zip(one, other, strict=False)):
             if word != other_word:
+                remedy = "predictions must hold the references' words in their order"
+                if not keeps_ranges and read_columns(references, True)[number][place][1] == other_word:
+                    remedy = "the references have it as a multiword range: give --multiword-ranges keep"
                 raise MismatchError(
-                    f"{predictions}:{other_line}: word {other_word!r}, but {references}:{line} has {word!r}; "
-                    "predictions must hold the references' words in their order"
+                    f"{predictions}:{other_line}: word {other_word!r}, but {references}:{line} has {word!r}; {remedy}"
                 )
         if len(one) != len(other):
             raise MismatchError(
