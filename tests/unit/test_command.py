@@ -579,6 +579,16 @@ def test_a_model_of_the_hub_whose_architecture_is_unknown_is_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("option", ["--teacher", "--student"])
+def test_a_checkpoint_without_a_tokenizer_is_refused_at_once(news: Path, tmp_path: Path, option: str) -> None:
+    write_text(tmp_path / "encoder/config.json", json.dumps(BERT))
+    command = [*planning_into(tmp_path / "work", news), "--teacher", BETO_UNCASED.place]
+    with pytest.raises(DataError, match=r"encoder: it has none of the files that hold a tokenizer's tokens"):
+        main([*command, option, str(tmp_path / "encoder")])
+    write_text(tmp_path / "encoder/vocab.txt", "[PAD]\n")
+    assert main([*command, option, str(tmp_path / "encoder")]) == 0
+
+
 def test_a_port_that_is_none_is_refused() -> None:
     with pytest.raises(LigeroError, match=r"cannot listen on 127\.0\.0\.1:80000: .*0-65535.*choose another"):
         _listen("127.0.0.1", 80000)
