@@ -568,14 +568,20 @@ def test_a_models_folder_that_no_export_wrote_stays_even_beside_a_study(
 
 @pytest.mark.parametrize("option", ["--teacher", "--student"])
 def test_a_model_of_the_hub_whose_architecture_is_unknown_is_refused_at_once(
-    news: Path, tmp_path: Path, option: str
+    news: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = ["--teacher", "dccuchile/bert-base-spanish-wwm-uncased"] if option == "--student" else []
     command = ["train", str(news), "--text", "texto", "--label", "tema", "--out", str(tmp_path / "out"), "-n"]
-    with pytest.raises(
-        ConfigurationError, match=rf"{option} deepset/gbert-base: `ligero ls models` does not list"
-    ):
+    said = (
+        rf"{option} deepset/gbert-base: no folder of this name is here, and `ligero ls models` does not list"
+    )
+    with pytest.raises(ConfigurationError, match=said):
         main([*command, *known, option, "deepset/gbert-base"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for mistyped in ("./beto", "../beto", "models/beto"):
+        with pytest.raises(ConfigurationError, match=f"{option} {mistyped}: no such folder$"):
+            main([*command, *known, option, mistyped])
     assert not (tmp_path / "out").exists()
 
 

@@ -124,8 +124,11 @@ def _weights(given: str, option: str) -> Weights:
         require_vocabulary(Path(weights.place))
     known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
     if weights.kind == "hub" and weights.place not in known:
+        if Path(given).parent.is_dir():
+            raise ConfigurationError(f"{option} {given}: no such folder")
         raise ConfigurationError(
-            f"{option} {given}: `ligero ls models` does not list this model, so its architecture is not known here. Download it, "
+            f"{option} {given}: no folder of this name is here, and `ligero ls models` does not list such a model, so its architecture is "
+            f"not known here. Download it, "
             f"`hf download {given} --local-dir FOLDER`, and give {option} FOLDER"
         )
     return weights
