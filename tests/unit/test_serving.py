@@ -109,6 +109,12 @@ def test_items_that_cannot_be_answered_are_refused(exported: Any, kind: str, ite
         list(predictor(exported, kind).predict([good, item]))
 
 
+@pytest.mark.parametrize("item", ["abc", {"text": "abc"}])
+def test_one_item_in_the_place_of_a_list_is_refused(exported: Any, item: Any) -> None:
+    with pytest.raises(InputError, match=r"expected a list of items, found one (str|dict); write \[item\]"):
+        list(predictor(exported, "sequence_classification").predict(item))
+
+
 def test_words_and_entities_have_the_offsets_of_the_text(exported: Any) -> None:
     text = "  año,\n ca  bé 😀 fin"
     (answer,) = predictor(exported, "token_classification").predict([text])
