@@ -165,9 +165,12 @@ def test_questions_without_an_answer_are_left_out_on_demand(tmp_path: Path, news
 def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("x")
     with pytest.raises(
-        ConfigurationError, match=r"the name says no format; known endings: \.csv, .*--reader"
+        ConfigurationError,
+        match=r"the name says no format; known endings: \.csv, .*Rename it, or give --reader for tagging",
     ):
         data_of(str(tmp_path / "data.txt"))
+    (tmp_path / "data.txt").write_text("Ana B-PER\nvive O\n\n" * 10)
+    assert data_of(str(tmp_path / "data.txt"), "--reader", "conll2002").labels["O"] == 10
 
 
 def test_known_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
