@@ -315,6 +315,9 @@ def test_requests_of_clients_that_have_left_are_not_answered() -> None:
 def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no manifest\.json; a folder that the export wrote is expected"):
         Predictor(tmp_path)
+    write_record(tmp_path / "model/manifest.json", {"format": 1})
+    with pytest.raises(DataError, match=rf"wrote is expected\. Name {tmp_path}/model\.$"):
+        Predictor(tmp_path)
     write_record(tmp_path / "manifest.json", {"format": 99})
     with pytest.raises(DataError, match="format is 99, expected 1"):
         Predictor(tmp_path)
