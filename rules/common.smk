@@ -33,9 +33,12 @@ from ligero.sources.origins import origin_of
 
 try:
     refuse_repeated_keys(workflow.configfiles)
-    STUDY = without_missing_weights(load_study(config, PROJECT))
 except LigeroError as error:
     raise WorkflowError(str(error))
+try:
+    STUDY = without_missing_weights(load_study(config, PROJECT))
+except LigeroError as error:
+    raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}")
 
 LAYOUT = Layout(STUDY)
 TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)

@@ -83,6 +83,7 @@ def test_an_unknown_key_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path)
     done = snakemake("-n", "--", "all", config=("fine_tunning={}",), folder=tmp_path)
     assert done.returncode != 0
     assert "did you mean 'fine_tuning'?" in done.stdout + done.stderr
+    assert f"{POCKET}: the configuration has errors:" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
