@@ -29,10 +29,14 @@ setup: .venv/.installed $(BIN)/ligero
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	touch $@
 
-# The command `ligero`, which finds this folder wherever it is called from.
+# The command `ligero` runs the folder that its `.venv` lies in, also where that is a link to another clone's; called through a link of
+# its own, this folder.
 $(BIN)/ligero: .venv/.installed
-	printf '#!/bin/sh\nexec "%s/$(BIN)/python" "%s/workflow/scripts/run_command.py" "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@
-	chmod +x $@
+	@printf '%s\n' '#!/bin/sh' 'root=$$(CDPATH= cd -- "$$(dirname -- "$$0")/../.." && pwd)' \
+		'[ -e "$$root/workflow/scripts/run_command.py" ] || root="$(CURDIR)"' \
+		'exec "$$root/$(BIN)/python" "$$root/workflow/scripts/run_command.py" "$$@"' > $@
+	@chmod +x $@
+	@echo "Installed. For the commands snakemake, python and ligero: . .venv/bin/activate"
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES) results/summary.csv all

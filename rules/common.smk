@@ -33,9 +33,12 @@ from ligero.sources.origins import origin_of
 
 try:
     refuse_repeated_keys(workflow.configfiles)
-    STUDY = without_missing_weights(load_study(config, PROJECT))
 except LigeroError as error:
     raise WorkflowError(str(error))
+try:
+    STUDY = without_missing_weights(load_study(config, PROJECT))
+except LigeroError as error:
+    raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}")
 
 LAYOUT = Layout(STUDY)
 TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)
@@ -78,13 +81,14 @@ wildcard_constraints:
 def put_resolved():
     """Put the resolved configuration where programs read it; its time is that of the run's start."""
     write_resolved(CONFIG, STUDY)
-    for what, reason in reasons_left_out(STUDY).items():
-        print(f"{what} is left out: {reason}", file=sys.stderr)
 
 
 if workflow.is_main_process:
     release_dead_lock()
     explain_at_exit(logger, Path(R))
+    # Now and not in `onstart`, which dry runs and targets without a rule never come to.
+    for what, reason in reasons_left_out(STUDY).items():
+        print(f"{what} is left out: {reason}", file=sys.stderr)
     # Of a module Snakemake never calls `onstart`; whether this is a dry run is not known yet.
     if not workflow.modifier.is_main_snakefile():
         put_resolved()

@@ -106,6 +106,28 @@ def test_the_program_works_from_another_folder_in_the_locale_c(project: Path, ne
     assert "economía 50" in done.stdout.decode()
 
 
+def test_the_command_runs_the_clone_whose_folder_it_is_called_in(project: Path, tmp_path: Path) -> None:
+    clone, other, linked = tmp_path / "a clone", tmp_path / "other", tmp_path / "ligero"
+    for folder in (clone, other):
+        (folder / "workflow/scripts").mkdir(parents=True)
+        (folder / "workflow/scripts/run_command.py").touch()
+    (clone / "requirements.lock").touch()
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/.installed").touch()
+    write_text(clone / ".venv/bin/python", '#!/bin/sh\necho "$@"\n')
+    (clone / ".venv/bin/python").chmod(0o755)
+    made = ["make", "-s", "-C", str(clone), "-f", str(project / "Makefile"), "setup"]
+    assert "activate" in subprocess.run(made, capture_output=True, text=True, check=True).stdout
+    assert subprocess.run(made, capture_output=True, text=True, check=True).stdout == ""
+    (other / ".venv").symlink_to(clone / ".venv")
+    linked.symlink_to(clone / ".venv/bin/ligero")
+    for command, at in ((other / ".venv/bin/ligero", other), (linked, clone)):
+        done = subprocess.run([command, "ls", "a b"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{at}/workflow/scripts/run_command.py ls a b\n"
+    inside = subprocess.run([".venv/bin/ligero"], capture_output=True, text=True, cwd=other)
+    assert inside.stdout == f"{other}/workflow/scripts/run_command.py\n"
+
+
 def test_bad_input_is_one_line_and_status_2(project: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(project / "workflow/scripts/run_command.py"), "check", "missing.csv"],
@@ -143,9 +165,12 @@ def test_questions_without_an_answer_are_left_out_on_demand(tmp_path: Path, news
 def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("x")
     with pytest.raises(
-        ConfigurationError, match=r"the name says no format; known endings: \.csv, .*--reader"
+        ConfigurationError,
+        match=r"the name says no format; known endings: \.csv, .*Rename it, or give --reader for tagging",
     ):
         data_of(str(tmp_path / "data.txt"))
+    (tmp_path / "data.txt").write_text("Ana B-PER\nvive O\n\n" * 10)
+    assert data_of(str(tmp_path / "data.txt"), "--reader", "conll2002").labels["O"] == 10
 
 
 def test_known_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -546,15 +571,31 @@ def test_a_models_folder_that_no_export_wrote_stays_even_beside_a_study(
 
 @pytest.mark.parametrize("option", ["--teacher", "--student"])
 def test_a_model_of_the_hub_whose_architecture_is_unknown_is_refused_at_once(
-    news: Path, tmp_path: Path, option: str
+    news: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = ["--teacher", "dccuchile/bert-base-spanish-wwm-uncased"] if option == "--student" else []
     command = ["train", str(news), "--text", "texto", "--label", "tema", "--out", str(tmp_path / "out"), "-n"]
-    with pytest.raises(
-        ConfigurationError, match=rf"{option} deepset/gbert-base: `ligero ls models` does not list"
-    ):
+    said = (
+        rf"{option} deepset/gbert-base: no folder of this name is here, and `ligero ls models` does not list"
+    )
+    with pytest.raises(ConfigurationError, match=said):
         main([*command, *known, option, "deepset/gbert-base"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for mistyped in ("./beto", "../beto", "models/beto"):
+        with pytest.raises(ConfigurationError, match=f"{option} {mistyped}: no such folder$"):
+            main([*command, *known, option, mistyped])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--teacher", "--student"])
+def test_a_checkpoint_without_a_tokenizer_is_refused_at_once(news: Path, tmp_path: Path, option: str) -> None:
+    write_text(tmp_path / "encoder/config.json", json.dumps(BERT))
+    command = [*planning_into(tmp_path / "work", news), "--teacher", BETO_UNCASED.place]
+    with pytest.raises(DataError, match=r"encoder: it has none of the files that hold a tokenizer's tokens"):
+        main([*command, option, str(tmp_path / "encoder")])
+    write_text(tmp_path / "encoder/vocab.txt", "[PAD]\n")
+    assert main([*command, option, str(tmp_path / "encoder")]) == 0
 
 
 def test_a_port_that_is_none_is_refused() -> None:

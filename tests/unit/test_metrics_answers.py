@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ligero.common.errors import DataError, MismatchError
+from ligero.common.errors import CombinedError, DataError, MismatchError
 from ligero.tasks.squad_answers import Window, best_answer, candidates, predict_answers
 from ligero.tasks.tagged_files import aligned_tags, read_columns, write_columns
 
@@ -133,6 +133,10 @@ def test_predictions_of_other_words_are_refused_with_their_line(tmp_path: Path) 
     given.write_text("Ana\n\n")
     with pytest.raises(DataError, match=r"p:1: expected columns 'word \.\.\. tag'"):
         read_columns(given)
+    given.write_text("".join(f"palabra{number}\n" for number in range(500)))
+    with pytest.raises(CombinedError) as refused:
+        read_columns(given)
+    assert len(refused.value.errors) == 26 and "475 more rows are wrong" in str(refused.value)
 
 
 def row(number: str, form: str, upos: str) -> str:
@@ -167,4 +171,11 @@ def test_conllu_references(tmp_path: Path) -> None:
     files = ("tagging", "--references", tmp_path / "g.conllu", "--predictions", tmp_path / "p.conll")
     kept = score(*files, "--multiword-ranges", "keep")
     assert json.loads(kept.stdout)["accuracy"] == pytest.approx(200 / 3)
-    assert score(*files).returncode == 2
+    assert kept.stderr == ""
+    refused = score(*files)
+    assert refused.returncode == 2
+    assert "p.conll:1: word 'del', but" in refused.stderr and "give --multiword-ranges keep" in refused.stderr
+    write_columns(tmp_path / "p.conll", [["de", "la"]], [["ADP", "DET"]], [["ADP", "DET"]])
+    assert "--multiword-ranges" not in score(*files).stderr
+    write_columns(tmp_path / "p.conll", [["de", "el"]], [["ADP", "DET"]], [["ADP", "D"]])
+    assert "g.conllu never has: D\n" in score(*files).stderr

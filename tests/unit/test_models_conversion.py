@@ -287,6 +287,11 @@ def say(**changes: object) -> Callable[[Path], None]:
 
 def forget_vocabulary(folder: Path) -> None:
     (folder / "vocab.txt").unlink()
+
+
+def cut_vocabulary(folder: Path) -> None:
+    tokens = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "vocab.txt").write_text("".join(tokens[:5]), encoding="utf-8")
     change_weights(folder, lambda weights: weights | {WORDS: torch.rand(200, 16)})
     say(vocab_size=200)(folder)
 
@@ -326,7 +331,11 @@ def only_tensorflow(folder: Path) -> None:
         (round_off, r"m: weights that are whole numbers: bert\.encoder\.layer\.0\.output"),
         (say(is_decoder=True), r"m/config\.json: is_decoder is true"),
         (say(hidden_act="nothing"), r"m/config\.json: no model can be made of it: KeyError\('nothing'\)"),
-        (forget_vocabulary, r"m: the tokenizer has 5 tokens, the model's embedding 200 rows\..*missing"),
+        (
+            forget_vocabulary,
+            r"m: it has none of the files that hold a tokenizer's tokens: tokenizer\.json, vocab\.txt",
+        ),
+        (cut_vocabulary, r"m: the tokenizer has 6 tokens, the model's embedding 200 rows\..*missing"),
         (take_other_vocabulary, r"m: token '.*' is number 50 in vocab\.txt and \d+ in the tokenizer"),
         (spoil_the_vocabulary_beside_a_tokenizer, r"m/vocab\.txt:2: not UTF-8: .*iconv -f latin1"),
         (only_tensorflow, r"m: neither model\.safetensors nor pytorch_model\.bin is here, only tf_model\.h5"),

@@ -142,14 +142,16 @@ def test_jobs_are_runs_of_their_steps_and_unknown_facts_are_left_out(crate: Path
 
 
 def test_only_a_finished_study_is_packed_and_nothing_is_overwritten(
-    finished: Path, crate: Path, tmp_path: Path
+    project: Path, finished: Path, crate: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(LigeroError, match="already there"):
         main(["pack", str(finished), "--out", str(crate)])
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     (copy / "results/teachers/ner.json").unlink()
-    with pytest.raises(LigeroError, match="1 jobs are not done, the first is select_teacher ner"):
+    with pytest.raises(LigeroError, match="1 jobs are not done, the first is select_teacher ner") as refused:
         main(["pack", str(copy), "--out", str(tmp_path / "crate")])
+    line = f"in {copy}: snakemake --snakefile {project}/Snakefile --configfile=results/config.json --cores all -- all"
+    assert str(refused.value).endswith(line)
     assert not (tmp_path / "crate").exists()
 
 

@@ -188,7 +188,7 @@ def test_mldoc_from_archive_and_folder(tmp_path: Path) -> None:
 HEAD = "id\tsentence1\tsentence2\tlabel\n"
 WORD = "1\tla\tla\tDET\t_\t_\t_\t_\t_\t_\n"
 MALFORMED: list[tuple[Reader, str | bytes, tuple[str, ...], str]] = [
-    ("pawsx", "", ("0", "1"), r"f: the file is empty"),
+    ("pawsx", "", ("0", "1"), r"f: the file is empty\. Is it the right file\?$"),
     ("pawsx", "id\ta\tb\tlabel\n", ("0", "1"), r"f:1: expected the header 'id\\tsentence1"),
     ("pawsx", HEAD + "1\ta\tb\n", ("0", "1"), r"f:2: expected 4 cells .*found 3"),
     ("pawsx", HEAD + "1\ta\tb\t2\n", ("0", "1"), r"f:2: label '2' is not in the task's label set \(0, 1\)"),

@@ -109,6 +109,12 @@ def test_items_that_cannot_be_answered_are_refused(exported: Any, kind: str, ite
         list(predictor(exported, kind).predict([good, item]))
 
 
+@pytest.mark.parametrize("item", ["abc", {"text": "abc"}])
+def test_one_item_in_the_place_of_a_list_is_refused(exported: Any, item: Any) -> None:
+    with pytest.raises(InputError, match=r"expected a list of items, found one (str|dict); write \[item\]"):
+        list(predictor(exported, "sequence_classification").predict(item))
+
+
 def test_words_and_entities_have_the_offsets_of_the_text(exported: Any) -> None:
     text = "  año,\n ca  bé 😀 fin"
     (answer,) = predictor(exported, "token_classification").predict([text])
@@ -308,6 +314,9 @@ def test_requests_of_clients_that_have_left_are_not_answered() -> None:
 
 def test_folders_that_no_export_wrote_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no manifest\.json; a folder that the export wrote is expected"):
+        Predictor(tmp_path)
+    write_record(tmp_path / "model/manifest.json", {"format": 1})
+    with pytest.raises(DataError, match=rf"wrote is expected\. Name {tmp_path}/model\.$"):
         Predictor(tmp_path)
     write_record(tmp_path / "manifest.json", {"format": 99})
     with pytest.raises(DataError, match="format is 99, expected 1"):

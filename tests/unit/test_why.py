@@ -177,6 +177,21 @@ def test_an_answer_that_is_missing_is_no_score_of_zero(
     assert status == 1 and "it answers 29 of 30 test examples" in said
 
 
+def test_tags_that_were_cut_are_named_and_not_their_rows(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = results / "predictions/fine-tuning/albeto-tiny/ner.conll"
+    rows = answers.read_text()
+    asked = (results / "summary.csv", "ALBETO tiny (fine-tuned)", "score", "--recompute")
+    answers.write_text("".join(row.split("\t")[0] + "\n" for row in rows.splitlines()))
+    status, said = why(capsys, *asked)
+    assert status == 1 and said.count(str(answers)) == 2  # in the chain and as the one problem
+    assert f"{answers}: changed since it was scored." in said
+    answers.write_text(rows.partition("\n\n")[2])
+    status, said = why(capsys, *asked)
+    assert status == 1 and "its sentences have other lengths than those of the test split" in said
+
+
 def test_an_edited_table_is_found(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = results / "summary.csv"
     lines = path.read_text().splitlines(keepends=True)

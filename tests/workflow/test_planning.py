@@ -83,6 +83,7 @@ def test_an_unknown_key_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path)
     done = snakemake("-n", "--", "all", config=("fine_tunning={}",), folder=tmp_path)
     assert done.returncode != 0
     assert "did you mean 'fine_tuning'?" in done.stdout + done.stderr
+    assert f"{POCKET}: the configuration has errors:" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,15 @@ def test_studies_without_their_section_say_so(snakemake: Snakemake, tmp_path: Pa
     done = snakemake("-n", "--", "searches", folder=tmp_path)
     assert done.returncode != 0
     assert "the target 'searches' needs this section" in done.stdout + done.stderr
+
+
+def test_what_is_left_out_is_said_before_a_target_is_missed(
+    snakemake: Snakemake, project: Path, tmp_path: Path
+) -> None:
+    goal, config = "results/spanish-sample/tables/ablation.csv", project / "config/spanish-sample.yaml"
+    done = snakemake("-n", "--", goal, configfile=config, config=("mirror=null",), folder=tmp_path)
+    assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr
+    assert done.stderr.count("multilingual-e5-small is left out: its local weights") == 1
 
 
 def test_a_key_that_stands_twice_ends_at_parse_time(snakemake: Snakemake, tmp_path: Path) -> None:

@@ -41,7 +41,13 @@ def score_qa(args: argparse.Namespace, predictions: Path) -> Scored:
 
 def score_tags(args: argparse.Namespace, predictions: Path) -> Scored:
     keeps_ranges = args.multiword_ranges == "keep"
-    return score_tagging(*aligned_tags(args.references, predictions, keeps_ranges))
+    gold, predicted = aligned_tags(args.references, predictions, keeps_ranges)
+    if unknown := sorted(
+        {tag for tags in predicted for tag in tags} - {tag for tags in gold for tag in tags}
+    ):
+        shown = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else "")
+        print(f"warning: {predictions}: tags that {args.references} never has: {shown}", file=sys.stderr)
+    return score_tagging(gold, predicted)
 
 
 def printed_qa(metrics: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -237,7 +237,7 @@ def _reader_of(path: Path) -> Reader:
             refuse_other_kinds(path, handle.read(64))
         endings = ", ".join(READER_OF_ENDING)
         raise ConfigurationError(
-            f"{path}: the name says no format; known endings: {endings}. Say it with --reader."
+            f"{path}: the name says no format; known endings: {endings}. Rename it, or give --reader for tagging or SQuAD."
         )
     return READER_OF_ENDING[kind]
 

@@ -28,6 +28,7 @@ from ligero.common.files import atomic_directory, atomic_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.yaml_files import read_yaml
+from ligero.tokenizers.fast_tokenizer import require_vocabulary
 
 SCRATCH_WARNING = """No pretrained weights: teacher and student start from random ones and are pretrained for some minutes on text that the project
 generates and on your training texts. They know the words of your file and a few hundred more, and nothing else of Spanish.
@@ -115,12 +116,19 @@ def _weights(given: str, option: str) -> Weights:
 
     Raises:
         ConfigurationError: there are none, or a model of the hub whose architecture the project does not know.
+        DataError: a folder without a tokenizer.
     """
     weights = Weights.read(given, option)
+    if weights.kind == "local":
+        weights.shape(option)  # that it is a checkpoint comes first
+        require_vocabulary(Path(weights.place))
     known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
     if weights.kind == "hub" and weights.place not in known:
+        if Path(given).parent.is_dir():
+            raise ConfigurationError(f"{option} {given}: no such folder")
         raise ConfigurationError(
-            f"{option} {given}: `ligero ls models` does not list this model, so its architecture is not known here. Download it, "
+            f"{option} {given}: no folder of this name is here, and `ligero ls models` does not list such a model, so its architecture is "
+            f"not known here. Download it, "
             f"`hf download {given} --local-dir FOLDER`, and give {option} FOLDER"
         )
     return weights

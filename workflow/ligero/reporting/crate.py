@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,7 +81,7 @@ def pack(progress: Progress, out: Path, project: Path) -> Packed:
     if waiting:
         raise LigeroError(
             f"{progress.root}: {len(waiting):,} jobs are not done, the first is {waiting[0]}; only a finished study is packed. "
-            "See ligero status, and start snakemake again."
+            f"Finish it, in {progress.folder or 'the folder of the study'}: {_finishing(progress, project)}"
         )
     if out.exists():
         raise LigeroError(f"{out}: already there. Name another folder, or delete it.")
@@ -89,6 +90,13 @@ def pack(progress: Progress, out: Path, project: Path) -> Packed:
     with atomic_directory(out) as staging:
         packer.crate.write(staging)
     return packer.packed
+
+
+def _finishing(progress: Progress, project: Path) -> str:
+    """The Snakemake line for all jobs; `ligero train` asks for some of them."""
+    snakefile = [] if progress.folder == project else ["--snakefile", str(project / "Snakefile")]
+    configfile = f"--configfile={progress.study.results_dir}/config.json"
+    return shlex.join(["snakemake", *snakefile, configfile, "--cores", "all", "--", "all"])
 
 
 @dataclass(frozen=True)

@@ -274,7 +274,9 @@ class Manifest:
         path = Path(folder) / MANIFEST_FILE
         if not path.is_file():
             problem = f"no {MANIFEST_FILE}; a folder that the export wrote is expected."
-            raise DataError(folder, None, problem, REMEDY)
+            model = Path(folder) / "model"  # where `ligero train` puts it in the study's folder
+            remedy = f"Name {model}." if (model / MANIFEST_FILE).is_file() else REMEDY
+            raise DataError(folder, None, problem, remedy)
         values = read_record(path, REMEDY)
         if (found := values.get("format")) != FORMAT:
             raise DataError(path, None, f"format is {found!r}, expected {FORMAT}.", REMEDY)

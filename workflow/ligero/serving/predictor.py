@@ -90,8 +90,11 @@ class Predictor:
         (tagging); `question` and `context`. Its `id`, if it has one, is repeated in the answer.
 
         Raises:
-            InputError: an item is not what the task needs; the message begins with its number, counted from 1.
+            InputError: an item is not what the task needs; the message begins with its number, counted from 1. Or one item is
+                given in the place of a list of them.
         """
+        if isinstance(items, str | Mapping):
+            raise InputError(f"expected a list of items, found one {type(items).__name__}; write [item]")
         waiting, number = iter(items), 0
         while chunk := list(islice(waiting, CHUNK)):
             questions = []

@@ -46,7 +46,7 @@ def read_whole(path: Path) -> str:
     if "\n" not in text:
         text = text.replace("\r", "\n")
     if not text.strip():
-        raise DataError(path, None, "the file is empty.", "Fetch it again.")
+        raise DataError(path, None, "the file is empty.", "Is it the right file?")
     return text
 
 

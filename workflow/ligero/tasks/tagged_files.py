@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ligero.common.errors import DataError, MismatchError, raise_together
+from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import write_text
-from ligero.tasks.lines import Notes, Problems, read_lines
+from ligero.tasks.lines import read_lines
+from ligero.tasks.readers.context import ReaderContext
 from ligero.tasks.sentences import COLUMNS, NUMBER, read_sentences, read_treebank
 
 TaggedLine = tuple[int, str, str]
@@ -26,17 +27,17 @@ def read_columns(path: Path, keeps_ranges: bool = False) -> list[list[TaggedLine
             `multiword_ranges: keep` was predicted on.
 
     Raises:
-        DataError: bad rows, all of them, or a file without sentences.
+        DataError: bad rows, or a file without sentences.
+        CombinedError: bad rows of several kinds, as tasks report them.
     """
-    notes: Notes = Counter()
-    problems = Problems()
+    context = ReaderContext()
     if _is_treebank(path):
-        treebank = list(read_treebank(path, notes, problems, keeps_ranges))
+        treebank = list(read_treebank(path, context.notes, context.problems, keeps_ranges))
         sentences = [sentence.rows for sentence in treebank]
     else:
-        found = list(read_sentences(path, notes, problems))
+        found = list(read_sentences(path, context.notes, context.problems))
         sentences = [[(line, cells[0], cells[-1]) for line, cells in sentence.rows] for sentence in found]
-    raise_together(problems)
+    context.raise_problems()
     if not sentences:
         raise DataError(path, None, "holds no sentences.")
     return sentences
@@ -60,12 +61,14 @@ def aligned_tags(
         MismatchError: at the first line where sentences or words differ.
     """
     gold, predicted = read_columns(references, keeps_ranges), read_columns(predictions, keeps_ranges)
-    for one, other in zip(gold, predicted, strict=False):
-        for (line, word, _), (other_line, other_word, _) in zip(one, other, strict=False):
+    for number, (one, other) in enumerate(zip(gold, predicted, strict=False)):
+        for place, ((line, word, _), (other_line, other_word, _)) in enumerate(zip(one, other, strict=False)):
             if word != other_word:
+                remedy = "predictions must hold the references' words in their order"
+                if not keeps_ranges and read_columns(references, True)[number][place][1] == other_word:
+                    remedy = "the references have it as a multiword range: give --multiword-ranges keep"
                 raise MismatchError(
-                    f"{predictions}:{other_line}: word {other_word!r}, but {references}:{line} has {word!r}; "
-                    "predictions must hold the references' words in their order"
+                    f"{predictions}:{other_line}: word {other_word!r}, but {references}:{line} has {word!r}; {remedy}"
                 )
         if len(one) != len(other):
             raise MismatchError(

@@ -19,7 +19,13 @@ from tokenizers import Tokenizer, processors
 
 from ligero.common.errors import LigeroError, MismatchError
 from ligero.common.files import read_json
-from ligero.tokenizers.fast_tokenizer import FAST_TOKENIZER_FILE, SPECIAL_ROLES, FastTokenizer, TokenizerInfo
+from ligero.tokenizers.fast_tokenizer import (
+    FAST_TOKENIZER_FILE,
+    SPECIAL_ROLES,
+    FastTokenizer,
+    TokenizerInfo,
+    require_vocabulary,
+)
 
 TRICKY_TEXTS = (
     "El niño comió piña; la pingüina, un plátano.",
@@ -59,7 +65,12 @@ _SEGMENTED = ("albert", "bert")
 
 
 def load_tokenizer(folder: Path, **changes: Any) -> Any:
-    """The tokenizer that AutoTokenizer loads from `folder`, without the network and without remote code."""
+    """The tokenizer that AutoTokenizer loads from `folder`, without the network and without remote code.
+
+    Raises:
+        LigeroError: there is none, or one that cannot be loaded or is slow.
+    """
+    require_vocabulary(folder)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     configuration = folder / "tokenizer_config.json"
     name = read_json(configuration).get("tokenizer_class", "") if configuration.exists() else ""

@@ -32,11 +32,24 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
 )
 """What a tokenizer may consist of, beside its description."""
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
+"""Any one of them holds the tokens of a published checkpoint."""
 REMEDY = "Make the tokenizer again: delete its folder and start snakemake again."
 SPECIAL_ROLES = ("cls", "sep", "pad", "unk", "mask")
 
 _DISARMED = str.maketrans({"<": "‹", "＜": "‹", "﹤": "‹", "[": "(", "［": "(", "﹇": "("})
 """One character for one, so that offsets stay; NFKC makes '<' and '[' of the others."""
+
+
+def require_vocabulary(folder: Path) -> None:
+    """Refuse a checkpoint without its tokenizer, of which transformers would make one that knows no token.
+
+    Raises:
+        DataError: it holds none of the files.
+    """
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        problem = f"it has none of the files that hold a tokenizer's tokens: {', '.join(_VOCABULARIES)}."
+        raise DataError(folder, None, problem, "Copy those of the checkpoint into it.")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import DataError, LigeroError
+from ligero.common.errors import CombinedError, DataError, LigeroError
 from ligero.common.files import read_json
 from ligero.models import formulas
 from ligero.reporting.provenance.chain import Chains
@@ -55,6 +55,8 @@ class Recomputation:
         try:
             problems = self._problems(chain)
             printed = self._count(chain) if chain.counts else self._printed(chain, problems)
+        except CombinedError as error:  # bad rows: of a file that changed no more than that need be said
+            return Recomputed(None, False, self._problems(chain) or [str(error)])
         except DataError as error:
             return Recomputed(None, False, [*self._problems(chain), str(error)])
         if printed != chain.printed:
@@ -113,9 +115,10 @@ class Recomputation:
             if one.predictions is None:
                 self._answers[key] = _baseline(spec, self._of(one.task, "train"), test)
             elif spec.type == "token_classification":
-                self._answers[key] = [
-                    [tag for *_, tag in rows] for rows in read_columns(Path(one.predictions.path))
-                ]
+                tags = [[tag for *_, tag in rows] for rows in read_columns(Path(one.predictions.path))]
+                if [len(given) for given in tags] != [len(labels) for labels in test.columns["labels"]]:
+                    raise DataError(one.predictions.path, None, "its sentences have other lengths than those of the test split.", "Score again: snakemake --forcerun score_systems.")  # fmt: skip
+                self._answers[key] = tags
             else:
                 by_id = read_json(Path(one.predictions.path))
                 missing = [identity for identity in test.columns["id"] if identity not in by_id]
