@@ -148,6 +148,11 @@ def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
         data_of(str(tmp_path / "data.txt"))
 
 
+def test_known_models_are_those_of_no_study() -> None:
+    with pytest.raises(ConfigurationError, match=r"^--results: .* say `ls systems`"):
+        main(["ls", "models", "--results", "study"])
+
+
 def test_known_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", "models", "--json"]) == 0
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
@@ -560,6 +565,35 @@ def test_a_model_of_the_hub_whose_architecture_is_unknown_is_refused_at_once(
 def test_a_port_that_is_none_is_refused() -> None:
     with pytest.raises(LigeroError, match=r"cannot listen on 127\.0\.0\.1:80000: .*0-65535.*choose another"):
         _listen("127.0.0.1", 80000)
+
+
+def test_no_address_is_not_every_address() -> None:
+    with pytest.raises(LigeroError, match=r"^--host: it is empty; .*0\.0\.0\.0 for other machines"):
+        _listen("", 0).close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", ""],
+        ["check", "a.csv", "--validation", ""],
+        ["train", "a.csv", "--test", " "],
+        ["train", "a.csv", "--second-text", ""],
+        ["check", "a.csv", "--model="],
+        ["plan", "a.yaml", "--measured", ""],
+        ["serve", "model", "--host", ""],
+        ["predict", "model", ""],
+    ],
+)
+def test_an_empty_argument_is_not_an_absent_one(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "it is empty; give a value, or leave it out" in said
+    name = next((one.rstrip("=") for one in arguments if one.startswith("--")), "")
+    assert f"argument {name}" in said
 
 
 def test_the_hub_is_asked_through_the_proxy_that_downloads_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ class UserData:
             DataError: a file that is missing or malformed, or has labels that cannot be meant.
         """
         given = {"train": args.data, "validation": args.validation, "test": args.test}
-        files = {split: Path(path).expanduser() for split, path in given.items() if path}
+        files = {split: Path(path).expanduser() for split, path in given.items() if path is not None}
         for path in files.values():
             if not path.is_file():
                 raise DataError(

@@ -80,7 +80,15 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.set_defaults(module=module)
+    parser.register("type", None, _filled)  # of all arguments that have no type of their own
     return parser
+
+
+def _filled(given: str) -> str:
+    """An argument that says something: `--test "$FILE"` without FILE is a slip, and means no default."""
+    if not given.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a value, or leave it out")
+    return given
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

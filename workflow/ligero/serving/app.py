@@ -287,6 +287,10 @@ def serve(
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket; its connections inherit that small packets are sent at once, or each answer would wait 40 ms for the
     client's acknowledgement of its head."""
+    if not host:  # the system would take it for every address of this machine
+        raise LigeroError(
+            "--host: it is empty; name an address, such as 127.0.0.1, or 0.0.0.0 for other machines"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
