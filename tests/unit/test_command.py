@@ -515,6 +515,27 @@ def test_what_no_study_wrote_is_not_replaced(
     assert main(command) == 0 == main(command)
 
 
+@pytest.mark.parametrize("name", ["all", "A-l-l", "embedded-raw-noticias"])
+def test_a_file_whose_name_means_something_else_in_a_study(
+    news: Path, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`all` is the mean over tasks; the other is generated text that a study from scratch reads."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(planning_into(tmp_path / "work", news.rename(tmp_path / f"{name}.csv"))) == 0
+    study = load_study(read_yaml(tmp_path / "work/study.yaml"), project)
+    assert list(study.tasks) == [f"{name.lower()}-study"]
+    assert study.sources["embedded-raw-noticias"].generated
+
+
+def test_no_study_is_written_that_the_workflow_would_refuse(news: Path, tmp_path: Path) -> None:
+    made = plan(
+        data_of(str(news), "--text", "texto", "--label", "tema"), Weights("scratch"), Weights("scratch")
+    )
+    with pytest.raises(ConfigurationError, match=r"tasks\.all: 'all' is what tables"):
+        train.write_study(replace(made, name="all"), tmp_path / "work", [], overwrite=False)
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_column_whose_name_has_a_line_break(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from ligero.command.lengths import LENGTHS, Lengths
 from ligero.command.project import PROJECT
 from ligero.common.errors import ConfigurationError
 from ligero.common.hashing import sha256_file
+from ligero.common.names import plain
 from ligero.settings.defaults import checkpoint_architecture
 from ligero.settings.models import usable_positions
 from ligero.settings.yaml_files import read_yaml
@@ -115,6 +116,12 @@ class Weights:
 def slug(name: str) -> str:
     """A name in the letters of an id: lower case, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "study"
+
+
+def study_id(name: str) -> str:
+    """The id of the study, the task and the source of a file of that name: none that means something else in a study."""
+    own = slug(name)
+    return f"{own}-study" if plain(own) == "all" or own in GENERATED else own
 
 
 @dataclass(frozen=True)
