@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
@@ -26,6 +27,7 @@ from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
 from ligero.serving.session import available_cores
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from tests.builders.exports import Selected, selected_model
 
 
@@ -140,6 +142,46 @@ def test_words_that_were_not_read_have_no_label(exported: Any) -> None:
     assert answer["truncated"]
     assert [word["label"] is None for word in answer["words"]] == [False, False, True, True]
     assert [word["start"] for word in answer["words"]] == [0, 21, 24, 26]
+
+
+@pytest.mark.parametrize("item", [". " * 500, {"words": ["a"] * 500}, {"words": [""] * 500}])
+def test_a_book_that_is_tagged_is_encoded_as_far_as_it_is_read(
+    exported: Any, monkeypatch: pytest.MonkeyPatch, item: Any
+) -> None:
+    """What is cut off has a place in the answer all the same, and counts for the server's limit."""
+    found, encoded = predictor(exported, "token_classification"), []
+    encode = FastTokenizer.encode_words
+    monkeypatch.setattr(
+        FastTokenizer, "encode_words", lambda self, words: encoded.extend(words) or encode(self, words)
+    )
+    question = found.read(item)
+    assert question.words == 500 and question.tokens <= found.manifest.max_length
+    if question.tokens == found.manifest.max_length:
+        assert len(encoded) <= 2 * found.manifest.max_length
+    assert len(found.answer([question])[0]["words"]) == 500  # type: ignore[typeddict-item]
+    answer = asked(Server(found, Limits(tokens=400)), json.dumps(item).encode())
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == "the request has 500 words; at most 400 are answered at once"
+
+
+def test_long_sentences_are_encoded_as_a_whole_would_be(exported: Any) -> None:
+    found = predictor(exported, "token_classification")
+    for words in (["a", "b"] * 9, ["a" * 3, ""] * 9, [""] * 40 + ["c"], ["ab"]):
+        room = found.manifest.max_length - found._reader.template.single_length
+        ids, of = found._reader._encode(words, room)  # type: ignore[attr-defined]
+        whole, of_whole = found._reader.tokenizer.encode_words(words)
+        assert (ids[: room + 1], of[: room + 1]) == (whole[: room + 1], of_whole[: room + 1])
+
+
+def asked(server: Server, body: bytes, path: str = "/predict", **headers: str) -> httpx.Response:
+    """The answer of a server in this process."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(server.app(), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(path, content=body, headers=headers)
+
+    return asyncio.run(ask())
 
 
 def test_a_long_context_is_read_in_windows(exported: Any) -> None:
@@ -259,7 +301,7 @@ class Held:
         self.answered: list[list[str]] = []
 
     def read(self, item: dict[str, str]) -> Any:
-        return SimpleNamespace(tokens=10, text=item["text"])
+        return SimpleNamespace(tokens=10, words=0, text=item["text"])
 
     def answer(self, questions: list[Any]) -> list[dict[str, Any]]:
         self.go.wait(60)

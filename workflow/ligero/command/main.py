@@ -207,7 +207,9 @@ def _add_serve(commands: Commands) -> None:
     parser.add_argument("--body-bytes", type=int, help="largest body of a request (default: 1048576)")
     parser.add_argument("--body-seconds", type=float, help="in which a body must arrive (default: 10)")
     parser.add_argument("--items", type=int, help="most items of a request (default: 256)")
-    parser.add_argument("--tokens", type=int, help="most tokens of a request (default: 32768)")
+    parser.add_argument(
+        "--tokens", type=int, help="most tokens (and tagged words) of a request (default: 32768)"
+    )
     parser.add_argument(
         "--queue-tokens", type=int, help="most that may wait; further requests get 429 (default: 65536)"
     )

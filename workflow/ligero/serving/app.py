@@ -58,7 +58,7 @@ class Limits:
     Attributes:
         body_bytes: largest body (413).
         body_seconds: in which a body must arrive (408).
-        items, tokens: most of a request (422).
+        items, tokens: most of a request (422); so many words too, of texts that are tagged.
         queue_tokens: most that may wait; further requests are refused with Retry-After (429).
         drain_seconds: given to running requests when the server is stopped.
     """
@@ -129,6 +129,10 @@ class Server:
             if tokens > self.limits.tokens:
                 raise RefusalError(
                     422, f"the request has {tokens} tokens; at most {self.limits.tokens} are answered at once"
+                )
+            if (words := sum(question.words for question in questions)) > self.limits.tokens:
+                raise RefusalError(
+                    422, f"the request has {words} words; at most {self.limits.tokens} are answered at once"
                 )
             answers = [dict(answer) for answer in await self._answered(request, questions)]
             for item, answer in zip(asked, answers, strict=True):

@@ -40,6 +40,8 @@ class Question:
 
     features: list[Feature]
     answer: Callable[[Sequence[Outputs]], Answer]
+    words: int = 0
+    """Of which the answer says something each, those that are cut off too."""
 
     @property
     def tokens(self) -> int:
@@ -107,10 +109,12 @@ class TaggingReader(Reader):
             starts = np.cumsum([0, *(len(word) + 1 for word in words)])[:-1].tolist()
         else:
             (text,) = _texts(item, ("text",), "words")
-            found = list(WORD.finditer(text))
-            words, starts = [match.group() for match in found], [match.start() for match in found]
-        ids, word_ids = self.tokenizer.encode_words(words)
+            words, starts = [], []
+            for match in WORD.finditer(text):  # a loop of Python's, beside which the server answers others
+                words.append(match.group())
+                starts.append(match.start())
         room = self.manifest.max_length - self.template.single_length
+        ids, word_ids = self._encode(words, room)
         tokens, segments = self.template.single(ids[:room])
         before = len(self.template.before)
         firsts = {word: before + place for place, word in reversed(list(enumerate(word_ids[:room])))}
@@ -138,7 +142,19 @@ class TaggingReader(Reader):
                 **_depth(outputs),
             }
 
-        return Question([Feature(tokens, segments)], answer)
+        return Question([Feature(tokens, segments)], answer, len(words))
+
+    def _encode(self, words: list[str], room: int) -> tuple[list[int], list[int]]:
+        """Ids and their words, as far as the model reads and one further, where there are so many: a text may be a book."""
+        ids: list[int] = []
+        word_ids: list[int] = []
+        for begin in range(0, len(words), self.manifest.max_length):
+            more, of = self.tokenizer.encode_words(words[begin : begin + self.manifest.max_length])
+            ids += more
+            word_ids += [begin + word for word in of]
+            if len(ids) > room:
+                break
+        return ids, word_ids
 
     @staticmethod
     def _entities(text: str, words: list[TaggedWord]) -> list[Entity]:
