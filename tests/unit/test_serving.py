@@ -81,19 +81,19 @@ def test_what_was_cut_off_is_said(exported: Any) -> None:
     ("kind", "item", "message"),
     [
         ("sequence_classification", {"txt": "a"}, "item 2: 'text' is missing; expected 'text'"),
-        ("sequence_classification", {"text": 3}, "item 2: 'text' must be a string, found int"),
+        ("sequence_classification", {"text": 3}, "item 2: 'text' must be a string, found a number"),
         ("sequence_classification", {"text": "a", "label": "no"}, "item 2: unknown key 'label'"),
-        ("sequence_classification", ["a"], "item 2: expected an object with 'text', found list"),
+        ("sequence_classification", ["a"], "item 2: expected an object with 'text', found a list"),
         (
             "sequence_classification",
             "a\ud800",
             "item 2: 'text' holds half of a surrogate pair at character 1",
         ),
-        ("token_classification", {"words": "a"}, "item 2: 'words' must be a list of strings, found str"),
+        ("token_classification", {"words": "a"}, "item 2: 'words' must be a list of strings, found a string"),
         (
             "token_classification",
             {"words": ["a", None]},
-            r"item 2: 'words\[1\]' must be a string, found NoneType",
+            r"item 2: 'words\[1\]' must be a string, found null",
         ),
         ("token_classification", {}, "'text' is missing; expected 'text' .or 'words'."),
         ("question_answering", "a", "expected an object with 'question' and 'context', found str"),
@@ -182,6 +182,21 @@ def asked(server: Server, body: bytes, path: str = "/predict", **headers: str) -
             return await client.post(path, content=body, headers=headers)
 
     return asyncio.run(ask())
+
+
+def test_a_model_that_computes_no_number_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its answer is no JSON, which is found before the log says that all went well."""
+    made: Any = Held()
+    made.go.set()
+    made.answer = lambda _: [{"score": float("nan"), "truncated": False}]
+    answer = asked(Server(made, Limits()), b'{"text": "a"}', **{"x-request-id": "mine"})
+    said = {"message": "the model failed; the server's log has the request's number"}
+    assert (answer.status_code, answer.json()) == (500, {"error": said})
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(event["event"], event.get("status")) for event in events] == [
+        ("failure", None),
+        ("request", 500),
+    ]
 
 
 def test_a_long_context_is_read_in_windows(exported: Any) -> None:
@@ -438,8 +453,10 @@ def test_an_edited_manifest_is_refused(exported: Any, tmp_path: Path) -> None:
 
 
 def test_threads_are_counted_from_one(exported: Any) -> None:
-    for threads in (0, -1):
-        with pytest.raises(ConfigurationError, match=f"--threads {threads}: expected a number above 0"):
+    for threads in (0, -1, 1025, 99_999_999_999):
+        with pytest.raises(
+            ConfigurationError, match=f"--threads {threads}: expected a number from 1 to 1024"
+        ):
             Predictor(exported["sequence_classification"][1], threads=threads)
 
 

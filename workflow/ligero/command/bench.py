@@ -38,6 +38,7 @@ from ligero.serving.answers import Item
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import load_tokenizer
 from ligero.serving.readers import READERS, Feature
+from ligero.serving.session import check_threads
 
 BETO_EAGER, BETO_EXPORTED = "BETO, torch, eager attention, fp32", "BETO, ONNX fp32"
 TEXTS = 32
@@ -90,9 +91,9 @@ class Input:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for."""
-    for name, smallest in (("runs", 2), ("threads", 1)):
-        if getattr(args, name) < smallest:
-            raise ConfigurationError(f"--{name} {getattr(args, name)}: expected {smallest} or more")
+    if args.runs < 2:
+        raise ConfigurationError(f"--runs {args.runs}: expected 2 or more")
+    check_threads(args.threads)
     for name in ("lengths", "batches"):
         if wrong := [value for value in getattr(args, name) if value < 1]:
             raise ConfigurationError(f"--{name} {wrong[0]}: expected 1 or more")

@@ -241,7 +241,7 @@ def _texts(item: Item, keys: tuple[str, ...], instead: str | None = None) -> tup
     if isinstance(item, str) and len(keys) == 1:
         item = {keys[0]: item}
     if not isinstance(item, Mapping):
-        raise InputError(f"expected an object with {expected}, found {type(item).__name__}")
+        raise InputError(f"expected an object with {expected}, found {_kind(item)}")
     if missing := [key for key in keys if key not in item]:
         raise InputError(f"'{missing[0]}' is missing; expected {expected}")
     if unknown := [key for key in item if key not in (*keys, "id")]:
@@ -254,13 +254,23 @@ def _words(item: Mapping[str, Any]) -> list[str]:
         raise InputError(f"unknown key '{unknown[0]}' next to 'words'")
     words = item["words"]
     if not isinstance(words, list | tuple):
-        raise InputError(f"'words' must be a list of strings, found {type(words).__name__}")
+        raise InputError(f"'words' must be a list of strings, found {_kind(words)}")
     return [_text(word, f"words[{number}]") for number, word in enumerate(words)]
+
+
+_KINDS = {
+    type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object",
+}  # fmt: skip
+
+
+def _kind(value: object) -> str:
+    """What JSON calls a value."""
+    return _KINDS.get(type(value), type(value).__name__)
 
 
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"'{key}' must be a string, found {type(value).__name__}")
+        raise InputError(f"'{key}' must be a string, found {_kind(value)}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
