@@ -96,7 +96,7 @@ def test_what_was_cut_off_is_said(exported: Any) -> None:
             r"item 2: 'words\[1\]' must be a string, found null",
         ),
         ("token_classification", {}, "'text' is missing; expected 'text' .or 'words'."),
-        ("question_answering", "a", "expected an object with 'question' and 'context', found str"),
+        ("question_answering", "a", "expected an object with 'question' and 'context', found a string"),
         ("question_answering", {"question": "a"}, "'context' is missing"),
         (
             "question_answering",
