@@ -148,6 +148,28 @@ def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
         data_of(str(tmp_path / "data.txt"))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "~nosuchuser/a.csv"],
+        ["train", "NEWS", "--text", "texto", "--label", "tema", "--out", "~nosuchuser/a"],
+        ["train", "NEWS", "--text", "texto", "--label", "tema", "--teacher", "~nosuchuser/a"],
+        ["check", "NEWS", "--text", "texto", "--label", "tema", "--model", "~nosuchuser/a"],
+        ["plan", "~nosuchuser/a.yaml"],
+        ["export", "~nosuchuser/a"],
+        ["status", "~nosuchuser/a"],
+        ["why", "~nosuchuser/a.csv"],
+        ["bench", "~nosuchuser/a"],
+        ["bench-serve", "~nosuchuser/a"],
+    ],
+)
+def test_a_home_that_is_nobodys(news: Path, arguments: list[str]) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^~nosuchuser/.*: no home folder is known for '~nosuchuser'; write"
+    ):
+        main([str(news) if one == "NEWS" else one for one in arguments])
+
+
 def test_known_models_are_those_of_no_study() -> None:
     with pytest.raises(ConfigurationError, match=r"^--results: .* say `ls systems`"):
         main(["ls", "models", "--results", "study"])
@@ -662,13 +684,14 @@ def test_tagging_and_questions_take_their_own_files(project: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "amount", "kind"), [("5ms", 5, "ms"), ("0.5 MB", 0.5, "MB"), ("95%", 95, "%")]
+    ("text", "amount", "kind"),
+    [("5ms", 5, "ms"), ("0.5 MB", 0.5, "MB"), ("95%", 95, "%"), ("100%", 100, "%")],
 )
 def test_budgets(text: str, amount: float, kind: str) -> None:
     assert Budget.read(text) == Budget(amount, kind)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "0MB", "5 s"])
+@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "0MB", "5 s", "0%", "101%", "100.5 %"])
 def test_budgets_that_say_nothing(text: str) -> None:
     with pytest.raises(ConfigurationError, match="expected milliseconds"):
         Budget.read(text)

@@ -22,7 +22,7 @@ import numpy as np
 
 from ligero.command.predict import columns_of, items_of_file
 from ligero.common.errors import ConfigurationError, LigeroError
-from ligero.common.files import atomic_path
+from ligero.common.files import atomic_path, user_path
 from ligero.efficiency.engines import (
     EAGER,
     EnergyMeter,
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ("lengths", "batches"):
         if wrong := [value for value in getattr(args, name) if value < 1]:
             raise ConfigurationError(f"--{name} {wrong[0]}: expected 1 or more")
-    folder = Path(args.folder).expanduser()
+    folder = user_path(args.folder)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
     results = study_of(folder, manifest)
@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         "energy": meter.method,
     }
     if args.out:
-        with atomic_path(Path(args.out)) as path, path.open("w", newline="", encoding="utf-8") as handle:
+        with atomic_path(user_path(args.out)) as path, path.open("w", newline="", encoding="utf-8") as handle:
             writer = csv.DictWriter(
                 handle, [*Row.__annotations__, *list(Start.__annotations__)[1:], "conditions"]
             )
@@ -155,7 +155,7 @@ def study_of(folder: Path, manifest: Manifest) -> Path | None:
 def _trained(given: str | None, results: Path | None, manifest: Manifest) -> Path | None:
     if given is None:
         return results and results / "models" / manifest.regime / manifest.model / manifest.task
-    folder = Path(given).expanduser()
+    folder = user_path(given)
     if not (folder / "config.json").is_file():
         raise ConfigurationError(
             f"--trained {given}: no config.json there; a folder of results/models is expected"
@@ -171,7 +171,7 @@ def items_for(args: argparse.Namespace, manifest: Manifest, folder: Path) -> tup
     """
     columns = columns_of(args)
     if args.file:
-        path = Path(args.file).expanduser()
+        path = user_path(args.file)
         return list(islice(items_of_file(path, columns), TEXTS)), str(path)
     if columns:
         raise ConfigurationError(

@@ -9,13 +9,13 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import quantiles
 from typing import Literal
 
 from ligero.command.examples import UserData, words_of
 from ligero.command.lengths import LENGTHS, Lengths
 from ligero.command.planning import Weights
+from ligero.common.files import user_path
 from ligero.common.text import is_blank
 from ligero.tasks.data_warnings import (
     RARE,
@@ -59,8 +59,9 @@ def run(args: argparse.Namespace) -> int:
     lengths, limit = None, LENGTHS[-1]
     if args.model:
         examples = [example for loaded in splits.values() for example in loaded.examples]
-        lengths = Lengths.counted(examples, Path(args.model))
-        limit = min(limit, Weights("local", args.model).shape("--model").positions)
+        model = user_path(args.model)
+        lengths = Lengths.counted(examples, model)
+        limit = min(limit, Weights("local", str(model)).shape("--model").positions)
     found = list(findings(data, splits, lengths, limit))
     if args.json:
         counts = {split: len(loaded.examples) for split, loaded in splits.items()}

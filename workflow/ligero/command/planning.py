@@ -16,6 +16,7 @@ from ligero.command.examples import Section, UserData, texts_of
 from ligero.command.lengths import LENGTHS, Lengths
 from ligero.command.project import PROJECT
 from ligero.common.errors import ConfigurationError
+from ligero.common.files import user_path
 from ligero.common.hashing import sha256_file
 from ligero.common.names import plain
 from ligero.settings.defaults import checkpoint_architecture
@@ -49,9 +50,9 @@ class Budget:
             ConfigurationError: something else.
         """
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|mb|%)", text.strip(), re.IGNORECASE)
-        if not match or float(match[1]) <= 0:
+        if not match or float(match[1]) <= 0 or (match[2] == "%" and float(match[1]) > 100):
             raise ConfigurationError(
-                f"--budget {text}: expected milliseconds (5ms), megabytes (10MB) or a share of the teacher (95%)"
+                f"--budget {text}: expected milliseconds (5ms), megabytes (10MB) or a share of the teacher, at most 100% (95%)"
             )
         kinds: dict[str, Kind] = {"ms": "ms", "mb": "MB", "%": "%"}
         return cls(float(match[1]), kinds[match[2].lower()])
@@ -84,7 +85,7 @@ class Weights:
         """
         if text == SCRATCH:
             return cls("scratch")
-        folder = Path(text).expanduser()
+        folder = user_path(text)
         if folder.is_dir():
             return cls("local", str(folder.resolve()))
         if re.fullmatch(r"[\w.-]+/[\w.-]+", text):

@@ -24,7 +24,7 @@ from ligero.command.systems import (
     printed_systems,
 )
 from ligero.common.errors import ConfigurationError, LigeroError
-from ligero.common.files import atomic_directory, atomic_path, write_text
+from ligero.common.files import atomic_directory, atomic_path, user_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.load import load_study
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     data = UserData.of(args)
     splits = data.load()
     name = study_id(Path(args.data).stem)
-    folder = Path(args.out).expanduser() if args.out else Path(name)
+    folder = user_path(args.out) if args.out else Path(name)
     teacher = _teacher(args.teacher, None if args.overwrite else folder / "study.yaml")
     plan = Plan(name, data, splits, teacher, _student(args.student, teacher), bool(budgets), args.seed)
     found = list(findings(data, splits, plan.lengths, plan.length))
