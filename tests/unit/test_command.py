@@ -173,6 +173,33 @@ def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
     assert data_of(str(tmp_path / "data.txt"), "--reader", "conll2002").labels["O"] == 10
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "~nosuchuser/a.csv"],
+        ["train", "NEWS", "--text", "texto", "--label", "tema", "--out", "~nosuchuser/a"],
+        ["train", "NEWS", "--text", "texto", "--label", "tema", "--teacher", "~nosuchuser/a"],
+        ["check", "NEWS", "--text", "texto", "--label", "tema", "--model", "~nosuchuser/a"],
+        ["plan", "~nosuchuser/a.yaml"],
+        ["export", "~nosuchuser/a"],
+        ["status", "~nosuchuser/a"],
+        ["why", "~nosuchuser/a.csv"],
+        ["bench", "~nosuchuser/a"],
+        ["bench-serve", "~nosuchuser/a"],
+    ],
+)
+def test_a_home_that_is_nobodys(news: Path, arguments: list[str]) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^~nosuchuser/.*: no home folder is known for '~nosuchuser'; write"
+    ):
+        main([str(news) if one == "NEWS" else one for one in arguments])
+
+
+def test_known_models_are_those_of_no_study() -> None:
+    with pytest.raises(ConfigurationError, match=r"^--results: .* say `ls systems`"):
+        main(["ls", "models", "--results", "study"])
+
+
 def test_known_models_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", "models", "--json"]) == 0
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
@@ -535,6 +562,27 @@ def test_what_no_study_wrote_is_not_replaced(
     assert main(command) == 0 == main(command)
 
 
+@pytest.mark.parametrize("name", ["all", "A-l-l", "embedded-raw-noticias"])
+def test_a_file_whose_name_means_something_else_in_a_study(
+    news: Path, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`all` is the mean over tasks; the other is generated text that a study from scratch reads."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(planning_into(tmp_path / "work", news.rename(tmp_path / f"{name}.csv"))) == 0
+    study = load_study(read_yaml(tmp_path / "work/study.yaml"), project)
+    assert list(study.tasks) == [f"{name.lower()}-study"]
+    assert study.sources["embedded-raw-noticias"].generated
+
+
+def test_no_study_is_written_that_the_workflow_would_refuse(news: Path, tmp_path: Path) -> None:
+    made = plan(
+        data_of(str(news), "--text", "texto", "--label", "tema"), Weights("scratch"), Weights("scratch")
+    )
+    with pytest.raises(ConfigurationError, match=r"tasks\.all: 'all' is what tables"):
+        train.write_study(replace(made, name="all"), tmp_path / "work", [], overwrite=False)
+    assert not (tmp_path / "work").exists()
+
+
 def test_a_column_whose_name_has_a_line_break(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -603,6 +651,35 @@ def test_a_port_that_is_none_is_refused() -> None:
         _listen("127.0.0.1", 80000)
 
 
+def test_no_address_is_not_every_address() -> None:
+    with pytest.raises(LigeroError, match=r"^--host: it is empty; .*0\.0\.0\.0 for other machines"):
+        _listen("", 0).close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", ""],
+        ["check", "a.csv", "--validation", ""],
+        ["train", "a.csv", "--test", " "],
+        ["train", "a.csv", "--second-text", ""],
+        ["check", "a.csv", "--model="],
+        ["plan", "a.yaml", "--measured", ""],
+        ["serve", "model", "--host", ""],
+        ["predict", "model", ""],
+    ],
+)
+def test_an_empty_argument_is_not_an_absent_one(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "it is empty; give a value, or leave it out" in said
+    name = next((one.rstrip("=") for one in arguments if one.startswith("--")), "")
+    assert f"argument {name}" in said
+
+
 def test_the_hub_is_asked_through_the_proxy_that_downloads_take(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind one there is no direct way, not even a name."""
     asked: list[str] = []
@@ -648,13 +725,14 @@ def test_tagging_and_questions_take_their_own_files(project: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "amount", "kind"), [("5ms", 5, "ms"), ("0.5 MB", 0.5, "MB"), ("95%", 95, "%")]
+    ("text", "amount", "kind"),
+    [("5ms", 5, "ms"), ("0.5 MB", 0.5, "MB"), ("95%", 95, "%"), ("100%", 100, "%")],
 )
 def test_budgets(text: str, amount: float, kind: str) -> None:
     assert Budget.read(text) == Budget(amount, kind)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "0MB", "5 s"])
+@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "0MB", "5 s", "0%", "101%", "100.5 %"])
 def test_budgets_that_say_nothing(text: str) -> None:
     with pytest.raises(ConfigurationError, match="expected milliseconds"):
         Budget.read(text)

@@ -186,7 +186,7 @@ def test_a_document_never_begins_inside_a_sentence(tmp_path: Path) -> None:
 def test_a_treebank_is_known_by_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "gold.txt").write_text(
         "\ufeff# newdoc\n"
-        + treebank(("# sent_id a", "del perro")).replace("2\t", "2-3\tx\t_\t_" + REST + "\n2\t")
+        + treebank(("# sent_id a", "del perro")).replace("1\t", "1-2\tx\t_\t_" + REST + "\n1\t")
     )
     assert [
         [(word, tag) for _, word, tag in sentence] for sentence in read_columns(tmp_path / "gold.txt")

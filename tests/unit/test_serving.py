@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
@@ -26,6 +27,7 @@ from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
 from ligero.serving.session import available_cores
+from ligero.tokenizers.fast_tokenizer import FastTokenizer
 from tests.builders.exports import Selected, selected_model
 
 
@@ -79,22 +81,22 @@ def test_what_was_cut_off_is_said(exported: Any) -> None:
     ("kind", "item", "message"),
     [
         ("sequence_classification", {"txt": "a"}, "item 2: 'text' is missing; expected 'text'"),
-        ("sequence_classification", {"text": 3}, "item 2: 'text' must be a string, found int"),
+        ("sequence_classification", {"text": 3}, "item 2: 'text' must be a string, found a number"),
         ("sequence_classification", {"text": "a", "label": "no"}, "item 2: unknown key 'label'"),
-        ("sequence_classification", ["a"], "item 2: expected an object with 'text', found list"),
+        ("sequence_classification", ["a"], "item 2: expected an object with 'text', found a list"),
         (
             "sequence_classification",
             "a\ud800",
             "item 2: 'text' holds half of a surrogate pair at character 1",
         ),
-        ("token_classification", {"words": "a"}, "item 2: 'words' must be a list of strings, found str"),
+        ("token_classification", {"words": "a"}, "item 2: 'words' must be a list of strings, found a string"),
         (
             "token_classification",
             {"words": ["a", None]},
-            r"item 2: 'words\[1\]' must be a string, found NoneType",
+            r"item 2: 'words\[1\]' must be a string, found null",
         ),
         ("token_classification", {}, "'text' is missing; expected 'text' .or 'words'."),
-        ("question_answering", "a", "expected an object with 'question' and 'context', found str"),
+        ("question_answering", "a", "expected an object with 'question' and 'context', found a string"),
         ("question_answering", {"question": "a"}, "'context' is missing"),
         (
             "question_answering",
@@ -146,6 +148,61 @@ def test_words_that_were_not_read_have_no_label(exported: Any) -> None:
     assert answer["truncated"]
     assert [word["label"] is None for word in answer["words"]] == [False, False, True, True]
     assert [word["start"] for word in answer["words"]] == [0, 21, 24, 26]
+
+
+@pytest.mark.parametrize("item", [". " * 500, {"words": ["a"] * 500}, {"words": [""] * 500}])
+def test_a_book_that_is_tagged_is_encoded_as_far_as_it_is_read(
+    exported: Any, monkeypatch: pytest.MonkeyPatch, item: Any
+) -> None:
+    """What is cut off has a place in the answer all the same, and counts for the server's limit."""
+    found, encoded = predictor(exported, "token_classification"), []
+    encode = FastTokenizer.encode_words
+    monkeypatch.setattr(
+        FastTokenizer, "encode_words", lambda self, words: encoded.extend(words) or encode(self, words)
+    )
+    question = found.read(item)
+    assert question.words == 500 and question.tokens <= found.manifest.max_length
+    if question.tokens == found.manifest.max_length:
+        assert len(encoded) <= 2 * found.manifest.max_length
+    assert len(found.answer([question])[0]["words"]) == 500  # type: ignore[typeddict-item]
+    answer = asked(Server(found, Limits(tokens=400)), json.dumps(item).encode())
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == "the request has 500 words; at most 400 are answered at once"
+
+
+def test_long_sentences_are_encoded_as_a_whole_would_be(exported: Any) -> None:
+    found = predictor(exported, "token_classification")
+    for words in (["a", "b"] * 9, ["a" * 3, ""] * 9, [""] * 40 + ["c"], ["ab"]):
+        room = found.manifest.max_length - found._reader.template.single_length
+        ids, of = found._reader._encode(words, room)  # type: ignore[attr-defined]
+        whole, of_whole = found._reader.tokenizer.encode_words(words)
+        assert (ids[: room + 1], of[: room + 1]) == (whole[: room + 1], of_whole[: room + 1])
+
+
+def asked(server: Server, body: bytes, path: str = "/predict", **headers: str) -> httpx.Response:
+    """The answer of a server in this process."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(server.app(), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(path, content=body, headers=headers)
+
+    return asyncio.run(ask())
+
+
+def test_a_model_that_computes_no_number_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its answer is no JSON, which is found before the log says that all went well."""
+    made: Any = Held()
+    made.go.set()
+    made.answer = lambda _: [{"score": float("nan"), "truncated": False}]
+    answer = asked(Server(made, Limits()), b'{"text": "a"}', **{"x-request-id": "mine"})
+    said = {"message": "the model failed; the server's log has the request's number"}
+    assert (answer.status_code, answer.json()) == (500, {"error": said})
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(event["event"], event.get("status")) for event in events] == [
+        ("failure", None),
+        ("request", 500),
+    ]
 
 
 def test_a_long_context_is_read_in_windows(exported: Any) -> None:
@@ -265,7 +322,7 @@ class Held:
         self.answered: list[list[str]] = []
 
     def read(self, item: dict[str, str]) -> Any:
-        return SimpleNamespace(tokens=10, text=item["text"])
+        return SimpleNamespace(tokens=10, words=0, text=item["text"])
 
     def answer(self, questions: list[Any]) -> list[dict[str, Any]]:
         self.go.wait(60)
@@ -405,8 +462,10 @@ def test_an_edited_manifest_is_refused(exported: Any, tmp_path: Path) -> None:
 
 
 def test_threads_are_counted_from_one(exported: Any) -> None:
-    for threads in (0, -1):
-        with pytest.raises(ConfigurationError, match=f"--threads {threads}: expected a number above 0"):
+    for threads in (0, -1, 1025, 99_999_999_999):
+        with pytest.raises(
+            ConfigurationError, match=f"--threads {threads}: expected a number from 1 to 1024"
+        ):
             Predictor(exported["sequence_classification"][1], threads=threads)
 
 

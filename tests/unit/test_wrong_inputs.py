@@ -61,6 +61,7 @@ ERRORS = [
     ("swallowed.csv", CSV + SWALLOWING, "warning: .* texts that hold lines with as many separators as a row"),
     ("empty_question.json", questions([{"text": "ríe", "answer_start": 6}]), "answer 'ríe' is not at answer_start 6"),
     ("bilou.conll", CONLL + "Ana U-PER\n\n", "U-PER beside B-LOC: seqeval .*of BILOU, U- is S-"),
+    ("no_type.conll", CONLL + "Ana B-\nvive I-\n\n", r"no_type\.conll:201: the tag of 'Ana' ends with its hyphen\. Write which entity"),
     ("no_dash.conll", CONLL + "Ana BPER\n\n", "BPER beside B-LOC: seqeval"),
     ("treebank.conll", "".join(f"1\tel{n}" + "\t_" * 8 + "\n\n" for n in range(9)), "every example has the label '_'.*CoNLL-U is known by"),
     ("small.conll", "".join(f"Eva{n} b-per\nva o\n\n" for n in range(40)), "labels: b-per, o: seqeval reads O, B- and I- in capitals only"),
@@ -94,6 +95,41 @@ def test_what_check_says(
     except LigeroError as error:
         found = str(error)
     assert re.search(said, found), found
+
+
+BLANK = "\u200b \ufeff"
+
+
+def articles(question: str, answer: str) -> str:
+    """Forty, the last of which has this question and this answer."""
+    data = [
+        {"title": str(n), "paragraphs": [{"context": f"Ana vive en Lima{n}.", "qas": [
+            {"id": str(n), "question": question if n == 39 else "¿?", "answers": [{"text": answer if n == 39 else "Lima", "answer_start": 12}]}
+        ]}]}
+        for n in range(40)
+    ]  # fmt: skip
+    return json.dumps({"data": data})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", CSV + f"{BLANK},bueno\n", "warning: 1 empty texts (id 40)"),
+        ("a.conll", CONLL + f"Ana B-PER\n{BLANK.replace(' ', '')} O\n\n", "warning: 1 empty words (id 40)"),
+        ("a.json", articles("", "Lima"), "warning: 1 empty texts (id 39)"),
+        (
+            "a.json",
+            articles("¿?", ""),
+            "warning: train: 1 questions left out because all their answers are empty",
+        ),
+    ],
+)
+def test_what_shows_nothing_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, said: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert main(["check", str(tmp_path / name), *(COLUMNS if name == "a.csv" else [])]) == 0
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

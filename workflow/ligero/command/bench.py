@@ -22,7 +22,7 @@ import numpy as np
 
 from ligero.command.predict import columns_of, items_of_file
 from ligero.common.errors import ConfigurationError, LigeroError
-from ligero.common.files import atomic_path
+from ligero.common.files import atomic_path, user_path
 from ligero.efficiency.engines import (
     EAGER,
     EnergyMeter,
@@ -38,6 +38,7 @@ from ligero.serving.answers import Item
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import load_tokenizer
 from ligero.serving.readers import READERS, Feature
+from ligero.serving.session import check_threads
 
 BETO_EAGER, BETO_EXPORTED = "BETO, torch, eager attention, fp32", "BETO, ONNX fp32"
 TEXTS = 32
@@ -90,13 +91,13 @@ class Input:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for."""
-    for name, smallest in (("runs", 2), ("threads", 1)):
-        if getattr(args, name) < smallest:
-            raise ConfigurationError(f"--{name} {getattr(args, name)}: expected {smallest} or more")
+    if args.runs < 2:
+        raise ConfigurationError(f"--runs {args.runs}: expected 2 or more")
+    check_threads(args.threads)
     for name in ("lengths", "batches"):
         if wrong := [value for value in getattr(args, name) if value < 1]:
             raise ConfigurationError(f"--{name} {wrong[0]}: expected 1 or more")
-    folder = Path(args.folder).expanduser()
+    folder = user_path(args.folder)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
     results = study_of(folder, manifest)
@@ -126,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         "energy": meter.method,
     }
     if args.out:
-        with atomic_path(Path(args.out)) as path, path.open("w", newline="", encoding="utf-8") as handle:
+        with atomic_path(user_path(args.out)) as path, path.open("w", newline="", encoding="utf-8") as handle:
             writer = csv.DictWriter(
                 handle, [*Row.__annotations__, *list(Start.__annotations__)[1:], "conditions"]
             )
@@ -154,7 +155,7 @@ def study_of(folder: Path, manifest: Manifest) -> Path | None:
 def _trained(given: str | None, results: Path | None, manifest: Manifest) -> Path | None:
     if given is None:
         return results and results / "models" / manifest.regime / manifest.model / manifest.task
-    folder = Path(given).expanduser()
+    folder = user_path(given)
     if not (folder / "config.json").is_file():
         raise ConfigurationError(
             f"--trained {given}: no config.json there; a folder of results/models is expected"
@@ -170,7 +171,7 @@ def items_for(args: argparse.Namespace, manifest: Manifest, folder: Path) -> tup
     """
     columns = columns_of(args)
     if args.file:
-        path = Path(args.file).expanduser()
+        path = user_path(args.file)
         return list(islice(items_of_file(path, columns), TEXTS)), str(path)
     if columns:
         raise ConfigurationError(

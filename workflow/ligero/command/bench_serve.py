@@ -20,6 +20,7 @@ import numpy as np
 from ligero.command.bench import TEXTS, items_for
 from ligero.command.served import exchange, request_of, served
 from ligero.common.errors import ConfigurationError, LigeroError
+from ligero.common.files import user_path
 from ligero.serving.answers import Item
 from ligero.serving.manifest import Manifest, Precision
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     if args.seconds <= 0 or min(args.clients) < 1 or args.rate <= 0 or (args.soak or 1) <= 0:
         raise ConfigurationError("--seconds, --clients, --soak and --rate: expected numbers above 0")
-    folder = Path(args.folder).expanduser()
+    folder = user_path(args.folder)
     manifest = Manifest.read(folder)
     items, origin = items_for(args, manifest, folder)
     if args.soak is not None:

@@ -9,13 +9,14 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import quantiles
 from typing import Literal
 
 from ligero.command.examples import UserData, words_of
 from ligero.command.lengths import LENGTHS, Lengths
 from ligero.command.planning import Weights
+from ligero.common.files import user_path
+from ligero.common.text import is_blank
 from ligero.tasks.data_warnings import (
     RARE,
     absent_labels,
@@ -27,8 +28,8 @@ from ligero.tasks.data_warnings import (
     rare_labels,
     small_test,
 )
-from ligero.tasks.examples import ClassificationExample, Example
-from ligero.tasks.readers.context import EMPTY_TEXTS, NO_TEXT
+from ligero.tasks.examples import Example, TaggingExample, content_key
+from ligero.tasks.readers.context import EMPTY_ANSWERS, EMPTY_TEXTS, NO_TEXT
 from ligero.tasks.splits import LoadedSplit, folded_content, leaks
 
 SHOWN = 5
@@ -58,8 +59,9 @@ def run(args: argparse.Namespace) -> int:
     lengths, limit = None, LENGTHS[-1]
     if args.model:
         examples = [example for loaded in splits.values() for example in loaded.examples]
-        lengths = Lengths.counted(examples, Path(args.model))
-        limit = min(limit, Weights("local", args.model).shape("--model").positions)
+        model = user_path(args.model)
+        lengths = Lengths.counted(examples, model)
+        limit = min(limit, Weights("local", str(model)).shape("--model").positions)
     found = list(findings(data, splits, lengths, limit))
     if args.json:
         counts = {split: len(loaded.examples) for split, loaded in splits.items()}
@@ -127,8 +129,9 @@ def findings(
 
 def _readings(splits: dict[str, LoadedSplit]) -> Iterator[Finding]:
     """What the readers noticed of each file, once where several splits are cut from it; of texts that are empty `_texts` says more."""
-    noticed = [sentence.partition(": ")[2] for loaded in splits.values() for sentence in loaded.warnings]
-    for sentence in dict.fromkeys(noticed):
+    said = [sentence for loaded in splits.values() for sentence in loaded.warnings]
+    said += [note for loaded in splits.values() for note in loaded.notes if note.endswith(EMPTY_ANSWERS)]
+    for sentence in dict.fromkeys(sentence.partition(": ")[2] for sentence in said):
         if not sentence.endswith(EMPTY_TEXTS):
             yield Finding("warning", "reading", sentence, [])
 
@@ -231,14 +234,11 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def _texts(examples: list[Example]) -> Iterator[Finding]:
-    empty = [e.id for e in examples if isinstance(e, ClassificationExample) and not e.text.strip()]
-    empty += [
-        e.id for e in examples
-        if isinstance(e, ClassificationExample) and e.second_text is not None and not e.second_text.strip()
-    ]  # fmt: skip
+    empty = [e.id for e in examples for text in content_key(e) if text is not None and is_blank(text)]
     if empty:
+        what = "words" if isinstance(examples[0], TaggingExample) else "texts"
         yield Finding(
-            "warning", "empty_texts", f"{len(empty):,} empty texts", [f"id {identity}" for identity in empty]
+            "warning", "empty_texts", f"{len(empty):,} empty {what}", [f"id {identity}" for identity in empty]
         )
 
 

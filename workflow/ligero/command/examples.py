@@ -13,6 +13,7 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError, raise_together
+from ligero.common.files import user_path
 from ligero.common.names import as_seen
 from ligero.common.text import refuse_other_kinds
 from ligero.settings.defaults import task_with_defaults
@@ -80,7 +81,7 @@ class UserData:
             DataError: a file that is missing or malformed, or has labels that cannot be meant.
         """
         given = {"train": args.data, "validation": args.validation, "test": args.test}
-        files = {split: Path(path).expanduser() for split, path in given.items() if path}
+        files = {split: user_path(path) for split, path in given.items() if path is not None}
         for path in files.values():
             if not path.is_file():
                 raise DataError(

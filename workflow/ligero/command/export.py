@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from ligero.command.project import run_workflow, shown_line, snakemake_line
 from ligero.command.systems import open_results, the_task
 from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.files import user_path
 from ligero.settings import plan
 
 
 def run(args: argparse.Namespace) -> int:
     """Export the requested systems and print their folders."""
-    folder = Path(args.study).expanduser().resolve()
+    folder = user_path(args.study).resolve()
     if not (folder / "study.yaml").is_file():
         raise DataError(
             folder, None, "contains no study.yaml.",

@@ -59,7 +59,7 @@ def _guess(example: Example) -> int:
 def _tokenizer(folder: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    path = folder.expanduser() / "tokenizer.json"
+    path = folder / "tokenizer.json"
     if not path.is_file():
         raise DataError(
             path, None, "no such file.", "--model needs a checkpoint's folder with tokenizer.json."

@@ -7,6 +7,7 @@ import json
 
 from ligero.command.project import PROJECT
 from ligero.command.systems import open_results
+from ligero.common.errors import ConfigurationError
 from ligero.settings.yaml_files import read_yaml
 
 Row = dict[str, str | int]
@@ -28,7 +29,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> list[Row]:
-    """The models of the hub that the registry knows."""
+    """The models of the hub that the registry knows.
+
+    Raises:
+        ConfigurationError: --results, which has no part in it.
+    """
+    if args.results != ".":
+        raise ConfigurationError(
+            "--results: `ls models` lists what can be named to `train`, whatever the study; for a study's own say `ls systems`"
+        )
     known = read_yaml(PROJECT / "resources" / "sources.yaml")["hub_models"]
     return [
         {

@@ -80,7 +80,15 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.set_defaults(module=module)
+    parser.register("type", None, _filled)  # of all arguments that have no type of their own
     return parser
+
+
+def _filled(given: str) -> str:
+    """An argument that says something: `--test "$FILE"` without FILE is a slip, and means no default."""
+    if not given.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a value, or leave it out")
+    return given
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -199,7 +207,9 @@ def _add_serve(commands: Commands) -> None:
     parser.add_argument("--body-bytes", type=int, help="largest body of a request (default: 1048576)")
     parser.add_argument("--body-seconds", type=float, help="in which a body must arrive (default: 10)")
     parser.add_argument("--items", type=int, help="most items of a request (default: 256)")
-    parser.add_argument("--tokens", type=int, help="most tokens of a request (default: 32768)")
+    parser.add_argument(
+        "--tokens", type=int, help="most tokens (and tagged words) of a request (default: 32768)"
+    )
     parser.add_argument(
         "--queue-tokens", type=int, help="most that may wait; further requests get 429 (default: 65536)"
     )

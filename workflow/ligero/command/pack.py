@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ligero.command.project import PROJECT
 from ligero.command.systems import results_folder, study_of
+from ligero.common.files import user_path
 from ligero.reporting.crate import pack
 from ligero.reporting.progress import Progress
 
@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the crate and say what is in it."""
     folder = results_folder(args.results)
     progress = Progress(study_of(folder), folder, PROJECT)
-    packed = pack(progress, Path(args.out).expanduser(), PROJECT)
+    packed = pack(progress, user_path(args.out), PROJECT)
     print(
         f"{args.out}: {packed.files:,} files ({packed.bytes / 1e6:.1f} MB), {packed.sources} sources described, {packed.actions:,} jobs"
     )

@@ -6,10 +6,10 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 from ligero.command.project import PROJECT
 from ligero.command.systems import results_folder, study_of
+from ligero.common.files import user_path
 from ligero.reporting.estimate import Amount, Estimate, Estimator
 from ligero.reporting.progress import Progress
 from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
@@ -19,7 +19,7 @@ from ligero.settings.yaml_files import read_yaml
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    study = without_missing_weights(load_study(read_yaml(Path(args.config).expanduser()), PROJECT))
+    study = without_missing_weights(load_study(read_yaml(user_path(args.config)), PROJECT))
     measured = None
     if args.measured:
         folder = results_folder(args.measured)

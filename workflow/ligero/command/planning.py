@@ -16,7 +16,9 @@ from ligero.command.examples import Section, UserData, texts_of
 from ligero.command.lengths import LENGTHS, Lengths
 from ligero.command.project import PROJECT
 from ligero.common.errors import ConfigurationError
+from ligero.common.files import user_path
 from ligero.common.hashing import sha256_file
+from ligero.common.names import plain
 from ligero.settings.defaults import checkpoint_architecture
 from ligero.settings.models import usable_positions
 from ligero.settings.yaml_files import read_yaml
@@ -48,9 +50,9 @@ class Budget:
             ConfigurationError: something else.
         """
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|mb|%)", text.strip(), re.IGNORECASE)
-        if not match or float(match[1]) <= 0:
+        if not match or float(match[1]) <= 0 or (match[2] == "%" and float(match[1]) > 100):
             raise ConfigurationError(
-                f"--budget {text}: expected milliseconds (5ms), megabytes (10MB) or a share of the teacher (95%)"
+                f"--budget {text}: expected milliseconds (5ms), megabytes (10MB) or a share of the teacher, at most 100% (95%)"
             )
         kinds: dict[str, Kind] = {"ms": "ms", "mb": "MB", "%": "%"}
         return cls(float(match[1]), kinds[match[2].lower()])
@@ -83,7 +85,7 @@ class Weights:
         """
         if text == SCRATCH:
             return cls("scratch")
-        folder = Path(text).expanduser()
+        folder = user_path(text)
         if folder.is_dir():
             return cls("local", str(folder.resolve()))
         if re.fullmatch(r"[\w.-]+/[\w.-]+", text):
@@ -115,6 +117,12 @@ class Weights:
 def slug(name: str) -> str:
     """A name in the letters of an id: lower case, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "study"
+
+
+def study_id(name: str) -> str:
+    """The id of the study, the task and the source of a file of that name: none that means something else in a study."""
+    own = slug(name)
+    return f"{own}-study" if plain(own) == "all" or own in GENERATED else own
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ligero.common.errors import ConfigurationError, DataError, raise_together
+from ligero.common.files import user_path
 from ligero.common.progress import progress
 from ligero.common.text import decoded
 from ligero.serving.answers import Item
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             _print(predictor, items)
         return 0
-    path = Path(args.file).expanduser()
+    path = user_path(args.file)
     _print(predictor, items_of_file(path, columns), path.name)
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError
+from ligero.common.files import user_path
 from ligero.reporting.recommendation import Alternative, System
 from ligero.reporting.results import Results
 from ligero.settings.program import load_resolved
@@ -21,7 +22,8 @@ def results_folder(place: str | Path) -> Path:
     Raises:
         DataError: neither holds the resolved configuration of a study.
     """
-    for folder in (Path(place).expanduser(), Path(place).expanduser() / "results"):
+    given = user_path(str(place))
+    for folder in (given, given / "results"):
         if (folder / "config.json").is_file():
             return folder
     raise DataError(

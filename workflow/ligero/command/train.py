@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ligero.command.check import findings, summary, tell
 from ligero.command.examples import READER_OF_ENDING, UserData
-from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, slug, written
+from ligero.command.planning import ALBETO_TINY, BETO, Budget, Plan, Weights, study_id, written
 from ligero.command.project import PROJECT, run_workflow, shown_line, snakemake_line
 from ligero.command.systems import (
     below_twin,
@@ -24,9 +24,10 @@ from ligero.command.systems import (
     printed_systems,
 )
 from ligero.common.errors import ConfigurationError, LigeroError
-from ligero.common.files import atomic_directory, atomic_path, write_text
+from ligero.common.files import atomic_directory, atomic_path, user_path, write_text
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
+from ligero.settings.load import load_study
 from ligero.settings.yaml_files import read_yaml
 from ligero.tokenizers.fast_tokenizer import require_vocabulary
 
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     _refuse_numbers(args, budgets)
     data = UserData.of(args)
     splits = data.load()
-    name = slug(Path(args.data).stem)
-    folder = Path(args.out).expanduser() if args.out else Path(name)
+    name = study_id(Path(args.data).stem)
+    folder = user_path(args.out) if args.out else Path(name)
     teacher = _teacher(args.teacher, None if args.overwrite else folder / "study.yaml")
     plan = Plan(name, data, splits, teacher, _student(args.student, teacher), bool(budgets), args.seed)
     found = list(findings(data, splits, plan.lengths, plan.length))
@@ -161,10 +162,13 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
     """Write FOLDER/study.yaml and copies of the data, so that the study stays what it is when the files change.
 
     Raises:
-        ConfigurationError: another study.yaml is there, or files that no study wrote and that this one would replace.
+        ConfigurationError: another study.yaml is there, or files that no study wrote and that this one would replace; or the workflow
+            would refuse the study.
     """
     _refuse_to_replace(plan, folder)
-    text = written(plan.configuration(), head)
+    configuration = plan.configuration()
+    load_study(configuration, PROJECT)
+    text = written(configuration, head)
     path = folder / "study.yaml"
     if (
         path.exists()

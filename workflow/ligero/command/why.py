@@ -11,6 +11,7 @@ from pathlib import Path
 from ligero.command.project import PROJECT
 from ligero.command.systems import results_folder, study_of
 from ligero.common.errors import ConfigurationError
+from ligero.common.files import user_path
 from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.recompute import Recomputation
 from ligero.reporting.provenance.records import (
@@ -25,7 +26,7 @@ from ligero.reporting.provenance.records import (
 
 def run(args: argparse.Namespace) -> int:
     """Print the chain of a number, or recompute all of a table; 1 where a number is not what the files give."""
-    path = Path(args.table).expanduser()
+    path = user_path(args.table)
     if (
         path.parent == Path()
     ):  # a file of the folder that the command is called in, whose own parent is asked for below

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ligero.common.errors import DataError, LigeroError, naming
+from ligero.common.errors import ConfigurationError, DataError, LigeroError, naming
 from ligero.common.text import read_text
 
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())[:32]
@@ -27,6 +27,21 @@ _WEEK = 7 * 86_400
 
 class FullDiskError(LigeroError):
     """A file cannot be written because there is no space for it."""
+
+
+def user_path(written: str) -> Path:
+    """A path as a user writes it: `~` and `~USER` are home folders.
+
+    Raises:
+        ConfigurationError: no such user.
+    """
+    try:
+        return Path(written).expanduser()
+    except RuntimeError as error:
+        home = written.partition("/")[0]
+        raise ConfigurationError(
+            f"{written}: no home folder is known for '{home}'; write the whole path, or ./{home}"
+        ) from error
 
 
 @contextmanager

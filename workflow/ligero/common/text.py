@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from ligero.common.errors import DataError
@@ -27,6 +28,14 @@ _OTHER_KINDS = (
     (b"<!doctype html", *_HTML),
     (b"<html", *_HTML),
 )
+
+
+_BLANK = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]*")
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: white space, and signs that only join, part or direct others."""
+    return _BLANK.fullmatch(text) is not None
 
 
 def read_text(path: Path | str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -58,7 +59,7 @@ class Limits:
     Attributes:
         body_bytes: largest body (413).
         body_seconds: in which a body must arrive (408).
-        items, tokens: most of a request (422).
+        items, tokens: most of a request (422); so many words too, of texts that are tagged.
         queue_tokens: most that may wait; further requests are refused with Retry-After (429).
         drain_seconds: given to running requests when the server is stopped.
     """
@@ -111,7 +112,7 @@ class Server:
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/openapi.json", self.openapi, methods=["GET"]),
         ]
-        return Starlette(routes=routes, lifespan=lifespan, middleware=[])
+        return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _no_such})
 
     async def predict(self, request: Request) -> Response:
         started = time.perf_counter()
@@ -130,27 +131,31 @@ class Server:
                 raise RefusalError(
                     422, f"the request has {tokens} tokens; at most {self.limits.tokens} are answered at once"
                 )
+            if (words := sum(question.words for question in questions)) > self.limits.tokens:
+                raise RefusalError(
+                    422, f"the request has {words} words; at most {self.limits.tokens} are answered at once"
+                )
             answers = [dict(answer) for answer in await self._answered(request, questions)]
             for item, answer in zip(asked, answers, strict=True):
                 if isinstance(item, Mapping) and "id" in item:
                     answer["id"] = item["id"]
             self.measures.items.inc(items)
             self.measures.truncated.inc(sum(answer["truncated"] is True for answer in answers))
-            content: object
-            status, content = 200, answers[0] if single else {"answers": answers}
+            status, body = 200, _written(answers[0] if single else {"answers": answers})
         except RefusalError as error:
-            status, content = error.status, _error(str(error), error.item)
+            status, body = error.status, _written(_error(str(error), error.item))
             if error.retry_after is not None:
                 headers["retry-after"] = str(error.retry_after)
         except BusyError as error:
-            status, content = 429, _error(str(error))
+            status, body = 429, _written(_error(str(error)))
             headers["retry-after"] = str(error.seconds)
         except ClientDisconnect:
-            status, content = 400, _error("the client left before it was answered")
+            status, body = 400, _written(_error("the client left before it was answered"))
         except Exception as error:
             # Not the message: it might hold a part of the text.
             _log(event="failure", request=name, error=type(error).__name__)
-            status, content = 500, _error("the model failed; the server's log has the request's number")
+            said = _error("the model failed; the server's log has the request's number")
+            status, body = 500, _written(said)
         seconds = time.perf_counter() - started
         self.measures.seconds.observe(seconds)
         self.measures.requests.labels("/predict", status).inc()
@@ -158,7 +163,7 @@ class Server:
             event="request", request=name, path="/predict", status=status, items=items, tokens=tokens,
             milliseconds=round(1000 * seconds, 2),
         )  # fmt: skip
-        return _json(content, status, {**headers, "x-request-id": name})
+        return Response(body, status, {**headers, "x-request-id": name}, "application/json")
 
     async def info(self, _: Request) -> Response:
         described = asdict(self.predictor.manifest)
@@ -188,6 +193,9 @@ class Server:
         return _json(openapi(self.predictor.manifest, ligero.__version__))
 
     async def _body(self, request: Request) -> bytes:
+        coding = request.headers.get("content-encoding", "identity")
+        if coding.strip().lower() != "identity":
+            raise RefusalError(415, f"the body is in the encoding '{coding}'; send it as it is")
         limit = self.limits.body_bytes
         too_large = RefusalError(413, f"the body is larger than {limit} bytes")
         declared = request.headers.get("content-length", "")
@@ -287,6 +295,10 @@ def serve(
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket; its connections inherit that small packets are sent at once, or each answer would wait 40 ms for the
     client's acknowledgement of its head."""
+    if not host:  # the system would take it for every address of this machine
+        raise LigeroError(
+            "--host: it is empty; name an address, such as 127.0.0.1, or 0.0.0.0 for other machines"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
@@ -330,9 +342,25 @@ def _error(message: str, item: int | None = None) -> Failure:
 
 
 def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(_written(content), status, headers, "application/json")
+
+
+def _written(content: Any) -> bytes:
+    """JSON.
+
+    Raises:
+        ValueError: a number that JSON has not, of a model that computes none.
+    """
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # Half of a surrogate pair, which an id may hold, is written as the client wrote it, \udXXX.
-    return Response(text.encode(errors="backslashreplace"), status, headers, "application/json")
+    return text.encode(errors="backslashreplace")
+
+
+async def _no_such(request: Request, error: Exception) -> Response:
+    """No such path, or another method than it has."""
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail}; /openapi.json lists what there is"
+    return _json(_error(message), error.status_code, error.headers)
 
 
 class _JsonLines(logging.Handler):

@@ -76,6 +76,7 @@ def openapi(manifest: Manifest, version: str) -> Schema:
         "400": "not JSON",
         "408": "the body did not arrive in time",
         "413": "the body is too large",
+        "415": "the body is compressed",
         "422": "an item is not what the task needs, or the request has too many items or tokens",
         "429": "too many requests wait; Retry-After says when to try again",
     }

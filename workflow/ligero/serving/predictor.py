@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.common.errors import DataError, LigeroError
 from ligero.serving.answers import Answer, Item
 from ligero.serving.manifest import MANIFEST_FILE, REMEDY, TOKENIZER_FILE, GraphFile, Manifest, Precision
 from ligero.serving.readers import READERS, Feature, InputError, Outputs, Question
-from ligero.serving.session import available_cores, open_session
+from ligero.serving.session import available_cores, check_threads, open_session
 from ligero.tokenizers.fast_tokenizer import FastTokenizer, TokenizerInfo
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ class Predictor:
         Raises:
             DataError: the folder is incomplete or was changed.
             LigeroError: there is no graph of that precision; the message says why.
-            ConfigurationError: threads below 1.
+            ConfigurationError: threads below 1, or too many.
         """
-        if threads is not None and threads < 1:
-            raise ConfigurationError(f"--threads {threads}: expected a number above 0")
+        if threads is not None:
+            check_threads(threads)
         folder = Path(folder)
         self.manifest = Manifest.read(folder)
         self.manifest.verify(folder)

@@ -40,6 +40,8 @@ class Question:
 
     features: list[Feature]
     answer: Callable[[Sequence[Outputs]], Answer]
+    words: int = 0
+    """Of which the answer says something each, those that are cut off too."""
 
     @property
     def tokens(self) -> int:
@@ -107,10 +109,12 @@ class TaggingReader(Reader):
             starts = np.cumsum([0, *(len(word) + 1 for word in words)])[:-1].tolist()
         else:
             (text,) = _texts(item, ("text",), "words")
-            found = list(WORD.finditer(text))
-            words, starts = [match.group() for match in found], [match.start() for match in found]
-        ids, word_ids = self.tokenizer.encode_words(words)
+            words, starts = [], []
+            for match in WORD.finditer(text):  # a loop of Python's, beside which the server answers others
+                words.append(match.group())
+                starts.append(match.start())
         room = self.manifest.max_length - self.template.single_length
+        ids, word_ids = self._encode(words, room)
         tokens, segments = self.template.single(ids[:room])
         before = len(self.template.before)
         firsts = {word: before + place for place, word in reversed(list(enumerate(word_ids[:room])))}
@@ -138,7 +142,19 @@ class TaggingReader(Reader):
                 **_depth(outputs),
             }
 
-        return Question([Feature(tokens, segments)], answer)
+        return Question([Feature(tokens, segments)], answer, len(words))
+
+    def _encode(self, words: list[str], room: int) -> tuple[list[int], list[int]]:
+        """Ids and their words, as far as the model reads and one further, where there are so many: a text may be a book."""
+        ids: list[int] = []
+        word_ids: list[int] = []
+        for begin in range(0, len(words), self.manifest.max_length):
+            more, of = self.tokenizer.encode_words(words[begin : begin + self.manifest.max_length])
+            ids += more
+            word_ids += [begin + word for word in of]
+            if len(ids) > room:
+                break
+        return ids, word_ids
 
     @staticmethod
     def _entities(text: str, words: list[TaggedWord]) -> list[Entity]:
@@ -225,7 +241,7 @@ def _texts(item: Item, keys: tuple[str, ...], instead: str | None = None) -> tup
     if isinstance(item, str) and len(keys) == 1:
         item = {keys[0]: item}
     if not isinstance(item, Mapping):
-        raise InputError(f"expected an object with {expected}, found {type(item).__name__}")
+        raise InputError(f"expected an object with {expected}, found {_kind(item)}")
     if missing := [key for key in keys if key not in item]:
         raise InputError(f"'{missing[0]}' is missing; expected {expected}")
     if unknown := [key for key in item if key not in (*keys, "id")]:
@@ -238,13 +254,23 @@ def _words(item: Mapping[str, Any]) -> list[str]:
         raise InputError(f"unknown key '{unknown[0]}' next to 'words'")
     words = item["words"]
     if not isinstance(words, list | tuple):
-        raise InputError(f"'words' must be a list of strings, found {type(words).__name__}")
+        raise InputError(f"'words' must be a list of strings, found {_kind(words)}")
     return [_text(word, f"words[{number}]") for number, word in enumerate(words)]
+
+
+_KINDS = {
+    type(None): "null", bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object",
+}  # fmt: skip
+
+
+def _kind(value: object) -> str:
+    """What JSON calls a value."""
+    return _KINDS.get(type(value), type(value).__name__)
 
 
 def _text(value: Any, key: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"'{key}' must be a string, found {type(value).__name__}")
+        raise InputError(f"'{key}' must be a string, found {_kind(value)}")
     try:
         value.encode()
     except UnicodeEncodeError as error:

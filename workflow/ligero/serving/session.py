@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ligero.common.errors import DataError
+from ligero.common.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
     import onnxruntime
 
+MOST_THREADS = 1024
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -35,6 +36,16 @@ def _quota(cgroup: Path) -> float | None:
         return limit_v1 / period_v1 if limit_v1 > 0 else None
     except (OSError, ValueError):
         return None
+
+
+def check_threads(threads: int) -> None:
+    """Refuse threads of a forward pass that no machine has use for: so many take minutes to start, or cannot be counted.
+
+    Raises:
+        ConfigurationError: fewer than 1, or more than MOST_THREADS.
+    """
+    if not 1 <= threads <= MOST_THREADS:
+        raise ConfigurationError(f"--threads {threads}: expected a number from 1 to {MOST_THREADS}")
 
 
 def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:

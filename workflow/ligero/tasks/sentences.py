@@ -80,8 +80,8 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
 
 
 COLUMNS = 10
-_WORD = re.compile(r"[1-9][0-9]*")
-_RANGE = re.compile(r"[1-9][0-9]*-[1-9][0-9]*")
+_WORD = re.compile(r"[1-9][0-9]{0,8}")  # more digits are no place in a sentence
+_RANGE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
 _EMPTY_NODE = re.compile(r"[0-9]+\.[1-9][0-9]*")
 NUMBER = re.compile("|".join(number.pattern for number in (_WORD, _RANGE, _EMPTY_NODE)))
 """The first cell of a row of CoNLL-U."""
@@ -100,6 +100,7 @@ class TreebankSentence:
         rows: (line number, form, UPOS) of each word.
         word_lines: how many lines are no comments.
         last: number of the last syntactic word.
+        combined: number of the last one that a multiword range combines.
     """
 
     line: int
@@ -109,6 +110,7 @@ class TreebankSentence:
     rows: list[tuple[int, str, str]] = field(default_factory=list)
     word_lines: int = 0
     last: int = 0
+    combined: int = 0
 
 
 def read_treebank(
@@ -129,6 +131,7 @@ def read_treebank(
     for line, text in read_lines(path, notes):
         if not text.strip():
             if current is not None and current.rows:
+                _check_ranges(current, path, problems)
                 yield current
             elif current is not None and current.identity and not current.word_lines:
                 problems.add(path, line, f"the sentence begun on line {current.line} has no words.")
@@ -146,9 +149,16 @@ def read_treebank(
                 current.document, current.document_id = document, document_id
     if current is not None and current.rows:
         notes[UNENDED_SENTENCE] += 1
+        _check_ranges(current, path, problems)
         yield current
     elif current is not None and current.identity and not current.word_lines:
         problems.add(path, current.line, "the last sentence has no words: the file is truncated.")
+
+
+def _check_ranges(sentence: TreebankSentence, path: Path, problems: Problems) -> None:
+    if sentence.combined > sentence.last:
+        found = f"a range combines words up to {sentence.combined}, but the sentence ends with word {sentence.last}."
+        problems.add(path, sentence.rows[-1][0], found, "Fetch the file again.")
 
 
 def _add_word(
@@ -168,17 +178,20 @@ def _add_word(
         refuse(f"expected {COLUMNS} tab-separated columns, found {len(cells)}.")
         return
     identity, form, upos = cells[0], cells[1], cells[3]
-    is_range = _RANGE.fullmatch(identity) is not None
-    if _EMPTY_NODE.fullmatch(identity) or (is_range and not keeps_ranges):
+    if _EMPTY_NODE.fullmatch(identity):
         return
     expected = sentence.last + 1
-    if is_range:
-        if int(identity.partition("-")[0]) != expected:
-            refuse(f"expected a range from word {expected}, found {identity!r}.")
+    if combined := _RANGE.fullmatch(identity):
+        first, last = map(int, combined.groups())
+        if first != expected or last <= first:
+            refuse(f"expected a range from word {expected} to a later one, found {identity!r}.")
+            return
+        sentence.combined = max(sentence.combined, last)
+        if not keeps_ranges:
             return
         notes["multiword ranges kept as words with the tag _"] += 1
     elif not _WORD.fullmatch(identity):
-        refuse(f"expected word number {expected}, found {identity!r}.")
+        refuse(f"expected word number {expected}, found {identity[:20]!r}.")
         return
     else:
         sentence.last = int(identity)

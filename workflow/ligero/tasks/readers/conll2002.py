@@ -33,6 +33,11 @@ def read_conll2002(path: Path, context: ReaderContext) -> Iterator[TaggingExampl
                 "Correct 'columns.word' or 'columns.tag' of the task; columns count from 1.",
             )  # fmt: skip
         words = tuple(cells[word] for _, cells in sentence.rows)
+        for line, cells in sentence.rows:
+            if cells[-1 if tag is None else tag - 1] in ("B-", "I-"):
+                context.problems.add(
+                    path, line, f"the tag of {cells[word]!r} ends with its hyphen.", "Write which entity it is, as in B-LOC, or O."
+                )  # fmt: skip
         labels = tuple(
             context.check_label(path, line, cells[-1 if tag is None else tag - 1])
             for line, cells in sentence.rows

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ligero.common.errors import DataError, raise_together
 from ligero.common.hashing import digest_value
+from ligero.common.text import is_blank
 from ligero.settings.tasks import Columns
 from ligero.tasks.delimited import QUOTED_CELLS, SWALLOWED_ROWS
 from ligero.tasks.lines import NO_LINE_END, REPLACED, Problems
@@ -22,6 +23,7 @@ SHOWN_LINES = 50
 SHOWN_PROBLEMS = 25
 """Kinds of problems that are listed for one file."""
 
+EMPTY_ANSWERS = "questions left out because all their answers are empty"
 EMPTY_TEXTS = "empty texts kept as they are"
 NULL_TEXTS = "texts that are only 'null', 'nan' or the like, kept as they are"
 DOUBTFUL = frozenset(
@@ -85,7 +87,7 @@ class ReaderContext:
 
     def check_text(self, text: str) -> str:
         """The text itself; empty ones occur in published machine translations and are counted, not dropped."""
-        if not text.strip():
+        if is_blank(text):
             self.notes[EMPTY_TEXTS] += 1
         elif text.strip().lower() in NO_TEXT:
             self.notes[NULL_TEXTS] += 1

@@ -10,7 +10,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.tasks.examples import Answer, QuestionExample
 from ligero.tasks.lines import OF_ARRAY, Notes, parse_json, read_whole
-from ligero.tasks.readers.context import ReaderContext, content_group
+from ligero.tasks.readers.context import EMPTY_ANSWERS, ReaderContext, content_group
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -57,7 +57,7 @@ def read_squad(path: Path, context: ReaderContext) -> Iterator[QuestionExample]:
                     )
                 else:
                     context.left_out += 1
-                    context.notes["questions left out because all their answers are empty"] += 1
+                    context.notes[EMPTY_ANSWERS] += 1
     if unanswerable and context.drops_unanswerable:
         context.left_out += len(unanswerable)
         context.notes["questions left out because they have no answer (unanswerable: drop)"] += len(
