@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from ligero.command import predict
 from ligero.command.main import main
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
+from ligero.serving.readers import InputError
 
 
 class Echo:
@@ -256,6 +258,42 @@ def test_what_is_refused(
 def test_a_missing_file_is_named(answered: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing\.csv: no such file"):
         answered(str(tmp_path / "missing.csv"))
+
+
+def test_pipes_are_read_and_folders_called_so(answered: Any, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=("Uno\nDos\n",), daemon=True)
+    writing.start()
+    assert answered(str(pipe)) == ["Uno", "Dos"]
+    writing.join()
+    with pytest.raises(DataError, match=r"is a folder\. Name a \.csv"):
+        answered(str(tmp_path))
+    with pytest.raises(DataError, match="null: holds nothing to answer"):
+        answered("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "place"),
+    [
+        ("a.jsonl", [], r"a\.jsonl:4"),
+        ("a.txt", [], r"a\.txt:4"),
+        ("b.jsonl", ["--text", "text"], r"b\.jsonl"),
+    ],
+)
+def test_a_bad_item_is_found_in_its_file(
+    answered: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, options: list[str], place: str
+) -> None:
+    def refuse(_: Echo, items: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        assert len(list(items)) == 3
+        raise InputError("item 3: unknown key 'x'", 3)
+
+    monkeypatch.setattr(Echo, "predict", refuse)
+    (tmp_path / name).write_text(
+        '{"text": "a"}\n\u00a0\n{"text": "b"}\n{"text": "c", "x": 1}\n', encoding="utf-8"
+    )
+    with pytest.raises(DataError, match=rf"{place}: item 3: unknown key 'x'\.$"):
+        answered(str(tmp_path / name), *options)
 
 
 def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:

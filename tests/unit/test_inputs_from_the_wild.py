@@ -231,6 +231,13 @@ def test_what_separates_cells_is_found(tmp_path: Path, delimiter: str) -> None:
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("columns", [Columns(), Columns(delimiter=",")])  # type: ignore[arg-type]
+def test_rows_of_an_old_mac_beside_others(tmp_path: Path, columns: Columns) -> None:
+    for text in ("text,label\rsí,a\rno,b\n", "\rtext,label\rsí,a\nno,b\r"):
+        found, _ = examples("table", tmp_path / "f.csv", text, "a", "b", columns=columns)
+        assert [(example.text, example.label) for example in found] == [("sí", "a"), ("no", "b")]
+
+
 def test_spreadsheets_and_exports(tmp_path: Path) -> None:
     long = "palabra " * 30_000
     text = f"sep=;\ntext;label\n{long};a\n;a\nNULL;b\n;\n;\n"
@@ -279,6 +286,11 @@ WRONG_TABLES = [
     ),
     ("f.csv", "text,label\na,opinio\u0301n\n", r"f\.csv:2: label .*It looks like 'opinión' but .*NFD"),
     ("f.jsonl", '[{"text": "a"}]', r"f\.jsonl:1: expected a JSON object\. .*jq"),
+    (
+        "f.csv",
+        "text,label\na\0b,A\n",
+        r"f\.csv:2: a NUL byte at byte offset 12\. It is no text file, or a damaged one",
+    ),
     ("f.csv", "text,label\na,ñ".encode()[:-1], r"f\.csv:2: ends inside a character .*truncated"),
 ]
 

@@ -107,8 +107,9 @@ def test_what_was_cut_off_is_said(exported: Any) -> None:
 )
 def test_items_that_cannot_be_answered_are_refused(exported: Any, kind: str, item: Any, message: str) -> None:
     good = {"question": "a", "context": "b"} if kind == "question_answering" else "a"
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refused:
         list(predictor(exported, kind).predict([good, item]))
+    assert refused.value.item == 2
 
 
 @pytest.mark.parametrize("item", ["abc", {"text": "abc"}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ ERRORS = [
     ("empty_question.json", questions([{"text": "ríe", "answer_start": 6}]), "answer 'ríe' is not at answer_start 6"),
     ("bilou.conll", CONLL + "Ana U-PER\n\n", "U-PER beside B-LOC: seqeval .*of BILOU, U- is S-"),
     ("no_type.conll", CONLL + "Ana B-\nvive I-\n\n", r"no_type\.conll:201: the tag of 'Ana' ends with its hyphen\. Write which entity"),
+    ("comment_above.conll", CONLL + "# esto es\nAna B-PER\n\n", r"comment_above\.conll:201: expected 2 columns .* Of lines with a # only those are comments"),
+    ("comment_first.conll", "# esto es\n" + CONLL, r"comment_first\.conll:2: expected 3 columns .* Of lines with a # only those are comments"),
     ("no_dash.conll", CONLL + "Ana BPER\n\n", "BPER beside B-LOC: seqeval"),
     ("treebank.conll", "".join(f"1\tel{n}" + "\t_" * 8 + "\n\n" for n in range(9)), "every example has the label '_'.*CoNLL-U is known by"),
     ("small.conll", "".join(f"Eva{n} b-per\nva o\n\n" for n in range(40)), "labels: b-per, o: seqeval reads O, B- and I- in capitals only"),
@@ -141,6 +144,18 @@ def test_a_column_has_one_part(tmp_path: Path, options: list[str]) -> None:
         ConfigurationError, match=r"a\.csv: text and (label|second_text) are both the column 'text'"
     ):
         main(["check", str(tmp_path / "a.csv"), *options])
+
+
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    for name, said in (
+        ("folder", "is a folder"),
+        ("pipe", "is a pipe or a device; .* Write it into a file"),
+        ("none", "no such file"),
+    ):
+        with pytest.raises(DataError, match=rf"{name}\.csv: {said}"):
+            main(["check", str(tmp_path / f"{name}.csv"), *COLUMNS])
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -83,10 +83,15 @@ class UserData:
         given = {"train": args.data, "validation": args.validation, "test": args.test}
         files = {split: user_path(path) for split, path in given.items() if path is not None}
         for path in files.values():
-            if not path.is_file():
+            if path.is_dir():
+                raise DataError(path, None, "is a folder; expected a file.")
+            if not path.exists():
                 raise DataError(
                     path, None, "no such file.", "Check the name; it is read relative to this folder."
                 )
+            if not path.is_file():
+                remedy = "Write it into a file first: examples are read more than once."
+                raise DataError(path, None, "is a pipe or a device; expected a file.", remedy)
         if held := next((split for split in ("validation", "test") if _is_given_again(files, split)), None):
             raise ConfigurationError(
                 f"--{held} {files[held]}: it is the file that is trained on, and scores on it say nothing; leave --{held} out to cut it"

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ligero.common.progress import progress
 from ligero.common.text import decoded
 from ligero.serving.answers import Item
 from ligero.serving.predictor import Predictor
+from ligero.serving.readers import InputError
 from ligero.tasks.delimited import JSON_LINES, cell_of, header_of, no_columns, read_rows
 from ligero.tasks.lines import BLANK_LINES, OF_ARRAY, Notes, Problems, parse_json, read_whole
 from ligero.tasks.sentences import read_sentences, read_treebank
@@ -45,8 +46,20 @@ def run(args: argparse.Namespace) -> int:
             _print(predictor, items)
         return 0
     path = user_path(args.file)
-    _print(predictor, items_of_file(path, columns), path.name)
+    try:
+        _print(predictor, items_of_file(path, columns), path.name)
+    except InputError as error:
+        has_lines = path.is_file() and not columns and path.suffix.lower() not in READ_AS
+        line = _line_of(path, error.item) if has_lines else None
+        raise DataError(path, line, f"{error}.") from error
     return 0
+
+
+def _line_of(path: Path, item: int) -> int | None:
+    """The line of an item, counted from 1, of a file with one on each that is not blank."""
+    with path.open("rb") as lines:
+        filled = (number for number, line in enumerate(lines, 1) if line.decode(errors="replace").strip())
+        return next(islice(filled, item - 1, None), None)
 
 
 def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
@@ -60,9 +73,10 @@ def items_of_file(path: Path, columns: dict[str, str]) -> Iterator[Item]:
         CombinedError: all bad rows of it.
         ConfigurationError: a table, and no column is named, or columns of what has none.
     """
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
+        problem = "is a folder." if path.is_dir() else "no such file."
         raise DataError(
-            path, None, "no such file.", "Name a .csv, .tsv, .jsonl or text file, or - for standard input."
+            path, None, problem, "Name a .csv, .tsv, .jsonl or text file, or - for standard input."
         )
     kind, notes = path.suffix.lower(), Notes()
     if kind in (".csv", ".tsv") or (columns and kind in JSON_LINES):

@@ -84,6 +84,9 @@ def decoded(path: Path, raw: bytes, first: int = 1) -> str:
                 "Fetch or write it again.",
             ) from error
         encoding = _likely_encoding(raw)
+        if raw[start] == 0 and encoding is None:
+            problem, remedy = f"a NUL byte at byte offset {start:,}.", "It is no text file, or a damaged one."
+            raise DataError(path, line, problem, remedy) from error
         remedy = (
             f"Convert it, for example with: iconv -f {encoding} -t utf-8 FILE > FILE.new" if encoding else ""
         )

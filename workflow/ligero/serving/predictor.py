@@ -103,7 +103,7 @@ class Predictor:
                 try:
                     questions.append(self.read(item))
                 except InputError as error:
-                    raise InputError(f"item {number}: {error}") from error
+                    raise InputError(f"item {number}: {error}", number) from error
             for item, answer in zip(chunk, self.answer(questions), strict=True):
                 if not isinstance(item, str) and "id" in item:
                     answer = {"id": item["id"], **answer}  # type: ignore[assignment]

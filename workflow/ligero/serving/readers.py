@@ -24,7 +24,15 @@ Outputs = dict[str, Floats]
 
 
 class InputError(LigeroError):
-    """An item that cannot be answered: a key is missing or unknown, or a value has the wrong type."""
+    """An item that cannot be answered: a key is missing or unknown, or a value has the wrong type.
+
+    Args:
+        item: its number among several, counted from 1.
+    """
+
+    def __init__(self, message: str, item: int = 1) -> None:
+        super().__init__(message)
+        self.item = item
 
 
 class Feature(NamedTuple):

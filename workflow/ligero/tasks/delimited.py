@@ -212,7 +212,7 @@ _EXCEL = re.compile(r"sep=(?P<delimiter>[,;|\t])\n")
 
 def _delimiter(text: str, wanted: Sequence[str]) -> str:
     """What separates the cells of a CSV file: the first of DELIMITERS by which the header has the wanted columns, else a comma."""
-    first = text.lstrip("\n").partition("\n")[0]
+    first = re.split("[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]  # csv.reader ends rows at both
     for delimiter in DELIMITERS:
         header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
         if wanted and all(name in header for name in wanted):

@@ -13,6 +13,7 @@ UNENDED_SENTENCE = "files whose last sentence has no blank line after it (comple
 DOCUMENT_START = "-DOCSTART-"
 
 _COLUMNS_COMMENT = re.compile(r"# (id|sent_id|text|newdoc|newpar|global\.columns)\b")
+_OF_COMMENTS = "Of lines with a # only those are comments that begin with '# id', '# sent_id', '# text', '# newdoc' or '# newpar'; remove others."
 _SPACES = re.compile(" +")
 
 
@@ -40,7 +41,7 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
         problems: gets an error for each row that has another number of columns than the first one, or an empty cell.
         least: columns that there must be; one holds the words.
     """
-    document, columns, first = 0, 0, 0
+    document, columns, first, head = 0, 0, 0, ""
     current = ColumnSentence(document)
     for line, text in read_lines(path, notes):
         is_mark = text.startswith(DOCUMENT_START)
@@ -57,7 +58,7 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
             notes["comment lines passed over"] += 1
             continue
         if not columns and len(cells) >= least:
-            columns, first = len(cells), line
+            columns, first, head = len(cells), line, text[:1]
         if len(cells) < least or not all(cells):
             problems.add(
                 path,
@@ -70,7 +71,9 @@ def read_sentences(path: Path, notes: Notes, problems: Problems, least: int = 2)
                 path,
                 line,
                 f"expected {columns} columns as on line {first}, found {len(cells)}: {text!r}.",
-                "Columns are separated by spaces, or by tabs where words hold spaces.",
+                _OF_COMMENTS
+                if "#" in (text[:1], head)
+                else "Columns are separated by spaces, or by tabs where words hold spaces.",
             )
         else:
             current.rows.append((line, cells))
