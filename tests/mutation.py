@@ -42,6 +42,8 @@ FAULTS = (
     Fault("tasks/bootstrap.py", "min(1.0, 2 * one_sided", "min(1.0, one_sided", ("test_metrics::test_the_p_value_counts_both_tails",)),
     Fault("tasks/encoding.py", "set(word_ids[room:]) - set(word_ids[:room])", "set(word_ids[room:])", ("test_encoding",)),
     Fault("tasks/encoding.py", "if word >= 0 else IGNORED", "if word >= 0 else 0", ("test_encoding",)),
+    Fault("tasks/bootstrap.py", "np.sum(differences >= 0)) + 1", "np.sum(differences >= 0))", ("test_metrics::test_no_p_value_is_smaller_than_the_resamples_can_show",)),
+    Fault("tasks/metrics.py", "list(self.statistics.values()), seed=seed)", "list(self.statistics.values()))", ("test_metrics::test_the_seed_chooses_the_resamples",)),
     # training
     Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_optimizers::test_schedule_rises_and_falls_in_lines",)),
     Fault("training/early_stopping.py", "self.epochs_without_lower_loss > self.patience", "self.epochs_without_lower_loss >= self.patience", ("test_training_trial::test_patience_counts_epochs_without_a_strictly_lower_loss",)),
@@ -56,6 +58,11 @@ FAULTS = (
     Fault("distillation/losses.py", "return alpha * gold + (1.0 - alpha) * distilled", "return (1.0 - alpha) * gold + alpha * distilled", ("test_distillation_losses",)),
     Fault("distillation/alignment.py", 'step = -1 if number == 1 and answers == "boundary" else 1', "step = 1", ("test_alignment::test_of_bytes_of_one_character_the_first_begins_an_answer_and_the_last_ends_it",)),
     Fault("distillation/ensemble.py", "share[entries] += weight", "share[entries] += 1.0", ("test_distillation::test_several_teachers_are_averaged_by_weight_over_those_that_have_the_word",)),
+    Fault("distillation/ensemble.py", "known[:, :, 0].max(axis=0)", "known[:, :, 0].min(axis=0)", ("test_distillation::test_a_students_softmax_runs_over_what_every_teachers_window_covers",)),
+    Fault("distillation/cached_objectives.py", "same_vocabulary, learning.answer_alignment)", 'same_vocabulary, "first_subword")', ("test_distillation::test_answers_of_another_vocabulary_are_aligned_as_the_student_learns",)),
+    Fault("distillation/cached_objectives.py", "learning.relations, learning.relation_weight)", "learning.relations)", ("test_distillation_relations::test_relations_weigh_what_the_settings_say",)),
+    Fault("distillation/cached_objectives.py", '[cache_digest(meta["depends_on"]), weight]', '[cache_digest(meta["depends_on"])]', ("test_logit_cache::test_trials_with_other_weights_of_their_teachers_are_other_trials",)),
+    Fault("distillation/teacher_logits.py", "TrainingOptions(max_words=job.max_words)", "TrainingOptions()", ("test_logit_cache::test_a_teacher_reads_the_students_words_and_its_precision_counts",)),
     Fault("models/students.py", "index * teacher_layers // student_layers for", "(index + 1) * teacher_layers // student_layers - 1 for", ("test_initial_layers::test_the_kept_layers_of_six",)),
     # pretraining
     Fault("pretraining/masking.py", "fate < 0.8, vocabulary.mask", "fate < 0.9, vocabulary.mask", ("test_pretraining_batches::test_masking_follows_the_recipe",)),
@@ -68,6 +75,9 @@ FAULTS = (
     Fault("efficiency/outliers.py", "abs(score) <= threshold", "score <= threshold", ("test_efficiency::test_modified_z_scores_of_a_worked_example",)),
     Fault("reporting/published.py", "metric: erratum.corrected for", "metric: figures[metric] for", ("test_thesis_numbers::test_the_seventeen_published_scores_follow_from_the_published_tables",)),
     Fault("reporting/tables/ablation.py", '"yes" if test.difference > 0 else "no"', '"yes"', ("test_ablation::test_the_table_says_whether_a_method_harmed",)),
+    Fault("reporting/tradeoff.py", "share * taught[1:]", "share * taught[0]", ("test_reporting_tradeoff::test_in_each_resample_a_system_is_held_against_its_teacher_there",)),
+    Fault("reporting/estimate.py", 'counts["validation"]) + counts["test"])', 'counts["test"]) + counts["validation"])', ("test_plan::test_the_test_split_is_read_once_by_every_system",)),
+    Fault("reporting/estimate.py", 'found.jobs["done"] == sum(found.jobs.values())', 'found.jobs["done"] > 0', ("test_plan::test_a_study_measured_elsewhere_gives_the_rate",)),
     # settings
     Fault("settings/jobs/training.py", "options_for(model, stage.options)", "stage.options", ("test_digests",)),
 )  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 
 from ligero.distillation.alignment import align
 from ligero.distillation.objective import DistillationObjective
+from ligero.distillation.records import LogitDigests, LogitsMeta
 from ligero.distillation.targets import CachedTargets
 from ligero.distillation.teacher_logits import entry_logits
 from ligero.distillation.token_layout import layout_of
@@ -193,6 +194,12 @@ def toy_model(task_type: TaskType, seed: int = 0, hidden: int = 16, layers: int 
         if name.startswith(("classifier", "qa_outputs")) and name.endswith("weight"):
             parameter.data *= 20.0
     return model
+
+
+def toy_meta(tokens: str = "t") -> LogitsMeta:
+    """The record of the logits of a teacher on a task, which read these tokens."""
+    depends_on = LogitDigests(weights="w", encoder="e", labels=[], examples="x", tokens=tokens)
+    return LogitsMeta(task="toy", teacher="t", depends_on=depends_on, together={"t": 1.0})
 
 
 def options(**values: Any) -> TrainingOptions:

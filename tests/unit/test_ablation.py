@@ -126,7 +126,9 @@ def test_mean_and_deviation_are_over_the_runs() -> None:
 def test_one_run_has_the_interval_of_its_score_file() -> None:
     right = [int(number % 3 > 0) for number in range(90)]
     scored = score_classification([1] * 90, right)
-    assert runs_with([right]).interval(42) == pytest.approx(scored.intervals(42)["accuracy"])
+    runs = runs_with([right])
+    assert runs.interval(42) == pytest.approx(scored.intervals(42)["accuracy"])
+    assert runs.interval(1) != runs.interval(42)
 
 
 def test_the_paired_test_knows_who_is_better() -> None:
@@ -207,3 +209,10 @@ def test_the_table_reads_what_the_workflow_gives_it(results: Results) -> None:
 def test_no_difference_has_no_sign_of_less() -> None:
     cells = ablation_table._verdict(PairedTest(-0.001, -1.0, 1.0, 0.9))
     assert (cells["difference"], cells["helped"]) == ("+0.00", "not significant")
+
+
+@pytest.mark.parametrize(
+    ("p_value", "helped"), [(0.07, "not significant"), (0.05, "not significant"), (0.049, "yes")]
+)
+def test_a_difference_is_significant_below_five_percent(p_value: float, helped: str) -> None:
+    assert ablation_table._verdict(PairedTest(1.0, -0.1, 2.0, p_value))["helped"] == helped

@@ -13,19 +13,23 @@ import torch
 
 from ligero.common.errors import ConfigurationError, MismatchError
 from ligero.common.records import write_record
-from ligero.distillation.alignment import align
+from ligero.distillation import ensemble
+from ligero.distillation.alignment import Alignment, align
+from ligero.distillation.cached_objectives import cached_objective
 from ligero.distillation.ensemble import averaged
+from ligero.distillation.logit_cache import LogitCache
 from ligero.distillation.objective import DistillationObjective, valid_positions
 from ligero.distillation.targets import CachedTargets
 from ligero.distillation.teacher_logits import entry_logits
 from ligero.distillation.teachers import choose_teacher
 from ligero.distillation.token_layout import layout_of
 from ligero.settings.distillation import PUBLISHED, published_teacher
-from ligero.settings.jobs import TeacherJob
+from ligero.settings.jobs import StudentLearning, TeacherJob
 from ligero.training.batches import epoch_batches
 from ligero.training.evaluate import predict
 from ligero.training.objective import GoldObjective
-from tests.builders.distillation import curve, options, targets_of, toy_model, toy_split
+from tests.builders.distillation import curve, options, targets_of, toy_meta, toy_model, toy_split
+from tests.builders.encoding import task
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
 
@@ -215,6 +219,37 @@ def test_several_teachers_are_averaged_by_weight_over_those_that_have_the_word()
     values = targets._logits[targets.alignment.pairs[0].sources]
     shared = int((values == 2.0).all(axis=1).sum())
     assert shared == teachers[1].entries and (values == 1.0).all(axis=1).sum() == student.entries - shared
+
+
+def test_a_students_softmax_runs_over_what_every_teachers_window_covers() -> None:
+    context = np.array([[2, 10]])
+    alignments = [Alignment("boundary", (), np.array([known]), context, {}) for known in ([2, 8], [4, 10])]
+    known, whole = ensemble._common_spans(alignments)
+    assert known is not None and whole is not None
+    assert (known.tolist(), whole.tolist()) == ([[4, 8]], [[2, 10]])
+
+
+# ---- objectives from caches
+
+
+def toy_cache(task_type: Any, size: int, classes: int) -> LogitCache:
+    layout = layout_of(toy_split(task_type, size))
+    return LogitCache(layout, np.zeros((layout.entries, classes)), toy_meta())
+
+
+def test_answers_of_another_vocabulary_are_aligned_as_the_student_learns() -> None:
+    kind: Any = "question_answering"
+    learning = StudentLearning(patience=None, answer_alignment="boundary")
+    objective = cached_objective([toy_cache(kind, 2, 2)], task(kind), toy_split(kind, 3), learning)
+    assert objective.targets.alignment.mode == "boundary"
+
+
+def test_logits_of_too_few_classes_are_refused() -> None:
+    kind: Any = "token_classification"
+    with pytest.raises(MismatchError, match="have 2 classes, the task has 3"):
+        cached_objective(
+            [toy_cache(kind, 2, 2)], task(kind), toy_split(kind, 3), StudentLearning(patience=None)
+        )
 
 
 # ---- teachers

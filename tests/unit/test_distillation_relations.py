@@ -12,6 +12,8 @@ import torch
 
 from ligero.common.errors import LigeroError
 from ligero.distillation import relations
+from ligero.distillation.cached_objectives import with_relations
+from ligero.distillation.digests import tokens_digest
 from ligero.distillation.objective import DistillationObjective
 from ligero.distillation.relations import (
     AttentionProbe,
@@ -21,7 +23,11 @@ from ligero.distillation.relations import (
     relation_loss,
 )
 from ligero.models.architectures import config_class, model_class
-from tests.builders.distillation import VOCABULARY, curve, targets_of, toy_model
+from ligero.settings.jobs import StudentLearning
+from ligero.training.features import Batch
+from ligero.training.objective import GoldObjective
+from tests.builders.distillation import VOCABULARY, curve, targets_of, toy_meta, toy_model, toy_split
+from tests.builders.encoding import task
 
 
 def test_the_loss_is_the_divergence_of_scaled_dot_product_softmaxes() -> None:
@@ -56,8 +62,16 @@ def test_heads_divide_both_widths_and_layers_are_spread() -> None:
     assert mapped_layers(2, 3) == [2, 3]
 
 
-@pytest.mark.parametrize("kind", ["albert", "bert", "distilbert", "roberta"])
-def test_every_architectures_last_attention_is_found(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "last_query"),
+    [
+        ("albert", "albert.encoder.albert_layer_groups.0.albert_layers.0.attention.query"),
+        ("bert", "bert.encoder.layer.1.attention.self.query"),
+        ("distilbert", "distilbert.transformer.layer.1.attention.q_lin"),
+        ("roberta", "roberta.encoder.layer.1.attention.self.query"),
+    ],
+)
+def test_every_architectures_last_attention_is_found(kind: str, last_query: str) -> None:
     sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "pad_token_id": 0, "max_position_embeddings": 40}
     if kind == "distilbert":
         sizes |= {"dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2}
@@ -70,12 +84,39 @@ def test_every_architectures_last_attention_is_found(kind: str) -> None:
         }
     model = model_class(kind, "token_classification")(config_class(kind)(**sizes)).eval()
     probe = AttentionProbe(model)
+    passed: list[torch.Tensor] = []
+    model.get_submodule(last_query).register_forward_hook(lambda module, given, out: passed.append(out))
     model(input_ids=torch.ones(2, 5, dtype=torch.long))
     queries, keys, values = probe.take()
     assert queries.shape == keys.shape == values.shape == (2, 5, 16)
+    assert torch.equal(queries, passed[-1])
     assert not torch.equal(queries, values)
     with pytest.raises(LigeroError, match="no query projection"):
         AttentionProbe(torch.nn.Linear(2, 2))
+
+
+def test_the_loss_of_relations_is_the_mean_over_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relations, "relation_loss", lambda *args: torch.tensor(1.0))
+    student, teacher = (toy_model("token_classification", seed, layers=2) for seed in (1, 9))
+    batch = toy_split("token_classification", 2).batch(np.arange(2), 0)
+
+    class Nothing(GoldObjective):
+        def __call__(self, outputs: Any, batch: Batch) -> torch.Tensor:
+            return torch.tensor(0.0)
+
+    objective = RelationObjective(Nothing("token_classification"), teacher, "hidden", 2.0)
+    outputs = student(**batch.inputs(student), **objective.forward_options)
+    assert objective(outputs, batch).item() == 2.0
+
+
+def test_relations_weigh_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind: Any = "token_classification"
+    monkeypatch.setattr("ligero.models.heads.load_selected", lambda *args: toy_model(kind))
+    train = toy_split(kind, 2)
+    meta = toy_meta(tokens_digest(train))
+    learning = StudentLearning(patience=None, relations="hidden", relation_weight=3.0)
+    found = with_relations(GoldObjective(kind), meta, Path("models"), task(kind), train, learning)
+    assert (found.kind, found.relation_weight) == ("hidden", 3.0)
 
 
 @pytest.mark.parametrize("kind", ["hidden", "attention"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,21 @@ import torch
 from ligero.common.errors import DataError, MismatchError
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.distillation import teacher_logits
+from ligero.distillation.cached_objectives import CachedObjectives
 from ligero.distillation.digests import check_cache, logit_digests, tokens_digest
 from ligero.distillation.logit_cache import LogitCache, cache_digest, write_logits
 from ligero.distillation.records import LogitsMeta
 from ligero.distillation.targets import check_classes
 from ligero.distillation.token_layout import layout_of
 from ligero.models.digests import write_weights_digest
+from ligero.settings.jobs import LogitsJob, StudentLearning, TaskSpec
+from ligero.settings.training import TrainingOptions
 from ligero.tokenizers.fast_tokenizer import TokenizerInfo
 from ligero.training.evaluate import predict
+from ligero.training.features import EncodedSplit
 from tests.builders.distillation import LABELS, toy_model, toy_split
-from tests.builders.encoding import place
+from tests.builders.encoding import LABELS as TAGS
+from tests.builders.encoding import TAGGED, encoded, place, prepared
 
 TYPES = ("sequence_classification", "token_classification", "question_answering")
 DEPENDS_ON = {"weights": "w", "encoder": "e", "labels": list(LABELS), "examples": "x", "tokens": "t"}
@@ -155,17 +161,21 @@ def test_meta_and_logits_of_different_runs_are_refused(tmp_path: Path) -> None:
         LogitCache.open(tmp_path / "cache")
 
 
-@pytest.fixture
-def teacher(tmp_path: Path) -> dict[str, Any]:
-    """A teacher's folder and encoded task on disk, and the meta.json of its logits."""
-    folder, encoded = tmp_path / "teacher", tmp_path / "encoded"
-    model = toy_model("sequence_classification")
-    model.config.id2label = dict(enumerate(LABELS))
-    model.config.label2id = {label: index for index, label in enumerate(LABELS)}
+def save_teacher(folder: Path, task_type: Any, labels: Sequence[str]) -> None:
+    model = toy_model(task_type)
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: index for index, label in enumerate(labels)}
     model.save_pretrained(folder)
     (folder / "fast_tokenizer.json").write_text("{}")
     TokenizerInfo("toy", False, 1, {}, False, 0).write(folder)
     write_weights_digest(folder)
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> dict[str, Any]:
+    """A teacher's folder and encoded task on disk, and the meta.json of its logits."""
+    folder, encoded = tmp_path / "teacher", tmp_path / "encoded"
+    save_teacher(folder, "sequence_classification", LABELS)
     write_record(encoded / "info.json", {**place(encoded), "examples_digests": {"train": "data"}})
     split = toy_split("sequence_classification", 2)
     depends_on = logit_digests(folder, "sequence_classification", LABELS, split, encoded)
@@ -271,25 +281,67 @@ def test_equal_tokens_mean_one_vocabulary() -> None:
     assert tokens_digest(split) != tokens_digest(replace(split, input_ids=split.input_ids + 1))
 
 
-def test_the_first_teachers_record_changes_with_each_teachers_logits(tmp_path: Path) -> None:
-    """Students' jobs depend on it alone."""
-
+def write_two(folder: Path, of_the_second: str = "1", **together: float) -> dict[str, LogitCache]:
+    """The caches of two teachers, t and u, of the given weights together; the second with these weights of its own."""
     split = toy_split("sequence_classification", 2, max_length=20)
     layout = layout_of(split)
     logits = np.zeros((layout.entries, len(LABELS)), np.float32)
+    caches = {}
+    for teacher, where, weights in (("t", folder, "0"), ("u", folder / "also" / "u", of_the_second)):
+        depends_on = {**DEPENDS_ON, "weights": weights}
+        meta = LogitsMeta(task="toy", teacher=teacher, depends_on=depends_on, together=together)
+        LogitCache.write(where, split.task_type, layout, logits, meta)
+        caches[teacher] = LogitCache.open(where)
+    return caches
+
+
+def test_the_first_teachers_record_changes_with_each_teachers_logits(tmp_path: Path) -> None:
+    """Students' jobs depend on it alone."""
 
     def record(of_the_second: str) -> str:
-        caches = {}
-        for teacher, folder, weights in (("t", tmp_path, "0"), ("u", tmp_path / "also" / "u", of_the_second)):
-            depends_on = {**DEPENDS_ON, "weights": weights}
-            meta = LogitsMeta(
-                task="toy", teacher=teacher, depends_on=depends_on, together={"t": 0.5, "u": 0.5}
-            )
-            LogitCache.write(folder, split.task_type, layout, logits, meta)
-            caches[teacher] = LogitCache.open(folder)
-        teacher_logits.record_caches(tmp_path, caches)
+        teacher_logits.record_caches(tmp_path, write_two(tmp_path, of_the_second, t=0.5, u=0.5))
         assert LogitCache.open(tmp_path).meta["together"] == {"t": 0.5, "u": 0.5}
         return (tmp_path / "meta.json").read_text()
 
     assert record("1") != record("2")
     assert record("1") == record("1")
+
+
+def test_trials_with_other_weights_of_their_teachers_are_other_trials(tmp_path: Path) -> None:
+    encoded = tmp_path / "encoded" / "toy"
+    write_record(encoded / "info.json", {**place(encoded), "examples_digests": {"train": "x"}})
+    spec = TaskSpec(type="sequence_classification", labels=LABELS, metric="accuracy")
+    job: Any = SimpleNamespace(
+        distillation=StudentLearning(patience=None), early_exit=False, tasks={"toy": spec}
+    )
+
+    def digest(**together: float) -> str:
+        write_two(tmp_path / "logits" / "toy", **together)
+        return CachedObjectives(job, tmp_path / "logits", encoded.parent, tmp_path / "models").digest("toy")
+
+    assert digest(t=0.5, u=0.5) == digest(t=0.5, u=0.5) != digest(t=0.7, u=0.3)
+
+
+def test_a_teacher_reads_the_students_words_and_its_precision_counts(tmp_path: Path) -> None:
+    kind: Any = "token_classification"
+    folder = encoded(tmp_path, prepared(tmp_path / "tasks", kind, TAGGED), kind, 32)
+    save_teacher(tmp_path / "models" / "a" / "t", kind, TAGS)
+    digests = []
+    for precision in ("fp32", "bf16"):
+        job = LogitsJob(
+            task_id="t", task_type=kind, labels=TAGS, dtype="float32", micro_batch_size=None,
+            precision=precision, max_words=1,
+        )  # fmt: skip
+        cache, _ = teacher_logits.build_cache(
+            job,
+            "a",
+            models_dir=tmp_path / "models",
+            encoded=folder,
+            out=tmp_path / precision,
+            state=tmp_path / "state",
+            together={"a": 1.0},
+        )
+        split = EncodedSplit.load(folder / "train.parquet", kind, TrainingOptions(max_words=1))
+        assert cache.layout.equals(layout_of(split)) and cache.layout.words.tolist() == [0, 0]
+        digests.append(cache_digest(cache.meta["depends_on"]))
+    assert digests[0] != digests[1]

@@ -105,6 +105,8 @@ def test_normalisation() -> None:
     assert normalize_mlqa_es("  ¿«La Casa»? de los  Águilas… ") == "casa de águilas"
     assert normalize_mlqa_es("the un-el 5,3%") == "the unel 53", "punctuation goes first, and joins words"
     assert normalize_mlqa_es("Él el") == "él", "an accent makes another word"
+    assert normalize_mlqa_es("Un una unos unas el la los las") == ""
+    assert normalize_mlqa_es("Unas casas de la ciudad") == "casas de ciudad"
 
 
 GOLDEN = [  # prediction, references, SQuAD (EM, F1), MLQA es (EM, F1)
@@ -178,6 +180,12 @@ def test_intervals_hold_the_figure_and_shrink_with_more_examples() -> None:
     assert widths[1] == pytest.approx(1.796, rel=0.15)
 
 
+def test_the_seed_chooses_the_resamples() -> None:
+    scored = score_classification([0] * 20, [0] * 10 + [1] * 10)
+    assert scored.intervals(1) == {"accuracy": (25.0, 70.0)}
+    assert scored.intervals(42) == {"accuracy": (30.0, 75.0)}
+
+
 def test_block_size_does_not_change_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     units = np.stack([np.arange(50) % 2, np.ones(50)], axis=1)
     statistic = lambda sums: sums[..., 0] / sums[..., 1]  # noqa: E731
@@ -217,6 +225,18 @@ def test_the_p_value_counts_both_tails() -> None:
     test = paired_bootstrap(first, second, mean, samples=10_000)
     assert test.p_value == pytest.approx(0.11584, abs=0.02)
     assert paired_bootstrap(second, first, mean, samples=10_000).p_value == test.p_value
+
+
+def test_the_interval_of_a_difference_has_95_percent() -> None:
+    """Differences of 1 on 60 examples and -1 on 40: 0.2 with a standard error of 0.098; one of 90 % would be 0.04 to 0.36."""
+    first = np.array([[0.0]] * 60 + [[1.0]] * 40)
+    test = paired_bootstrap(first, 1 - first, lambda sums: sums[..., 0] / 100, samples=10_000)
+    assert (test.low, test.high) == pytest.approx((0.0, 0.4), abs=0.005)
+
+
+def test_no_p_value_is_smaller_than_the_resamples_can_show() -> None:
+    test = paired_bootstrap(np.zeros((5, 1)), np.ones((5, 1)), lambda sums: sums[..., 0] / 5, samples=1000)
+    assert test.p_value == pytest.approx(2 / 1001)
 
 
 def test_answers_have_all_intervals() -> None:

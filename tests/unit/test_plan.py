@@ -10,8 +10,9 @@ import pytest
 
 from ligero.command.main import main
 from ligero.common.records import write_record
-from ligero.reporting.planned import planned_jobs
+from ligero.reporting.planned import PlannedJob, planned_jobs
 from ligero.settings.program import write_resolved
+from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study, taught_by_states
 
@@ -68,21 +69,89 @@ def test_paused_trials_take_disk(plan: Any, project: Path, tmp_path: Path) -> No
     assert not [one for one in plan(project / "config/thesis.yaml")["disk"] if "paused" in one["what"]]
 
 
+def only_tiny(project: Path, *tasks: str) -> Any:
+    """The published study with ALBETO tiny alone, which teaches itself, on some of its tasks."""
+    config = read_yaml(project / "config/thesis.yaml")
+    config["models"] = {"albeto-tiny": config["models"]["albeto-tiny"]}
+    config["tasks"] = {task: config["tasks"][task] for task in tasks}
+    config["distillation"]["students"] = {"albeto-tiny": config["distillation"]["students"]["albeto-tiny"]}
+    del config["fine_tuning"]["evaluate_every_steps"]
+    return {**config, "teachers": {"rule": "validation"}, "search": None, "efficiency": {"reference": "albeto-tiny"}}  # fmt: skip
+
+
+TOKENS_OF_TINY = 8_300_000 * 2048 * 512 * 0.95  # a tenth of the sequences is half as long on average
+
+
+def products_of_pretraining(width: int, layers: int) -> float:
+    """Of a token, with attention; the head and most of the last layer at predicted tokens."""
+    read, projections, inner = 0.15 + 1 / 512, 2 * width * width, 2 * width * 4 * width
+    found = (layers - 1) * (2 * projections + inner) + projections + read * (projections + inner)
+    attention = (layers - 1 + read) * 2 * 512 * width
+    return found + 128 * width + attention + 0.15 * 128 * (width + 31_000)
+
+
 def test_operations_of_pretraining_are_those_of_its_matrix_products(
     plan: Any, project: Path, tmp_path: Path
 ) -> None:
-    """Six for each weight and token, as usual, with attention; the head and most of the last layer at predicted tokens."""
-    config = read_yaml(project / "config/thesis.yaml")
-    (tmp_path / "study.yaml").write_text(json.dumps({**config, "models": {"albeto-tiny": config["models"]["albeto-tiny"]}, "distillation": None, "search": None, "efficiency": {"reference": "albeto-tiny"}}))  # fmt: skip
-    tokens = 8_300_000 * 2048 * 512 * 0.95  # a tenth of the sequences is half as long on average
-    read = 0.15 + 1 / 512
-    layers = 3 * (4 * 312 * 312 + 2 * 312 * 1248) + 2 * 312 * 312 + read * (2 * 312 * 312 + 2 * 312 * 1248)
-    others = 128 * 312 + (3 + read) * 2 * 512 * 312 + 0.15 * 128 * (312 + 31_000)
+    """Six for each weight and token, as usual."""
+    (tmp_path / "study.yaml").write_text(json.dumps(only_tiny(project, "ner")))
     found = plan(tmp_path / "study.yaml")["stages"]["pretraining"]
-    assert found["operations"] == pytest.approx(6 * tokens * (layers + others))
-    assert found["hours"] == pytest.approx(tokens / 2_136_000 / 3600, rel=0.01), (
+    assert found["operations"] == pytest.approx(6 * TOKENS_OF_TINY * products_of_pretraining(312, 4))
+    assert found["hours"] == pytest.approx(TOKENS_OF_TINY / 2_136_000 / 3600, rel=0.01), (
         "the rate of the benchmark itself"
     )
+
+
+def test_the_closest_width_is_that_of_the_smallest_ratio(plan: Any, project: Path, tmp_path: Path) -> None:
+    """500 is 1.6 times 312, and 768 is 1.54 times 500."""
+    config = only_tiny(project, "ner")
+    config["models"]["albeto-tiny"]["architecture"] |= {
+        "hidden_size": 500,
+        "num_attention_heads": 10,
+        "intermediate_size": 2000,
+    }
+    (tmp_path / "study.yaml").write_text(json.dumps(config))
+    times_base = products_of_pretraining(500, 4) / products_of_pretraining(768, 12)
+    assert plan(tmp_path / "study.yaml")["stages"]["pretraining"]["hours"] == pytest.approx(
+        TOKENS_OF_TINY * times_base / 503_000 / 3600, rel=0.01
+    )
+
+
+def test_the_test_split_is_read_once_by_every_system(plan: Any, project: Path, tmp_path: Path) -> None:
+    """However many trials and epochs it has."""
+    config, found = only_tiny(project, "ner"), []
+    for count in (1000, 2000):
+        for split, expected in (("train", 100), ("validation", 20), ("test", count)):
+            config["tasks"]["ner"]["splits"][split]["expected"] = expected
+        (tmp_path / "study.yaml").write_text(json.dumps(config))
+        found.append(plan(tmp_path / "study.yaml")["stages"])
+    token = 128 * 312 + 4 * (4 * 312 * 312 + 2 * 312 * 1248 + 2 * 512 * 312)
+    for stage in ("fine-tuning", "distillation"):
+        more = found[1][stage]["operations"] - found[0][stage]["operations"]
+        assert more == pytest.approx(1000 * 2 * 512 * token)
+
+
+@pytest.mark.parametrize(
+    ("taken", "kept"),
+    [
+        ({}, 3_072_000),  # 1000 examples, 384 tokens, two logits of 4 bytes
+        ({"share": [0, 0.25]}, 768_000),
+        ({"share": [0, 0.25], "limit": 100}, 307_200),
+    ],
+)
+def test_logits_of_answers_are_two_a_token_of_the_examples_that_are_taken(
+    plan: Any, project: Path, tmp_path: Path, taken: dict[str, Any], kept: int
+) -> None:
+    config = only_tiny(project, "sqac")
+    config["tasks"]["sqac"]["max_length"] = 384
+    config["tasks"]["sqac"]["splits"]["train"] |= {"expected": 1000, **taken}
+    (tmp_path / "study.yaml").write_text(json.dumps(config))
+    (found,) = (
+        one["bytes"]
+        for one in plan(tmp_path / "study.yaml")["disk"]
+        if one["what"] == "logits of the teachers"
+    )
+    assert found == kept
 
 
 def test_a_teacher_of_pretraining_reads_its_part_of_the_corpus_once(
@@ -135,24 +204,32 @@ def test_what_is_not_known_before_the_tasks_are_read(plan: Any, project: Path) -
     assert answer["downloads"] == []
 
 
-def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp_path: Path) -> None:
-    config = read_yaml(project / "config.yaml")
-    study = small_study(config, project)
-    other = tmp_path / "other" / "results"
-    write_resolved(other / "config.json", study)
+def jobs_of(study: Study, stage: str) -> list[PlannedJob]:
+    return [job for job in planned_jobs(study) if job.stage == stage]
+
+
+def finished(study: Study, folder: Path) -> Path:
+    """The results of a study that has run in a folder: empty files, each job in 10 seconds."""
+    results = folder / "results"
+    write_resolved(results / "config.json", study)
     for task in study.tasks:
         write_record(
-            other / "tasks" / task / "info.json", {"counts": {"train": 100, "validation": 20, "test": 20}}
+            results / "tasks" / task / "info.json", {"counts": {"train": 100, "validation": 20, "test": 20}}
         )
     for job in planned_jobs(study):
         for output in job.outputs:
-            path = tmp_path / "other" / output
+            path = folder / output
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-        timed = other / "benchmarks/jobs" / job.rule / f"{job.name}.tsv"
+        timed = results / "benchmarks/jobs" / job.rule / f"{job.name}.tsv"
         timed.parent.mkdir(parents=True, exist_ok=True)
         timed.write_text("s\th:m:s\n10.0\t0:00:10\n")
+    return results
+
+
+def write_larger(config: dict[str, Any], study: Study, path: Path) -> Path:
+    """The configuration of a small study with three times the examples."""
     three = {task: {**config["tasks"][task]} for task in study.tasks}
     for task in three.values():
         for split, count in (("train", 300), ("validation", 60), ("test", 60)):
@@ -162,15 +239,37 @@ def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp
         **config["distillation"],
         "students": {"albeto-tiny": config["distillation"]["students"]["albeto-tiny"]},
     }
-    (tmp_path / "larger.yaml").write_text(
-        json.dumps({**config, "tasks": three, "models": models, "distillation": students})
-    )
-    found = plan(tmp_path / "larger.yaml", "--measured", other)["stages"]["fine-tuning"]
-    jobs = [job for job in planned_jobs(study) if job.stage == "fine-tuning"]
+    path.write_text(json.dumps({**config, "tasks": three, "models": models, "distillation": students}))
+    return path
+
+
+def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp_path: Path) -> None:
+    config = read_yaml(project / "config.yaml")
+    study = small_study(config, project)
+    other = finished(study, tmp_path / "other")
+    larger, jobs = write_larger(config, study, tmp_path / "larger.yaml"), jobs_of(study, "fine-tuning")
+    found = plan(larger, "--measured", other)["stages"]["fine-tuning"]
     assert found["hours"] == pytest.approx(3 * 10 * len(jobs) / 3600), (
         "three times the examples take three times as long"
     )
     assert f"GFLOP/s in {other}" in found["rests_on"]
+    Path(tmp_path, "other", jobs[0].outputs[0]).unlink()
+    found = plan(larger, "--measured", other)["stages"]["fine-tuning"]
+    assert found["hours"] is None and f"this stage has not finished in {other}" in found["rests_on"]
+
+
+def test_a_study_that_has_begun_takes_what_is_spent_and_what_is_left(
+    plan: Any, project: Path, tmp_path: Path
+) -> None:
+    config = read_yaml(project / "config.yaml")
+    study = small_study(config, project)
+    finished(study, tmp_path)
+    first, _ = jobs_of(study, "pretraining")
+    Path(tmp_path, first.outputs[0]).unlink()
+    found = plan(write_larger(config, study, tmp_path / "study.yaml"))["stages"]["pretraining"]
+    assert (found["done"], found["jobs"]) == (1, 2)
+    assert found["hours"] == pytest.approx(20 / 3600)
+    assert found["rests_on"] == "1 finished jobs of this study"
 
 
 def test_for_people(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,11 @@ from ligero.common.errors import DataError, MismatchError
 from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, digests_of, read_record, write_record
+from ligero.reporting import tradeoff
 from ligero.reporting.records import write_tradeoff
 from ligero.reporting.registry import draw_figure, figures, make_table, tradeoff_inputs
 from ligero.reporting.results import Results, Row
-from ligero.reporting.tradeoff import AXES, Measured, Scores, measure, predictions_path, stored_answers
+from ligero.reporting.tradeoff import AXES, Measured, Scores, costs, measure, predictions_path, stored_answers
 from ligero.settings.load import load_study
 from ligero.settings.study import Study
 from ligero.settings.tasks import Task
@@ -149,6 +152,42 @@ def test_the_teacher_keeps_all_of_its_score(measured: list[Measured], results: R
     kept = measured[0]["retaining"]
     assert [found["share"] for found in kept] == [0.99, 0.97, 0.95]
     assert all(found["saving"] is None or found["saving"] > 0 for found in kept)
+
+
+def test_the_reference_point_costs_64_times_the_reference_model(
+    measured: list[Measured], results: Results
+) -> None:
+    for found in measured:
+        reference = system(found, "fine-tuning", results.study.efficiency.reference)
+        assert found["reference_cost"] == 64 * reference["cost"]
+
+
+def test_time_is_the_median_in_milliseconds() -> None:
+    timed = {"cpu": {"median_seconds": 0.002, "mean_seconds": 0.003}}
+    found: Any = SimpleNamespace(speed={("fine-tuning", "a"): timed})
+    assert costs(found, [Row("fine-tuning", "a", "A", None)], "milliseconds").tolist() == [2.0]
+
+
+def cheapest_with_97_percent(scores: Sequence[Sequence[float]], spent: list[float], teachers: int) -> Any:
+    """Of systems with a score on the whole test set and some on resamples; the first ones teach."""
+    found = np.array(scores)
+    rows = tuple(Row("fine-tuning", name, name, None) for name in "abc"[: len(scores)])
+    taught = found[:teachers].mean(axis=0)
+    together = Scores(rows, found[:, 0], found[:, 1:], 50.0, tuple(range(teachers)), taught)
+    retaining = tradeoff._retaining(together, np.array(spent), taught)
+    return next(one for one in retaining if one["share"] == 0.97)
+
+
+def test_in_each_resample_a_system_is_held_against_its_teacher_there() -> None:
+    found = cheapest_with_97_percent([(90.0, 80.0, 100.0), (89.0, 79.0, 99.0)], [2.0, 1.0], 1)
+    assert (found["model"], found["probability"], found["saving"]) == ("b", 1.0, 2.0)
+    found = cheapest_with_97_percent([(90.0, 80.0, 100.0), (89.0, 77.0, 99.0)], [2.0, 1.0], 1)
+    assert found["probability"] == 0.5
+
+
+def test_several_teachers_cost_their_mean() -> None:
+    found = cheapest_with_97_percent([(90.0, 90.0), (90.0, 90.0), (90.0, 90.0)], [4.0, 2.0, 1.0], 2)
+    assert (found["model"], found["saving"]) == ("c", 3.0)
 
 
 def test_the_mean_is_over_tasks(measured: list[Measured]) -> None:

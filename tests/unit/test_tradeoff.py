@@ -116,6 +116,14 @@ def test_nobody_keeps_the_teacher() -> None:
     assert cheapest_retaining(np.array([1.0]), np.array([50.0]), 80.0, 0.95) is None
 
 
+def test_who_keeps_a_share_exactly_keeps_it() -> None:
+    assert cheapest_retaining(np.array([1.0, 2.0]), np.array([95.0, 100.0]), 100.0, 0.95) == 0
+
+
+def test_of_equally_cheap_systems_the_better_one_is_the_cheapest() -> None:
+    assert cheapest_retaining(np.array([1.0, 1.0]), np.array([96.0, 98.0]), 100.0, 0.95) == 1
+
+
 def test_equal_systems_are_both_on_the_front_and_one_is_its_member() -> None:
     costs, scores = np.array([1.0, 1.0]), np.array([70.0, 70.0])
     assert non_dominated(costs, scores).tolist() == [True, True]
