@@ -233,6 +233,12 @@ def test_a_collapse_to_the_plateau_is_seen_and_noise_is_not() -> None:
     assert watch.problem(7.5, 1.0) is None, "a factor of 3 never sees it"
 
 
+def test_a_loss_that_stays_as_it_was_is_no_divergence() -> None:
+    """Not even to a factor that the mean's own beginning, from nothing, would exceed."""
+    watch = DivergenceWatch(Divergence(spike_factor=1.3))
+    assert [watch.problem(2.0, 1.0) for _ in range(200)] == [None] * 200
+
+
 def test_the_same_divergence_is_not_computed_again(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
