@@ -8,7 +8,9 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from ligero.common.files import read_json, write_json
 from ligero.efficiency.engines import engines_of
 from ligero.export import exits
 from ligero.export.encoder import build, build_with_exits
+from ligero.export.quantisation import Gate
 from ligero.export.splits import features_of
 from ligero.export.summary import write_summary
 from ligero.export.weights import Weights, outline_of
@@ -393,14 +396,53 @@ def test_exits_that_lose_too_much_are_not_offered(tmp_path: Path) -> None:
     assert "repetitions" not in answer
 
 
-def test_exits_that_save_no_time_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exits, "_seconds", lambda *_: (0.0021, 0.002))
+def test_exits_that_may_lose_too_much_are_not_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The estimate alone, 0.1 points, would pass."""
+    verdict = {
+        "score": 90.0, "score_fp32": 90.1, "drop": 0.1, "drop_interval": [-0.5, 2.0], "equal_answers": 1.0, "passes": True,
+    }  # fmt: skip
+    monkeypatch.setattr(Gate, "compare", lambda *_: verdict)
+    _, manifest = exported(tmp_path, change=learned_to_leave, export=Export(int8=False, max_drop=0.5))
+    assert manifest.exits["fp32"]["accepted"] is False
+    assert "loses 0.10 points of the validation score and may lose 2.00" in manifest.exits["fp32"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("times", "speed"),
+    [
+        ([(0.0021, 0.002)], r"0\.95 times \(0\.95 to 0\.95\)"),
+        ([(0.001, 0.002), (0.003, 0.0021)], r"1\.0[23] times \(0\.\d\d to 1\.\d\d\)"),
+    ],
+    ids=["slower", "faster by chance"],
+)
+def test_exits_that_save_no_time_are_not_offered(
+    times: list[tuple[float, float]], speed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = cycle(times)
+    monkeypatch.setattr(exits, "_seconds", lambda *_: next(turns))
     _, manifest = exported(tmp_path, change=learned_to_leave, export=Export(int8=False))
     assert manifest.exits["fp32"]["accepted"] is False
     assert re.fullmatch(
-        r"it saves no time: \d\.\d of 12 repetitions at the threshold 0\.\d+, but 0\.95 times \(0\.95 to 0\.95\) the speed .*",
+        rf"it saves no time: \d\.\d of 12 repetitions at the threshold 0\.\d+, but {speed} the speed .*",
         manifest.exits["fp32"]["reason"],
     )
+
+
+def test_the_first_run_of_a_text_warms_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    class Runner:
+        def __init__(self, *seconds: float) -> None:
+            self.seconds = iter(seconds)
+
+        def run(self, features: list[Feature], threshold: float) -> None:
+            clock[0] += next(self.seconds)
+
+    monkeypatch.setattr(exits, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    early, full = Runner(100, 1, 2, 3, 4, 5), Runner(100, 11, 12, 13, 14, 15)
+    assert exits._seconds(early, 0.5, full, Feature([1], [0])) == (3, 13)  # type: ignore[arg-type]
 
 
 def test_times_are_those_of_one_thread_whatever_the_export_may_use(
