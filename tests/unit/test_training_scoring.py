@@ -160,13 +160,15 @@ def test_baseline_record(tmp_path: Path) -> None:
     )
 
 
-def test_ngrams_learn_what_words_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pairs", [False, True], ids=["texts", "second texts"])
+def test_ngrams_learn_what_words_say(pairs: bool, tmp_path: Path) -> None:
     texts = {"B-X": "bueno excelente", "I-X": "malo pésimo"}
-    examples = [
-        ClassificationExample(f"{number}{label}", "g", f"{text.split()[number % 2]} {number}", None, label)
-        for number in range(10)
-        for label, text in texts.items()
-    ]
+    examples = []
+    for number in range(10):
+        for label, text in texts.items():
+            said = f"{text.split()[number % 2]} {number}"
+            both = (f"es {number}", said) if pairs else (said, None)
+            examples.append(ClassificationExample(f"{number}{label}", "g", *both, label))
     folder = prepared(tmp_path, "sequence_classification", examples)
     record = score_ngrams("t", task("sequence_classification"), folder)
     assert record is not None
