@@ -25,6 +25,7 @@ from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.evaluate import Predictions
 from ligero.training.features import EncodedSplit
+from ligero.training.logistic_regression import fitted
 from ligero.training.ngram_baseline import score_ngrams
 from ligero.training.records import TrialRecord, write_shard
 from ligero.training.scoring import (
@@ -158,6 +159,21 @@ def test_baseline_record(tmp_path: Path) -> None:
         2,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("feature", "label", "strength"),
+    [(1.0, 1, 100.0), (1.0, 0, 1e-6), (-1.0, 0, 1e-6)],
+    ids=["weak", "strong", "tie"],
+)
+def test_the_strength_that_validates_best_is_taken_and_of_equals_the_first(
+    feature: float, label: int, strength: float
+) -> None:
+    """Strong regularisation says what most examples are, weak what their feature says."""
+    seen, validation = np.array([[-1.0]] * 3 + [[1.0]]), Examples(Path(), {"id": ["1"], "label": [label]})
+    spec = task("sequence_classification")
+    best = fitted(spec, seen, [0, 0, 0, 1], np.array([[feature]]), validation, (1e-6, 100.0))
+    assert strength == best.C
 
 
 @pytest.mark.parametrize("pairs", [False, True], ids=["texts", "second texts"])
