@@ -35,6 +35,8 @@ FAULTS = (
     Fault("corpus/exact_duplicates.py", "new[firsts[~known]] = True", "new[firsts] = True", ("test_corpus_pipeline::test_seen_lines_over_many_batches",)),
     Fault("corpus/language.py", "len(line) < wanted.minimum", "len(line) > wanted.minimum", ("test_corpus_filters::test_other_languages_are_dropped_and_short_lines_kept",)),
     Fault("corpus/splitting.py", "(validation if rank", "(training if rank", ("test_corpus_pipeline::test_pipeline_splits_and_counts",)),
+    Fault("corpus/near_duplicates.py", " | self._older.contains(bands.ravel())", "", ("test_corpus_filters::test_the_older_half_of_the_memory_is_known_too",)),
+    Fault("corpus/sampling.py", "wanted -= len(chosen)", "pass", ("test_tokenizers::test_a_sample_of_several_blocks_is_as_large_as_wanted",)),
     Fault("tokenizers/quality.py", "(lengths == 1) & (unknowns == 0)", "(lengths == 1)", ("test_tokenizers::test_quality_counts_by_hand",)),
     Fault("tokenizers/word_cache.py", "if vocabulary_size < 65_536", "if vocabulary_size < 70_000", ("test_token_store::test_wide_ids_and_empty_lines",)),
     # tasks
@@ -44,6 +46,7 @@ FAULTS = (
     Fault("tasks/encoding.py", "if word >= 0 else IGNORED", "if word >= 0 else 0", ("test_encoding",)),
     Fault("tasks/bootstrap.py", "np.sum(differences >= 0)) + 1", "np.sum(differences >= 0))", ("test_metrics::test_no_p_value_is_smaller_than_the_resamples_can_show",)),
     Fault("tasks/metrics.py", "list(self.statistics.values()), seed=seed)", "list(self.statistics.values()))", ("test_metrics::test_the_seed_chooses_the_resamples",)),
+    Fault("tasks/splits.py", "if grouped else _joined(loaded.examples)", "if grouped else [example.group for example in loaded.examples]", ("test_readers_splits::test_repeated_texts_fall_into_one_share",)),
     # training
     Fault("training/schedules.py", "max(1, total_steps - warmup_steps)", "max(1, total_steps)", ("test_optimizers::test_schedule_rises_and_falls_in_lines",)),
     Fault("training/early_stopping.py", "self.epochs_without_lower_loss > self.patience", "self.epochs_without_lower_loss >= self.patience", ("test_training_trial::test_patience_counts_epochs_without_a_strictly_lower_loss",)),
@@ -53,6 +56,8 @@ FAULTS = (
     Fault("training/optimizers.py", "parameter.ndim > 1 and", "parameter.ndim > 0 and", ("test_optimizers::test_biases_and_norms_do_not_decay",)),
     Fault("training/batches.py", "default_rng([options.seed, epoch])", "default_rng([options.seed, 0])", ("test_training_batches::test_without_shuffling_every_epoch_has_the_order_of_the_file",)),
     Fault("training/checkpoints.py", "self.steps()[: -self.keep]", "self.steps()[: -self.keep - 1]", ("test_checkpoints",)),
+    Fault("training/planned_trials.py", '"metric": task.metric,', "", ("test_training_trial::test_trials_of_another_metric_are_another_group",)),
+    Fault("training/steps.py", 'group["base_rate"] * factor', 'group["base_rate"]', ("test_training_steps",)),
     # distillation
     Fault("distillation/losses.py", "/ student.shape[0] * temperature**2", "/ student.shape[0]", ("test_distillation_losses",)),
     Fault("distillation/losses.py", "return alpha * gold + (1.0 - alpha) * distilled", "return (1.0 - alpha) * gold + alpha * distilled", ("test_distillation_losses",)),
@@ -63,12 +68,18 @@ FAULTS = (
     Fault("distillation/cached_objectives.py", "learning.relations, learning.relation_weight)", "learning.relations)", ("test_distillation_relations::test_relations_weigh_what_the_settings_say",)),
     Fault("distillation/cached_objectives.py", '[cache_digest(meta["depends_on"]), weight]', '[cache_digest(meta["depends_on"])]', ("test_logit_cache::test_trials_with_other_weights_of_their_teachers_are_other_trials",)),
     Fault("distillation/teacher_logits.py", "TrainingOptions(max_words=job.max_words)", "TrainingOptions()", ("test_logit_cache::test_a_teacher_reads_the_students_words_and_its_precision_counts",)),
+    Fault("distillation/search.py", "epoch < longest and trial.should_prune()", "trial.should_prune()", ("test_distillation_search::test_a_trial_in_its_last_epoch_is_not_pruned",)),
     Fault("models/students.py", "index * teacher_layers // student_layers for", "(index + 1) * teacher_layers // student_layers - 1 for", ("test_initial_layers::test_the_kept_layers_of_six",)),
     # pretraining
     Fault("pretraining/masking.py", "fate < 0.8, vocabulary.mask", "fate < 0.9, vocabulary.mask", ("test_pretraining_batches::test_masking_follows_the_recipe",)),
     Fault("pretraining/batches.py", "copies, keys = epochs, samples", "copies, keys = epochs, windows", ("test_pretraining_batches::test_static_masks_repeat_and_dynamic_ones_do_not",)),
     Fault("corpus/token_store.py", "dtype = np.dtype(info.dtype)", 'dtype = np.dtype(info.dtype.replace("u", "i"))', ("test_pretraining_batches::test_ids_above_half_of_two_bytes_are_read_as_they_were_written",)),
     Fault("pretraining/sequences.py", "in_order = swapped == 0", "in_order = swapped == 1", ("test_pretraining_batches::test_rows_are_segments_of_the_text_in_order_or_swapped",)),
+    Fault("pretraining/sequences.py", " & (document != line)", "", ("test_pretraining_batches::test_how_segments_begin_and_end_does_not_tell_their_order",)),
+    Fault("pretraining/divergence.py", "self.mean / self.weight", "self.mean", ("test_pretraining::test_a_loss_that_stays_as_it_was_is_no_divergence",)),
+    # export
+    Fault("export/exits.py", 'verdict["drop_interval"][1]) >', 'verdict["drop"]) >', ("test_early_exit::test_exits_that_may_lose_too_much_are_not_offered",)),
+    Fault("export/parity.py", "TOLERANCE = 1e-4", "TOLERANCE = 1e-2", ("test_export::test_logits_may_differ_by_rounding_and_no_more",)),
     # efficiency, reporting
     Fault("efficiency/truncation.py", "rounding=ROUND_DOWN", "rounding=ROUND_HALF_EVEN", ("test_efficiency::test_figures_are_truncated_without_binary_noise",)),
     Fault("models/formulas.py", "return 2 * shape.num_hidden_layers", "return shape.num_hidden_layers", ("test_efficiency::test_attention_takes_two_products_in_each_layer",)),

@@ -18,7 +18,7 @@ from ligero.settings.plan import ablation_runs, why_not_applicable, why_not_augm
 from ligero.settings.study import Study
 from ligero.tasks.augmentation import augment_task, cut_sentences
 from ligero.tasks.examples import IGNORED, ClassificationExample, TaggingExample, write_examples
-from ligero.tasks.recombination import recombined_pairs
+from ligero.tasks.recombination import pair_key, recombined_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 POCKET = yaml.safe_load((ROOT / "tests/workflow/pocket.yaml").read_text(encoding="utf-8"))
@@ -178,6 +178,11 @@ def test_texts_that_all_stand_together_already_are_an_error(tmp_path: Path) -> N
     with pytest.raises(DataError, match="no new pair"):
         augment_task(job("sequence_classification", pairs=True), None, task, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_text_is_not_paired_with_itself() -> None:
+    pairs = [("Hola", "Adiós"), ("Adiós", "Hola")]
+    assert recombined_pairs(pairs, {pair_key(pair) for pair in pairs}, 4, 1) == []
 
 
 def test_large_sets_are_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from ligero.command.main import main
 from ligero.command.served import post
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.efficiency import engines
-from ligero.efficiency.engines import EAGER, EnergyMeter, in_turn
+from ligero.efficiency.engines import EAGER, EnergyMeter, Timing, in_turn
 from ligero.models.heads import load_selected
 from ligero.serving.manifest import Manifest
 from tests.builders.exports import selected_model
@@ -40,12 +41,21 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return results / "exports/fine-tuning/m/t"
 
 
-def test_contenders_take_turns_and_the_first_turn_does_not_count(tmp_path: Path) -> None:
+def test_contenders_take_turns_and_the_first_turn_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[str] = []
-    times = in_turn({name: lambda name=name: calls.append(name) for name in "ab"}, 2, EnergyMeter(tmp_path))  # type: ignore[misc]
+    clock, seconds = [0.0], {"a": iter([100, 1, 3]), "b": iter([100, 11, 13])}
+
+    def run(name: str) -> None:
+        calls.append(name)
+        clock[0] += next(seconds[name])
+
+    clocks = SimpleNamespace(perf_counter=lambda: clock[0], process_time=lambda: 2 * clock[0])
+    monkeypatch.setattr(engines, "time", clocks)
+    times = in_turn({name: partial(run, name) for name in "ab"}, 2, EnergyMeter(tmp_path))
     assert calls == ["a", "b"] * 3
-    assert times["a"].low <= times["a"].seconds <= times["a"].high
-    assert times["a"].joules is None
+    assert times == {"a": Timing(2, 1.5, 2.5, 4, None), "b": Timing(12, 11.5, 12.5, 24, None)}
 
 
 def test_energy_is_what_the_counters_say(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ligero.common.errors import ConfigurationError
-from ligero.corpus.language import drop_other_languages
+from ligero.corpus.language import drop_other_languages, in_language
 from ligero.corpus.near_duplicates import (
     BYTES_PER_HASH,
     SeenTexts,
@@ -39,6 +39,15 @@ def test_other_languages_are_dropped_and_short_lines_kept() -> None:
     kept, dropped = drop_other_languages(text.encode(), SPANISH)
     assert kept.decode() == SENTENCES["es"] + "\n\nthe end\n"
     assert dropped == 5
+
+
+@pytest.mark.parametrize(("minimum", "kept"), [(0.2, True), (0.3, True), (0.31, False)])
+def test_a_line_is_kept_from_the_minimum_probability_on(
+    minimum: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ligero.corpus.language.probability", lambda *_: 0.3)
+    wanted = LanguageFilter(code="es", minimum_probability=minimum)
+    assert in_language(SENTENCES["es"], wanted) is kept
 
 
 def test_the_pipeline_counts_lines_of_other_languages(tmp_path: Path) -> None:
@@ -137,6 +146,17 @@ def test_memory_is_bounded_and_what_was_forgotten_is_told() -> None:
         assert all(seen.first_time(generator.integers(0, 2**63, size=(500, 11), dtype=np.uint64)))
         assert len(seen) <= 2 * limit
     assert seen.forgotten + len(seen) == 40 * 500 * 11
+
+
+def test_the_older_half_of_the_memory_is_known_too() -> None:
+    """Half of the memory holds 32,768 hashes: the sixth of these blocks begins the second half, and none is forgotten."""
+    seen = SeenTexts(NearDuplicates(memory_mb=1))
+    generator = np.random.default_rng(1)
+    blocks = [generator.integers(0, 2**63, size=(500, 11), dtype=np.uint64) for _ in range(8)]
+    for block in blocks:
+        assert sum(seen.first_time(block)) == 500
+    assert sum(seen.first_time(blocks[0])) == 0
+    assert seen.forgotten == 0
 
 
 def test_near_duplicates_across_blocks_parts_and_processes(

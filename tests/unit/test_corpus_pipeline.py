@@ -16,7 +16,7 @@ from ligero.common.errors import DataError
 from ligero.corpus.exact_duplicates import SeenLines, drop_repeated, line_hashes
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.reading import BLOCK_BYTES, read_blocks, read_documents
-from ligero.corpus.splitting import LONGEST_DOCUMENT_BYTES, cut_documents, split_documents
+from ligero.corpus.splitting import LONGEST_DOCUMENT_BYTES, cut_documents, rank, split_documents
 from ligero.settings.corpus import Corpus
 
 TEXT = "".join(f"El niño número {n} comió piña.\nY la niña también, el día {n}.\n\n" for n in range(300))
@@ -132,6 +132,13 @@ def test_pipeline_splits_and_counts(tmp_path: Path) -> None:
     )
 
 
+def test_documents_are_held_out_by_their_rank_at_the_seed_of_the_corpus(tmp_path: Path) -> None:
+    _, paths = _clean(tmp_path, TEXT, validation_share=0.1, seed=7)
+    for path, held_out in ((paths.train, False), (paths.validation, True)):
+        documents = ["".join(f"{line}\n" for line in lines).encode() for lines in read_documents(path)]
+        assert {rank(document, 7) < 0.1 for document in documents} == {held_out}
+
+
 def test_result_does_not_depend_on_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ligero.corpus.pipeline.BYTES_PER_PROCESS", 1)
     options = {"validation_share": 0.1, "block_bytes": 1500}
@@ -156,7 +163,7 @@ def test_exact_duplicates_across_blocks(tmp_path: Path) -> None:
 def test_a_small_corpus_still_gets_a_validation_document(tmp_path: Path) -> None:
     statistics, paths = _clean(tmp_path, "uno.\n\ndos.\n\ntres.\n", validation_share=0.001)
     assert statistics["documents"] == {"train": 2, "validation": 1}
-    assert len(list(read_documents(paths.validation))) == 1
+    assert list(read_documents(paths.validation)) == [["dos."]], "of ranks 0.488, 0.359 and 0.674"
     with pytest.raises(DataError, match="single document"):
         _clean(tmp_path, "uno.\n", validation_share=0.001)
 

@@ -173,6 +173,29 @@ def test_a_pruned_trial_has_the_lowest_loss_that_it_reported(tmp_path: Path) -> 
     assert (row["state"], row["validation_loss"], row["epochs"]) == ("pruned", 0.4, 3)
 
 
+def test_a_trial_in_its_last_epoch_is_not_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has nothing left to save, and would be missing among the completed ones."""
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda _: True)
+
+    def evaluate(point: Point, folder: Path, report: Any) -> float:
+        report(8 if folder.name == "trial-00001" else 9, 0.5)
+        return 0.5
+
+    search = opened(tmp_path)
+    run_search(search, 2, evaluate, tmp_path)
+    assert [row["state"] for row in rows_of(search)] == ["complete", "pruned"]
+
+
+def test_the_best_of_a_loss_function_is_a_trial_that_was_completed() -> None:
+    rows: list[Any] = [
+        {"number": number, "state": state, "validation_loss": loss, "loss": "kl"}
+        for number, (state, loss) in enumerate(
+            [("pruned", 0.1), ("complete", 0.3), ("complete", 0.2), ("fail", None)]
+        )
+    ]
+    assert [row["number"] for row in best_per_loss(rows)] == [2]
+
+
 def test_a_search_of_other_data_is_refused(tmp_path: Path) -> None:
     opened(tmp_path)
     with pytest.raises(MismatchError, match="other data, weights"):

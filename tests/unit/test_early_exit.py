@@ -8,7 +8,9 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from ligero.common.files import read_json, write_json
 from ligero.efficiency.engines import engines_of
 from ligero.export import exits
 from ligero.export.encoder import build, build_with_exits
+from ligero.export.quantisation import Gate
 from ligero.export.splits import features_of
 from ligero.export.summary import write_summary
 from ligero.export.weights import Weights, outline_of
@@ -220,6 +223,15 @@ def leaving(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Any]:
     return (folder, *exported(folder, change=learned_to_leave))
 
 
+def with_known_figures(exits: Any) -> Any:
+    """Figures of exits that differ from each other and from those of the validation split."""
+    return {
+        **exits, "milliseconds": 1.25, "milliseconds_at_full_depth": 2.5, "timed_tokens": 30.0, "speedup": 2.0,
+        "speedup_interval": [1.5, 2.5], "test_repetitions": 3.5,
+        "test": {**exits["test"], "score": 97.5, "intervals": {"accuracy": [96.0, 99.0]}},
+    }  # fmt: skip
+
+
 def test_an_export_whose_texts_leave_early(leaving: tuple[Path, Any, Any]) -> None:
     tmp_path, selected, manifest = leaving
     assert manifest.exits.keys() == {"fp32", "int8"}
@@ -248,7 +260,11 @@ def test_an_export_whose_texts_leave_early(leaving: tuple[Path, Any, Any]) -> No
     assert manifest.graphs["fp32"].bytes <= 1.1 * size + 40_000
 
     place = tmp_path / manifest.regime / manifest.model / manifest.task
-    write_summary([Path(shutil.copytree(tmp_path / "out", place))], tmp_path / "summary.csv")
+    shutil.copytree(tmp_path / "out", place)
+    replace(manifest, exits={**manifest.exits, "int8": with_known_figures(manifest.exits["int8"])}).write(
+        place
+    )
+    write_summary([place], tmp_path / "summary.csv")
     with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [(row["precision"], row["reading"]) for row in rows] == [
@@ -258,6 +274,14 @@ def test_an_export_whose_texts_leave_early(leaving: tuple[Path, Any, Any]) -> No
         ("int8", "early exit"),
     ]
     assert [bool(row["repetitions"]) for row in rows] == [False, False, True, True]
+    early = {
+        "test_score": "97.5",
+        "milliseconds": "1.25",
+        "milliseconds_at_full_depth": "2.5",
+        "repetitions": "3.5",
+        "speedup": "2.0",
+    }
+    assert {name: rows[3][name] for name in early} == early
     engines = {engine.name: engine for engine in engines_of(tmp_path / "out", None, 1)}
     assert [name for name in engines if name.startswith("ONNX")] == [
         "ONNX fp32",
@@ -286,11 +310,7 @@ def test_leaving_early_has_rows_beside_the_systems(
     task, export = "complaints", results.layout.export("distillation", "albeto-tiny", "complaints")
     assert results.layout.early_exits() == [export]
     assert export in tables(study)["tradeoff"].inputs(results.layout)
-    figures = {
-        **manifest.exits["int8"], "milliseconds": 1.25, "milliseconds_at_full_depth": 2.5, "timed_tokens": 30.0, "speedup": 2.0,
-        "speedup_interval": [1.5, 2.5], "test_repetitions": 3.5,
-        "test": {**manifest.exits["int8"]["test"], "score": 97.5, "intervals": {"accuracy": [96.0, 99.0]}},
-    }  # fmt: skip
+    figures = with_known_figures(manifest.exits["int8"])
     Path(export).mkdir(parents=True)
     refused = {"accepted": False, "reason": "it saves no time"}
     digest = results.selection("distillation", "albeto-tiny", task)["model_digest"]
@@ -393,14 +413,53 @@ def test_exits_that_lose_too_much_are_not_offered(tmp_path: Path) -> None:
     assert "repetitions" not in answer
 
 
-def test_exits_that_save_no_time_are_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exits, "_seconds", lambda *_: (0.0021, 0.002))
+def test_exits_that_may_lose_too_much_are_not_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The estimate alone, 0.1 points, would pass."""
+    verdict = {
+        "score": 90.0, "score_fp32": 90.1, "drop": 0.1, "drop_interval": [-0.5, 2.0], "equal_answers": 1.0, "passes": True,
+    }  # fmt: skip
+    monkeypatch.setattr(Gate, "compare", lambda *_: verdict)
+    _, manifest = exported(tmp_path, change=learned_to_leave, export=Export(int8=False, max_drop=0.5))
+    assert manifest.exits["fp32"]["accepted"] is False
+    assert "loses 0.10 points of the validation score and may lose 2.00" in manifest.exits["fp32"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("times", "speed"),
+    [
+        ([(0.0021, 0.002)], r"0\.95 times \(0\.95 to 0\.95\)"),
+        ([(0.001, 0.002), (0.003, 0.0021)], r"1\.0[23] times \(0\.\d\d to 1\.\d\d\)"),
+    ],
+    ids=["slower", "faster by chance"],
+)
+def test_exits_that_save_no_time_are_not_offered(
+    times: list[tuple[float, float]], speed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = cycle(times)
+    monkeypatch.setattr(exits, "_seconds", lambda *_: next(turns))
     _, manifest = exported(tmp_path, change=learned_to_leave, export=Export(int8=False))
     assert manifest.exits["fp32"]["accepted"] is False
     assert re.fullmatch(
-        r"it saves no time: \d\.\d of 12 repetitions at the threshold 0\.\d+, but 0\.95 times \(0\.95 to 0\.95\) the speed .*",
+        rf"it saves no time: \d\.\d of 12 repetitions at the threshold 0\.\d+, but {speed} the speed .*",
         manifest.exits["fp32"]["reason"],
     )
+
+
+def test_the_first_run_of_a_text_warms_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    class Runner:
+        def __init__(self, *seconds: float) -> None:
+            self.seconds = iter(seconds)
+
+        def run(self, features: list[Feature], threshold: float) -> None:
+            clock[0] += next(self.seconds)
+
+    monkeypatch.setattr(exits, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    early, full = Runner(100, 1, 2, 3, 4, 5), Runner(100, 11, 12, 13, 14, 15)
+    assert exits._seconds(early, 0.5, full, Feature([1], [0])) == (3, 13)  # type: ignore[arg-type]
 
 
 def test_times_are_those_of_one_thread_whatever_the_export_may_use(

@@ -168,6 +168,18 @@ def test_a_graph_that_computes_something_else_is_not_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_logits_may_differ_by_rounding_and_no_more() -> None:
+    split = toy_split("sequence_classification", 2, count=4)
+
+    def logits_of(first: float) -> Predictions:
+        return Predictions(np.tile([first, 1.0, 2.0], (4, 1)), start=np.zeros(0), end=np.zeros(0))
+
+    found = compare(logits_of(0.0), logits_of(5e-5), split)
+    assert (found["decisions"], found["unequal_decisions"]) == (4, 0)
+    with pytest.raises(MismatchError, match=r"up to 1\.00e-03 \(allowed are 1e-04\) and 0 arg max"):
+        compare(logits_of(0.0), logits_of(1e-3), split)
+
+
 @pytest.mark.parametrize("column", ["start", "end"])
 def test_a_logit_that_is_none_is_never_equal(column: str) -> None:
     split = toy_split("question_answering", 2)

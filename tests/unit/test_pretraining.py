@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ligero.pretraining.mlm_objective import PretrainingObjective
 from ligero.pretraining.objectives import make_objective
 from ligero.pretraining.records import read_metrics
 from ligero.pretraining.run_state import RunState
-from ligero.pretraining.validation import unigram_loss
+from ligero.pretraining.validation import unigram_loss, validate
 from ligero.settings.pretraining import Divergence
 from ligero.training.checkpoints import Checkpoints
 from tests.builders.pretraining import (
@@ -90,6 +91,14 @@ def test_a_run_writes_an_ordinary_model_and_learns(folders: Folders, tmp_path: P
     assert digest == f"{digest_weights(tmp_path / 'out')}\n"
     assert (tmp_path / "out" / "fast_tokenizer.json").is_file() and not (tmp_path / "state").exists()
     assert {"start", "validation"} == {line["event"] for line in lines(tmp_path) if "event" in line}
+
+
+def test_validation_is_without_dropout_and_training_goes_on_with_it(folders: Folders) -> None:
+    run = prepared(folders, dropout=0.5)
+    objective, batch = make_objective(run.model, run.job.recipe).train(), run.source.batch(0)
+    first, again = (validate(objective, batch, rows, CPU.device) for rows in (4, 8))
+    assert first == pytest.approx(again, rel=1e-5)
+    assert objective.training and all(module.training for module in objective.modules())
 
 
 def test_the_plateau_is_that_of_all_sources(folders: Folders) -> None:
@@ -233,6 +242,12 @@ def test_a_collapse_to_the_plateau_is_seen_and_noise_is_not() -> None:
     assert watch.problem(7.5, 1.0) is None, "a factor of 3 never sees it"
 
 
+def test_a_loss_that_stays_as_it_was_is_no_divergence() -> None:
+    """Not even to a factor that the mean's own beginning, from nothing, would exceed."""
+    watch = DivergenceWatch(Divergence(spike_factor=1.3))
+    assert [watch.problem(2.0, 1.0) for _ in range(200)] == [None] * 200
+
+
 def test_the_same_divergence_is_not_computed_again(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,3 +289,24 @@ def test_plan_states_the_cost(folders: Folders, monkeypatch: pytest.MonkeyPatch)
     after = list(run.model.parameters())
     assert not all(torch.equal(one, other) for one, other in zip(before, after, strict=True)), "real steps"
     assert "tokens/s" in text and "% of" in text and "minutes" in text
+
+
+def test_the_planned_time_counts_steps_of_few_layers_by_their_work(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepared(folders)
+    half = run.job.recipe.model_copy(
+        update={"shallow_steps": run.job.recipe.total_steps // 2, "shallow_layers": 1}
+    )
+    tokens = half.total_steps * half.tokens_per_step
+    for seconds, said in ((6_000, "minutes"), (100 * 86_400, "days")):
+        monkeypatch.setattr(
+            "ligero.pretraining.cost_estimate._tokens_per_second", lambda *_, s=seconds: tokens / s
+        )
+        times = [
+            re.search(rf"^time +([\d.]+) {said}$", plan(run.model, recipe, run.source, CPU), re.MULTILINE)
+            for recipe in (run.job.recipe, half)
+        ]
+        # Of two layers the last is computed for the predicted tokens alone: the other is most of the work.
+        whole, shorter = (float(found[1]) for found in times if found)
+        assert whole == 100.0 and 50 < shorter < 75

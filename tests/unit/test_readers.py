@@ -38,13 +38,14 @@ def evaluation_row(**cells: str) -> str:
 
 
 def test_pawsx_has_no_quoting(tmp_path: Path) -> None:
-    text = 'id\tsentence1\tsentence2\tlabel\n7\t"Hola\tEl ""sí"\t1\n8\t"Hola\tNS\t0\n'
+    text = 'id\tsentence1\tsentence2\tlabel\n7\t"Hola\tEl ""sí"\t1\n8\t"Hola\tNS\t0\n9\tNS\tUno\t0\n10\tNS\tDos\t0\n'
     context = ReaderContext(("0", "1"))
     (tmp_path / "f.tsv").write_text(text)
     found = list(read("pawsx", tmp_path / "f.tsv", context))
     assert found[0] == ClassificationExample("7", '"Hola', '"Hola', 'El ""sí"', "1")
     assert found[1].group == found[0].group, "pairs that share their first sentence belong together"
-    assert sum(context.notes.values()) == 1
+    assert found[2].group != found[3].group, "what was not translated is no sentence that pairs share"
+    assert sum(context.notes.values()) == 3
 
 
 def test_xnli_takes_the_rows_of_spanish(tmp_path: Path) -> None:
@@ -316,6 +317,13 @@ def test_reuters_documents_that_are_there_twice(tmp_path: Path) -> None:
         examples("mldoc", tmp_path / "f", "R-1\n", *MLDOC, rcv_dir=tmp_path / "rcv")
     (found,) = examples("mldoc", tmp_path / "f", "x-1\n", *MLDOC, rcv_dir=tmp_path / "rcv")
     assert isinstance(found, ClassificationExample) and found.label == "CCAT", "the folder decides"
+    for folder, topic in (("x", "CCAT"), ("y", "GCAT")):
+        (tmp_path / "rcv" / folder / "REUTES1").mkdir()
+        (tmp_path / "rcv" / folder / "REUTES1" / "1newsML.xml").write_bytes(newsml("1", topic))
+    with pytest.raises(
+        DataError, match=r"y/REUTES1/1newsML\.xml: another document with this folder and item id"
+    ):
+        examples("mldoc", tmp_path / "f", "REUTES1-1\n", *MLDOC, rcv_dir=tmp_path / "rcv")
 
 
 def test_reuters_documents_without_one_topic_or_well_formed_xml(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ligero.settings.sources import Source
 from ligero.settings.tasks import Reader, Task
 from ligero.tasks.prepare import prepare_task
 from ligero.tasks.readers import ReaderContext, read
-from ligero.tasks.splits import group_position, leaks, load_split
+from ligero.tasks.splits import folded_content, group_position, leaks, load_split
 
 NER = ("O", *(f"{prefix}-{kind}" for kind in ("PER", "ORG", "LOC", "MISC") for prefix in "BI"))
 UPOS = (
@@ -65,15 +65,43 @@ def test_shares_cut_by_group_and_cover_everything_once(sixty: Path) -> None:
     assert all(count == 0 for counts in leaks(splits).values() for count in counts.values())
 
 
-def test_repeated_texts_fall_into_one_share(tmp_path: Path) -> None:
-    """Three copies of each text, apart by case and white space; rows have no documents to be grouped by."""
-    rows = [f"{text},{number % 2}" for text in ("El {}.", "EL  {}.", "el {}. ") for number in range(40)]
-    table = tmp_path / "a.csv"
-    table.write_text("\n".join(["text,label", *(row.format(n % 40) for n, row in enumerate(rows))]) + "\n")
+def repeated_rows(copies: list[str]) -> str:
+    """A table with 40 rows of each copy."""
+    return (
+        "\n".join(["text,label", *(f"{copy.format(n)},{n % 2}" for copy in copies for n in range(40))]) + "\n"
+    )
+
+
+def repeated_sentences(copies: list[str]) -> str:
+    """A treebank of sentences that have ids of their own, and no documents."""
+    blocks = []
+    for copy in copies:
+        for number in range(40):
+            words = enumerate(copy.format(number).split(), start=1)
+            rows = "".join(f"{place}\t{word}\t_\tNOUN" + "\t_" * 6 + "\n" for place, word in words)
+            blocks.append(f"# sent_id = s{len(blocks)}\n{rows}")
+    return "\n".join([*blocks, ""])
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "options"),
+    [
+        ("table", repeated_rows, {}),
+        ("conllu", repeated_sentences, {"type": "token_classification", "metric": "token_accuracy", "labels": UPOS}),
+    ],
+)  # fmt: skip
+def test_repeated_texts_fall_into_one_share(
+    reader: Reader, content: Callable[[list[str]], str], options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Three copies of each text, apart by case and white space; there are no documents to be grouped by."""
+    path = tmp_path / "a.csv"
+    path.write_text(content(["El {}.", "EL  {}.", "el {}. "]))
     shares = {"train": (0, 0.5), "validation": (0.5, 0.75), "test": (0.75, 1)}
-    cut = task("table", {name: {"sources": ["a"], "share": share} for name, share in shares.items()})
-    splits = {name: load_split(cut, name, lambda _: table) for name in shares}
-    texts = [{" ".join(e.text.lower().split()) for e in split.examples} for split in splits.values()]  # type: ignore[union-attr]
+    cut = task(
+        reader, {name: {"sources": ["a"], "share": share} for name, share in shares.items()}, **options
+    )
+    splits = {name: load_split(cut, name, lambda _: path) for name in shares}
+    texts = [{folded_content(example) for example in split.examples} for split in splits.values()]
     assert [3 * len(found) for found in texts] == [len(split.examples) for split in splits.values()]
     assert all(texts) and len(texts[0] | texts[1] | texts[2]) == 40
     assert "by text (share 0.75 to 1)" in splits["test"].notes[0]

@@ -379,6 +379,20 @@ def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, stud
     assert row["rule"] == "validation"
 
 
+def test_a_chosen_trial_is_named_with_where_it_was_best(study: Study, tmp_path: Path) -> None:
+    results, place = smaller(study, tmp_path), ("distillation", "albeto-base-4", "ner")
+    selection = results.selection(*place)  # type: ignore[arg-type]
+    best = {"epoch": 1.5, "step": 75, "loss": 0.25, "score": 81.0}
+    write_record(results.layout.selection(*place), {**selection, "best": best})  # type: ignore[arg-type]
+    frame = make_table("best_hyperparameters", Results(results.study, tmp_path))
+    row = cells(frame, regime="distillation", model="ALBETO base-4", task="NER")
+    for name in ("batch_size", "epochs", "learning_rate", "seed"):
+        assert row[name] == selection["trial"][name]  # type: ignore[literal-required]
+    assert (row["best_epoch"], row["best_step"]) == ("1.5", 75)
+    assert (row["validation_loss"], row["validation_score"]) == ("0.2500", "81.00")
+    assert row["trials"] == len(selection["candidates"])
+
+
 def test_a_study_without_students_has_an_empty_table_of_teachers(study: Study, tmp_path: Path) -> None:
     frame = make_table("teachers", smaller(study, tmp_path, distillation=None))
     assert len(frame) == 0 and list(frame.columns)[:2] == ["dataset", "teacher"]

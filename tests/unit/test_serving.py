@@ -23,6 +23,7 @@ from ligero.common.files import write_json
 from ligero.common.records import DamagedError, read_record, write_record
 from ligero.reporting.artefact_digests import verify_results
 from ligero.serving.app import Limits, RefusalError, Server, _items, _json
+from ligero.serving.batching import Batcher
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor, decisions, differing
 from ligero.serving.readers import InputError
@@ -71,8 +72,9 @@ def test_a_text_may_be_a_string_or_an_object_whose_id_is_repeated(exported: Any)
     assert (first["tokens"], first["truncated"]) == (7, False)
 
 
-def test_what_was_cut_off_is_said(exported: Any) -> None:
-    short, long = predictor(exported, "sequence_classification").predict(["a" * 22, "a" * 23])
+@pytest.mark.parametrize("kind", ["sequence_classification", "token_classification"])
+def test_what_was_cut_off_is_said(exported: Any, kind: str) -> None:
+    short, long = predictor(exported, kind).predict(["a" * 22, "a" * 23])
     assert (short["tokens"], short["truncated"]) == (24, False)
     assert (long["tokens"], long["truncated"]) == (24, True)
 
@@ -329,6 +331,16 @@ class Held:
         self.go.wait(60)
         self.answered.append([question.text for question in questions])
         return [{"truncated": False} for _ in questions]
+
+
+def test_a_request_larger_than_the_queue_is_answered_by_an_idle_model() -> None:
+    held: Any = Held()
+    held.go.set()
+
+    async def run() -> list[Any]:
+        return await Batcher(held, max_queue_tokens=5).answer([held.read({"text": "of 10 tokens"})])
+
+    assert asyncio.run(run()) == [{"truncated": False}]
 
 
 def test_requests_of_clients_that_have_left_are_not_answered() -> None:

@@ -266,6 +266,14 @@ def test_sample_is_seeded_and_without_replacement(corpus: Path) -> None:
     assert len(list(sample_lines(corpus, 1000, 1))) == 600
 
 
+def test_a_sample_of_several_blocks_is_as_large_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [b"".join(b"%d\n" % line for line in range(start, start + 100)) for start in (0, 100, 200)]
+    monkeypatch.setattr("ligero.corpus.sampling.read_blocks", lambda _: blocks)
+    numbers = [int(line) for line in sample_lines(Path(), 50, 1)]
+    assert len(numbers) == 50 and numbers == sorted(set(numbers))
+    assert {number // 100 for number in numbers} == {0, 1, 2}
+
+
 def test_quality(vocabulary: Path) -> None:
     quality = tokenizer_quality(FastTokenizer.load(vocabulary), _sentences(3, 100))
     assert quality.words == 100 * 11

@@ -25,6 +25,7 @@ from ligero.training import evaluate
 from ligero.training.baselines import frequent_answers, frequent_tags, majority_class, score_baseline
 from ligero.training.evaluate import Predictions
 from ligero.training.features import EncodedSplit
+from ligero.training.logistic_regression import fitted
 from ligero.training.ngram_baseline import score_ngrams
 from ligero.training.records import TrialRecord, write_shard
 from ligero.training.scoring import (
@@ -160,13 +161,30 @@ def test_baseline_record(tmp_path: Path) -> None:
     )
 
 
-def test_ngrams_learn_what_words_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("feature", "label", "strength"),
+    [(1.0, 1, 100.0), (1.0, 0, 1e-6), (-1.0, 0, 1e-6)],
+    ids=["weak", "strong", "tie"],
+)
+def test_the_strength_that_validates_best_is_taken_and_of_equals_the_first(
+    feature: float, label: int, strength: float
+) -> None:
+    """Strong regularisation says what most examples are, weak what their feature says."""
+    seen, validation = np.array([[-1.0]] * 3 + [[1.0]]), Examples(Path(), {"id": ["1"], "label": [label]})
+    spec = task("sequence_classification")
+    best = fitted(spec, seen, [0, 0, 0, 1], np.array([[feature]]), validation, (1e-6, 100.0))
+    assert strength == best.C
+
+
+@pytest.mark.parametrize("pairs", [False, True], ids=["texts", "second texts"])
+def test_ngrams_learn_what_words_say(pairs: bool, tmp_path: Path) -> None:
     texts = {"B-X": "bueno excelente", "I-X": "malo pésimo"}
-    examples = [
-        ClassificationExample(f"{number}{label}", "g", f"{text.split()[number % 2]} {number}", None, label)
-        for number in range(10)
-        for label, text in texts.items()
-    ]
+    examples = []
+    for number in range(10):
+        for label, text in texts.items():
+            said = f"{text.split()[number % 2]} {number}"
+            both = (f"es {number}", said) if pairs else (said, None)
+            examples.append(ClassificationExample(f"{number}{label}", "g", *both, label))
     folder = prepared(tmp_path, "sequence_classification", examples)
     record = score_ngrams("t", task("sequence_classification"), folder)
     assert record is not None

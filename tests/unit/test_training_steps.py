@@ -1,4 +1,4 @@
-"""One optimiser step where memory is short: what counts as that, moments made beforehand, layers computed again."""
+"""One optimiser step: its rate, clipping and dropout; and where memory is short: moments made beforehand, layers computed again."""
 
 from __future__ import annotations
 
@@ -30,12 +30,49 @@ def runner(model: nn.Module, **options: Any) -> StepRunner:
     return StepRunner(
         model.train(),
         GoldObjective(TYPE),
-        TrainingOptions(max_grad_norm=None, **options),
+        TrainingOptions(**{"max_grad_norm": None, **options}),
         rate=1e-3,
         batch_size=12,
         total_steps=10,
         device=torch.device("cpu"),
     )
+
+
+def test_a_step_has_the_rate_of_its_place_in_the_schedule() -> None:
+    """Up over two of ten steps, then down in a line."""
+    split, trained = toy_split(TYPE, 2, 12), runner(toy_model(TYPE), warmup_ratio=0.2)
+    rates = []
+    for step in (0, 1, 2, 9):
+        trained.step(split, np.arange(12), step)
+        rates.append(trained.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.5e-3, 1e-3, 1e-3, 0.125e-3])
+
+
+def test_gradients_are_clipped_to_the_norm_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    norms = []
+    for limit in (None, 0.01):
+        trained = runner(toy_model(TYPE), max_grad_norm=limit)
+
+        def note(_: object, trained: StepRunner = trained) -> None:
+            gradients = [one.grad for one in trained.parameters if one.grad is not None]
+            norms.append(float(nn.utils.get_total_norm(gradients)))
+
+        monkeypatch.setattr(trained.scaler, "step", note)
+        trained.step(toy_split(TYPE, 2, 12), np.arange(12), 0)
+    assert norms[0] > 0.1 and norms[1] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_each_step_draws_dropout_of_its_own_and_draws_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = toy_model(TYPE)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.5
+    trained, losses = runner(model), []
+    monkeypatch.setattr(trained.scaler, "step", lambda _: None)  # the weights stay
+    for step in (0, 1, 0):
+        trained.step(toy_split(TYPE, 2, 12), np.arange(12), step)
+        losses.append(trained.take_mean_loss())
+    assert losses[0] == losses[2] != losses[1]
 
 
 def test_a_lack_of_memory_is_known_by_all_its_names() -> None:

@@ -17,22 +17,26 @@ import pytest
 import torch
 from torch import nn
 
-from ligero.common.records import read_record
+from ligero.common.records import read_record, write_record
 from ligero.models import precision as precision_module
+from ligero.settings.jobs import ShardJob, TaskSpec
 from ligero.settings.plan import Trial
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
 from ligero.training import evaluate
 from ligero.training.checkpoints import Checkpoints
+from ligero.training.early_stopping import EarlyStopping
 from ligero.training.evaluate import Predictions
 from ligero.training.features import EncodedSplit
 from ligero.training.objective import GoldObjective
 from ligero.training.optimizers import parameter_groups
-from ligero.training.planned_trials import PlannedTrial
+from ligero.training.planned_trials import PlannedTrial, group_digest
 from ligero.training.steps import StepRunner, is_out_of_memory
 from ligero.training.task_data import Validation
 from ligero.training.trial import run_trial
 from tests.builders.distillation import toy_model, toy_split
+from tests.builders.encoding import place
+from tests.builders.models import small_architecture
 
 TASKS: tuple[TaskType, ...] = ("sequence_classification", "token_classification", "question_answering")
 
@@ -302,6 +306,29 @@ def test_patience_counts_epochs_without_a_strictly_lower_loss(
     assert (result["stopped"], result["best"]["epoch"]) == ("epochs", 6)
     _scripted(monkeypatch, [1.0, 1.0])
     assert trial(tmp_path / "c", epochs=6, patience=0)["stopped"] == "patience"
+
+
+def test_an_epoch_of_several_evaluations_has_the_lowest_finite_loss() -> None:
+    assert EarlyStopping(patience=0).stops_after([math.nan, 0.5]) is False
+    assert EarlyStopping(patience=0).stops_after([math.nan, math.inf]) is True
+
+
+def test_trials_of_another_metric_are_another_group(tmp_path: Path) -> None:
+    write_record(tmp_path / "info.json", {**place(tmp_path), "digests": {"train": "a", "validation": "b"}})
+    groups = set()
+    for metric in ("seqeval_f1", "token_accuracy"):
+        shard = ShardJob(
+            regime="fine-tuning",
+            model_id="m",
+            architecture=small_architecture("bert"),
+            num_hidden_layers=None,
+            trials=(),
+            tasks={"t": TaskSpec(type="token_classification", labels=("O", "B-X"), metric=metric)},
+            options=TrainingOptions(),
+            distillation=None,
+        )
+        groups.add(group_digest(shard, "t", "weights", tmp_path, "gold"))
+    assert len(groups) == 2
 
 
 def test_a_resumed_trial_counts_the_epochs_before_it_was_killed(
