@@ -118,7 +118,7 @@ def test_ranges_can_be_kept_as_the_eighteenth_category(tmp_path: Path) -> None:
     assert (found.words, found.labels) == (("del", "de", "el", "perro"), ("_", "ADP", "DET", "NOUN"))
     assert context.notes == {"multiword ranges kept as words with the tag _": 1}
     (tmp_path / "f").write_text(DEL_PERRO.replace("1-2", "2-3"))
-    with pytest.raises(DataError, match=r"f:2: expected a range from word 1, found '2-3'"):
+    with pytest.raises(DataError, match=r"f:2: expected a range from word 1 to a later one, found '2-3'"):
         list(read("conllu", tmp_path / "f", context))
 
 

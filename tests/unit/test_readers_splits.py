@@ -163,7 +163,7 @@ def test_a_file_of_one_article_cannot_be_cut(tmp_path: Path) -> None:
 
 
 def test_row_numbers_are_no_ids_to_leave_out(sixty: Path) -> None:
-    spec = {"sources": ["a"], "without_ids_of": ["a"]}
+    spec = {"sources": ["a"], "without_ids_of": ["b"]}
     wanted = task("pawsx", {"train": spec, "validation": spec, "test": {"sources": ["a"]}})
     with pytest.raises(
         ConfigurationError, match=r"without_ids_of: reader 'pawsx' numbers .* conllu, mldoc, squad"
