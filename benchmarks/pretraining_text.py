@@ -20,19 +20,22 @@ from ligero.tokenizers.encode_corpus import encode_corpus
 from ligero.tokenizers.training import train_tokenizer
 
 SHORT_ROWS = 0.1
+LONG = 3_000
+"""Bytes of a document that fills a row of 512 tokens: of shorter ones, such as single sentences, most of the peer's row is padding."""
 GENERATED_VOCABULARY = 1_000
 """The generator's words give no larger vocabulary."""
 
 
 def write_store(texts: list[Path], folder: Path, vocabulary_size: int, megabytes: float) -> None:
-    """Clean some megabytes of `texts` (generated text where there are none), train a vocabulary and encode them.
+    """Clean the long documents among some megabytes of `texts` (generated text where there are none), train a vocabulary and encode them.
 
     `folder` then holds tokenizer/ and tokens/.
     """
     raw = folder / "raw.txt"
     folder.mkdir(parents=True, exist_ok=True)
     if texts:
-        raw.write_bytes(b"\n".join(take_blocks(texts, megabytes)))
+        documents = b"\n\n".join(take_blocks(texts, megabytes)).split(b"\n\n")
+        raw.write_bytes(b"\n\n".join(document for document in documents if len(document) >= LONG))
     else:
         vocabulary_size = min(vocabulary_size, GENERATED_VOCABULARY)
         generator, share = random.Random(42), int(megabytes * 1e6 / len(MAKERS))
@@ -57,7 +60,9 @@ def padded_rows(
     generator = random.Random(seed)
     room = length - 3
     while True:
-        for first, last in zip(store.documents[:-1], store.documents[1:], strict=True):
+        # Shuffled, as corpora are trained on; a benchmark sees few rows, which must not all be of the first file.
+        for place in generator.sample(range(len(store.documents) - 1), len(store.documents) - 1):
+            first, last = store.documents[place : place + 2]
             low, high = np.searchsorted(store.segments, [first, last])
             lines = store.segments[low : high + 1].astype(np.int64)
             start = 0
