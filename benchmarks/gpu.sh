@@ -10,9 +10,11 @@ set -u
 cd "$(dirname "$0")/.."
 out=$(realpath -m "${1:-results/bench/gpu}")
 export PATH="$PWD/.venv/bin:$PATH"
+# torch computes on the first of them, which nvidia-smi does not know of.
+gpu=${CUDA_VISIBLE_DEVICES:-0} gpu=${gpu%%,*}
 if [ "${SMOKE:-0}" = 1 ]; then
   device=$(uname -m) study=tests/workflow/pocket.yaml speed=(--device cpu --sizes tiny --rows 1 --length 64 --rounds 1 --megabytes 1)
-elif device=$(nvidia-smi -i 0 --query-gpu=name --format=csv,noheader 2>/dev/null) && [ -n "$device" ]; then
+elif device=$(nvidia-smi -i "$gpu" --query-gpu=name --format=csv,noheader 2>/dev/null) && [ -n "$device" ]; then
   study=benchmarks/gpu.yaml speed=(--device cuda --rounds 3)
 else
   echo "error: no GPU: nvidia-smi names none" >&2
@@ -28,7 +30,7 @@ step() {
   local name=$1 limit=$2 watcher="" busy="" start=$SECONDS ended=ok
   shift 2
   if command -v nvidia-smi > /dev/null; then
-    nvidia-smi -i 0 --query-gpu=utilization.gpu --format=csv,noheader,nounits -l 1 > "$out/$name.busy" 2> /dev/null &
+    nvidia-smi -i "$gpu" --query-gpu=utilization.gpu --format=csv,noheader,nounits -l 1 > "$out/$name.busy" 2> /dev/null &
     watcher=$!
   fi
   timeout --kill-after=10 "$limit" "$@" > "$out/$name.log" 2>&1 || { ended="exit status $?"; failed=1; }

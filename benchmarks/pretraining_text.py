@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from corpus_contenders import take_blocks
+from ligero.common.errors import ConfigurationError
 from ligero.corpus.pipeline import CleanPaths, clean_corpus
 from ligero.corpus.token_store import TokenStore
 from ligero.pretraining.vocabulary import Vocabulary
@@ -35,7 +36,12 @@ def write_store(texts: list[Path], folder: Path, vocabulary_size: int, megabytes
     folder.mkdir(parents=True, exist_ok=True)
     if texts:
         documents = b"\n\n".join(take_blocks(texts, megabytes)).split(b"\n\n")
-        raw.write_bytes(b"\n\n".join(document for document in documents if len(document) >= LONG))
+        documents = [document for document in documents if len(document) >= LONG]
+        if not documents:
+            raise ConfigurationError(
+                f"--texts: none of the first {megabytes:g} MB is a document of {LONG:,} bytes (blank lines end documents); give other texts"
+            )
+        raw.write_bytes(b"\n\n".join(documents))
     else:
         vocabulary_size = min(vocabulary_size, GENERATED_VOCABULARY)
         generator, share = random.Random(42), int(megabytes * 1e6 / len(MAKERS))

@@ -36,9 +36,10 @@ try:
 except LigeroError as error:
     raise WorkflowError(str(error))
 try:
-    STUDY = without_missing_weights(load_study(config, PROJECT))
+    STUDY = without_missing_weights(load_study(config, PROJECT, Path.cwd()))
 except LigeroError as error:
-    raise WorkflowError(f"{', '.join(map(str, workflow.configfiles))}: {error}")
+    # As a module, of a dictionary, a study has no file.
+    raise WorkflowError(": ".join([*map(str, workflow.configfiles[-1:]), str(error)]))
 
 LAYOUT = Layout(STUDY)
 TABLES, FIGURES = registry.tables(STUDY), registry.figures(STUDY)

@@ -249,4 +249,4 @@ def test_the_run_on_a_gpu_takes_ten_minutes_at_most(project: Path) -> None:
     (grace,) = re.findall(r"--kill-after=(\d+)", script)
     total = sum(limits) + len(limits) * int(grace)
     assert len(limits) == 3 and total <= 600 and f"make {total} seconds" in script
-    assert script.count("nvidia-smi -i 0 ") == 2
+    assert script.count('nvidia-smi -i "$gpu" ') == 2

@@ -166,7 +166,7 @@ def test_an_unknown_ending_asks_for_the_reader(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("x")
     with pytest.raises(
         ConfigurationError,
-        match=r"the name says no format; known endings: \.csv, .*Rename it, or give --reader for tagging",
+        match=r"the name says no format; known endings: \.csv, .*Rename it, or name the format with --reader",
     ):
         data_of(str(tmp_path / "data.txt"))
     (tmp_path / "data.txt").write_text("Ana B-PER\nvive O\n\n" * 10)
@@ -572,6 +572,14 @@ def test_a_file_whose_name_means_something_else_in_a_study(
     study = load_study(read_yaml(tmp_path / "work/study.yaml"), project)
     assert list(study.tasks) == [f"{name.lower()}-study"]
     assert study.sources["embedded-raw-noticias"].generated
+
+
+def test_a_file_may_have_a_long_name(news: Path, tmp_path: Path, project: Path) -> None:
+    """The names of sources and folders that are made of it are no longer than ids may be."""
+    name = "encuesta de satisfaccion " * 6
+    assert main(planning_into(tmp_path / "work", news.rename(tmp_path / f"{name}.csv"))) == 0
+    study = load_study(read_yaml(tmp_path / "work/study.yaml"), project)
+    assert all(task.startswith("encuesta-de-satisfaccion") for task in study.tasks)
 
 
 def test_no_study_is_written_that_the_workflow_would_refuse(news: Path, tmp_path: Path) -> None:

@@ -324,10 +324,10 @@ def test_a_results_folder_holds_nothing_else(
     wrong += [str(project / name) for name in ("", ".git", "workflow", "rules/mine", "resources", ".venv")]
     for name in wrong:
         with pytest.raises(ConfigurationError, match="results_dir: expected a folder of its own"):
-            load_study({**config, "results_dir": name.rstrip("/") or "/.."}, project)
+            load_study({**config, "results_dir": name.rstrip("/") or "/.."}, project, Path.cwd())
     for name in ("../study.yaml", "../study.yaml/results"):
         with pytest.raises(ConfigurationError, match=r"results_dir: .* but .*/study\.yaml is a file"):
-            load_study({**config, "results_dir": name}, project)
+            load_study({**config, "results_dir": name}, project, Path.cwd())
     for name in (
         "results",
         "results..",
@@ -337,3 +337,17 @@ def test_a_results_folder_holds_nothing_else(
         str(tmp_path / "home/results"),
     ):
         load_study({**config, "results_dir": name}, project)
+
+
+def test_plan_and_train_are_called_from_anywhere(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results' place matters where the workflow runs, not where a study is looked at."""
+    config = read_yaml(project / "tests" / "faults" / "mini.yaml")
+    monkeypatch.chdir(project / "docs")
+    assert load_study({**config, "results_dir": "results"}, project).results_dir == "results"
+    with pytest.raises(ConfigurationError, match="results_dir: expected a folder of its own"):
+        load_study({**config, "results_dir": "results"}, project, project / "docs")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigurationError, match=r"results_dir: .*loop.*; name another folder"):
+        load_study({**config, "results_dir": "loop/x"}, project, tmp_path)

@@ -243,7 +243,7 @@ def _reader_of(path: Path) -> Reader:
             refuse_other_kinds(path, handle.read(64))
         endings = ", ".join(READER_OF_ENDING)
         raise ConfigurationError(
-            f"{path}: the name says no format; known endings: {endings}. Rename it, or give --reader for tagging or SQuAD."
+            f"{path}: the name says no format; known endings: {endings}. Rename it, or name the format with --reader (tagging and SQuAD files only)."
         )
     return READER_OF_ENDING[kind]
 

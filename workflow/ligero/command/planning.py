@@ -115,8 +115,8 @@ class Weights:
 
 
 def slug(name: str) -> str:
-    """A name in the letters of an id: lower case, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "study"
+    """A name in the letters of an id: lower case, digits and hyphens; so short that something may be added to it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80].strip("-") or "study"
 
 
 def study_id(name: str) -> str:

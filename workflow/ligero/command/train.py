@@ -167,7 +167,7 @@ def write_study(plan: Plan, folder: Path, head: Sequence[str], overwrite: bool) 
     """
     _refuse_to_replace(plan, folder)
     configuration = plan.configuration()
-    load_study(configuration, PROJECT)
+    load_study(configuration, PROJECT, folder)
     text = written(configuration, head)
     path = folder / "study.yaml"
     if (

@@ -13,5 +13,5 @@ def plain(name: str) -> str:
 
 def as_seen(label: str) -> str:
     """A label as a person sees it: in one Unicode form, without white space around it, invisible characters and a decimal .0."""
-    plain = "".join(c for c in unicodedata.normalize("NFKC", label) if unicodedata.category(c) != "Cf")
+    plain = "".join(c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", " ".join(plain.split()))

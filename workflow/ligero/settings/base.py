@@ -51,7 +51,12 @@ def below_home(value: Any) -> Any:
 
 def _normal(folder: str) -> str:
     """A folder without `./` and `a/..`: Snakemake compares paths letter by letter."""
-    return normpath(short_parts(folder))
+    shortest = normpath(short_parts(folder))
+    if shortest.rpartition("/")[2] in ("", ".", ".."):
+        raise ValueError(
+            "expected a folder of its own, such as results: a run removes unfinished files in it"
+        )
+    return shortest
 
 
 def short_parts(path: str) -> str:

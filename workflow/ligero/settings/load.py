@@ -20,8 +20,12 @@ from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
 
 
-def load_study(config: Mapping[str, object], root: Path | str) -> Study:
-    """Check a raw configuration; `root` is the project's folder, against which the registry of sources is found.
+def load_study(config: Mapping[str, object], root: Path | str, runs_in: Path | None = None) -> Study:
+    """Check a raw configuration.
+
+    Args:
+        root: the project's folder, against which the registry of sources is found.
+        runs_in: the folder in which the workflow will run; None where none will, so that nothing can be in the results' place.
 
     Raises:
         ConfigurationError: every problem on a line of its own, with the key's path.
@@ -48,7 +52,7 @@ def load_study(config: Mapping[str, object], root: Path | str) -> Study:
         raise _errors(explain(error)) from error
     if problems := [
         *_truths(filled, study.model_dump(), ""),
-        *_shared_folder(study, Path(root)),
+        *(_shared_folder(study, Path(root), runs_in) if runs_in else ()),
         *problems_of(study),
     ]:
         raise _errors(f"  {problem}" for problem in problems)
@@ -62,12 +66,16 @@ OWN_FOLDERS = (
 """The project's own, which no run may clean up."""
 
 
-def _shared_folder(study: Study, root: Path) -> Iterator[str]:
+def _shared_folder(study: Study, root: Path, runs_in: Path) -> Iterator[str]:
     """A results folder that is or holds one with other things in it, or that lies in the project's own or where a file is."""
-    results = Path(study.results_dir).resolve()
+    try:
+        results = Path(runs_in, study.results_dir).resolve()
+        nearest = next(place for place in (results, *results.parents) if place.exists())
+    except (OSError, RuntimeError) as error:  # a folder that may not be entered, links in a circle
+        yield f"results_dir: {error}; name another folder"
+        return
     own = [Path(root, name).resolve() for name in OWN_FOLDERS]
-    others = [Path.cwd(), Path(os.environ.get("HOME", ".")).resolve(), *own]
-    nearest = next(place for place in (results, *results.parents) if place.exists())
+    others = [runs_in.resolve(), Path(os.environ.get("HOME", runs_in)).resolve(), *own]
     if not nearest.is_dir():
         yield f"results_dir: expected a folder of its own, such as results, but {nearest} is a file"
     elif any(results in (other, *other.parents) for other in others) or set(own) & set(results.parents):

@@ -120,7 +120,7 @@ class Split(Settings):
             raise ValueError(f"share {list(self.share)} must be an interval inside [0, 1]")
         if own := set(self.sources).intersection(self.without_ids_of):
             raise ValueError(
-                f"without_ids_of: {min(own)} is among the split's own sources, so nothing would be left; remove it there"
+                f"without_ids_of: {min(own)} is among the split's own sources, of which nothing would be left; remove it from one of them"
             )
         return self
 
