@@ -54,8 +54,9 @@ def test_the_default_study_plans_all_17_systems(snakemake: Snakemake, project: P
 
 
 def test_a_comparison_of_methods_is_planned_without_snakemake_too(
-    snakemake: Snakemake, project: Path, tmp_path: Path
+    snakemake: Snakemake, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # the project's folder may have the model's weights
     config = project / "config/spanish-sample.yaml"
     done = snakemake("-n", "--", "all", configfile=config, config=("mirror=null",), folder=tmp_path)
     assert planned_jobs(done) == jobs_without_snakemake(config, project, mirror=None)
