@@ -441,7 +441,7 @@ def test_home_in_every_path(
     study = load_study(default_config, project)
     found = (study.mirror, study.results_dir, study.models["bertin"].local, study.tasks["mldoc"].rcv_dir)
     assert found == ("/home/ana/datos", "/home/ana/mine", "/home/ana/bertin", "/home/ana/rcv")
-    with pytest.raises(LigeroError, match="mirror: no home folder is known for '~nobody-has-this-name'"):
+    with pytest.raises(LigeroError, match="mirror: ~nobody-has-this-name/x: no home folder is known for"):
         load_study({**default_config, "mirror": "~nobody-has-this-name/x"}, project)
 
 

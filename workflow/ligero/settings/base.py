@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from os.path import normpath
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from unicodedata import category
 
@@ -17,6 +16,9 @@ from pydantic import (
     Field,
     StringConstraints,
 )
+
+from ligero.common.errors import ConfigurationError
+from ligero.common.files import user_path
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 """An id, which is used in paths: lower-case letters, digits and hyphens."""
@@ -42,11 +44,9 @@ def below_home(value: Any) -> Any:
     if not isinstance(value, str) or not value.startswith("~"):
         return value
     try:
-        return str(Path(value).expanduser())
-    except RuntimeError as error:
-        raise ValueError(
-            f"no home folder is known for '{value.partition('/')[0]}'; write the whole path"
-        ) from error
+        return str(user_path(value))
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
 
 
 def _normal(folder: str) -> str:
