@@ -11,17 +11,10 @@ import pytest
 from ligero.common.records import write_record
 from ligero.reporting.registry import figures, make_table
 from ligero.reporting.results import Results
-from ligero.settings.load import load_study
 from ligero.settings.study import Study
-from ligero.settings.yaml_files import read_yaml
 from tests.builders.results import corpus_statistics
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def study() -> Study:
-    return load_study(read_yaml(ROOT / "config.yaml"), ROOT)
 
 
 @pytest.fixture

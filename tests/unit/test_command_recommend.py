@@ -1,0 +1,116 @@
+"""`ligero recommend`: which system, at which limits, beside what needs no language model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ligero.command.systems import (
+    below_twin,
+    cut_examples,
+    printed_alternatives,
+    printed_systems,
+)
+from ligero.common.records import write_record
+from ligero.reporting.recommendation import Limits, System, alternatives, ranked
+from ligero.reporting.results import Results
+from ligero.settings.load import load_study
+from ligero.settings.yaml_files import read_yaml
+from tests.builders.results import write_artefacts
+
+
+def test_what_was_cut_is_said(project: Path, tmp_path: Path) -> None:
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    results, task = Results(study, tmp_path), "complaints"
+    model = next(iter(study.models))
+    folder = Path(results.layout.encoded(model)) / task
+    count = {"examples": 90, "truncated": 0}
+    info = {"vocabulary": folder.parts[-2], "job": {"task_id": task, "max_length": 64}}
+    write_record(folder / "info.json", {**info, "counts": {"train": count, "test": count}})
+    assert cut_examples(results, task) == []
+    cut = {"examples": 90, "truncated": 1200, "lost_words": 7}
+    write_record(folder / "info.json", {**info, "counts": {"train": cut, "test": count}})
+    (found,) = cut_examples(results, task)
+    assert str(found).startswith(
+        f"Cut at 64 tokens of {folder.parts[-2]}: 1,200 examples of train; 7 words are lost."
+    )
+
+
+def system(
+    model: str, score: float, megabytes: float, milliseconds: float | None, regime: str = "distillation"
+) -> System:
+    return System(
+        regime,
+        model,
+        model,
+        score,
+        score - 1,
+        score + 1,
+        megabytes,
+        milliseconds,
+        512 if milliseconds else None,
+        "torch fp32",
+        "f",
+        model,
+        int(1e6 * megabytes),
+    )  # type: ignore[arg-type]
+
+
+SYSTEMS = [
+    system("teacher", 90, 400, 50, "fine-tuning"),
+    system("twin", 86, 20, 5, "fine-tuning"),
+    system("small", 85, 20, 5),
+    system("tiny", 80, 5, 1),
+    system("unmeasured", 95, 5, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("limits", "names"),
+    [
+        (Limits(milliseconds=5), ["twin", "small", "tiny"]),
+        (Limits(megabytes=10), ["unmeasured", "tiny"]),
+        (Limits(milliseconds=5, megabytes=10, score=80), ["tiny"]),
+        (Limits(milliseconds=0.5), []),
+        (Limits(macs=20e6), ["unmeasured", "twin", "small", "tiny"]),
+    ],
+)
+def test_ranked_by_score_among_those_that_keep_the_limits(limits: Limits, names: list[str]) -> None:
+    assert [kept.model for kept in ranked(SYSTEMS, limits)] == names
+
+
+def test_a_time_is_printed_with_the_length_that_was_timed() -> None:
+    """In torch inputs of the study's length are timed, of an export one of median length: the column says which."""
+    exported = replace(SYSTEMS[3], milliseconds=0.2, tokens=37, engine="ONNX int8")
+    assert [line.split()[-4:] for line in printed_systems([SYSTEMS[1], exported, SYSTEMS[4]]).splitlines()[1:]] == [
+        ["5.00", "512", "torch", "fp32"], ["0.20", "37", "ONNX", "int8"], ["-", "-", "torch", "fp32"],
+    ]  # fmt: skip
+
+
+def test_a_student_below_its_twin_is_named() -> None:
+    twin, student = system("tiny", 81, 5, 1, "fine-tuning"), system("tiny", 80, 5, 1)
+    assert below_twin([*SYSTEMS, twin]) == [(SYSTEMS[3], twin)]
+    assert below_twin([system("tiny", 79, 5, 1, "fine-tuning"), student]) == []
+
+
+def test_what_needs_no_language_model_is_printed_with_what_it_takes(project: Path, tmp_path: Path) -> None:
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    write_artefacts(study, tmp_path)
+    found = alternatives(Results(study, tmp_path), "complaints")
+    cost = "50.00 (48.50 to 51.50), 2.00 MB, 0.25 ms."
+    assert printed_alternatives(found) == [
+        f"Without a language model (n-grams, logistic regression): {cost}",
+        f"Without a language model (static embeddings of BETO cased, logistic regression): {cost}",
+    ]
+    path = tmp_path / "static_embeddings" / "complaints.json"
+    path.unlink()
+    assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1] == (
+        "Without a language model (static embeddings, logistic regression): not measured, "
+        "run snakemake RESULTS/static_embeddings/complaints.json (RESULTS is the key results_dir)."
+    )
+    write_record(path, {"scored": None, "reason": "all training examples have the same label"})
+    assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1].endswith(
+        "logistic regression): not measured, all training examples have the same label."
+    )
