@@ -119,6 +119,13 @@ SPLIT = {"sources": ["embedded-ner-dev"]}
         ("distillation.students.albeto-base-2.name", "a\x07", "albeto-base-2.name: expected a name on one line"),
         ("sources", {"x" * 101: {"path": "x"}}, "expected at most 100 characters"),
         ("results_dir", f"results/{'x' * 201}", "is too long for the name of a file or folder"),
+        ("mirror", "x" * 5000, "is too long for the name of a file or folder"),
+        ("mirror", "x/" * 2000, "'x/x/x/x/x/x/x/x/x/x/...' is too long for a path; shorten it to 2000 bytes"),
+        (
+            "fine_tuning.options",
+            {"evaluate_every_steps": 100, "evaluations_per_epoch": 2},
+            "evaluations_per_epoch: 2 has no effect with evaluate_every_steps",
+        ),
         ("sources.mine", {"path": "ñ" * 101}, "sources.mine.path: 'ññññññññññññññññññññ...' is too long"),
         ("sources.mine", {"path": "a//b"}, "sources.mine.path: must be relative"),
         ("sources.mine", {"path": "./b"}, "sources.mine.path: must be relative"),

@@ -60,15 +60,20 @@ def _normal(folder: str) -> str:
 
 
 def short_parts(path: str) -> str:
-    """The path itself, or ValueError where no file can have one of its names with some letters more, such as `.part`."""
+    """The path itself, or ValueError where it, or one of its names with some letters more, such as `.part`, is too long for a
+    file."""
     if long := next((part for part in path.split("/") if len(part.encode()) > 200), ""):
         raise ValueError(
             f"'{long[:20]}...' is too long for the name of a file or folder; shorten it to 200 bytes"
         )
+    if len(path.encode()) > 2000:
+        raise ValueError(f"'{path[:20]}...' is too long for a path; shorten it to 2000 bytes")
     return path
 
 
-UserPath = Annotated[str, StringConstraints(min_length=1), BeforeValidator(below_home)]
+UserPath = Annotated[
+    str, StringConstraints(min_length=1), BeforeValidator(below_home), AfterValidator(short_parts)
+]
 """A file or folder of the user's, or a URL; `~` is the home folder."""
 
 ResultsFolder = Annotated[

@@ -71,6 +71,15 @@ class TrainingOptions(Settings):
     """Validate every this many steps, regardless of epochs (LW), instead of `evaluations_per_epoch`; shorter runs are validated
     at their end. Epochs without validation do not count towards `patience`."""
 
+    @model_validator(mode="after")
+    def _is_validated_in_one_rhythm(self) -> TrainingOptions:
+        if self.evaluate_every_steps and self.evaluations_per_epoch > 1:
+            raise ValueError(
+                f"evaluations_per_epoch: {self.evaluations_per_epoch} has no effect with evaluate_every_steps, which takes "
+                "its place; remove one of them"
+            )
+        return self
+
 
 class Grid(Settings):
     """A grid of trials: the Cartesian product of its lists."""
