@@ -39,8 +39,8 @@ $(BIN)/ligero: .venv/.installed
 	@echo "Installed. For the commands snakemake, python and ligero: . .venv/bin/activate"
 
 demo: setup
-	$(BIN)/snakemake --cores $(CORES) results/summary.csv all
-	@echo; column -s, -t < results/summary.csv 2>/dev/null || cat results/summary.csv
+	$(BIN)/snakemake --cores $(CORES) --quiet reason -- results/summary.csv all
+	@echo; cat results/summary.md
 
 # What the README promises of a finished `make demo`.
 demo-check: setup
@@ -49,7 +49,7 @@ demo-check: setup
 # Real Spanish in small, from the mirror folder that the configuration names.
 sample: setup
 	@test -d models/e5-small-es || echo "models/e5-small-es is missing: its rows will be left out (docs/local-weights.md builds it in a minute)"
-	$(BIN)/snakemake --cores $(CORES) --configfile=config/spanish-sample.yaml results/spanish-sample/summary.csv
+	$(BIN)/snakemake --cores $(CORES) --quiet reason --configfile=config/spanish-sample.yaml results/spanish-sample/summary.csv
 
 # Size, multiply-accumulate operations and speedups of the thesis' 17 systems, offline.
 efficiency: setup

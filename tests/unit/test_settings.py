@@ -16,6 +16,7 @@ from ligero.settings.defaults import with_preset
 from ligero.settings.describe import json_schema, reference_page, sections
 from ligero.settings.load import load_study, without_missing_weights
 from ligero.settings.program import check_digest
+from ligero.settings.study import Regime
 
 
 def refusal(config: dict[str, Any], project: Path) -> str:
@@ -183,6 +184,26 @@ def test_one_task_may_be_selected_by_its_score(default_config: dict[str, Any], p
     assert "fine_tuning.evaluate_every_steps: no task 'nerd'" in refusal(default_config, project)
     default_config["fine_tuning"]["selection"] = {"mlqqa": "score"}
     assert "fine_tuning.selection: no task 'mlqqa'" in refusal(default_config, project)
+
+
+def test_grids_of_one_task_are_applied_last(default_config: dict[str, Any], project: Path) -> None:
+    """To the stage's grid, then the system's: in fine-tuning the task's own, in distillation `task_grids`."""
+    default_config["tasks"]["ner"]["grid"] = {"epochs": [7]}
+    default_config["models"]["albeto-tiny"]["grid"] = {"epochs": [5], "learning_rate": ["3e-3"]}
+    distillation = default_config["distillation"]
+    distillation["students"]["albeto-tiny"]["grid"] = {"epochs": [6], "learning_rate": ["4e-3"]}
+    distillation["task_grids"] = {"ner": {"learning_rate": ["2e-3", "5e-3"]}}
+    study = load_study(default_config, project)
+
+    def points(regime: Regime, task: str) -> list[tuple[int, str]]:
+        trials = plan.trials_of(study, regime, "albeto-tiny")
+        return [(trial.epochs, trial.learning_rate) for trial in trials if trial.task == task]
+
+    assert points("fine-tuning", "ner") == [(7, "3e-3")] and points("fine-tuning", "xnli") == [(5, "3e-3")]
+    assert points("distillation", "ner") == [(6, "2e-3"), (6, "5e-3")]
+    assert points("distillation", "xnli") == [(6, "4e-3")]
+    distillation["task_grids"] = {"nerd": {"epochs": [1]}}
+    assert "distillation.task_grids: no task 'nerd'" in refusal(default_config, project)
 
 
 def test_names_change_no_job_but_the_tables(default_config: dict[str, Any], project: Path) -> None:

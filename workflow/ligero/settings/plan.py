@@ -14,7 +14,7 @@ from ligero.settings.distillation import Distillation, published_teacher
 from ligero.settings.packing import packed, trial_seconds
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
-from ligero.settings.training import Ablation, Grid, Halving, Training
+from ligero.settings.training import Ablation, Grid, GridOverride, Halving, Training
 
 
 class Trial(Settings):
@@ -165,15 +165,18 @@ def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
             learning_rate=rate,
             seed=stage.options.seed,
         )
-        for task_id, task in study.tasks.items()
-        for batch, epochs, rate in _points(_grid(study, regime, model_id, task))
+        for task_id in study.tasks
+        for batch, epochs, rate in _points(_grid(study, regime, model_id, task_id))
     ]
 
 
-def _grid(study: Study, regime: Regime, model_id: str, task: Task) -> Grid:
+def _grid(study: Study, regime: Regime, model_id: str, task_id: str) -> Grid:
     if regime == "distillation":
         assert study.distillation
-        return study.distillation.students[model_id].grid.applied_to(study.distillation.grid)
+        stage = study.distillation
+        of_task = stage.task_grids.get(task_id, GridOverride())
+        return of_task.applied_to(stage.students[model_id].grid.applied_to(stage.grid))
+    task = study.tasks[task_id]
     return task.grid.applied_to(study.models[model_id].grid.applied_to(study.fine_tuning.grid))
 
 
