@@ -25,6 +25,7 @@ PROJECT = Path(__file__).parents[2]
         ("fine_tuning.options.seed", 7, True),
         ("tasks.ner.max_length", 32, False),
         ("tasks.ner.grid", {"epochs": [9]}, False),
+        ("tasks.ner.distillation_grid", {"epochs": [9]}, False),
         ("tasks.pos.labels", ["X", "Y"], False),
     ],
 )

@@ -187,12 +187,12 @@ def test_one_task_may_be_selected_by_its_score(default_config: dict[str, Any], p
 
 
 def test_grids_of_one_task_are_applied_last(default_config: dict[str, Any], project: Path) -> None:
-    """To the stage's grid, then the system's: in fine-tuning the task's own, in distillation `task_grids`."""
+    """To the stage's grid, then the system's: in fine-tuning the task's own, in distillation its `distillation_grid`."""
     default_config["tasks"]["ner"]["grid"] = {"epochs": [7]}
     default_config["models"]["albeto-tiny"]["grid"] = {"epochs": [5], "learning_rate": ["3e-3"]}
     distillation = default_config["distillation"]
     distillation["students"]["albeto-tiny"]["grid"] = {"epochs": [6], "learning_rate": ["4e-3"]}
-    distillation["task_grids"] = {"ner": {"learning_rate": ["2e-3", "5e-3"]}}
+    default_config["tasks"]["ner"]["distillation_grid"] = {"learning_rate": ["2e-3", "5e-3"]}
     study = load_study(default_config, project)
 
     def points(regime: Regime, task: str) -> list[tuple[int, str]]:
@@ -202,8 +202,6 @@ def test_grids_of_one_task_are_applied_last(default_config: dict[str, Any], proj
     assert points("fine-tuning", "ner") == [(7, "3e-3")] and points("fine-tuning", "xnli") == [(5, "3e-3")]
     assert points("distillation", "ner") == [(6, "2e-3"), (6, "5e-3")]
     assert points("distillation", "xnli") == [(6, "4e-3")]
-    distillation["task_grids"] = {"nerd": {"epochs": [1]}}
-    assert "distillation.task_grids: no task 'nerd'" in refusal(default_config, project)
 
 
 def test_names_change_no_job_but_the_tables(default_config: dict[str, Any], project: Path) -> None:

@@ -81,8 +81,6 @@ def _undefined_in_students(study: Study) -> Iterator[str]:
         for key in ("selection", "evaluate_every_steps") if section else ():
             for task_id in getattr(section, key):
                 yield from _missing(f"{stage}.{key}", "task", task_id, study.tasks)
-    for task_id in study.distillation.task_grids if study.distillation else ():
-        yield from _missing("distillation.task_grids", "task", task_id, study.tasks)
     if study.search:
         for student_id in study.search.students:
             yield from _missing("search.students", "student", student_id, students)

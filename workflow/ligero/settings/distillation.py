@@ -148,8 +148,6 @@ class Distillation(Training, Learning):
     `patience`."""
     students: dict[Identifier, Student] = Field(min_length=1)
     """Students by id."""
-    task_grids: dict[Identifier, GridOverride] = Field(default_factory=dict)
-    """By task id: parts of the grid that the task replaces, also where a student replaces them (fine-tuning: the task's own `grid`)."""
     patience: int = Field(10, ge=0)
     """Early stopping: a trial ends after more than this many epochs without a strictly lower validation loss."""
     logits_precision: Precision | None = None

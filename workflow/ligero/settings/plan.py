@@ -14,7 +14,7 @@ from ligero.settings.distillation import Distillation, published_teacher
 from ligero.settings.packing import packed, trial_seconds
 from ligero.settings.study import Regime, Study
 from ligero.settings.tasks import Task
-from ligero.settings.training import Ablation, Grid, GridOverride, Halving, Training
+from ligero.settings.training import Ablation, Grid, Halving, Training
 
 
 class Trial(Settings):
@@ -171,12 +171,11 @@ def trials_of(study: Study, regime: Regime, model_id: str) -> list[Trial]:
 
 
 def _grid(study: Study, regime: Regime, model_id: str, task_id: str) -> Grid:
+    task = study.tasks[task_id]
     if regime == "distillation":
         assert study.distillation
-        stage = study.distillation
-        of_task = stage.task_grids.get(task_id, GridOverride())
-        return of_task.applied_to(stage.students[model_id].grid.applied_to(stage.grid))
-    task = study.tasks[task_id]
+        of_student = study.distillation.students[model_id].grid.applied_to(study.distillation.grid)
+        return task.distillation_grid.applied_to(of_student)
     return task.grid.applied_to(study.models[model_id].grid.applied_to(study.fine_tuning.grid))
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ligero.common.names import as_seen, plain
 from ligero.settings.base import Ids, Name, Settings, SomeIds, UserPath, each_once
-from ligero.settings.training import GridOverride
+from ligero.settings.training import GridOverride, changes_nothing
 
 TaskType = Literal["sequence_classification", "token_classification", "question_answering"]
 Reader = Literal["mldoc", "pawsx", "xnli", "conllu", "conll2002", "squad", "table"]
@@ -166,7 +166,9 @@ class Task(Settings):
     max_length: int | None = Field(None, ge=8)
     """Overrides the training option of the same name."""
     grid: GridOverride = GridOverride()
-    """Parts of the fine-tuning grid that this task replaces."""
+    """Parts of the fine-tuning grid that this task replaces, also where a model replaces them."""
+    distillation_grid: GridOverride = Field(GridOverride(), exclude_if=changes_nothing)
+    """Parts of the distillation grid that this task replaces, also where a student replaces them."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Task:

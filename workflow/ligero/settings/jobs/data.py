@@ -11,6 +11,7 @@ from ligero.settings.plan import task_sources, tokenizers_in_use
 from ligero.settings.sources import Source
 from ligero.settings.study import Study
 from ligero.settings.tasks import Task, TaskType
+from ligero.settings.training import GridOverride
 
 
 class CleaningJob(Job):
@@ -58,7 +59,9 @@ def task_job(study: Study, task_id: str) -> TaskJob:
     wanted = task_sources(study, task_id)
     return TaskJob(
         task_id=task_id,
-        task=task.model_copy(update={"grid": Task.model_fields["grid"].default, "max_length": None}),
+        task=task.model_copy(
+            update=dict.fromkeys(("grid", "distillation_grid"), GridOverride()) | {"max_length": None}
+        ),
         sources={source: study.sources[source] for source in wanted},
     )
 
