@@ -176,6 +176,29 @@ def test_every_caption_is_valid_markup_and_tells_the_scale(scale: str, study: St
     assert scale in _html(environment.from_string(workflow).render(snakemake=job))
 
 
+def test_the_report_of_a_users_own_study_is_not_that_of_the_published_one() -> None:
+    """Its configuration may leave the scale out."""
+    from types import SimpleNamespace
+
+    from jinja2 import Environment
+
+    environment = Environment(trim_blocks=True, lstrip_blocks=True)
+    for scale in ({}, {"scale": "own"}):
+        config = {"name": "A study", "captions": {"summary": "Scores."}, **scale}
+        job = SimpleNamespace(output=["results/summary.csv"], config=config)
+        caption, workflow = (
+            _html(
+                environment.from_string((ROOT / "workflow/report" / name).read_text("utf-8")).render(
+                    snakemake=job
+                )
+            )
+            for name in ("caption.rst", "workflow.rst")
+        )
+        assert "Scores." in caption and "cale" not in caption
+        assert "a study of your own" in workflow
+        assert not any(word in workflow for word in ("published", "sample", "miniature", "scale"))
+
+
 def _html(markup: str) -> str:
     from docutils.core import publish_parts
 
