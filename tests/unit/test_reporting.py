@@ -324,10 +324,22 @@ def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, stud
     assert row["rule"] == "validation"
 
 
+def test_of_several_teachers_the_table_names_all(study: Study, tmp_path: Path) -> None:
+    results = smaller(study, tmp_path)
+    chosen = results.teacher("ner")
+    first, second, third = sorted(chosen["losses"], key=lambda model: chosen["losses"][model] or 0.0)[:3]
+    write_record(results.layout.teacher("ner"), {**chosen, "weights": {first: 0.5, second: 0.5}})
+    frame = make_table("teachers", Results(results.study, tmp_path))
+    row = cells(frame, dataset="NER")
+    assert row["notes"] == f"teaches together with {study.models[second].name}"
+    assert (row["teacher"], row["next_best"]) == (study.models[first].name, study.models[third].name)
+    assert cells(frame, dataset="POS")["notes"] is None
+
+
 def test_a_chosen_trial_is_named_with_where_it_was_best(study: Study, tmp_path: Path) -> None:
     results, place = smaller(study, tmp_path), ("distillation", "albeto-base-4", "ner")
     selection = results.selection(*place)  # type: ignore[arg-type]
-    best = {"epoch": 1.5, "step": 75, "loss": 0.25, "score": 81.0}
+    best = {"epoch": 1.5, "step": 75, "loss": 0.25, "score": 81.009}
     write_record(results.layout.selection(*place), {**selection, "best": best})  # type: ignore[arg-type]
     frame = make_table("best_hyperparameters", Results(results.study, tmp_path))
     row = cells(frame, regime="distillation", model="ALBETO base-4", task="NER")

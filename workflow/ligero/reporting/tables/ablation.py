@@ -9,6 +9,7 @@ import pandas as pd
 
 from ligero.reporting.frames import Cells, interval, joined, printed, table
 from ligero.reporting.results import Results
+from ligero.reporting.tables.selection import together_note
 from ligero.settings.plan import ablation_runs, ablation_sections, why_not_applicable
 from ligero.tasks.bootstrap import PairedTest
 from ligero.tasks.metrics import HEADLINE
@@ -46,14 +47,13 @@ def _teacher(results: Results, task_id: str) -> Cells:
     chosen = results.teacher(task_id)
     score = results.score("fine-tuning", chosen["teacher"], task_id)
     task = results.study.tasks[task_id]
-    others = [results.study.models[m].name for m in chosen["weights"] if m != chosen["teacher"]]
     return {
         "task": task.name,
         "method": f"teacher: {results.study.models[chosen['teacher']].name}",
         "score": printed(score["score"]),
         "interval": interval(score["intervals"][HEADLINE[task.metric]]),
         "seeds": 1,
-        "notes": joined([f"teaches together with {', '.join(others)}"] if others else []),
+        "notes": together_note(results.study, chosen),
     }
 
 

@@ -6,21 +6,25 @@ import math
 
 import pandas as pd
 
-from ligero.reporting.frames import Cells, table
+from ligero.distillation.records import TeacherChoice
+from ligero.reporting.frames import Cells, joined, printed, table
 from ligero.reporting.results import Results
 from ligero.settings import plan
+from ligero.settings.study import Study
 from ligero.training.records import SelectionRecord, stopped_early
 
 
 def teachers(results: Results) -> pd.DataFrame:
-    """The teacher of each task, by which rule it was chosen, and the validation losses that it was chosen by."""
+    """The teacher of each task, by which rule it was chosen, and the validation losses that it was chosen by; next best: of those that
+    do not teach.
+    """
     study = results.study
     rows = []
     for task_id, task in study.tasks.items() if study.distillation else ():
         chosen = results.teacher(task_id)
         losses = {model: loss for model, loss in chosen["losses"].items() if loss is not None}
         ranked = sorted((model for model in losses), key=lambda model: losses[model])
-        second = next((model for model in ranked if model != chosen["teacher"]), None)
+        second = next((model for model in ranked if model not in chosen["weights"]), None)
         rows.append(
             {
                 "dataset": task.name,
@@ -29,11 +33,19 @@ def teachers(results: Results) -> pd.DataFrame:
                 "validation_loss": _loss(losses.get(chosen["teacher"])),
                 "next_best": study.models[second].name if second else None,
                 "next_best_validation_loss": _loss(losses[second]) if second else None,
-                "notes": None if losses else "the rule needs no validation losses",
+                "notes": joined(
+                    [together_note(study, chosen), None if losses else "the rule needs no validation losses"]
+                ),
             }
         )
     columns = ["dataset", "teacher", "rule", "validation_loss", "next_best", "next_best_validation_loss"]
     return table(columns, rows, study.scale)
+
+
+def together_note(study: Study, chosen: TeacherChoice) -> str | None:
+    """The models that teach beside the teacher; None where it teaches alone."""
+    others = [study.models[model].name for model in chosen["weights"] if model != chosen["teacher"]]
+    return f"teaches together with {', '.join(others)}" if others else None
 
 
 def best_hyperparameters(results: Results) -> pd.DataFrame:
@@ -77,7 +89,7 @@ def _chosen(selection: SelectionRecord) -> Cells:
         "best_epoch": _number(best["epoch"]),
         "best_step": best["step"],
         "validation_loss": _loss(best["loss"]),
-        "validation_score": None if best["score"] is None else f"{best['score']:.2f}",
+        "validation_score": printed(best["score"]),
         "trials": len(selection["candidates"]),
         "notes": f"successive halving stopped {stopped} trials early" if stopped else None,
     }
