@@ -14,7 +14,7 @@ from ligero.command.systems import (
     printed_systems,
 )
 from ligero.common.records import write_record
-from ligero.reporting.recommendation import Limits, System, alternatives, ranked
+from ligero.reporting.recommendation import Alternative, Limits, System, alternatives, ranked
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
 from ligero.settings.yaml_files import read_yaml
@@ -87,6 +87,13 @@ def test_a_time_is_printed_with_the_length_that_was_timed() -> None:
     assert [line.split()[-4:] for line in printed_systems([SYSTEMS[1], exported, SYSTEMS[4]]).splitlines()[1:]] == [
         ["5.00", "512", "torch", "fp32"], ["0.20", "37", "ONNX", "int8"], ["-", "-", "torch", "fp32"],
     ]  # fmt: skip
+
+
+def test_scores_are_cut_as_in_the_tables() -> None:
+    line = printed_systems([replace(SYSTEMS[3], score=84.829, low=83.567, high=85.999)]).splitlines()[1]
+    assert line.split()[2:6] == ["84.82", "83.56", "to", "85.99"]
+    alternative = Alternative("n-grams", 84.829, 83.567, 85.999, 2.0, 0.25)
+    assert "84.82 (83.56 to 85.99), 2.00 MB" in printed_alternatives([alternative])[0]
 
 
 def test_a_student_below_its_twin_is_named() -> None:

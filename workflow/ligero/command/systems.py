@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.files import user_path
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.recommendation import Alternative, System
 from ligero.reporting.results import Results
 from ligero.settings.program import load_resolved
@@ -78,9 +79,9 @@ def printed_systems(systems: list[System]) -> str:
     for s in systems:
         time = "-" if s.milliseconds is None else f"{s.milliseconds:.2f}"
         tokens = "-" if s.tokens is None else str(s.tokens)
-        interval = f"{s.low:.2f} to {s.high:.2f}"
+        interval = f"{truncate(s.low)} to {truncate(s.high)}"
         lines.append(
-            f"{s.label:{width}}  {s.score:6.2f}  {interval:>15}  {s.megabytes:8.2f}  {time:>8}  {tokens:>6}  {s.engine}"
+            f"{s.label:{width}}  {truncate(s.score):6}  {interval:>15}  {s.megabytes:8.2f}  {time:>8}  {tokens:>6}  {s.engine}"
         )
     lines += [f"{s.label}, {s.engine}: {s.note}" for s in systems if s.note]
     return "\n".join(lines)
@@ -92,10 +93,8 @@ def printed_alternatives(alternatives: list[Alternative]) -> list[str]:
     for found in alternatives:
         known = f"not measured, {found.reason}"
         if found.score is not None:
-            known = (
-                f"{found.score:.2f} ({found.low:.2f} to {found.high:.2f}), {found.megabytes:.2f} MB, "
-                f"{found.milliseconds:.2f} ms"
-            )
+            score, low, high = (truncate(one or 0.0) for one in (found.score, found.low, found.high))
+            known = f"{score} ({low} to {high}), {found.megabytes:.2f} MB, {found.milliseconds:.2f} ms"
         lines.append(f"Without a language model ({found.name}): {known}.")
     return lines
 

@@ -13,6 +13,7 @@ from typing import Any
 from ligero.common.errors import DataError
 from ligero.common.files import read_json
 from ligero.efficiency.records import CountingConditions, Device, Latency, SystemCost, TimingConditions
+from ligero.efficiency.truncation import truncate
 from ligero.settings.jobs import SelectionJob
 from ligero.settings.sources import Source
 from ligero.training.records import ScoreRecord, SelectionRecord
@@ -207,14 +208,14 @@ def _recipe(job: SelectionJob, selection: SelectionRecord, more: Mapping[str, st
 
 def _scores(job: SelectionJob, selection: SelectionRecord, pipeline: str, score: ScoreRecord) -> list[str]:
     point = selection["best"]
-    validation = (
-        f"On validation: cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {point['score']:.2f} %."
-    )
+    validation = f"On validation: cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {truncate(point['score'])} %."
     rows = []
     for key, name in KEYS[pipeline].items():
         if key in score["metrics"]:
             low, high = score["intervals"].get(key, (math.nan, math.nan))
-            rows.append(f"| {name} | {score['metrics'][key]:.2f} | {low:.2f} to {high:.2f} |")
+            rows.append(
+                f"| {name} | {truncate(score['metrics'][key])} | {truncate(low)} to {truncate(high)} |"
+            )
     return [
         "## Scores",
         "",
@@ -234,7 +235,7 @@ def _size_and_speed(folder: Path, known: Evidence) -> list[str]:
     size = sum(path.stat().st_size for path in weights)
     cost, counted, timing = known.cost, known.cost_conditions, known.conditions
     rows = [
-        f"| {_cell(_device(device, timing))} | {1000 * timed['median_seconds']:.3f} ms | {timed['inferences_per_second']:.2f} |"
+        f"| {_cell(_device(device, timing))} | {truncate(1000 * timed['median_seconds'], 3)} ms | {truncate(timed['inferences_per_second'])} |"
         for device, timed in known.speed.items()
     ]
     return [
@@ -243,7 +244,7 @@ def _size_and_speed(folder: Path, known: Evidence) -> list[str]:
         f"{sum(map(parameters_in, weights)):,} parameters; {size:,} bytes of weights (safetensors).",
         "",
         f"{cost['macs']:,} multiply-accumulate operations per forward pass at {counted['sequence_length']} tokens, counted as in the "
-        f"thesis (without attention's products); exact speedup {cost['speedup']:.2f} over `{counted['reference']}`.",
+        f"thesis (without attention's products); exact speedup {truncate(cost['speedup'])} over `{counted['reference']}`.",
         "",
         "| device | median latency | inferences per second |",
         "|---|---|---|",
