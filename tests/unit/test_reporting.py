@@ -395,6 +395,13 @@ def test_restarts_of_pretraining_are_told(results: Results) -> None:
     )
 
 
+def test_pretraining_of_a_users_own_study_needs_no_tpu(study: Study, tmp_path: Path) -> None:
+    frame = make_table("pretraining_details", smaller(study, tmp_path, scale="own"))
+    assert "training_days_tpu_v3_8" not in frame.columns and "TPU" not in "".join(
+        filter(None, frame["notes"])
+    )
+
+
 # --- files --------------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from ligero.common.names import plain
 from ligero.efficiency.truncation import short_count, truncate
 from ligero.reporting.frames import Cells, joined, table
 from ligero.reporting.looks import LOOKS
+from ligero.reporting.names import beside_the_thesis
 from ligero.reporting.published import read_table
 from ligero.reporting.results import Results
 from ligero.settings import plan
@@ -194,7 +195,9 @@ def _pretraining(results: Results, model_id: str) -> Cells:
         "rollbacks": len(rollbacks),
         "notes": joined(
             [
-                "not trained on a TPU v3-8, so no days are given for it",
+                "not trained on a TPU v3-8, so no days are given for it"
+                if beside_the_thesis(results.study)
+                else None,
                 f"learned from the hidden states of {results.study.models[teacher].name}"
                 if teacher
                 else None,
