@@ -167,10 +167,18 @@ def test_a_student_below_its_twin_is_told_what_to_do(own_results: Results) -> No
     layout = own_results.layout
     path = layout.score("distillation", "albeto-tiny", "complaints")
     twin = own_results.score("fine-tuning", "albeto-tiny", "complaints")["score"]
-    for score, said in ((twin - 1.5, True), (twin, False)):
+    for score, said in ((twin - 1.5, True), (twin - 0.001, False), (twin, False)):
         (record,) = read_record(path)["scores"]
         write_record(path, {"regime": "distillation", "scores": [{**record, "score": score}]})
         notes = make_table("summary", Results(own_results.study, layout.root))["notes"]
         found = [str(note) for note in notes if "twin" in str(note)]
         assert bool(found) == said
         assert not found or ("1.50 points below" in found[0] and "distillation.grid.epochs" in found[0])
+
+
+def test_a_shallower_student_has_no_twin(own: dict[str, Any], project: Path) -> None:
+    for layers, twin in ((None, True), (2, False)):
+        study = load_study(
+            {**own, "distillation": {"students": {"albeto-tiny": {"num_hidden_layers": layers}}}}, project
+        )
+        assert plan.is_twin(study, "albeto-tiny") == twin

@@ -62,6 +62,15 @@ def initial_model(study: Study, regime: Regime, model_id: str) -> str:
     return study.distillation.students[model_id].initial
 
 
+def is_twin(study: Study, student: str) -> bool:
+    """Whether the model of a student's own id is its fine-tuned twin: the same model, which learns from the labels alone."""
+    assert study.distillation
+    spec = study.distillation.students[student]
+    if spec.initial != student:
+        return False
+    return spec.num_hidden_layers in (None, study.models[student].architecture.num_hidden_layers)
+
+
 def tasks_with_static_embeddings(study: Study) -> list[str]:
     """Ids of the tasks of classification that have a teacher, whose vectors of single pieces are scored."""
     tasks = study.tasks.items() if study.distillation else ()

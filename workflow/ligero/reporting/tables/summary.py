@@ -67,13 +67,15 @@ def mean_score(study: Study, scores: Scores, regime: Regime, model: str) -> floa
 
 def twin_note(study: Study, scores: Scores, regime: Regime, model: str) -> str | None:
     """What to do where a student scores below its fine-tuned twin: the same model, which learned from the labels alone."""
-    if regime != "distillation" or plan.initial_model(study, regime, model) != model:
+    if regime != "distillation" or not plan.is_twin(study, model):
         return None
-    behind = mean_score(study, scores, "fine-tuning", model) - mean_score(study, scores, regime, model)
+    behind = truncate(
+        mean_score(study, scores, "fine-tuning", model) - mean_score(study, scores, regime, model)
+    )
     if behind <= 0:
         return None
     return (
-        f"{printed(behind)} points below its fine-tuned twin: raise distillation.grid.epochs or learning_rate, or distillation.patience, "
+        f"{behind} points below its fine-tuned twin: raise distillation.grid.epochs or learning_rate, or distillation.patience, "
         "and see that its teacher is better than the twin"
     )
 
