@@ -217,10 +217,10 @@ def test_lines_are_cut_into_sentences(line: str, expected: list[str]) -> None:
 # --- in an ablation ----------------------------------------------------------------------------------------------------
 
 
-def study_with(augmentation: Any = {"ratio": 9}, **method: Any) -> Study:  # noqa: B006
+def study_with(augmentation: Any = {"ratio": 9}, reference: str = "gold", **method: Any) -> Study:  # noqa: B006
     ablation = {**POCKET["ablation"], "tasks": ["xnli", "ner", "mlqa"]}
     ablation["methods"] = {"gold": {"objective": "gold"}, "more": {"augmented": True, **method}}
-    ablation["reference"] = "gold"
+    ablation["reference"] = reference
     distillation = {**POCKET["distillation"], "augmentation": augmentation}
     return load_study({**POCKET, "ablation": ablation, "distillation": distillation}, ROOT)
 
@@ -230,6 +230,14 @@ def test_questions_are_not_augmented() -> None:
     assert [task for task, method, _ in ablation_runs(study) if method == "more"] == ["xnli", "ner"]
     assert why_not_applicable(study, "mlqa", "more") == why_not_augmented(study.tasks["mlqa"]) is not None
     assert why_not_applicable(study, "mlqa", "gold") is None
+
+
+def test_a_reference_that_a_task_lacks_is_refused() -> None:
+    """The table would have nothing to test the other methods against, after all of them were trained."""
+    with pytest.raises(
+        ConfigurationError, match=r"ablation\.reference: 'more' cannot be used on 'mlqa' .*not questions"
+    ):
+        study_with(reference="more")
 
 
 def test_pairs_come_from_the_task_and_sentences_from_the_corpus() -> None:

@@ -376,10 +376,16 @@ def _halving(study: Study) -> Iterator[str]:
 
 
 def _methods(study: Study) -> Iterator[str]:
-    """Methods of the ablation that need unlabelled text where there is none."""
+    """Methods of the ablation that need unlabelled text where there is none, and a reference that some task lacks."""
     distillation, ablation = study.distillation, study.ablation
     if distillation is None or ablation is None:
         return
+    for task in ablation.tasks:
+        if reason := plan.why_not_applicable(study, task, ablation.reference):
+            yield (
+                f"ablation.reference: '{ablation.reference}' cannot be used on '{task}' ({reason}), where the other methods would have "
+                "nothing to be tested against; choose another reference, or remove the task"
+            )
     compared = [study.tasks[task] for task in ablation.tasks]
     for method_id, method in ablation.methods.items():
         path = f"ablation.methods.{method_id}"
