@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,9 @@ def finished(study: Study, folder: Path) -> Path:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-        timed = results / "benchmarks/jobs" / job.rule / f"{job.name}.tsv"
+        timed = (
+            results / "benchmarks/jobs" / (f"{job.rule}/{job.name}.tsv" if job.name else f"{job.rule}.tsv")
+        )
         timed.parent.mkdir(parents=True, exist_ok=True)
         timed.write_text("s\th:m:s\n10.0\t0:00:10\n")
     return results
@@ -248,11 +251,15 @@ def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp
     study = small_study(config, project)
     other = finished(study, tmp_path / "other")
     larger, jobs = write_larger(config, study, tmp_path / "larger.yaml"), jobs_of(study, "fine-tuning")
-    found = plan(larger, "--measured", other)["stages"]["fine-tuning"]
-    assert found["hours"] == pytest.approx(3 * 10 * len(jobs) / 3600), (
-        "three times the examples take three times as long"
+    stages = plan(larger, "--measured", other)["stages"]
+    assert [job.rule for job in jobs_of(study, "teachers")][-1] == "cache_all_logits", (
+        "its benchmark is in no folder"
     )
-    assert f"GFLOP/s in {other}" in found["rests_on"]
+    for stage in ("fine-tuning", "teachers"):
+        assert stages[stage]["hours"] == pytest.approx(3 * 10 * len(jobs_of(study, stage)) / 3600), (
+            "three times the examples take three times as long"
+        )
+        assert f"GFLOP/s in {other}" in stages[stage]["rests_on"]
     Path(tmp_path, "other", jobs[0].outputs[0]).unlink()
     found = plan(larger, "--measured", other)["stages"]["fine-tuning"]
     assert found["hours"] is None and f"this stage has not finished in {other}" in found["rests_on"]
@@ -270,6 +277,14 @@ def test_a_study_that_has_begun_takes_what_is_spent_and_what_is_left(
     assert (found["done"], found["jobs"]) == (1, 2)
     assert found["hours"] == pytest.approx(20 / 3600)
     assert found["rests_on"] == "1 finished jobs of this study"
+
+
+def test_jobs_whose_times_are_lost_did_not_take_no_time(plan: Any, project: Path, tmp_path: Path) -> None:
+    config = read_yaml(project / "config.yaml")
+    study = small_study(config, project)
+    shutil.rmtree(finished(study, tmp_path) / "benchmarks")
+    found = plan(write_larger(config, study, tmp_path / "study.yaml"))["stages"]["fine-tuning"]
+    assert found["done"] and found["hours"] is None and "finished jobs" not in found["rests_on"]
 
 
 def test_for_people(

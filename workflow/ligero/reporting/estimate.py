@@ -114,7 +114,7 @@ class Estimator:
         operations = self._operations(self.study, stage)
         if self.own and done:
             found = next(one for one in self.own.stages() if one.stage == stage)
-            if not found.unknown:
+            if found.spent and not found.unknown:  # a copy may have lost the times of its jobs
                 rests_on = f"{len(done):,} finished jobs of this study"
                 return StageEstimate(
                     stage,

@@ -184,7 +184,7 @@ class Progress:
         """Seconds of a finished job: from Snakemake's record, else from the file of its benchmark."""
         if record := self.snakemake.finished(job.outputs[0]):
             return max(0.0, record.ended - record.started)
-        path = self.root / "benchmarks" / "jobs" / job.rule / f"{job.name}.tsv"
+        path = self.root / "benchmarks" / "jobs" / f"{'/'.join(filter(None, (job.rule, job.name)))}.tsv"
         if not path.is_file():
             return None
         with path.open(encoding="utf-8", newline="") as handle:
