@@ -190,6 +190,12 @@ def test_the_table_says_whether_a_method_helped(results: Results) -> None:
     assert (distilled["score"], distilled["difference"], distilled["helped"]) == ("75.00", "+25.00", "yes")
     assert (idle["method"], idle["score"], idle["helped"]) == ("Idle", "50.00", "not significant")
     assert (idle["seeds"], idle["epochs"], idle["steps"], idle["learning_rate"]) == (2, 2, 12, "1e-3")
+    assert (idle["batch_size"], idle["standard_deviation"]) == (16, "0.70")  # of 50.5 and 49.5
+    assert (teacher["interval"], teacher["seeds"]) == ("[88.00, 94.00]", 1)
+    for cell, value in ((distilled["interval"], 75.0), (distilled["difference_interval"], 25.0)):
+        low, high = map(float, cell.strip("[]").split(","))
+        assert 0 < value - low < 10 and 0 < high - value < 10
+    assert distilled["p_value"] == "0.002" and float(idle["p_value"]) > 0.05
 
 
 def test_the_table_says_whether_a_method_harmed(results: Results) -> None:

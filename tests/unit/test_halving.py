@@ -400,7 +400,7 @@ def grid_of_nine(project: Path, default_config: dict[str, Any], tmp_path: Path) 
     config = {key: value for key, value in config.items() if key not in ("distillation", "teachers")}
     results = Results(load_study(config, project), tmp_path)
     records: list[Any] = [
-        record(one, list(NINE[one.learning_rate]))
+        record(one, list(NINE[one.learning_rate]), [100 - 100 * loss for loss in NINE[one.learning_rate]])
         for one in trials_of(results.study, "fine-tuning", "bertin")
     ]
     write_record(results.layout.shard("fine-tuning", "bertin", 0), {"settings": {}, "trials": records})
@@ -425,15 +425,35 @@ def test_a_replay_says_what_halving_would_have_saved_and_chosen(grid_of_nine: Re
     row = halving_table([three], "own").iloc[0].to_dict()
     assert row == {
         "regime": "fine-tuning", "factor": 3, "min_epochs": 1, "grids": 1, "trials": 9, "stopped": 8,
-        "steps_saved": "55.6 %", "same_choice": "0 of 1", "mean_less_validation_score": "0.00",
-        "most_less_validation_score": "0.00", "mean_more_validation_loss": "0.3000", "notes": None,
+        "steps_saved": "55.6 %", "same_choice": "0 of 1", "mean_less_validation_score": "30.00",
+        "most_less_validation_score": "30.00", "mean_more_validation_loss": "0.3000", "notes": None,
     }  # fmt: skip
     assert replays_table([replace(three, less_score=-0.001)], "own")["less_validation_score"].tolist() == [
         "0.00"
     ]
     assert replays_table(found, "own")["same"].tolist() == ["no", "yes"] * 3
+    steps = replays_table([three], "own").iloc[0]
+    assert (steps["steps"], steps["halved_steps"], steps["steps_saved"]) == (360, 160, "55.6 %")
+    assert (steps["selected"], steps["halved_selects"]) == (three.selected, three.halved_selects)
+    assert steps["more_validation_loss"] == "0.3000"
     trials = trials_table(grid_of_nine)
+    assert set(trials["epochs_trained"]) == {4} and set(trials["steps"]) == {40}
+    assert trials[["best_epoch", "validation_score"]].iloc[0].tolist() == [2, 90.0]
     assert trials["selected"].tolist() == ["yes"] + ["no"] * 8 and set(trials["ended_by"]) == {"epochs"}
+
+
+def test_grids_are_added_up_by_regime(grid_of_nine: Results) -> None:
+    (one,) = [one for one in replays(grid_of_nine) if one.halving == Halving(factor=3)]
+    other = replace(one, less_score=10.0, more_loss=0.1, halved_selects=str(one.selected))
+    rows = halving_table([one, other, replace(one, regime="distillation")], "own").to_dict("records")
+    assert [(row["regime"], row["grids"], row["same_choice"]) for row in rows] == [
+        ("fine-tuning", 2, "1 of 2"), ("distillation", 1, "0 of 1"),
+    ]  # fmt: skip
+    assert (rows[0]["mean_less_validation_score"], rows[0]["most_less_validation_score"]) == (
+        "20.00",
+        "30.00",
+    )
+    assert rows[0]["mean_more_validation_loss"] == "0.2000"
 
 
 def test_of_a_halved_grid_every_trial_is_in_the_table_with_the_reason_why_it_stopped(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from shutil import copy, copytree
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,13 +21,14 @@ from ligero.common.errors import DataError
 from ligero.common.records import DamagedError, read_record, write_listing, write_record
 from ligero.efficiency.truncation import truncate
 from ligero.reporting import recommendation
-from ligero.reporting.page.content import page_data
+from ligero.reporting.page.answers import _choice, _gain
+from ligero.reporting.page.content import MOST_POINTS, page_data
 from ligero.reporting.page.document import document
 from ligero.reporting.page.explorer import AXES, round_budgets, steps
 from ligero.reporting.page.records import PageData
 from ligero.reporting.page.tables import read_table
 from ligero.reporting.recommendation import System
-from ligero.reporting.records import write_tradeoff
+from ligero.reporting.records import Figure, write_tradeoff
 from ligero.reporting.registry import page_inputs
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
@@ -147,6 +149,44 @@ def test_figures_are_those_of_the_summary(page: PageData, folder: Path) -> None:
     assert f"{truncate(page['baseline'])}" == "40.00"
 
 
+def test_costs_and_origins_are_those_of_the_records(page: PageData, folder: Path) -> None:
+    results = Results(load_study(read_yaml(ROOT / "config.yaml"), ROOT), folder)
+    for entry in page["summary"]:
+        system = page["systems"][entry["system"]]
+        key = (system["regime"], system["id"])
+        cost = results.efficiency[key]
+        assert (entry["parameters"], entry["megabytes"]) == (cost["parameters"], cost["bytes"] / 1e6)
+        assert entry["milliseconds"] == 1000 * (results.speed[key]["cpu"] or {})["median_seconds"]
+        trial = results.selection(*key, "ner")["trial"]
+        origin = page["scores"][4]["systems"][entry["system"]]["origin"] or ""
+        assert origin.startswith("200 test examples; the only trial, validation loss ")
+        assert (
+            f"batch size {trial['batch_size']}, {trial['epochs']} epochs, learning rate {trial['learning_rate']}"
+            in origin
+        )
+    assert {task["examples"] for task in page["tasks"]} == {200}
+    assert [truncate(task["baseline"]) for task in page["tasks"]] == [40] * 8
+    assert page["study"]["reference"] == "BETO uncased"
+    tiny = next(
+        one for one in page["published"] if (one["regime"], one["model"]) == ("distillation", "ALBETO tiny")
+    )
+    (place,) = (
+        n
+        for n, one in enumerate(page["systems"])
+        if (one["regime"], one["name"]) == ("distillation", "ALBETO tiny")
+    )
+    assert (tiny["speedup"], tiny["measured_speedup"]) == (18.05, page["summary"][place]["speedup"])
+    assert not any(score["published"] for panel in page["scores"] for score in panel["systems"]), (
+        "other scales"
+    )
+
+
+def test_curves_end_where_pretraining_did(page: PageData) -> None:
+    for curve in page["curves"]:
+        assert curve["training"][-1][0] == 300 and 100 < len(curve["training"]) <= MOST_POINTS
+        assert [step for step, _ in curve["validation"]][-1] == 300 and curve["plateau"] == 6.1
+
+
 def test_tables_are_those_of_the_files(page: PageData, folder: Path) -> None:
     names = {path.stem for path in (folder / "tables").glob("*.csv")}
     assert {table["name"] for table in page["tables"]} == names | {"summary"}
@@ -225,6 +265,44 @@ def test_answers_say_what_the_study_is(page: PageData, own: Path) -> None:
     )
     assert small["published"] == [] and small["curves"] == [] and small["badge"] == "Study of your own"
     assert [view["task"] for view in small["views"]] == [0]
+
+
+def gained(gains: dict[str, Figure | None]) -> str:
+    """What the page says of students with these gains against operations; against bytes they all lose."""
+    study = load_study(read_yaml(ROOT / "config.yaml"), ROOT)
+    lost = dict.fromkeys(gains, Figure(-9.0, -9.5, -8.5))
+    parts = [
+        {"task": None, "axis": axis, "systems": [
+            {"regime": "distillation", "model": model, "gain": gain, "retention": Figure(97.129 - place, 96.0, 98.0)}
+            for place, (model, gain) in enumerate(found.items())
+        ]} for axis, found in (("bytes", lost), ("macs", gains))
+    ]  # fmt: skip
+    results: Any = SimpleNamespace(study=study, tradeoff=parts)
+    return _gain(results)
+
+
+def test_gains_are_told_with_how_certain_they_are() -> None:
+    more, less, same = Figure(2.0, 1.0, 3.0), Figure(-1.0, -2.0, -0.5), Figure(0.5, -0.5, 1.5)
+    assert gained(
+        {"albeto-tiny": more, "albeto-base-2": less, "albeto-base-4": same, "albeto-base-6": None}
+    ) == (
+        "No clear gain: +0.50 points on average over fine-tuning alone at the same cost (operations), from −1.00 (ALBETO base-2) to "
+        "+2.00 (ALBETO tiny). Of 3 students: 1 better, 1 worse with 95 % confidence. 1 other has no fine-tuned systems around its cost "
+        "to be compared with."
+    )
+    assert gained({"albeto-tiny": more, "albeto-base-2": same}).startswith(
+        "It gains: +1.25 points on average"
+    )
+    assert gained({"albeto-tiny": less, "albeto-base-2": same._replace(value=-0.25)}).startswith(
+        "It loses here: −0.62"
+    )
+    assert gained({"albeto-tiny": more}) == (
+        "It gains: ALBETO tiny has +2.00 points [+1.00, +3.00] over fine-tuning alone at the same cost (operations)."
+    )
+    assert gained({"albeto-tiny": None, "albeto-base-2": None}) == (
+        "It cannot be said: no student costs as much as a fine-tuned system does. ALBETO tiny keeps 97.12 % of its teacher’s score."
+    )
+    assert gained({}) == "No model was distilled in this study."
 
 
 def test_a_mean_over_other_tasks_is_not_shown_beside_the_published_one(folder: Path, tmp_path: Path) -> None:
@@ -413,24 +491,40 @@ def test_round_budgets_part_the_times() -> None:
     assert round_budgets([]) == []
 
 
-def test_answers_change_at_costs_and_say_whether_they_are_certain() -> None:
-    def system(model: str, score: float, milliseconds: float | None) -> System:
-        return System(
-            "fine-tuning",
-            model,
-            model,
-            score,
-            score - 1,
-            score + 1,
-            1,
-            milliseconds,
-            512,
-            "torch fp32",
-            "f",
-            model,
-            10,
-        )
+def system(model: str, score: float, milliseconds: float | None) -> System:
+    return System(
+        "fine-tuning",
+        model,
+        model,
+        score,
+        score - 1,
+        score + 1,
+        1,
+        milliseconds,
+        512,
+        "torch fp32",
+        "f",
+        model,
+        10,
+    )
 
+
+def test_the_best_and_the_fastest_are_named() -> None:
+    one: Any = SimpleNamespace(study=SimpleNamespace(tasks=["a"]))
+    systems = [
+        system("slow", 89.999, 80),
+        system("fast", 80, 2.345),
+        system("middle", 85, 4),
+        system("other", 70, None),
+    ]
+    assert _choice(one, systems) == (
+        "slow (fine-tuned) has the best score, 89.99 [88.99, 90.99], at 80 ms per text of 512 tokens. The fastest is fast (fine-tuned): "
+        "2.35 ms per text of 512 tokens, 80.00. The table below answers for each task and time limit."
+    )
+    assert _choice(one, systems[:1]).endswith(", and is the fastest too.")
+
+
+def test_answers_change_at_costs_and_say_whether_they_are_certain() -> None:
     found = steps(
         "milliseconds",
         [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.records import read_record, write_record
 from ligero.common.thesis_tables import THESIS_TABLES
-from ligero.efficiency.truncation import truncate
+from ligero.efficiency.truncation import short_count, truncate
+from ligero.pretraining.records import PretrainingSummary
 from ligero.reporting.published import printed_figures, published_score, read_table
 from ligero.reporting.registry import (
     ABLATION,
@@ -52,6 +54,12 @@ def cells(frame: pd.DataFrame, **where: str) -> dict[str, Any]:
         chosen = chosen[chosen[column] == value]
     assert len(chosen) == 1, (where, len(chosen))
     return {str(column): value for column, value in chosen.iloc[0].items()}
+
+
+def _marks(figure: str, results: Results, name: str) -> list[Any]:
+    """The marks of a system in a figure of all."""
+    place = [row.name for row in results.rows()].index(name)
+    return [draw_figure(figure, results).axes[0].containers[place][0]]
 
 
 # --- what every table keeps ---------------------------------------------------------------------------------------------
@@ -236,6 +244,13 @@ def test_a_model_left_out_keeps_its_row_with_the_reason(study: Study, tmp_path: 
     assert cells(make_table("summary", without), regime="fine-tuning", model="BERTIN")["score"] is None
 
 
+def test_students_of_a_model_left_out_are_left_out_with_it(study: Study, tmp_path: Path) -> None:
+    without = Results(study.model_copy(update={"left_out": {"albeto-base": "gone"}}), tmp_path)
+    left = {(row.regime, row.name): row.left_out for row in without.rows() if row.left_out}
+    students = [("distillation", f"ALBETO base-{depth}") for depth in (2, 4, 6, 8, 10)]
+    assert left == dict.fromkeys([("fine-tuning", "ALBETO base"), *students], "gone")
+
+
 def test_scores_of_another_run_are_refused(results: Results, tmp_path: Path, study: Study) -> None:
     write_artefacts(study, tmp_path)
     path = Path(
@@ -322,6 +337,8 @@ def test_teachers_are_named_with_what_they_were_chosen_by(results: Results, stud
     assert row["teacher"] == study.models[min(losses, key=losses.__getitem__)].name
     assert row["next_best"] == study.models[sorted(losses, key=losses.__getitem__)[1]].name
     assert row["rule"] == "validation"
+    best, second = sorted(loss for loss in losses.values() if loss is not None)[:2]
+    assert (row["validation_loss"], row["next_best_validation_loss"]) == (f"{best:.4f}", f"{second:.4f}")
 
 
 def test_of_several_teachers_the_table_names_all(study: Study, tmp_path: Path) -> None:
@@ -378,6 +395,114 @@ def test_the_published_days_of_pretraining_are_its_device_hours() -> None:
     (hours,) = [row["device_hours"] for row in read_table("device_hours") if row["stage"] == "pretraining"]
     days = [float(row["training_days_tpu_v3_8"]) for row in read_table("pretraining_details")]
     assert float(hours) == pytest.approx(24 * sum(days))
+
+
+def test_what_a_system_costs_is_what_was_counted(results: Results) -> None:
+    row = cells(make_table("efficiency", results), regime="fine-tuning", model="ALBETO tiny")
+    cost = results.efficiency["fine-tuning", "albeto-tiny"]
+    for name in ("parameters", "macs", "speedup", "bytes", "vocabulary_size"):
+        assert row[name] == cost[name], name  # type: ignore[literal-required]
+    reference = results.efficiency["fine-tuning", results.study.efficiency.reference]
+    whole, full = (one["macs"] + one["attention_macs"] for one in (reference, cost))
+    assert (row["macs_with_attention"], row["speedup_with_attention"]) == (full, whole / full)
+    summary = cells(make_table("summary", results), regime="fine-tuning", model="ALBETO tiny")
+    assert (summary["macs"], summary["parameters"]) == (cost["macs"], short_count(cost["parameters"]))
+
+
+def test_times_are_medians_on_each_device_beside_those_of_the_reference(study: Study, tmp_path: Path) -> None:
+    results = smaller(study, tmp_path)
+    measured = read_record(results.layout.inference_speed)
+    for row in measured["rows"]:
+        seconds = 0.0205679 if row["model"] == study.efficiency.reference else 0.0012345
+        times = {"median_seconds": seconds, "mean_seconds": 1.0, "inferences_per_second": 1 / seconds}
+        row["cpu"] = {**row["cpu"], **times}
+        row["gpu"] = {**row["cpu"], "median_seconds": seconds / 10, "inferences_per_second": 10 / seconds}
+    measured["conditions"]["gpu"] = "A GPU"
+    write_record(results.layout.inference_speed, measured)
+    timed = Results(study, tmp_path)
+    row = cells(make_table("inference_speed", timed), regime="fine-tuning", model="ALBETO tiny")
+    assert {name: row[name] for name in row if name.startswith("cpu_")} == {
+        "cpu_inferences_per_second": "810.04", "cpu_speedup": "16.66", "cpu_median_ms": "1.234",
+        "cpu_runs_kept": "19 of 20", "cpu_threads": 1,
+    }  # fmt: skip
+    assert (row["gpu_inferences_per_second"], row["gpu_median_ms"]) == ("8100.44", "0.123")
+    assert (row["gpu"], row["notes"]) == ("A GPU", None)
+    compared = make_table("comparison", timed)
+    for device, found in (("cpu", "810.04"), ("gpu", "8100.44")):
+        metric = f"{device}_inferences_per_second"
+        assert cells(compared, model="ALBETO tiny", regime="fine-tuning", metric=metric)["measured"] == found
+    (points,) = {line.get_xdata()[0] for line in _marks("score_vs_latency", timed, "ALBETO tiny")}
+    assert points == pytest.approx(0.12345), "on the GPU where there is one"
+
+
+def test_scores_of_one_system_are_not_anothers(results: Results) -> None:
+    """Every metric in its column, with its own interval; the baselines and what needs no language model likewise."""
+    frame = make_table("question_answering", results)
+    record = results.score("distillation", "albeto-tiny", "tar")
+    baseline = results.baselines(["tar"])["tar"]
+    for regime, found in (("distillation", record), ("baseline", baseline)):
+        row = cells(
+            frame[frame["regime"] == regime], **({"model": "ALBETO tiny"} if regime != "baseline" else {})
+        )
+        for column, metric in (
+            ("f1", "f1"), ("exact_match", "exact_match"), ("f1_mlqa_script", "mlqa_f1"),
+            ("exact_match_mlqa_script", "mlqa_exact_match"),
+        ):  # fmt: skip
+            assert row[f"tar_xquad_{column}"] == str(truncate(found["metrics"][metric])), column
+        low, high = found["intervals"]["exact_match"]
+        assert row["tar_xquad_exact_match_interval"] == f"[{truncate(low)}, {truncate(high)}]"
+    tagging = cells(make_table("sequence_tagging", results), regime="distillation", model="ALBETO tiny")
+    score = results.score("distillation", "albeto-tiny", "pos")
+    assert tagging["pos_token_accuracy"] == str(truncate(score["metrics"]["accuracy"]))
+    ngrams = make_table("text_classification", results).iloc[-2]
+    assert (ngrams["model"], ngrams["xnli_accuracy"]) == ("n-grams, logistic regression", "50.00")
+
+
+def test_vocabularies_stand_with_what_was_counted(results: Results) -> None:
+    frame = make_table("tokenizers", results)
+    for row, (_, line) in zip(results.tokenizer_quality.rows, frame.iterrows(), strict=True):
+        assert line["tokenizer"] == row.tokenizer and line["tokens"] == row.tokens
+        assert line["unknown_tokens_percent"] == str(truncate(100 * row.unknown_share, 3))
+        assert (line["tokens_per_word"], line["tokens_per_sentence"]) == ("1.600", "8.00")
+        assert line["single_token_words_percent"] == "50.00"
+        whole = row.task is None
+        assert line["text"] == (
+            "held-out corpus" if whole else f"{results.study.tasks[row.task or ''].name}, test"
+        )
+        assert line["notes"] == ("the first 100000 lines" if whole else None)
+
+
+def test_datasets_show_what_was_read_and_what_is_left(study: Study, tmp_path: Path) -> None:
+    results = smaller(study, tmp_path)
+    path = results.layout.task_info("ner")
+    info = {**read_record(path), "read": {"train": 2500, "validation": 210, "test": 205}, "warnings": ["odd"]}
+    write_record(path, {**info, "leaks": {"train_test": {"same_id": 2, "same_text": 3}}})
+    row = cells(make_table("datasets", Results(study, tmp_path)), dataset="NER")
+    assert (row["train"], row["validation"], row["test"]) == (2000, 200, 200)
+    assert row["in_the_files"] == "2500 / 210 / 205" and row["categories"] == len(study.tasks["ner"].labels)
+    assert (row["test_ids_seen_in_training"], row["test_texts_seen_in_training"]) == (2, 3)
+    assert row["notes"].endswith("; odd")
+
+
+def test_pretraining_tells_what_it_took_and_reached(study: Study, tmp_path: Path) -> None:
+    results = smaller(study, tmp_path)
+    folder = Path(results.layout.pretraining_summary("albeto-tiny")).parent
+    done = PretrainingSummary.read(folder)
+    validation = {
+        "loss": 4.0,
+        "mlm_loss": 2.45679,
+        "mlm_accuracy": 0.4,
+        "sop_accuracy": 0.71239,
+        "state_loss": 0.3,
+    }
+    replace(
+        done, seconds=5400.0, final={"loss": 2.61239, "mlm_loss": 2.0}, validation=validation, rollbacks=[]
+    ).write(folder)
+    row = cells(make_table("pretraining_details", Results(study, tmp_path)), model="ALBETO tiny")
+    assert (row["training_hours"], row["tokens"], row["rollbacks"]) == ("1.500", done.tokens, 0)
+    assert (row["training_loss"], row["validation_mlm_loss"]) == ("2.6123", "2.4567")
+    assert (row["validation_sop_accuracy"], row["validation_state_loss"]) == ("0.7123", "0.3000")
+    assert (row["unigram_loss"], row["device"]) == ("6.1000", "cpu")
 
 
 def test_datasets_show_published_counts_leaks_and_notes(results: Results) -> None:

@@ -83,6 +83,13 @@ def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None
     assert found["all"]["runs"] == sum(row["runs"] for stage, row in found.items() if stage != "all")
 
 
+def test_the_last_row_names_every_device_once(results: Results) -> None:
+    found = stages(results)
+    assert found["fine-tuning"]["device"] == "cpu, 2 threads"
+    devices = found["all"]["device"].split("; ")
+    assert sorted(devices) == sorted({row["device"] for stage, row in found.items() if stage != "all"})
+
+
 def test_what_the_comparison_recorded_is_the_tables_input(results: Results) -> None:
     inputs = tables(results.study)["cost"].inputs(results.layout)
     assert results.layout.augmented_logits_cost("xnli") in inputs

@@ -22,6 +22,7 @@ from ligero.reporting.registry import (
     tables,
 )
 from ligero.reporting.results import Results
+from ligero.settings import plan
 from ligero.settings.layout import Layout
 from ligero.settings.study import Study
 
@@ -110,6 +111,37 @@ def test_colours_are_those_of_architectures_and_shapes_those_of_kinds(results: R
     assert len({marker for _, marker in marks}) == 5, "architectures differ in greyscale too"
 
 
+def test_systems_stand_at_their_costs_with_their_intervals(results: Results) -> None:
+    for name, task in (("score_vs_macs", None), ("score_vs_macs_pos", "pos")):
+        axes = draw_figure(name, results).axes[0]
+        scores = results.intervals(task)
+        for container, (system, (value, low, high)) in zip(axes.containers, scores.items(), strict=True):
+            mark, _, (bar,) = container
+            assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (results.efficiency[system]["macs"], value)
+            assert bar.get_segments()[0][:, 1].tolist() == pytest.approx([low, high])
+        line = max(axes.lines, key=lambda line: len(line.get_xdata()))
+        costs = {
+            results.efficiency[system]["macs"] for system in scores if system[1].startswith("albeto-base-")
+        }
+        assert list(line.get_xdata()) == sorted(costs), "students of one model, by cost"
+        names = {text.get_text() for text in axes.texts}
+        assert (
+            names == {label_of(results.study, *system) for system in scores}
+            and "ALBETO tiny (distilled)" in names
+        )
+
+
+def test_the_front_joins_its_members_and_only_the_efficient_have_names(results: Results) -> None:
+    axes = draw_figure("tradeoff_pos", results).axes[0]
+    measured = next(found for found in results.tradeoff if (found["task"], found["axis"]) == ("pos", "macs"))
+    members = sorted((s["cost"], s["score"].value) for s in measured["systems"] if s["in_reference"])
+    assert list(zip(*axes.lines[0].get_data(), strict=True)) == members
+    pale = [container[0].get_alpha() < 1 for container in axes.containers]
+    assert pale == [not system["efficient"] for system in measured["systems"]] and any(pale) and not all(pale)
+    names = {label_of(results.study, s["regime"], s["model"]) for s in measured["systems"] if s["efficient"]}
+    assert {text.get_text() for text in axes.texts} == names
+
+
 def test_published_scores_are_open_marks_where_the_scales_agree(results: Results, published: Results) -> None:
     def opened(found: Results, figure: str) -> list[float]:
         lines = draw_figure(figure, found).axes[0].lines
@@ -139,6 +171,20 @@ def test_a_restart_throws_away_what_came_after_its_checkpoint(tmp_path: Path) ->
     assert curve.lost == [[(3, 1.0), (4, 1.0)]]
     assert curve.validation == [(5, 0.4)] and curve.restarts == [(5, 2)]
     assert smoothed([(1, 1.0), (2, 3.0)]) == [(1, 1.0), (2, 3.0)]
+    means = smoothed([(n, 6.0 * (n % 2)) for n in range(5)])
+    assert means == [(0, 3.0), (1, 2.0), (2, 4.0), (3, 2.0), (4, 3.0)]
+    lesson: Any = {"step": 1, "loss": 1.2, "mlm_loss": 9.0, "state_loss": 1.1}
+    assert curve_of([lesson], path).kept == [(1, 1.1)], "of a model that learns states"
+
+
+def test_a_restart_is_drawn_from_where_it_went_back_to(results: Results) -> None:
+    models = plan.pretrained_models(results.study)
+    model = next(model for model in models if results.pretraining_summary(model).rollbacks)
+    axes = draw_figure(f"training_loss_{model}", results).axes[0]
+    (span,) = axes.patches
+    assert (span.get_x(), span.get_width()) == (100, 80)  # type: ignore[attr-defined]
+    (line,) = (line for line in axes.lines if line.get_label() == "went back to here after diverging")
+    assert set(line.get_xdata()) == {100} and axes.get_ylabel() == "loss at masked tokens, in nats"
 
 
 def test_a_broken_metrics_file_is_named_with_its_line(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ligero.common.files import read_json, write_json
 from ligero.common.hashing import digest_file
 from ligero.common.records import DamagedError, digests_of, read_record, write_record
 from ligero.reporting import tradeoff
+from ligero.reporting.frames import interval, printed
 from ligero.reporting.records import write_tradeoff
 from ligero.reporting.registry import draw_figure, figures, make_table, tradeoff_inputs
 from ligero.reporting.results import Results, Row
@@ -291,6 +292,42 @@ def test_the_tables(results: Results, measured: list[Measured]) -> None:
     )
     kept = make_table("retention", Results(results.study, results.layout.root))
     assert set(kept["task"]) == {"PAWS-X", "NER", "SQAC", "all"} and len(kept) == 4 * 3 * 3
+
+
+def test_the_tables_hold_what_was_measured(results: Results, measured: list[Measured]) -> None:
+    write_record(results.layout.tradeoff, {"measured": measured})
+    found = Results(results.study, results.layout.root)
+    frame, kept = (make_table(name, found).to_dict("records") for name in ("tradeoff", "retention"))
+    lines = iter([row for row in frame if row["regime"] != "without a language model"])
+    for part in measured:
+        for outcome in part["systems"]:
+            row = next(lines)
+            figures = {
+                "score": "score",
+                "gain": "gain",
+                "hypervolume": "contribution",
+                "retention": "retention",
+            }
+            for column, key in figures.items():
+                value, *ends = outcome[key] or (None, None)  # type: ignore[literal-required]
+                assert row[column] == printed(value) and row[f"{column}_interval"] == (
+                    interval(ends) if value is not None else None
+                )
+            in_time = part["axis"] == "milliseconds"
+            assert row["amount"] == (printed(outcome["cost"], 3) if in_time else round(outcome["cost"]))
+            assert row["efficient_probability"] == printed(outcome["probability"])
+            assert (row["efficient"] == "yes", row["reference_front"] == "yes") == (
+                outcome["efficient"],
+                outcome["in_reference"],
+            )
+            assert (row["notes"] is None) == (outcome["gain"] is not None)
+    retaining = [one for part in measured for one in part["retaining"]]
+    assert [row["kept"] for row in kept[:3]] == ["99 %", "97 %", "95 %"]
+    for row, one in zip(kept, retaining, strict=True):
+        assert (row["regime"], row["times_cheaper"]) == (one["regime"], printed(one["saving"]))
+        assert row["probability"] == printed(one["probability"]) and (row["notes"] is None) == bool(
+            one["model"]
+        )
 
 
 def test_the_figures(results: Results, measured: list[Measured]) -> None:

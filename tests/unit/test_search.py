@@ -90,3 +90,5 @@ def test_the_best_of_each_loss_is_printed_for_readers() -> None:
         "3.21e-05",
     )
     assert cells["scale"] == "sample" and "ignores" in cells["notes"]
+    (cells,) = best_table([{**row, "loss": "kl"}], "sample").to_dict("records")  # type: ignore[list-item]
+    assert (cells["temperature"], cells["notes"]) == ("2", None)

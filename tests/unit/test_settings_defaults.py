@@ -157,6 +157,10 @@ def test_its_tables_know_nothing_of_the_thesis(own_results: Results) -> None:
         assert not [column for column in frame if column != "notes" and frame[column].isna().all()], name
 
 
+def test_a_column_of_zeros_is_not_empty(own_results: Results) -> None:
+    assert set(make_table("datasets", own_results)["test_ids_seen_in_training"]) == {0}
+
+
 def test_its_summary(own_results: Results) -> None:
     frame = make_table("summary", own_results)
     assert list(frame.columns) == ["regime", "model", "parameters", "speedup", "score", "macs", "notes"]
