@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ligero.common.records import read_record, write_record
-from ligero.reporting.grids import halving_table, replays, replays_table, trials_table
+from ligero.reporting.grids import _why, halving_table, replays, replays_table, trials_table
 from ligero.reporting.results import Results
 from ligero.settings.jobs import digest, search_job, shard_job
 from ligero.settings.load import load_study
@@ -439,6 +439,7 @@ def test_a_replay_says_what_halving_would_have_saved_and_chosen(grid_of_nine: Re
     trials = trials_table(grid_of_nine)
     assert set(trials["epochs_trained"]) == {4} and set(trials["steps"]) == {40}
     assert trials[["best_epoch", "validation_score"]].iloc[0].tolist() == [2, 90.0]
+    assert set(trials["notes"]) == {None} and _why(record(trial("1e-5", 1), [None])) == "diverged"
     assert trials["selected"].tolist() == ["yes"] + ["no"] * 8 and set(trials["ended_by"]) == {"epochs"}
 
 

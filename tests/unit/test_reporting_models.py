@@ -73,6 +73,7 @@ def test_albeto_configurations_are_the_published_ones(results: Results) -> None:
     assert list(measured) == [row["model"] for row in published]
     for row in published:
         assert {column: str(measured[row["model"]][column]) for column in row} == row
+    assert measured["ALBETO tiny"]["exact_parameters"] == 5_345_075
 
 
 def test_pretrained_models_are_the_published_ones(results: Results) -> None:
