@@ -178,6 +178,9 @@ def test_logits_may_differ_by_rounding_and_no_more() -> None:
     assert (found["decisions"], found["unequal_decisions"]) == (4, 0)
     with pytest.raises(MismatchError, match=r"up to 1\.00e-03 \(allowed are 1e-04\) and 0 arg max"):
         compare(logits_of(0.0), logits_of(1e-3), split)
+    # Two logits that are all but equal: either may be the larger, and nobody could mend that.
+    found = compare(logits_of(2.0 - 1e-6), logits_of(2.0 + 1e-6), split)
+    assert (found["decisions"], found["unequal_decisions"]) == (4, 4)
 
 
 @pytest.mark.parametrize("column", ["start", "end"])

@@ -18,8 +18,10 @@ TOLERANCE = 1e-4
 def compare(trained: Predictions, exported: Predictions, split: EncodedSplit) -> Parity:
     """Figures of the comparison of two models' logits on a split.
 
+    An arg max may differ where two logits are closer than they can be computed: no fault of the graph, and counted.
+
     Raises:
-        MismatchError: a logit differs by more than TOLERANCE or is none (NaN), or an arg max differs.
+        MismatchError: a logit differs by more than TOLERANCE or is none (NaN).
     """
     pairs = [
         (one, other)
@@ -30,7 +32,7 @@ def compare(trained: Predictions, exported: Predictions, split: EncodedSplit) ->
     difference = float(np.max([np.abs(one - other).max() for one, other in pairs]))
     choices = [(_choices(one, split), _choices(other, split)) for one, other in pairs]
     unequal = sum(int((one != other).sum()) for one, other in choices)
-    if not difference <= TOLERANCE or unequal:  # NaN is refused too
+    if not difference <= TOLERANCE:  # NaN is refused too
         raise MismatchError(
             f"the exported graph does not compute what the trained model does: on {len(split)} features logits differ by up "
             f"to {difference:.2e} (allowed are {TOLERANCE:.0e}) and {unequal} arg max. Nothing was written."
