@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from ligero.settings.tasks import TaskType
 from ligero.settings.training import TrainingOptions
+from ligero.training import evaluate
 from ligero.training.batches import (
     epoch_batches,
     evaluation_steps,
@@ -117,6 +120,50 @@ def test_predictions_do_not_depend_on_batching_and_their_loss_is_the_objective(t
         loss = GoldObjective(task_type)(model(**batch.inputs(model)), batch)
     assert validation_loss(bucketed, split) == pytest.approx(float(loss), abs=1e-5)
     assert GoldObjective(task_type).weight(batch) > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_predictions_are_without_dropout_and_leave_the_model_as_it_was(training: bool) -> None:
+    split, model = toy_split("sequence_classification", 2), toy_model("sequence_classification")
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    found = [predict(model.train(training), split).logits for _ in range(2)]
+    np.testing.assert_array_equal(*found)
+    assert {module.training for module in model.modules()} == {training}
+
+
+def test_predictions_are_computed_in_the_precision_that_is_asked_for() -> None:
+    split, model = toy_split("sequence_classification", 2), toy_model("sequence_classification").eval()
+    exact, coarse = predict(model, split).logits, predict(model, split, precision="bf16").logits
+    assert 1e-4 < np.abs(coarse - exact).max() < 0.1 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    ("error", "asked", "known"),
+    [(MemoryError(), [8, 4, 2, 1], []), (MemoryError(), [2, 1], [4, 2]), (RuntimeError("no"), [8], [])],
+)
+def test_batches_are_halved_down_to_one_where_memory_runs_out_and_for_no_other_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, asked: list[int], known: list[int]
+) -> None:
+    """Calls that share the list of halvings run out of memory once."""
+    largest: list[int] = []
+
+    def fails(*arguments: Any) -> None:
+        largest.append(max(map(len, arguments[-1])))
+        raise error
+
+    monkeypatch.setattr(evaluate, "_predict", fails)
+    halvings = [{"from": known[0], "to": known[1]}] if known else []
+    with pytest.raises(type(error)):
+        predict(
+            toy_model("sequence_classification"),
+            toy_split("sequence_classification", 2),
+            max_features=8,
+            halvings=halvings,
+        )
+    assert largest == asked
+    assert [halving["to"] for halving in halvings] == [*known[1:], *asked[1:]]
 
 
 def test_seeds_of_steps_differ() -> None:
