@@ -31,6 +31,7 @@ from ligero.training.records import TrialRecord, write_shard
 from ligero.training.scoring import (
     Examples,
     score_predictions,
+    score_record,
     score_selected,
     words_not_read,
     write_answers,
@@ -82,6 +83,9 @@ def test_tags_are_read_at_first_subwords_and_lost_words_are_outside(tmp_path: Pa
     assert answered.every_subword is not None
     assert answered.every_subword.metrics["accuracy"] == pytest.approx(100 * 4 / 7)
     assert answered.score == 100.0
+    record = score_record("t", task(kind), answered, seed=42)
+    assert record["intervals"]["accuracy"] == [100.0, 100.0]
+    assert record["intervals"]["accuracy_every_subword"] == pytest.approx([50.0, 200 / 3])
     written = write_answers(tmp_path, "t", task(kind), answered.answers, examples)
     assert written.read_text() == "ab\tB-X\tB-X\ncd\tI-X\tI-X\ne\tO\tO\n\ne\tO\tO\nab\tB-X\tB-X\n\n"
 
@@ -105,6 +109,11 @@ def test_answers_come_from_the_best_window(tmp_path: Path) -> None:
     )
     assert answered.answers == ["seis"]
     assert answered.scored.metrics["mlqa_exact_match"] == 100.0
+    # Its four letters are too long an answer here; its first one is among the 20 best pairs, and not the best one of its window.
+    for n_best, expected in ((20, "s"), (1, "u")):
+        options = TrainingOptions(max_answer_length=3, n_best=n_best)
+        answered = score_predictions(task(kind), options, Predictions(NOTHING, start, end), split, examples)
+        assert answered.answers == [expected]
 
 
 def test_splits_of_other_data_are_refused(tmp_path: Path) -> None:
@@ -342,18 +351,21 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         regime="fine-tuning",
         systems={"m": "encoded"},
         tasks={"t": task(kind)},
-        options=TrainingOptions(max_words=1),  # for training; test sentences are read whole
+        options=TrainingOptions(max_words=1, precision="bf16"),  # test sentences are read whole all the same
     )
-    tried: list[int] = []
+    tried: list[str] = []
 
     def full_at_first(*arguments: Any) -> Predictions:
-        tried.append(1)
+        tried.append(arguments[2])
         if len(tried) == 1:
             raise MemoryError
         return genuine(*arguments)
 
     genuine = evaluate._predict
     monkeypatch.setattr(evaluate, "_predict", full_at_first)
+    for unread in ("train", "validation"):
+        (tmp_path / "encoded" / "t" / f"{unread}.parquet").unlink()
+        (tmp_path / "tasks" / "t" / f"{unread}.parquet").unlink()
     (record,) = score_selected(
         scoring,
         models_dir=models,
@@ -362,6 +374,7 @@ def test_from_trials_to_a_score_that_score_py_reproduces(
         predictions_dir=tmp_path / "predictions",
     )
     assert record["model"] == "m"
+    assert [record["precision"], *tried] == ["bf16"] * 3
     assert record["predictions_digest"] == digest_file(tmp_path / "predictions" / "m" / "t.conll")
     assert set(record["intervals"]) == set(record["metrics"])
     assert (record["words_not_read"], record["halvings"]) == (0, [{"from": 64, "to": 32}])
