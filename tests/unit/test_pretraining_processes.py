@@ -166,12 +166,14 @@ def test_uneven_shares_are_refused() -> None:
         DistributedContext(torch.device("cpu"), 0, 3).share(8, 4)
 
 
-@pytest.mark.parametrize(("gpus", "processes", "expected"), [(1, 2, "cpu"), (2, 2, "cuda"), (0, 1, "cpu")])
+@pytest.mark.parametrize(("gpus", "processes", "expected"), [(1, 2, "cpu"), (2, 2, "cuda:1"), (0, 1, "cpu")])
 def test_a_gpu_is_taken_only_where_each_process_can_have_one(
     monkeypatch: pytest.MonkeyPatch, gpus: int, processes: int, expected: str
 ) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    monkeypatch.setenv("RANK", "5")  # on the third machine of two GPUs each
+    monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
-    assert DistributedContext.from_environment().device.type == expected
+    assert str(DistributedContext.from_environment().device) == expected

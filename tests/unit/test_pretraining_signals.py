@@ -21,15 +21,18 @@ from tests.builders.processes import SHARED, run_child, together
 pytestmark = pytest.mark.slow
 
 
-def signals_in(owner: Any, name: str, call: int, *numbers: int, pause: float = 0.01) -> Callable[[], None]:
-    """A trap: at its call number `call` the function sends its process these signals, a few milliseconds apart."""
+def signals_in(
+    owner: Any, name: str, call: int, *numbers: int, pause: float = 0.01, rank: str | None = None
+) -> Callable[[], None]:
+    """A trap: at its call number `call` the function sends its process these signals, a few milliseconds apart; of several processes
+    only to that of `rank`, where one is given."""
 
     def spoil() -> None:
         original, calls = getattr(owner, name), [0]
 
         def signalling(*arguments: Any, **named: Any) -> Any:
             calls[0] += 1
-            if calls[0] == call:
+            if calls[0] == call and rank in (None, os.environ.get("RANK")):
                 for number in numbers:
                     os.kill(os.getpid(), number)
                     time.sleep(pause)
@@ -72,6 +75,26 @@ def test_several_processes_begin_no_step_after_a_signal_during_an_evaluation(
     signals_in(engine, "validate", 1, signal.SIGTERM)()
     assert together(folders, tmp_path, 2, **SHARED) == [75, 75]
     assert saved(tmp_path) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "expected"), [(Pretrainer, "_forward", 5, [2]), (engine, "validate", 1, [3, 4])]
+)
+def test_several_processes_stop_together_where_one_gets_a_signal(
+    folders: Folders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+    call: int,
+    expected: list[int],
+) -> None:
+    """One that stopped alone would leave the others waiting for its gradients."""
+    monkeypatch.setattr(owner, name, getattr(owner, name))
+    signals_in(owner, name, call, signal.SIGTERM, rank="1")()
+    checkpoints = {} if name == "validate" else {"checkpoint_every": 1000}
+    assert together(folders, tmp_path, 2, **checkpoints, **SHARED) == [75, 75]
+    assert saved(tmp_path) == expected
 
 
 def test_an_impatient_second_interrupt_ends_at_once(folders: Folders, tmp_path: Path) -> None:
