@@ -93,6 +93,7 @@ def selected_model(
     change: Change = lambda model: None,
     export: Export | None = None,
     early_exit: bool = False,
+    sizes_of_splits: dict[str, int] | None = None,
     **sizes: int,
 ) -> Selected:
     """A model with random weights, on examples whose gold answers are the model's own: fp32 scores 100.
@@ -100,6 +101,7 @@ def selected_model(
     Args:
         change: applied to the model before it is saved and asked.
         export: None trains nothing for int8.
+        sizes_of_splits: how many of the examples each split has; None gives all of them to each.
         sizes: of the architecture.
     """
     labels = LABELS[task_type]
@@ -136,7 +138,7 @@ def selected_model(
         folder / "tasks",
     )
     gold = [_with_gold(example, answer) for example, answer in zip(examples, selected.answers(), strict=True)]
-    write_splits(folder, task_type, labels, gold)
+    write_splits(folder, task_type, labels, gold, sizes_of_splits)
     return selected
 
 
@@ -193,11 +195,19 @@ def _with_gold(example: Example, answer: Any) -> Example:
     return QuestionExample(example.id, example.group, example.context, example.question, (gold,))
 
 
-def write_splits(folder: Path, task_type: TaskType, labels: tuple[str, ...], examples: list[Example]) -> None:
-    """Tasks and encoded splits, the same examples in every split."""
-    digests = dict.fromkeys(("train", "validation", "test"), digest_examples(examples))
-    for split in digests:
-        write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, examples)
+def write_splits(
+    folder: Path,
+    task_type: TaskType,
+    labels: tuple[str, ...],
+    examples: list[Example],
+    sizes: dict[str, int] | None = None,
+) -> None:
+    """Tasks and encoded splits, the same examples in every split, or the first few of them."""
+    digests = {}
+    for split in ("train", "validation", "test"):
+        of_split = examples[: (sizes or {}).get(split)]
+        digests[split] = digest_examples(of_split)
+        write_examples(folder / "tasks" / f"{split}.parquet", task_type, labels, of_split)
     files = digests_of(folder / "tasks", (f"{split}.parquet" for split in digests))
     write_record(
         folder / "tasks" / "info.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -17,19 +18,21 @@ from transformers.activations import ACT2FN
 from ligero.common.errors import DataError, LigeroError, MismatchError
 from ligero.common.records import DamagedError
 from ligero.efficiency.processor import processor
+from ligero.export import splits
 from ligero.export.encoder import _ACTIVATIONS, Int8, activation_scale, build, build_observed, quantised
 from ligero.export.parity import compare
 from ligero.export.qat import fake_quantised, trained
 from ligero.export.quantisation import _fewest, calibrated, observe, products
 from ligero.export.rounding import compensated
 from ligero.export.smoothing import smoothing
-from ligero.export.splits import features_of, predict_split
+from ligero.export.splits import features_of, milliseconds, predict_split
 from ligero.export.weights import Weights, outline_of
 from ligero.models.architectures import FAMILIES
 from ligero.models.digests import check_weights
 from ligero.models.heads import load_selected
 from ligero.serving.manifest import Manifest
 from ligero.serving.predictor import GraphRunner, Predictor
+from ligero.serving.readers import Feature
 from ligero.settings.export import Export
 from ligero.settings.models import Activation
 from ligero.settings.tasks import TaskType
@@ -474,10 +477,12 @@ def test_graphs_are_valid_onnx(tmp_path: Path) -> None:
 def test_the_validation_split_is_read_only_for_a_comparison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In fp32 alone the test split is read once; with int8 both splits by both graphs."""
+    """In fp32 alone the test split is read once; with int8 both splits by both graphs, whose choice follows from training and
+    validation."""
     from ligero.export import model, quantisation
 
     read: list[int] = []
+    sizes = {"train": 30, "validation": 40, "test": 20}
 
     def counted(runner: GraphRunner, split: EncodedSplit) -> Predictions:
         read.append(len(split))
@@ -485,13 +490,37 @@ def test_the_validation_split_is_read_only_for_a_comparison(
 
     monkeypatch.setattr(model, "predict_split", counted)
     monkeypatch.setattr(quantisation, "predict_split", counted)
-    for name, times in (("fp32", 1), ("int8", 4)):
+    for name, expected in (("fp32", [20]), ("int8", [20, 40, 40, 20])):
         export = Export(int8=name == "int8", qat_steps=0)
         read.clear()
-        selected_model(tmp_path / name, "bert", "sequence_classification", export=export).export(
-            tmp_path / f"{name}-out"
+        selected = selected_model(
+            tmp_path / name, "bert", "sequence_classification", export=export, sizes_of_splits=sizes
         )
-        assert read == [40] * times
+        manifest = selected.export(tmp_path / f"{name}-out")
+        assert sorted(read) == sorted(expected) and read[0] == 20
+        assert {score["examples"] for score in manifest.scores.values()} == {20}
+    assert manifest.int8["calibration_examples"] == 30
+
+
+def test_times_are_medians_in_milliseconds_of_the_runs_after_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, asked = [0.0], set[int]()
+
+    class Runner:
+        def __init__(self, *seconds: float) -> None:
+            self.seconds = iter(seconds)
+
+        def run(self, features: list[Feature]) -> None:
+            asked.update(len(feature.tokens) for feature in features)
+            clock[0] += next(self.seconds)
+
+    monkeypatch.setattr(splits, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    split = toy_split("sequence_classification", 2, count=5)
+    runners: Any = {"fp32": Runner(0.1, 0.009, 0.002, 0.003), "int8": Runner(0.1, 0.001, 0.002, 0.009)}
+    middle = sorted(split.lengths.tolist())[2]
+    assert milliseconds(runners, split, runs=3) == ({"fp32": 3.0, "int8": 2.0}, middle)
+    assert asked == {middle}
 
 
 def test_all_exports_stand_in_one_table(tmp_path: Path) -> None:
