@@ -16,6 +16,7 @@ import torch
 
 from ligero.models import precision
 from ligero.models.digests import digest_weights
+from ligero.models.weights import read_weights
 from ligero.pretraining.cost_estimate import plan
 from ligero.pretraining.divergence import DivergenceError, DivergenceWatch
 from ligero.pretraining.engine import Pretrainer
@@ -174,6 +175,32 @@ def test_divergence_rolls_back(
     assert curve.restarts == [(5, target) for target in targets]
     assert [step for step, _ in curve.kept] == list(range(1, 9))
     assert [step for step, _ in curve.lost[0]] == [4] and len(curve.lost) == times
+
+
+def _killed_after_rollback(finish: Any) -> Any:
+    def killed(self: Pretrainer, *arguments: Any) -> None:
+        if self.done.rollbacks:
+            raise KeyboardInterrupt
+        finish(self, *arguments)
+
+    return killed
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_after_a_rollback_to_the_beginning_nothing_is_left_of_the_steps_before_it(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """Nor of the optimiser's moments, nor of LAMB's count of steps; also where the run is killed right after."""
+    spoiled(monkeypatch, {1}, 1)
+    settings = {"on_divergence": "rollback", "learning_rate_scale": 0.5}
+    if killed:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Pretrainer, "_finish_step", _killed_after_rollback(Pretrainer._finish_step))
+            train(folders, tmp_path / "rolled", divergence=settings)
+    assert train(folders, tmp_path / "rolled", divergence=settings)
+    assert train(folders, tmp_path / "lower", learning_rate="1.5e-3")
+    weights, expected = (read_weights(tmp_path / name / "out") for name in ("rolled", "lower"))
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
 def test_the_watch_goes_back_with_the_weights(
