@@ -347,6 +347,7 @@ def test_the_products_that_do_the_damage_go_back_to_fp32(
     assert sorted(manifest.int8["in_fp32"]) == ["0.inner", "1.inner", "2.inner"]
     assert manifest.int8["tried"] == 6  # static, dynamic, 1, 2, 4 and 3 inputs in fp32
     assert manifest.int8["drop"] <= 10.0
+    assert manifest.scores["int8"]["score"] == manifest.int8["score"] < manifest.scores["fp32"]["score"]
     low, high = manifest.int8["drop_interval"]
     assert low <= manifest.int8["drop"] <= high
     assert manifest.int8["products"] == {"int8": 16, "fp32": 4}
