@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -81,6 +82,8 @@ def test_an_exported_model_answers_as_the_trained_one(
 def test_the_folder_says_what_it_is(tmp_path: Path) -> None:
     selected = selected_model(tmp_path / "study", "albert", "sequence_classification")
     (selected.model / "README.md").write_text("card")
+    options = selected.job.options.model_copy(update={"n_best": 5, "max_answer_length": 7})
+    selected = replace(selected, job=selected.job.model_copy(update={"options": options}))
     written = selected.export(tmp_path / "out")
     manifest = Manifest.read(tmp_path / "out")
     assert (
@@ -88,6 +91,7 @@ def test_the_folder_says_what_it_is(tmp_path: Path) -> None:
     )  # tuples come back as lists inside records
     assert manifest.labels == ("no", "sí", "quizá")
     assert (manifest.max_length, manifest.task_type) == (24, "sequence_classification")
+    assert (manifest.n_best, manifest.max_answer_length) == (5, 7)
     assert set(manifest.files) == {"model.onnx", "model.int8.onnx", "tokenizer.json", "README.md"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {*manifest.files, "manifest.json"}
     assert manifest.scores["int8"]["intervals"]["accuracy"][1] <= 100.0
