@@ -93,7 +93,8 @@ def printed_alternatives(alternatives: list[Alternative]) -> list[str]:
     for found in alternatives:
         known = f"not measured, {found.reason}"
         if found.score is not None:
-            score, low, high = (truncate(one or 0.0) for one in (found.score, found.low, found.high))
+            figures = (found.score, found.low, found.high)
+            score, low, high = (truncate(one) for one in figures if one is not None)
             known = f"{score} ({low} to {high}), {found.megabytes:.2f} MB, {found.milliseconds:.2f} ms"
         lines.append(f"Without a language model ({found.name}): {known}.")
     return lines

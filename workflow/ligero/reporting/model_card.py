@@ -208,7 +208,8 @@ def _recipe(job: SelectionJob, selection: SelectionRecord, more: Mapping[str, st
 
 def _scores(job: SelectionJob, selection: SelectionRecord, pipeline: str, score: ScoreRecord) -> list[str]:
     point = selection["best"]
-    validation = f"On validation: cross entropy {point['loss']:.4f}; {METRICS[job.metric]} {truncate(point['score'] or 0.0)} %."
+    known = "" if point["score"] is None else f"; {METRICS[job.metric]} {truncate(point['score'])} %"
+    validation = f"On validation: cross entropy {point['loss']:.4f}{known}."
     rows = []
     for key, name in KEYS[pipeline].items():
         if key in score["metrics"]:
