@@ -40,9 +40,9 @@
   };
   const three = (value) => String(Number(value.toPrecision(3)));
   const duration = (seconds) => {
-    if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-    const minutes = Math.round(seconds / 60);
-    return minutes < 60 ? `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    const whole = Math.round(seconds), minutes = Math.round(seconds / 60);
+    if (whole < 60) return `${seconds < 9.95 ? seconds.toFixed(1) : whole} s`;
+    return whole < 3600 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   };
 
   const COSTS = {
