@@ -39,6 +39,8 @@ def test_freed_memory_is_used_again() -> None:
 
     if not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
         pytest.skip("only glibc can be told to keep freed memory")
+    import torch  # noqa: F401  where it is missing, the test is skipped before the programs that need it
+
     kept = faults("from ligero.models.processor import use_processor; use_processor(1)")
     # Without it each of the twenty is mapped afresh; with it none, but for what small blocks among them cost.
     assert kept * 3 < faults("torch.set_num_threads(1)")
