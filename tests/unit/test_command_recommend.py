@@ -13,6 +13,7 @@ from ligero.command.systems import (
     printed_alternatives,
     printed_systems,
 )
+from ligero.command.train import below
 from ligero.common.records import write_record
 from ligero.reporting.recommendation import Alternative, Limits, System, alternatives, ranked
 from ligero.reporting.results import Results
@@ -96,10 +97,29 @@ def test_scores_are_cut_as_in_the_tables() -> None:
     assert "84.82 (83.56 to 85.99), 2.00 MB" in printed_alternatives([alternative])[0]
 
 
+def test_what_a_system_does_not_keep_is_said_in_its_unit() -> None:
+    limits = Limits(milliseconds=0.5, megabytes=4, score=84.83, macs=4e6)
+    assert limits.broken_by(replace(SYSTEMS[3], score=84.829, milliseconds=1.25)) == [
+        "1.25 ms is more than 0.5",
+        "5.00 MB is more than 4",
+        "5,000,000 MACs are more than 4,000,000",
+        "84.82 points are less than 84.83",
+    ]
+    assert limits.broken_by(SYSTEMS[4])[0] == "its time was not measured on this device"
+    exact = Limits(milliseconds=1, megabytes=5, score=80, macs=5e6)
+    assert exact.broken_by(SYSTEMS[3]) == [], "a limit itself is kept"
+
+
 def test_a_student_below_its_twin_is_named() -> None:
     twin, student = system("tiny", 81, 5, 1, "fine-tuning"), system("tiny", 80, 5, 1)
     assert below_twin([*SYSTEMS, twin]) == [(SYSTEMS[3], twin)]
     assert below_twin([system("tiny", 79, 5, 1, "fine-tuning"), student]) == []
+    assert below_twin([system("tiny", 80.009, 5, 1, "fine-tuning"), student]) == [], "by 0.00 points"
+    assert below(student, replace(twin, score=82.349)) == (
+        "tiny (distilled) is 2.34 points below its fine-tuned twin (their intervals overlap, so it may be chance). Raise "
+        "distillation.grid.epochs or learning_rate, or distillation.patience; see that the teacher itself is better than the twin."
+    )
+    assert "twin. Raise" in below(student, replace(twin, low=81.5))
 
 
 def test_what_needs_no_language_model_is_printed_with_what_it_takes(project: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ligero.command.main import main
 from ligero.common.errors import ConfigurationError
-from ligero.common.records import DamagedError, write_listing
+from ligero.common.records import DamagedError, read_record, write_listing, write_record
 from ligero.efficiency.macs import cost_of
 from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.recompute import _counted
@@ -128,6 +128,34 @@ def test_whose_states_a_model_learned_from_is_told(
     _, said = why(capsys, results / "summary.csv", "ALBETO tiny (fine-tuned)", "score")
     assert "encoder: albeto-tiny, pretrained here" in said
     assert "pretrained on the states of: beto-uncased, pretrained here" in said
+
+
+def test_figures_are_cut_as_in_the_tables_and_the_selected_trial_is_shown(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of more trials than are listed it may have a higher loss than all others, where the score selects."""
+    (scores,) = (results / "scores/distillation").glob("*.json")
+    record = read_record(scores)
+    for one in record["scores"]:
+        one["metrics"] = dict.fromkeys(one["metrics"], 84.82999)
+        one["intervals"] = {key: [83.567, 85.999] for key in one["intervals"]}
+    write_record(scores, record)
+    selection = results / "selection/distillation/albeto-tiny/xnli.json"
+    record = read_record(selection)
+    (chosen,) = record["candidates"]
+    others = [{**chosen, "id": f"other-{n}", "loss": -1.0, "score": None} for n in range(9)]
+    chosen["score"] = 80.999
+    write_record(selection, {**record, "candidates": [*others, chosen], "selection_metric": "score"})
+    summary = results / "pretraining/albeto-tiny/summary.json"
+    write_record(summary, {**read_record(summary), "validation": {"mlm_loss": 2.45679}})
+    table = results / "tables/text_classification.csv"
+    _, said = why(capsys, table, "ALBETO tiny (distilled)", "xnli_accuracy")
+    assert "95 % interval 83.56 to 85.99" in said and "loss of masked tokens 2.4567," in said
+    listed = said.partition("selected trial, 10 of 10, by validation score\n")[2].splitlines()
+    assert listed[0].startswith(f"  * {chosen['id']}: loss ") and ", score 80.99, " in listed[0]
+    assert listed[1] == "    other-0: loss -1.0000, score -, epoch 2" and "and 2 more" in listed[8]
+    _, said = why(capsys, results / "summary.csv", "ALBETO tiny (distilled)", "score")
+    assert "  84.8299  83.56 to 85.99  " in said
 
 
 def test_a_name_alone_finds_the_fine_tuned_and_the_distilled(

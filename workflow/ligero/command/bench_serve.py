@@ -21,6 +21,7 @@ from ligero.command.bench import TEXTS, items_for
 from ligero.command.served import exchange, request_of, served
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import user_path
+from ligero.efficiency.truncation import truncate
 from ligero.serving.answers import Item
 from ligero.serving.manifest import Manifest, Precision
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         said = {"precision": precision, "early_exit": early is not None, "score": score, "texts": origin}
         print(json.dumps({**said, "loads": loads}))
         return 0
-    shown, reading = "-" if score is None else f"{score:.2f}", ", early exit" if early else ""
+    shown, reading = "-" if score is None else str(truncate(score)), ", early exit" if early else ""
     print(f"{manifest.name} on {manifest.task}, {precision}{reading}; test score {shown}; texts: {origin}")
     columns = list(Load.__annotations__)
     print("  ".join(columns))

@@ -140,5 +140,5 @@ def below_twin(systems: list[System]) -> list[tuple[System, System]]:
         (system, twins[system.model])
         for system in systems
         if system.regime == "distillation" and system.model in twins and system.initial == system.model
-        and system.score < twins[system.model].score
+        and truncate(twins[system.model].score - system.score) > 0
     ]  # fmt: skip

@@ -25,6 +25,7 @@ from ligero.command.systems import (
 )
 from ligero.common.errors import ConfigurationError, LigeroError
 from ligero.common.files import atomic_directory, atomic_path, user_path, write_text
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.recommendation import Limits, System, alternatives, measured_systems, ranked
 from ligero.serving.manifest import MANIFEST_FILE, Manifest
 from ligero.settings.load import load_study
@@ -266,7 +267,7 @@ def below(student: System, twin: System) -> str:
     """What to do about a student that learned less from its teacher than its twin from the labels."""
     real = "" if student.high < twin.low else " (their intervals overlap, so it may be chance)"
     return (
-        f"{student.label} is {twin.score - student.score:.2f} points below its fine-tuned twin{real}. Raise distillation.grid.epochs or "
+        f"{student.label} is {truncate(twin.score - student.score)} points below its fine-tuned twin{real}. Raise distillation.grid.epochs or "
         "learning_rate, or distillation.patience; see that the teacher itself is better than the twin."
     )
 

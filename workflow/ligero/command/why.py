@@ -12,6 +12,7 @@ from ligero.command.project import PROJECT
 from ligero.command.systems import results_folder, study_of
 from ligero.common.errors import ConfigurationError
 from ligero.common.files import user_path
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.provenance.chain import Chains
 from ligero.reporting.provenance.recompute import Recomputation
 from ligero.reporting.provenance.records import (
@@ -148,11 +149,20 @@ def _row(one: Measurement) -> tuple[str, ...]:
         else "follow from the training split"
     )
     teacher = one.teaching.name if one.teaching else "-"
-    return one.task_name, one.metric, f"{one.value:.4f}", _interval(one), trial, loss, teacher, answers
+    return (
+        one.task_name,
+        one.metric,
+        str(truncate(one.value, 4)),
+        _interval(one),
+        trial,
+        loss,
+        teacher,
+        answers,
+    )
 
 
 def _interval(one: Measurement) -> str:
-    return f"{one.interval[0]:.2f} to {one.interval[1]:.2f}" if one.interval else "-"
+    return f"{truncate(one.interval[0])} to {truncate(one.interval[1])}" if one.interval else "-"
 
 
 def _measurement(one: Measurement) -> Iterator[str]:
@@ -165,11 +175,15 @@ def _measurement(one: Measurement) -> Iterator[str]:
     if one.trial:
         trial = one.trial
         yield f"selected trial, {trial.place} of {len(trial.candidates)}, by validation {trial.chosen_by}"
-        for candidate in sorted(trial.candidates, key=lambda c: (c["loss"] is None, c["loss"] or 0.0))[:8]:
+        best_first = sorted(
+            trial.candidates, key=lambda c: (c["id"] != trial.id, c["loss"] is None, c["loss"] or 0.0)
+        )
+        for candidate in best_first[:8]:
             mark = "*" if candidate["id"] == trial.id else " "
             stopped = ", stopped early by halving" if candidate["stopped"] == "halving" else ""
             loss = "diverged" if candidate["loss"] is None else f"loss {candidate['loss']:.4f}"
-            yield f"  {mark} {candidate['id']}: {loss}, score {candidate['score'] or 0.0:.2f}, epoch {candidate['epoch']}{stopped}"
+            score = "-" if candidate["score"] is None else truncate(candidate["score"])
+            yield f"  {mark} {candidate['id']}: {loss}, score {score}, epoch {candidate['epoch']}{stopped}"
         if len(trial.candidates) > 8:
             yield f"    and {len(trial.candidates) - 8} more (--json lists all)"
         yield "training"
@@ -215,7 +229,7 @@ def _start(start: StartingWeights | None, what: str = "encoder") -> Iterator[str
         return
     yield f"{what}: {start.model}, {start.origin}, digest {start.digest or 'not recorded'}"
     if start.steps is not None:
-        losses = [f"loss of masked tokens {start.loss:.4f}" if start.loss is not None else "", f"of word frequencies alone {start.unigram_loss:.4f}" if start.unigram_loss is not None else ""]  # fmt: skip
+        losses = [f"loss of masked tokens {truncate(start.loss, 4)}" if start.loss is not None else "", f"of word frequencies alone {truncate(start.unigram_loss, 4)}" if start.unigram_loss is not None else ""]  # fmt: skip
         yield f"  {start.steps:,} steps, {start.tokens:,} tokens; {', '.join(filter(None, losses))}; job {start.job}, with text and vocabulary {start.fingerprint}"
     for name, value in (
         ("from", start.hub or start.folder),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ligero.common.errors import MismatchError
 from ligero.efficiency.records import Device
+from ligero.efficiency.truncation import truncate
 from ligero.reporting.results import Results
 from ligero.serving.manifest import MANIFEST_FILE
 from ligero.settings import plan
@@ -205,7 +206,7 @@ class Limits:
         if self.macs is not None and system.macs > self.macs:
             broken.append(f"{system.macs:,} MACs are more than {self.macs:,.0f}")
         if self.score is not None and system.score < self.score:
-            broken.append(f"{system.score:.2f} points are less than {self.score:g}")
+            broken.append(f"{truncate(system.score)} points are less than {self.score:g}")
         return broken
 
 
