@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ligero.common.files import write_text
 from ligero.reporting.page.content import page_data
 from ligero.reporting.page.document import write_page
 from ligero.reporting.page.records import PageData
@@ -25,10 +26,9 @@ def write_report(study: Study, root: Path) -> PageData:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_table(make_table(name, results), path)
     jobs = Path(results.layout.job_benchmarks)
-    (jobs / "finetune_model").mkdir(parents=True)
     for model, row in {"a": "61.5\t300.25\t50.0", "b": "2.5\t400.75\t-"}.items():
         text = f"s\tmax_rss\tcpu_time\n{row}\n"
-        (jobs / "finetune_model" / f"{model}.tsv").write_text(text, encoding="utf-8")
+        write_text(jobs / "finetune_model" / model / "shard-0.tsv", text)
     page = page_data(results)
     write_page(Path(results.layout.report), page)
     return page

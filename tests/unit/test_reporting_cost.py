@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from ligero.common.records import DamagedError, write_record
+from ligero.common.records import DamagedError, read_record, write_record
 from ligero.pretraining.records import PretrainingSummary
 from ligero.reporting.registry import make_table, tables
 from ligero.reporting.results import Results
+from ligero.settings import plan
 from ligero.settings.load import load_study
 from ligero.settings.plan import ablation_runs, augmented_tasks
 from tests.builders.results import write_artefacts
@@ -81,6 +83,38 @@ def test_a_comparison_and_its_unlabelled_examples_cost(results: Results) -> None
     cost = found["augmented logits"]
     assert (cost["runs"], cost["device"], cost["device_hours"]) == (2, "cpu, 1 thread", "0.0400")
     assert found["all"]["runs"] == sum(row["runs"] for stage, row in found.items() if stage != "all")
+
+
+def test_rows_are_runs_on_one_kind_of_device(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One student's last trial ran on a GPU, a pretraining as four processes, and a teacher's states were cached."""
+    layout = results.layout
+    summary = PretrainingSummary.read(Path(layout.pretraining_summary("albeto-tiny")).parent)
+    replace(summary, processes=4).write(Path(layout.pretraining_summary("albeto-tiny")).parent)
+    shard = layout.shard("distillation", "albeto-base-2", 0)
+    record = read_record(shard)
+    record["trials"][-1] |= {"device": "A GPU", "seconds": 90.0}
+    write_record(shard, record)
+    states: Any = SimpleNamespace(device="cpu", threads=2, seconds=9.0)
+    monkeypatch.setattr(plan, "models_with_state_teachers", lambda _: ["albeto-tiny"])
+    monkeypatch.setattr(Results, "teacher_states", lambda *_: states)
+    search(results, seconds=[60.0, 90.0, 30.0])
+    days = "thesis: the days of pretraining_details.csv times 24"
+    talk = "thesis: the talk: 336 runs took about 1080 GPU hours"
+    two, one, nothing = "cpu, 2 threads", "cpu, 1 thread", (None, None, None, None)
+    frame = make_table("cost", Results(results.study, layout.root)).drop(columns="scale")
+    assert [tuple(row) for row in frame.itertuples(index=False)] == [
+        ("teacher states", 1, two, "0.0025", "9.000", *nothing),
+        ("pretraining", 3, one, "0.0333", "20.000", "5", "TPU v3-8", "7332", days),
+        ("fine-tuning", 18, two, "0.0900", "18.000", *nothing),
+        ("teacher logits", 3, one, "0.0300", "36.000", *nothing),
+        ("distillation", 5, two, "0.0250", "18.000", "336", "GPU", "1080", talk),
+        ("distillation", 1, "A GPU", "0.0250", "90.000", *nothing),
+        ("augmented logits", 2, one, "0.0400", "72.000", *nothing),
+        ("ablation", 6, one, "0.0600", "36.000", *nothing),
+        ("hyper-parameter search", 3, one, "0.0500", "60.000", *nothing),
+        ("scoring", 15, "A GPU", "0.0300", "7.200", *nothing),
+        ("all", 57, f"{one}; {two}; A GPU", "0.3858", "23.316", *nothing),
+    ]
 
 
 def test_the_last_row_names_every_device_once(results: Results) -> None:
