@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from ligero.reporting.latex import ROWS_OF_A_PAGE, to_latex
+from ligero.reporting.writing import to_markdown
 
 
 def table(**columns: list[str | None]) -> str:
@@ -37,6 +38,13 @@ def test_the_best_figure_of_each_column_is_bold_but_not_the_baseline() -> None:
     )  # fmt: skip
     assert r"distillation & B & \textbf{81.50} & 2 \\" in text
     assert text.count(r"\textbf") == 1, "a cost is no figure to be highest in"
+
+
+def test_figures_that_are_not_printed_yet_are_cut_as_in_the_other_tables() -> None:
+    frame = pd.DataFrame({"model": ["A", "B"], "speedup": [18.049967, 2.0]}, dtype=object)
+    assert r"A & \textbf{18.0499} \\" in to_latex(frame) and "| 18.0499 |" in to_markdown(frame)
+    alone = to_latex(frame[:1])
+    assert r"A & 18.0499 \\" in alone, "nothing to be better than"
 
 
 def test_rows_of_other_tasks_and_costs_are_not_compared() -> None:

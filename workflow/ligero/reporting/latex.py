@@ -14,6 +14,8 @@ from string import ascii_lowercase
 
 import pandas as pd
 
+from ligero.efficiency.truncation import truncate
+
 ESCAPES = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -59,10 +61,10 @@ def to_latex(frame: pd.DataFrame) -> str:
 
 
 def text_of(cell: object) -> str:
-    """A cell as it is printed."""
+    """A cell as it is printed; what is not printed already is truncated like all figures."""
     if cell is None or cell != cell:  # NaN is the only value unequal to itself
         return ""
-    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    return str(truncate(cell, 4)) if isinstance(cell, float) else str(cell)
 
 
 def escaped(text: str) -> str:
