@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,8 +15,16 @@ from ligero.command.systems import (
     printed_systems,
 )
 from ligero.command.train import below
-from ligero.common.records import write_record
-from ligero.reporting.recommendation import Alternative, Limits, System, alternatives, ranked
+from ligero.common.files import write_text
+from ligero.common.records import read_record, write_record
+from ligero.reporting.recommendation import (
+    Alternative,
+    Limits,
+    System,
+    alternatives,
+    measured_systems,
+    ranked,
+)
 from ligero.reporting.results import Results
 from ligero.settings.load import load_study
 from ligero.settings.yaml_files import read_yaml
@@ -80,6 +89,61 @@ SYSTEMS = [
 )
 def test_ranked_by_score_among_those_that_keep_the_limits(limits: Limits, names: list[str]) -> None:
     assert [kept.model for kept in ranked(SYSTEMS, limits)] == names
+
+
+def test_of_equal_scores_the_smaller_system_is_first() -> None:
+    larger, smaller = system("larger", 85, 20, 5), system("smaller", 85, 5, 5)
+    assert ranked([larger, smaller], Limits()) == [smaller, larger]
+
+
+def test_a_systems_figures_are_its_own(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was trained, on each device, and as the graph that its export answers with."""
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    write_artefacts(study, tmp_path)
+    results, task, key = Results(study, tmp_path), "complaints", ("distillation", "albeto-tiny")
+    path = Path(results.layout.efficiency)
+    counted = read_record(path)
+    counted["rows"][-1] |= {"bytes": 12_345_678, "parameters": 3_000_000, "macs": 7_000_000}
+    write_record(path, counted)
+    path = Path(results.layout.inference_speed)
+    timed = read_record(path)
+    cpu = {**timed["rows"][-1]["cpu"], "median_seconds": 0.00125, "mean_seconds": 1.0}
+    timed["rows"][-1] |= {"cpu": cpu, "gpu": {**cpu, "median_seconds": 0.0002}}
+    write_record(path, timed)
+    path = Path(results.layout.score(*key, task))  # type: ignore[arg-type]
+    scored = read_record(path)
+    scored["scores"][0] |= {"score": 84.5, "intervals": {"accuracy": [80.0, 88.0]}}
+    write_record(path, scored)
+    trained = System(
+        "distillation", "albeto-tiny", "albeto-tiny", 84.5, 80.0, 88.0, 12.345678, 1.25, study.speed.sequence_length, "torch fp32",
+        results.layout.selected_model(*key, task), "albeto-tiny", 7_000_000,  # type: ignore[arg-type]
+    )  # fmt: skip
+    results = Results(study, tmp_path)
+    assert measured_systems(results, task)[-1] == trained
+    assert measured_systems(results, task, "gpu")[-1] == replace(trained, milliseconds=0.2)
+    scores = {"fp32": (84.0, [79.0, 87.0]), "int8": (83.0, [78.0, 86.0])}
+    manifest = SimpleNamespace(
+        precision="int8",
+        graphs={
+            "fp32": SimpleNamespace(bytes=12_000_000, milliseconds=0.9, timed_tokens=17),
+            "int8": SimpleNamespace(bytes=3_000_000, milliseconds=0.5, timed_tokens=17),
+        },
+        scores={
+            name: {"score": score, "intervals": {"accuracy": ends}} for name, (score, ends) in scores.items()
+        },
+        exits={},
+    )
+    monkeypatch.setattr(Results, "export", lambda *_: manifest)
+    folder = Path(results.layout.export(*key, task))  # type: ignore[arg-type]
+    write_text(folder / "manifest.json", "{}")
+    exported = replace(
+        trained, score=83.0, low=78.0, high=86.0, megabytes=3.0, milliseconds=0.5, tokens=17, engine="ONNX int8", folder=str(folder)
+    )  # fmt: skip
+    assert measured_systems(results, task)[-1] == exported
+    assert measured_systems(results, task, as_exported=False)[-1] == trained
+    assert measured_systems(results, task, "gpu")[-1].engine == "torch fp32", "exports answer on CPUs"
 
 
 def test_a_time_is_printed_with_the_length_that_was_timed() -> None:

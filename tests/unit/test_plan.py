@@ -132,6 +132,30 @@ def test_the_test_split_is_read_once_by_every_system(plan: Any, project: Path, t
         assert more == pytest.approx(1000 * 2 * 512 * token)
 
 
+def test_a_study_takes_what_its_trials_read_and_keep(plan: Any, project: Path, tmp_path: Path) -> None:
+    """36 trials, at each of its epochs the training split three times, for the way back too, and the validation split."""
+    config = only_tiny(project, "ner", "pos")
+    for task in ("ner", "pos"):
+        for split, expected in (("train", 100), ("validation", 20), ("test", 10)):
+            config["tasks"][task]["splits"][split]["expected"] = expected
+    (tmp_path / "study.yaml").write_text(json.dumps(config))
+    answer = plan(tmp_path / "study.yaml")
+    once = 2 * 512 * (128 * 312 + 4 * (4 * 312 * 312 + 2 * 312 * 1248 + 2 * 512 * 312))
+    epochs = 36 // 3 * (2 + 3 + 4)
+    found = {name: one["operations"] for name, one in answer["stages"].items()}
+    assert found["fine-tuning"] == pytest.approx(2 * once * (epochs * (3 * 100 + 20) + 10))
+    assert found["distillation"] == pytest.approx(2 * once * (6 * 50 * (3 * 100 + 20) + 10))
+    assert found["teachers"] == pytest.approx(2 * once * 100)
+    assert found["tasks"] is None
+    weights = 4 * 5_345_075
+    assert [(one["what"], one["bytes"]) for one in answer["disk"]][:4] == [
+        ("checkpoints of pretraining", 2 * 3 * weights),  # two are kept, each with both moments
+        ("weights that training starts from", weights),
+        ("selected models", 2 * 2 * weights),
+        ("logits of the teachers", 4 * 100 * 512 * (9 + 18)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("taken", "kept"),
     [
@@ -260,6 +284,16 @@ def test_a_study_measured_elsewhere_gives_the_rate(plan: Any, project: Path, tmp
             "three times the examples take three times as long"
         )
         assert f"GFLOP/s in {other}" in stages[stage]["rests_on"]
+    assert "times smaller" not in stages["fine-tuning"]["rests_on"]
+    huge = json.loads(larger.read_text())
+    for task in huge["tasks"].values():
+        for split in task["splits"].values():
+            split["expected"] *= 1000
+    (tmp_path / "huge.yaml").write_text(json.dumps(huge))
+    assert (
+        "whose work was 3e+03 times smaller: too slow a rate"
+        in (plan(tmp_path / "huge.yaml", "--measured", other)["stages"]["fine-tuning"]["rests_on"])
+    )
     Path(tmp_path, "other", jobs[0].outputs[0]).unlink()
     found = plan(larger, "--measured", other)["stages"]["fine-tuning"]
     assert found["hours"] is None and f"this stage has not finished in {other}" in found["rests_on"]

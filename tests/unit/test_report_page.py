@@ -24,7 +24,15 @@ from ligero.reporting import recommendation
 from ligero.reporting.page.answers import _choice, _gain
 from ligero.reporting.page.content import MOST_POINTS, page_data
 from ligero.reporting.page.document import document
-from ligero.reporting.page.explorer import AXES, round_budgets, steps
+from ligero.reporting.page.explorer import (
+    AXES,
+    _cost,
+    _means,
+    baseline_scores,
+    measurements,
+    round_budgets,
+    steps,
+)
 from ligero.reporting.page.records import PageData
 from ligero.reporting.page.tables import read_table
 from ligero.reporting.recommendation import System
@@ -275,7 +283,8 @@ def gained(gains: dict[str, Figure | None]) -> str:
         {"task": None, "axis": axis, "systems": [
             {"regime": "distillation", "model": model, "gain": gain, "retention": Figure(97.129 - place, 96.0, 98.0)}
             for place, (model, gain) in enumerate(found.items())
-        ]} for axis, found in (("bytes", lost), ("macs", gains))
+        ] + [{"regime": "fine-tuning", "model": "albeto-tiny", "gain": Figure(0.0, 0.0, 0.0), "retention": Figure(99.0, 98.0, 100.0)}]}
+        for axis, found in (("bytes", lost), ("macs", gains))
     ]  # fmt: skip
     results: Any = SimpleNamespace(study=study, tradeoff=parts)
     return _gain(results)
@@ -531,13 +540,70 @@ def test_answers_change_at_costs_and_say_whether_they_are_certain() -> None:
             system("b", 80, 2),
             system("c", 70, 4),
             system("d", 89, None),
-            system("e", 89, 16),
+            system("e", 88.5, 16),
         ],
     )
     assert [(s["budget"], s["best"], s["runner_up"], s["tied"]) for s in found] == [
         (2, 1, None, False), (4, 1, 2, False), (8, 0, 1, False), (16, 0, 4, True),
     ]  # fmt: skip
     assert AXES.keys() == OPTIONS.keys()
+
+
+def test_efficient_systems_are_named_from_the_cheapest_on() -> None:
+    systems = [
+        system("a", 90, 8),
+        system("b", 80, 2),
+        system("c", 70, 4),
+        system("d", 95, None),
+        system("e", 89, 16),
+    ]
+    assert _cost("milliseconds", systems)["efficient"] == [1, 0]
+
+
+def test_means_are_over_the_tasks() -> None:
+    tasks = [
+        [replace(system("a", 90, 8), megabytes=1)],
+        [replace(system("a", 80, 2), megabytes=4, tokens=64)],
+    ]
+    results: Any = SimpleNamespace(
+        study=SimpleNamespace(tasks=["x", "y"]),
+        intervals=lambda task: {("fine-tuning", "a"): Figure(85.0, 84.0, 86.5)},
+        baselines=lambda tasks: {"x": {"score": 20.0}, "y": {"score": 30.0}},
+    )
+    (mean,) = _means(results, tasks)
+    assert (mean.score, mean.low, mean.high) == (85.0, 84.0, 86.5)
+    assert (mean.megabytes, mean.milliseconds, mean.tokens, mean.macs) == (2.5, 5.0, None, 10)
+    assert baseline_scores(results) == {None: 25.0, "x": 20.0, "y": 30.0}
+
+
+def test_times_of_a_gpu_are_an_engine_of_their_own(own: Path, tmp_path: Path) -> None:
+    copytree(own, tmp_path / "copy")
+    study = load_study(read_yaml(ROOT / "config/own-task.yaml"), ROOT)
+    path = tmp_path / "copy/benchmarks/inference_speed.json"
+    measured = read_record(path)
+    measured["conditions"]["gpu"] = "A GPU"
+    for row in measured["rows"]:
+        row["cpu"] = {**row["cpu"], "median_seconds": 0.002, "mean_seconds": 1.0}
+        row["gpu"] = {**row["cpu"], "median_seconds": 0.0005}
+    write_record(path, measured)
+    results = Results(study, tmp_path / "copy")
+    engines, found = measurements(results)
+    length = study.speed.sequence_length
+    assert [tuple(engine.values()) for engine in engines] == [
+        ("torch", "CPU, PyTorch", f"A processor, 1 thread, {length} tokens, fp32"),
+        ("gpu", "GPU, PyTorch", f"A GPU, {length} tokens, fp32"),
+    ]
+    assert [(one.task, one.engine, {s.milliseconds for s in one.systems}) for one in found] == [
+        ("complaints", 0, {2.0}),
+        ("complaints", 1, {0.5}),
+    ]
+    shown = page_data(results)["views"][1]
+    cost = results.efficiency["distillation", "albeto-tiny"]
+    score = results.score("distillation", "albeto-tiny", "complaints")
+    assert shown["points"][2] == {
+        "system": 2, "score": score["score"], "interval": tuple(score["intervals"]["accuracy"]), "learned": True, "milliseconds": 0.5,
+        "tokens": length, "megabytes": cost["bytes"] / 1e6, "macs": cost["macs"], "engine": "torch fp32", "exported": False,
+    }  # fmt: skip
 
 
 def test_numbers_are_numbers(page: PageData) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -184,6 +185,43 @@ def test_in_each_resample_a_system_is_held_against_its_teacher_there() -> None:
     assert (found["model"], found["probability"], found["saving"]) == ("b", 1.0, 2.0)
     found = cheapest_with_97_percent([(90.0, 80.0, 100.0), (89.0, 77.0, 99.0)], [2.0, 1.0], 1)
     assert found["probability"] == 0.5
+
+
+def test_outcomes_of_three_systems() -> None:
+    """On the whole test set and two resamples; in the second the student is worse than the cheaper twin of its teacher."""
+    rows = (
+        Row("fine-tuning", "a", "A", None),
+        Row("fine-tuning", "b", "B", None),
+        Row("distillation", "s", "S", None),
+    )
+    found = np.array([[60.0, 61.0, 59.0], [80.0, 79.0, 81.0], [75.0, 76.0, 50.0]])
+    scores = Scores(rows, found[:, 0], found[:, 1:], 20.0, (1,), found[1])
+    counted = {("fine-tuning", "a"): 1, ("fine-tuning", "b"): 4, ("distillation", "s"): 2}
+    results: Any = SimpleNamespace(
+        efficiency={key: {"macs": macs, "bytes": 0} for key, macs in counted.items()},
+        study=SimpleNamespace(efficiency=SimpleNamespace(reference="b")),
+    )
+    measured = tradeoff._measured(results, "t", scores, "macs")
+    assert (measured["reference_cost"], measured["reference_score"]) == (256.0, 20.0)
+    told = [
+        (
+            *(one[key] for key in ("model", "cost", "efficient", "in_reference", "probability")),  # type: ignore[literal-required]
+            *(one[key][0] for key in ("score", "gain", "contribution", "retention")),  # type: ignore[literal-required]
+        )
+        for one in measured["systems"]
+    ]
+    assert told == [
+        # From 20 to 60 points over one doubling; 5 over the six that are left to the reference; 15 over one.
+        ("a", 1.0, True, True, 1.0, 60.0, 0.0, 40.0, 75.0),
+        ("b", 4.0, True, True, 1.0, 80.0, 0.0, 30.0, 100.0),
+        ("s", 2.0, True, False, 0.5, 75.0, 5.0, 15.0, 93.75),
+    ]
+    student = measured["systems"][2]
+    assert student["gain"] and student["gain"][1:] == pytest.approx(np.percentile([6, -20], [2.5, 97.5]))
+    kept = np.percentile([7600 / 79, 5000 / 81], [2.5, 97.5])
+    assert student["retention"] and student["retention"][1:] == pytest.approx(kept)
+    mean = Scores.mean([scores, dataclasses.replace(scores, baseline=40.0, taught=None)])
+    assert (mean.baseline, mean.taught) == (30.0, None), "of one task nobody is the teacher"
 
 
 def test_several_teachers_cost_their_mean() -> None:

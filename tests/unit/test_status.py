@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from base64 import urlsafe_b64encode
@@ -17,9 +18,11 @@ from ligero.common.files import write_json
 from ligero.common.records import read_record, write_record
 from ligero.common.run_notes import NOTES, note_run
 from ligero.reporting.planned import PlannedJob, planned_jobs
+from ligero.settings import plan
 from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
+from ligero.training.planned_trials import trial_folder
 from tests.builders.provenance import small_study, taught_by_states
 
 LONG = "results/" + "x" * 300 + ".json"
@@ -123,6 +126,41 @@ def test_a_run_that_lives(
     assert "job 4711 of the cluster" in status()[1]
 
 
+def test_hours_are_of_devices_and_of_the_trials_that_are_left(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On two nodes of two GPUs each; by the rate of a job's own model where one of it has finished."""
+    config = read_yaml(project / "config.yaml")
+    config["hardware"] = {"pretraining": {"gpus": 2, "nodes": 2}, "training": {"gpus": 1}}
+    for stage in ("fine_tuning", "distillation"):
+        config[stage]["trials_per_job"] = 2
+    for model in config["models"].values():
+        model["pretraining"] = {**model["pretraining"], "micro_batch_size": 4}
+    folder, hour = Folder(small_study(config, project), tmp_path / "study"), 3600
+    folder.run(monkeypatch, project)
+    folder.done(folder.job("pretrain_model", "beto-uncased"), hour)
+    running = folder.job("pretrain_model", "albeto-tiny")
+    folder.started(running)
+    for mark in (folder.folder / ".snakemake/incomplete").iterdir():
+        os.utime(mark, (time.time() - hour / 2,) * 2)
+    for job, hours in {"albeto-tiny/shard-0": 2, "beto-uncased/shard-1": 4}.items():  # of two trials, and one
+        folder.done(folder.job("finetune_model", job), hours * hour)
+    folder.done(folder.job("distill_student", "albeto-tiny/shard-1"), hour)
+    trial = plan.shards_of(folder.study, "distillation", "albeto-tiny")[0][1]
+    write_json(trial_folder(folder.results / "state/distillation/albeto-tiny", trial) / "result.json", {})
+    try:
+        assert main(["status", str(folder.folder), "--json"]) == 0
+    finally:
+        folder.killed()
+    stages = {one["stage"]: one for one in json.loads(capsys.readouterr().out)["stages"]}
+    hours = {
+        name: (round(one["spent"], 1), round(one["left"], 1), one["unknown"]) for name, one in stages.items()
+    }
+    assert hours["pretraining"] == (6.0, 2.0, 0)
+    assert hours["fine-tuning"] == (6.0, 9.0, 7), "1 of ALBETO, 2 x 4 of BETO; no selection has ended"
+    assert hours["distillation"] == (1.0, 1.0, 4)
+
+
 def test_after_a_kill_the_command_that_unlocks_is_named(
     folder: Folder, status: Any, monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
@@ -197,9 +235,6 @@ def test_trials_that_ended_count_within_a_job(folder: Folder, status: Any) -> No
         folder.results.parent.joinpath("results/state/fine-tuning/albeto-tiny/ner").parent.glob("*"), None
     )
     assert trial is None
-    from ligero.settings import plan
-    from ligero.training.planned_trials import trial_folder
-
     trials = [one for one in plan.trials_of(folder.study, "fine-tuning", "albeto-tiny") if one.task == "ner"]
     write_json(trial_folder(folder.results / "state/fine-tuning/albeto-tiny", trials[0]) / "result.json", {})
     cells = {(one["regime"], one["model"], one["task"]): one for one in status("--json")[1]["systems"]}
