@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from rocrate.rocrate import ROCrate
 
 from ligero.command.main import main
 from ligero.common.errors import LigeroError
-from ligero.common.files import read_json
+from ligero.common.files import read_json, write_json, write_text
 from ligero.common.hashing import digest_file, sha256_file
 from ligero.common.records import DamagedError, digests_of, write_record
 from ligero.reporting import crate as crates
@@ -139,6 +140,37 @@ def test_jobs_are_runs_of_their_steps_and_unknown_facts_are_left_out(crate: Path
     assert "startTime" not in job and "object" not in job, "no .snakemake: nobody knows"
     assert "agent" not in entities["#run"] and "startTime" not in entities["#run"]
     assert len(entities["#organisation"]["object"]) == len(planned_jobs(study))
+
+
+def test_jobs_ran_when_snakemake_recorded_and_read_what_it_recorded(
+    finished: Path, study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    read = "results/tokens/albeto/store.json"
+    jobs = {job.label: job.outputs[0] for job in planned_jobs(study)}
+    for label, started, ended in (
+        ("pretrain_model albeto-tiny", 1_000, 4_600), ("clean_corpus", 500, 900), ("make_summary", 4_700, 4_701),
+    ):  # fmt: skip
+        name = urlsafe_b64encode(jobs[label].encode()).decode()
+        write_json(
+            copy / ".snakemake/metadata" / name, {"starttime": started, "endtime": ended, "input": [read]}
+        )
+    write_text(copy / ".snakemake/log/1.snakemake.log", "host: here\n    Snakemake version: 9.1.2\n")
+    capsys.readouterr()
+    assert main(["pack", str(copy), "--out", str(tmp_path / "crate")]) == 0
+    entities = graph(tmp_path / "crate")
+    job = entities["#job/pretrain_model/albeto-tiny"]
+    assert (job["startTime"], job["endTime"]) == ("1970-01-01T00:16:40+00:00", "1970-01-01T01:16:40+00:00")
+    assert job["object"] == [{"@id": "#artefact/tokens/albeto/store.json"}]
+    run = entities["#run"]
+    assert (run["startTime"], run["endTime"]) == ("1970-01-01T00:08:20+00:00", "1970-01-01T01:18:21+00:00")
+    assert entities["https://snakemake.readthedocs.io/#engine"]["softwareVersion"] == "9.1.2"
+    packed = [path for path in (tmp_path / "crate/results").rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in packed)
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/crate: {len(packed)} files ({size / 1e6:.1f} MB), {len(plan.wanted_sources(study))} sources described, "
+        f"{len(jobs)} jobs\n  answers on ner are left out: research use only\n"
+    )
 
 
 def test_only_a_finished_study_is_packed_and_nothing_is_overwritten(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,14 +14,20 @@ from ligero.command.main import main
 from ligero.common.errors import ConfigurationError
 from ligero.common.records import DamagedError, read_record, write_listing, write_record
 from ligero.efficiency.macs import cost_of
+from ligero.efficiency.truncation import short_count
+from ligero.reporting.frames import printed
 from ligero.reporting.provenance.chain import Chains
-from ligero.reporting.provenance.recompute import _counted
+from ligero.reporting.provenance.recompute import Recomputation, _counted, two_decimals
 from ligero.reporting.provenance.records import Count
 from ligero.settings.load import load_study
 from ligero.settings.models import Architecture
 from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
 from tests.builders.provenance import small_study, taught_by_states, write_answered
+
+SHAPE = {
+    "type": "albert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def why(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     # are not kept.
     [
         ("summary.csv", 13, 0), ("tables/text_classification.csv", 8, 4), ("tables/sequence_tagging.csv", 12, 0),
-        ("tables/question_answering.csv", 24, 0),
+        ("tables/question_answering.csv", 24, 0), ("tables/efficiency.csv", 18, 3),
     ],
 )  # fmt: skip
 def test_every_number_is_what_the_answers_give(
@@ -130,6 +137,102 @@ def test_whose_states_a_model_learned_from_is_told(
     assert "pretrained on the states of: beto-uncased, pretrained here" in said
 
 
+def test_the_links_of_a_number_are_its_own(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not those of the trial before it, the task beside it or another regime; each record says something else."""
+    selection = results / "selection/distillation/albeto-tiny/xnli.json"
+    record = read_record(selection)
+    candidates = [
+        {**record["candidates"][0], "id": name, "loss": loss}
+        for name, loss in (("x", 0.5), ("y", 0.25), ("z", 0.75))
+    ]
+    best = {"epoch": 1.5, "step": 75, "loss": 0.25, "score": 81.0}
+    of = {
+        "id": "y",
+        "candidates": candidates,
+        "best": best,
+        "device": "A GPU",
+        "seconds": 9.0,
+        "seconds_of_best": 3.0,
+    }
+    write_record(selection, {**record, **of, "trial": {**record["trial"], "seed": 7}, "model_digest": "of y"})
+    (shard,) = (results / "trials/distillation/albeto-tiny").glob("*.json")
+    record = read_record(shard)
+    (trial,) = (one for one in record["trials"] if one["trial"]["task"] == "xnli")
+    told = {"threads": 3, "precision": "bf16", "versions": {"torch": "2.13.0"}}
+    record["trials"] = [
+        {**trial, "id": "x", "digest": "d of x"},
+        {**trial, "id": "y", "trial": {**trial["trial"], "task": "ner"}, "digest": "d of ner"},
+        {**trial, "id": "y", "digest": "d of y", **told},
+    ]
+    record["settings"] = {
+        task: {"options": {"max_length": len(task)}, "distillation": {"loss": task}}
+        for task in ("ner", "xnli")
+    }
+    write_record(shard, record)
+    info = results / "tasks/xnli/info.json"
+    more = {
+        "counts": {"train": 40, "validation": 10, "test": 30},
+        "digests": {"test": "t"},
+        "warnings": ["odd"],
+    }
+    write_record(info, {**read_record(info), **more, "sources": {"embedded-xnli-test": "f" * 64}})
+    encoded = {
+        "vocabulary": "albeto",
+        "encoder": "e",
+        "job": {"task_id": "xnli", "max_length": 64},
+        "digests": {"test": "u"},
+    }
+    write_record(results / "encoded/albeto/xnli/info.json", encoded)
+    teacher = results / "teachers/xnli.json"
+    chosen = {
+        "teacher": "beto-uncased",
+        "losses": {"beto-uncased": 0.5, "albeto-tiny": None},
+        "model_digest": "of BETO",
+    }
+    write_record(teacher, {**read_record(teacher), **chosen})
+    _, said = why(
+        capsys,
+        results / "tables/text_classification.csv",
+        "ALBETO tiny (distilled)",
+        "xnli_accuracy",
+        "--json",
+    )
+    ((found,), (_, reference)) = (
+        json.loads(said)[0]["measurements"],
+        json.loads(
+            why(capsys, results / "tables/efficiency.csv", "ALBETO tiny (distilled)", "speedup", "--json")[1]
+        )[0]["counts"],
+    )
+    assert found["trial"] == {
+        "id": "y", "place": 2, "chosen_by": "loss", "loss": 0.25, "score": 81.0, "epoch": 1.5, "seed": 7, "candidates": candidates,
+        "digest": "d of y", "model_digest": "of y", "device": "A GPU", "seconds": 3.0, **told,
+        "options": {"max_length": 4}, "distillation": {"loss": "xnli"},
+    }  # fmt: skip
+    assert found["vocabulary"] == {"id": "albeto", "sha256": "e", "max_length": 64, "digests": {"test": "u"}}
+    data = found["data"]
+    assert (data["examples"], data["digests"]) == (more["counts"], {"test": "t"})
+    assert data["notes"] == ["leak: 3 examples of test have the same text as one of train", "odd"]
+    assert [(one["id"], one["sha256"], one["recorded"]) for one in data["sources"]] == [
+        ("embedded-xnli-train", None, False), ("embedded-xnli-dev", None, False), ("embedded-xnli-test", "f" * 64, True),
+    ]  # fmt: skip
+    teaching = {key: found["teaching"][key] for key in ("name", "rule", "losses", "model_digest", "together")}
+    assert teaching == {
+        "name": "BETO uncased", "rule": "validation", "losses": chosen["losses"], "model_digest": "of BETO",
+        "together": read_record(teacher)["weights"],
+    }  # fmt: skip
+    start = {
+        key: found["start"][key] for key in ("model", "origin", "steps", "tokens", "loss", "unigram_loss")
+    }
+    assert start == {
+        "model": "albeto-tiny", "origin": "pretrained here", "steps": 300, "tokens": 300 * 2048, "loss": 2.4, "unigram_loss": 6.1,
+    }  # fmt: skip
+    assert (reference["regime"], reference["system"], reference["what"]) == (
+        "fine-tuning",
+        "beto-uncased",
+        "macs",
+    )
+
+
 def test_figures_are_cut_as_in_the_tables_and_the_selected_trial_is_shown(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +295,59 @@ def test_logits_of_another_task_are_refused(results: Path, capsys: pytest.Captur
     shutil.copytree(results / "logits/ner", results / "logits/xnli", dirs_exist_ok=True)
     with pytest.raises(DamagedError, match=r"logits/xnli/meta\.json: its task is 'ner', expected 'xnli'"):
         why(capsys, results / "summary.csv", "ALBETO tiny (distilled)", "score")
+
+
+def test_a_score_file_is_compared_to_nine_decimals(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table still holds what it gives."""
+    (scores,) = (results / "scores/fine-tuning").glob("*.json")
+    record = read_record(scores)
+    (one,) = (one for one in record["scores"] if (one["model"], one["task"]) == ("albeto-tiny", "xnli"))
+    one["metrics"]["accuracy"] += 1e-7
+    write_record(scores, record)
+    status, said = why(
+        capsys,
+        results / "tables/text_classification.csv",
+        "ALBETO tiny (fine-tuned)",
+        "xnli_accuracy",
+        "--recompute",
+    )
+    assert (
+        status == 1 and f"{scores}: ALBETO tiny on xnli: it holds " in said and "the table holds" not in said
+    )
+
+
+@pytest.mark.parametrize("value", [84.829, 84.84999999999998, 84.855, 0.0, 100.0, 2 / 3, 99.99999])
+def test_a_figure_is_printed_once_more_as_tables_print_it(value: float) -> None:
+    assert two_decimals(value) == printed(value)
+
+
+def test_the_summarys_arithmetic_once_more() -> None:
+    """The thesis' where every system takes a GMAC: 43.52 / 2.41, both truncated, is 18.05 times."""
+
+    def again(table: str, column: str, counts: list[int], least: int) -> str:
+        efficiency = {"a": {"macs": 43_526_457_600}, "b": {"macs": least}}
+        chains: Any = SimpleNamespace(results=SimpleNamespace(study=None, efficiency=efficiency))
+        found: Any = [
+            Count(
+                "fine-tuning",
+                "m",
+                "m",
+                "vocabulary_size",
+                0,
+                {**SHAPE, "vocab_size": count},
+                {"labels": 3, "sequence_length": 8},
+            )  # type: ignore[typeddict-item]
+            for count in counts
+        ]
+        return Recomputation(chains)._count(SimpleNamespace(table=table, column=column, counts=found))  # type: ignore[arg-type]
+
+    macs = [2_419_999_999, 43_526_457_600]
+    assert again("summary", "speedup", macs, 2_419_999_999) == "18.05x"
+    assert again("summary", "speedup", macs, 999_999_999) == "17.98x"
+    assert again("efficiency", "thesis_speedup", macs, 999_999_999) == "18.05"
+    assert again("efficiency", "speedup", macs, 1) == repr(43_526_457_600 / 2_419_999_999)
+    for count in (499, 500, 999_499, 999_500, 1_499_999, 1_500_000):
+        assert again("summary", "parameters", [count], 1) == short_count(count)
 
 
 def test_an_answer_that_is_missing_is_no_score_of_zero(
