@@ -209,6 +209,7 @@ def test_teachers_count_wherever_they_run(plan: Any, project: Path, tmp_path: Pa
         config["teachers"] = {"rule": "validation", "number": number}
         (tmp_path / "study.yaml").write_text(json.dumps(config))
         answer = plan(tmp_path / "study.yaml")
+        assert answer["stages"]["comparison"]["trials"] == 4, "two methods with two seeds"
         (kept,) = (one["bytes"] for one in answer["disk"] if one["what"] == "logits of the teachers")
         found[relations, number] = {name: one["operations"] for name, one in answer["stages"].items()}, kept
     (one, kept), (matched, _), (two, both) = found.values()

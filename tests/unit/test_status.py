@@ -246,6 +246,30 @@ def test_trials_that_ended_count_within_a_job(folder: Folder, status: Any) -> No
     assert cells["fine-tuning", "albeto-tiny", "xnli"]["trials"] == 0
 
 
+def test_a_system_is_as_far_on_a_task_as_the_jobs_behind_it(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = read_yaml(project / "config.yaml")
+    config["fine_tuning"]["trials_per_job"] = 2
+    folder = Folder(small_study(config, project), tmp_path / "study")
+
+    def states(regime: str, model: str) -> list[str]:
+        main(["status", str(folder.folder), "--json"])
+        cells = json.loads(capsys.readouterr().out)["systems"]
+        return [one["state"] for one in cells if (one["regime"], one["model"]) == (regime, model)]
+
+    tiny, beto = ("fine-tuning", "albeto-tiny"), ("fine-tuning", "beto-uncased")
+    folder.done(folder.job("finetune_model", "albeto-tiny/shard-0"))  # XNLI and NER
+    folder.failed(folder.job("select_trial", "fine-tuning/albeto-tiny/ner"))
+    assert (states(*tiny), states(*beto)) == (["trained", "failed", "waiting"], ["waiting"] * 3)
+    folder.done(folder.job("select_trial", "fine-tuning/albeto-tiny/ner"))
+    for job in folder.jobs:
+        if (job.stage, job.rule) == ("fine-tuning", "score_systems"):
+            folder.done(job)
+    assert (states(*tiny), states(*beto)) == (["done"] * 3, ["done"] * 3)
+    assert states("distillation", "albeto-tiny") == ["waiting"] * 3
+
+
 def test_results_of_other_code_and_packages_are_named(
     folder: Folder, status: Any, monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
