@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ligero.command.main import main
-from ligero.common.files import write_text
-from ligero.common.hashing import digest_file
+from ligero.common.files import write_json, write_text
+from ligero.common.hashing import digest_file, sha256_file
 from ligero.common.records import DamagedError, write_listing, write_record
 from ligero.models.digests import write_weights_digest
 from ligero.reporting.artefact_digests import CARDS_REMEDY, verify_results
@@ -125,6 +125,31 @@ def test_answers_of_an_ablation_are_compared_with_its_run(
     assert (found.path, found.remedy) == (answers, "Run it again: snakemake --forcerun train_method.")
     without = study.model_copy(update={"tasks": {k: v for k, v in study.tasks.items() if k != "ner"}})
     assert not verify_results(tmp_path, without).findings, "of a task that the study no longer has"
+
+
+def test_downloads_are_compared_with_the_registry_and_else_with_their_first_download(
+    project: Path, tmp_path: Path
+) -> None:
+    study = load_study(read_yaml(project / "config.yaml"), project)
+    known, other = tmp_path / "sources/xquad/xquad.es.json", tmp_path / "sources/mine.csv"
+    for path in (known, other):
+        write_text(path, "text")
+    first = sha256_file(other)
+    lock = {
+        "mine": {"path": "mine.csv", "sha256": first},
+        "xquad": {"path": "xquad/xquad.es.json", "sha256": first},
+    }
+    write_json(tmp_path / "sources.lock.json", lock)
+    assert not verify_results(tmp_path).findings
+    (found,) = verify_results(tmp_path, study).findings
+    (expected,) = (one.sha256 for one in study.sources.values() if one.path == "xquad/xquad.es.json")
+    assert (found.path, found.kind) == (known, "download")
+    assert (
+        found.problem == f"it was changed after it was fetched: its SHA-256 is {first}, expected {expected}."
+    )
+    write_text(other, "another text")
+    assert [one.path for one in verify_results(tmp_path).findings] == [other]
+    assert verify_results(tmp_path, study).checked["download"] == 2
 
 
 def _verified(place: Path, capsys: pytest.CaptureFixture[str]) -> Any:

@@ -250,7 +250,10 @@ def test_a_system_is_as_far_on_a_task_as_the_jobs_behind_it(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = read_yaml(project / "config.yaml")
-    config["fine_tuning"]["trials_per_job"] = 2
+    config["fine_tuning"] |= {
+        "trials_per_job": 3,
+        "grid": {**config["fine_tuning"]["grid"], "learning_rate": ["1e-3", "2e-3"]},
+    }
     folder = Folder(small_study(config, project), tmp_path / "study")
 
     def states(regime: str, model: str) -> list[str]:
@@ -259,14 +262,15 @@ def test_a_system_is_as_far_on_a_task_as_the_jobs_behind_it(
         return [one["state"] for one in cells if (one["regime"], one["model"]) == (regime, model)]
 
     tiny, beto = ("fine-tuning", "albeto-tiny"), ("fine-tuning", "beto-uncased")
-    folder.done(folder.job("finetune_model", "albeto-tiny/shard-0"))  # XNLI and NER
-    folder.failed(folder.job("select_trial", "fine-tuning/albeto-tiny/ner"))
-    assert (states(*tiny), states(*beto)) == (["trained", "failed", "waiting"], ["waiting"] * 3)
-    folder.done(folder.job("select_trial", "fine-tuning/albeto-tiny/ner"))
+    folder.done(folder.job("finetune_model", "beto-uncased/shard-0"))  # XNLI, and half of NER
+    assert (states(*beto), states(*tiny)) == (["trained", "waiting", "waiting"], ["waiting"] * 3)
+    folder.failed(folder.job("select_trial", "fine-tuning/beto-uncased/xnli"))
+    assert (states(*beto), states(*tiny)) == (["failed", "waiting", "waiting"], ["waiting"] * 3)
+    folder.done(folder.job("select_trial", "fine-tuning/beto-uncased/xnli"))
     for job in folder.jobs:
         if (job.stage, job.rule) == ("fine-tuning", "score_systems"):
             folder.done(job)
-    assert (states(*tiny), states(*beto)) == (["done"] * 3, ["done"] * 3)
+    assert (states(*beto), states(*tiny)) == (["done"] * 3, ["done"] * 3)
     assert states("distillation", "albeto-tiny") == ["waiting"] * 3
 
 
@@ -275,14 +279,23 @@ def test_results_of_other_code_and_packages_are_named(
 ) -> None:
     note = folder.run(monkeypatch, project)
     record = read_record(note)
-    write_record(note, {**record, "code": "0123456789abcdef", "started": time.time() - 1000})
+    write_record(note.with_name("later.json"), {**record, "started": time.time() - 50})
+    write_record(
+        note,
+        {**record, "code": "0123456789abcdef", "lock": "fedcba9876543210", "started": time.time() - 1000},
+    )
+    folder.done(folder.job("generate_study"), 10, time.time() - 20)
     folder.done(folder.job("clean_corpus"))
     job = folder.job("finetune_model", "albeto-tiny/shard-0")
     folder.done(job)
     trial = {"trial": {"task": "ner"}, "versions": {"torch": "2.0.1+cpu", "transformers": "5.23.0"}}
     write_record(folder.folder / job.outputs[0], {"settings": {}, "trials": [trial]})
     found = {(one["what"], one["found"]): one["jobs"] for one in status("--json")[1]["other_versions"]}
-    assert found == {("code", "0123456789abcdef"): 2, ("torch", "2.0.1+cpu"): 1}
+    assert found == {
+        ("code", "0123456789abcdef"): 2,
+        ("packages", "fedcba9876543210"): 2,
+        ("torch", "2.0.1+cpu"): 1,
+    }, "a job is of the run that had begun last before it"
 
 
 def test_a_copy_that_cannot_be_written(
