@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ligero.reporting.artefact_digests import CARDS_REMEDY, verify_results
 from ligero.settings.load import load_study
 from ligero.settings.program import write_resolved
 from ligero.settings.yaml_files import read_yaml
+from ligero.training.scoring import SCORE_REMEDY
 from tests.builders.results import write_artefacts
 
 
@@ -125,6 +127,39 @@ def test_answers_of_an_ablation_are_compared_with_its_run(
     assert (found.path, found.remedy) == (answers, "Run it again: snakemake --forcerun train_method.")
     without = study.model_copy(update={"tasks": {k: v for k, v in study.tasks.items() if k != "ner"}})
     assert not verify_results(tmp_path, without).findings, "of a task that the study no longer has"
+
+
+def test_the_answers_behind_every_score_of_a_shard_are_compared(project: Path, tmp_path: Path) -> None:
+    study = load_study(read_yaml(project / "config.yaml"), project)
+    answers = [tmp_path / f"predictions/distillation/{model}/ner.conll" for model in ("m", "n")]
+    for path in answers:
+        write_text(path, f"Ana B-PER\n{path.parent.name} O\n")
+    scores = [
+        {"model": path.parent.name, "task": "ner", "predictions_digest": digest_file(path)}
+        for path in answers
+    ]
+    write_record(tmp_path / "scores/distillation/shard-0.json", {"regime": "distillation", "scores": scores})
+    assert not verify_results(tmp_path, study).findings
+    shutil.copy(*answers)
+    (found,) = verify_results(tmp_path, study).findings
+    assert (found.path, found.remedy) == (answers[1], SCORE_REMEDY)
+
+
+def test_a_checkpoint_that_training_would_pass_over_is_found(tmp_path: Path) -> None:
+    """It is what was written, or what it replaced where a job was killed in between."""
+    steps = [tmp_path / f"state/pretraining/m/step-{step}.pt" for step in (10, 20, 30)]
+    for path, key in zip(steps, ("sha256", "replaced", "sha256"), strict=True):
+        write_text(path, path.name)
+        write_json(path.with_suffix(".json"), {"sha256": "of another", key: sha256_file(path)})
+    assert not verify_results(tmp_path).findings
+    write_text(steps[0], "another")
+    steps[2].unlink()
+    found = verify_results(tmp_path)
+    assert [(one.path, one.kind) for one in found.findings] == [
+        (steps[0], "checkpoint"),
+        (steps[2], "checkpoint"),
+    ]
+    assert found.checked == {"checkpoint": 3}
 
 
 def test_downloads_are_compared_with_the_registry_and_else_with_their_first_download(

@@ -20,6 +20,7 @@ from ligero.pretraining.engine import Pretrainer
 from ligero.pretraining.metrics import MetricsFile, Position
 from ligero.pretraining.records import PretrainingSummary, read_metrics
 from ligero.pretraining.vocabulary import Vocabulary
+from ligero.reporting.artefact_digests import verify_results
 from ligero.settings.corpus import Corpus
 from ligero.settings.tokenizers import Tokenizer as TokenizerSettings
 from ligero.tokenizers.fast_tokenizer import FastTokenizer
@@ -79,6 +80,8 @@ def test_a_cleaned_text(corpus: Path, tmp_path: Path) -> None:
             DataError, match=r"train\.txt\.zst.*(made again when it is deleted|not valid UTF-8)"
         ):
             list(read_documents(path))
+    (found,) = verify_results(tmp_path).findings
+    assert (found.path, found.kind) == (path, "text")
 
 
 def test_a_cleaned_text_in_the_place_of_another(corpus: Path, tmp_path: Path) -> None:

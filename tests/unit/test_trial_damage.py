@@ -168,9 +168,10 @@ def test_whole_artefacts_of_others_are_refused_and_found(study: Path, tmp_path: 
     (root / "selection" / "fine-tuning" / "m").mkdir(parents=True)
     selected = root / "selection" / "fine-tuning" / "m" / "t.json"
     shutil.copy(root / "fine" / "selection.json", selected)
-    model = root / "models" / "m" / "t"
+    model = Path(shutil.copytree(root / "models" / "m" / "t", root / "models" / "fine-tuning" / "m" / "t"))
     check_selected(selected, model)
     shutil.copytree(root / "weights", model, dirs_exist_ok=True)
+    shutil.copytree(root / "encoded" / "t", root / "encoded" / "u")
     check_weights(model)
     with pytest.raises(DamagedError, match=r"not the model of .*t\.json.*--forcerun select_trials"):
         check_selected(selected, model)
@@ -178,6 +179,8 @@ def test_whole_artefacts_of_others_are_refused_and_found(study: Path, tmp_path: 
     write_record(scores, {**read_record(scores), "regime": "distillation"})
     found = {finding.path: finding.problem for finding in verify_results(root).findings}
     assert found[scores] == "it belongs elsewhere: its regime is 'distillation'."
+    assert found[model].startswith(f"not the model of {selected}: its digest is ")
+    assert found[root / "encoded/u/info.json"].startswith("it belongs elsewhere: these are the features of t")
 
 
 def test_features_of_another_task_or_tokenizer_are_refused(study: Path, tmp_path: Path) -> None:
