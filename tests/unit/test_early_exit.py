@@ -371,12 +371,15 @@ def test_the_score_beside_a_servers_speed_is_that_of_what_it_answers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, _, manifest = leaving
-    early = {**manifest.exits["fp32"], "test": {**manifest.exits["fp32"]["test"], "score": 97.5}}
+    early = {**manifest.exits["fp32"], "test": {**manifest.exits["fp32"]["test"], "score": 97.509}}
     refused = {"accepted": False, "reason": "it saves no time"}
     out = shutil.copytree(folder / "out", tmp_path / "out")
     replace(manifest, exits={"fp32": early, "int8": refused}).write(out)
     monkeypatch.setattr("ligero.command.bench_serve.measure", lambda *_: [])
-    for precision, expected in (("fp32", (97.5, True)), ("int8", (manifest.scores["int8"]["score"], False))):
+    for precision, expected in (
+        ("fp32", (97.509, True)),
+        ("int8", (manifest.scores["int8"]["score"], False)),
+    ):
         assert main(["bench-serve", str(out), "--precision", precision, "--json"]) == 0
         said = json.loads(capsys.readouterr().out)
         assert (said["score"], said["early_exit"]) == expected
