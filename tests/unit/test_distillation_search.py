@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -13,6 +14,7 @@ import pytest
 
 from ligero.common.errors import MismatchError
 from ligero.common.records import DamagedError
+from ligero.distillation import search_task
 from ligero.distillation.search import (
     LOSSES,
     TEMPERATURES,
@@ -25,6 +27,7 @@ from ligero.distillation.search import (
     summarise,
 )
 from ligero.reporting.figures.search import draw_importances, draw_slices
+from ligero.settings.jobs import search_job
 from ligero.settings.load import load_study
 
 
@@ -214,3 +217,64 @@ def test_summary_and_figures(tmp_path: Path, default_config: dict[str, Any], pro
     for name in ("importances", "slices"):
         assert (tmp_path / f"{name}-1.svg").read_bytes() == (tmp_path / f"{name}-2.svg").read_bytes()
     draw_importances(few, study, tmp_path / "empty.svg")
+
+
+class Searched:
+    """A task of a search whose trials are not trained: they have these validation losses."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], project: Path, *losses: float | None
+    ) -> None:
+        job = search_job(load_study({**config, "search": {"patience": 2}}, project), "albeto-tiny", "ner")
+        self.losses, self.ran, self.targets = losses, list[tuple[Any, Any]](), list[str]()
+        data = SimpleNamespace(task_id="ner", task=job.shard.tasks["ner"], model=None, train=None, validation=None)  # fmt: skip
+        for name, stand_in in {
+            "CachedObjectives": lambda *_: self,
+            "TaskData": lambda *_, **__: data,
+            "check_weights": lambda _: "w",
+            "group_digest": lambda *_: "g",
+            "run_trial": self.run_trial,
+        }.items():
+            monkeypatch.setattr(search_task, name, stand_in)
+        here = Path()
+        self.task = search_task.SearchTask(
+            job.shard, job.trial, weights=here, encoded_dir=here, examples_dir=here, logits_dir=here, teachers_dir=here
+        )  # fmt: skip
+
+    def digest(self, task: str) -> str:
+        return "logits"
+
+    def objective(self, *_: object, loss: str) -> Any:
+        self.targets.append(loss)
+        return SimpleNamespace(targets=loss)
+
+    def run_trial(self, planned: Any, objective: Any, *, after_epoch: Any, **_: object) -> Any:
+        self.ran.append((planned, objective))
+        curve = [{"validation_loss": loss} for loss in self.losses]
+        for epoch, entry in enumerate(curve, 1):
+            after_epoch(epoch, entry)
+        return {"curve": curve}
+
+
+def test_a_trial_trains_the_point_that_was_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_config: dict[str, Any], project: Path
+) -> None:
+    searched, reports = Searched(monkeypatch, default_config, project, 0.4, 0.2, None, 0.3), []
+    for loss in ("kl", "ce", "mse"):
+        point = Point(loss, 0.25, 5.0, "3.3e-05")
+        lowest = searched.task.evaluate(point, tmp_path, lambda *given: reports.append(given))
+        planned, objective = searched.ran[-1]
+        assert (objective.kind, objective.alpha, objective.temperature) == (loss, 0.25, 5.0)
+        assert (planned.trial.learning_rate, planned.patience) == ("3.3e-05", 2)
+        assert lowest == 0.2, "whatever epoch it was"
+    assert reports[:4] == [(1, 0.4), (2, 0.2), (3, float("inf")), (4, 0.3)]
+    assert searched.targets == ["kl", "mse"], "logits are averaged in another way for regression"
+    assert len({planned.digest for planned, _ in searched.ran}) == 3
+
+
+def test_a_trial_without_a_finite_loss_diverged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_config: dict[str, Any], project: Path
+) -> None:
+    searched = Searched(monkeypatch, default_config, project, None, None)
+    with pytest.raises(DivergedTrialError, match="never finite"):
+        searched.task.evaluate(Point("kl", 0.5, 1.0, "1e-4"), tmp_path, lambda *_: None)
