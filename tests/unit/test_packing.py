@@ -9,7 +9,7 @@ import pytest
 
 from ligero.settings import plan
 from ligero.settings.load import load_study
-from ligero.settings.packing import TARGET, packed
+from ligero.settings.packing import TARGET, packed, trial_seconds
 from ligero.settings.study import Study
 from ligero.settings.yaml_files import read_yaml
 
@@ -105,3 +105,32 @@ def test_of_a_task_of_unknown_size_each_trial_is_a_job(project: Path) -> None:
         shard for shard in plan.shards_of(study, "fine-tuning", "albeto-tiny") if shard[0].task == "ner"
     ]
     assert [len(shard) for shard in shards] == [1] * 36
+
+
+@pytest.mark.parametrize(
+    ("train", "max_length", "examples"),
+    [
+        ({"expected": 8000}, 512, 8000),
+        ({"expected": 8000, "share": (0.0, 0.25)}, 512, 2000),
+        ({"expected": 8000, "limit": 1000}, 512, 1000),
+        ({"expected": 8000, "share": (0.0, 0.25), "limit": 3000}, 512, 2000),
+        ({"expected": None, "limit": 1000}, 512, 1000),
+        ({"expected": 8000}, 32, 4000),  # inputs of 32 tokens, and not of 64, are half the work
+    ],
+)
+def test_a_trial_takes_as_long_as_the_examples_that_it_reads(
+    project: Path, train: dict[str, Any], max_length: int, examples: int
+) -> None:
+    """Without the constant part of each step, which a batch of all examples makes small."""
+    study = thesis(project)
+    ner, shape = study.tasks["ner"], study.models["beto-uncased"].architecture
+
+    def seconds(length: int | None, **changes: Any) -> float:
+        whole = ner.splits.train.model_copy(
+            update={"expected": None, "share": None, "limit": None, **changes}
+        )
+        splits = ner.splits.model_copy(update={"train": whole})
+        task = ner.model_copy(update={"splits": splits, "max_length": length})
+        return trial_seconds(10**9, 1, task, 512, shape, shape.num_hidden_layers) or 0.0
+
+    assert seconds(max_length, **train) == pytest.approx(seconds(None, expected=examples), rel=0.01)
