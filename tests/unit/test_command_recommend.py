@@ -8,13 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from ligero.command.planning import Budget
 from ligero.command.systems import (
     below_twin,
     cut_examples,
     printed_alternatives,
     printed_systems,
 )
-from ligero.command.train import below
+from ligero.command.train import _limits, below
 from ligero.common.files import write_text
 from ligero.common.records import read_record, write_record
 from ligero.reporting.recommendation import (
@@ -205,3 +206,19 @@ def test_what_needs_no_language_model_is_printed_with_what_it_takes(project: Pat
     assert printed_alternatives(alternatives(Results(study, tmp_path), "complaints"))[1].endswith(
         "logistic regression): not measured, all training examples have the same label."
     )
+
+
+def test_a_share_is_of_the_teachers_score() -> None:
+    budgets = [Budget.read(text) for text in ("95%", "5ms", "10MB")]
+    assert _limits(budgets, SYSTEMS) == Limits(milliseconds=5, megabytes=10, score=pytest.approx(85.5))
+    assert _limits([], SYSTEMS) == Limits()
+
+
+@pytest.mark.parametrize(("score", "chance"), [(83.5, False), (84.5, True)])
+def test_a_student_whose_interval_overlaps_its_twins_may_be_below_by_chance(
+    score: float, chance: bool
+) -> None:
+    """Both intervals are a point to each side."""
+    said = below(system("twin", score, 20, 5), SYSTEMS[1])
+    assert said.startswith(f"twin (distilled) is {86 - score:.2f} points below its fine-tuned twin")
+    assert ("may be chance" in said) == chance
