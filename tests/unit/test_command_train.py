@@ -349,3 +349,15 @@ def test_names_become_ids() -> None:
         "and",
         "a-b-c",
     ]
+
+
+@pytest.mark.parametrize(("examples", "epochs"), [(100, 12), (1600, 6), (100_000, 3)])
+def test_training_takes_about_600_steps_in_3_to_12_epochs(
+    news: Path, monkeypatch: pytest.MonkeyPatch, examples: int, epochs: int
+) -> None:
+    made = plan(data_of(str(news), "--text", "texto", "--label", "tema"), BETO_UNCASED, 4)
+    monkeypatch.setattr(made.splits["train"], "examples", made.splits["train"].examples[:1] * examples)
+    study = replace(made, seed=7).configuration()
+    assert study["fine_tuning"]["grid"]["epochs"] == [epochs]
+    assert study["distillation"]["grid"]["epochs"] == [3 * epochs]
+    assert study["seed"] == study["fine_tuning"]["options"]["seed"] == 7
