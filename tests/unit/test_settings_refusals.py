@@ -11,6 +11,7 @@ import yaml
 from ligero.common.errors import ConfigurationError
 from ligero.efficiency.macs import measure
 from ligero.reporting.planned import planned_jobs
+from ligero.settings import plan
 from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
 from ligero.settings.plan import teacher_candidates
@@ -273,6 +274,25 @@ def test_students_of_a_model_left_out_are_left_out_with_the_reason(
     assert "search.students: 'albeto-base-4' is excluded" in refusal(default_config, project)
 
 
+def test_nothing_of_a_model_that_is_left_out_is_asked_for(default_config: Config, project: Path) -> None:
+    """Jobs that nobody can run would end the whole run."""
+    left_out(default_config, "bertin")["search"] = {}
+    put(default_config, "models.bertin.architecture.vocab_size", None)
+    default_config["ablation"] = {
+        "student": "albeto-tiny", "tasks": ["ner"], "seeds": [1], "batch_size": 8, "epochs": 1, "learning_rate": "1e-4",
+        "reference": "gold", "methods": {"gold": {"objective": "gold"}, "kl": {}},
+    }  # fmt: skip
+    whole = load_study(default_config, project)
+    for model, asked in {
+        "bertin": (plan.tokenizers_in_use, plan.tokenizers_of_open_size, plan.models_of_others),
+        "albeto-tiny": (plan.pretrained_models, plan.searches, plan.ablation_runs),
+    }.items():
+        without = whole.model_copy(update={"left_out": {model: "gone"}})
+        for found in asked:
+            name = {plan.searches: (model, "ner"), plan.ablation_runs: ("ner", "gold", 1)}.get(found, model)
+            assert name in found(whole) and name not in found(without), found.__name__
+
+
 @pytest.mark.parametrize(
     ("lesson", "words"),
     [
@@ -291,6 +311,21 @@ def test_a_teacher_that_cannot_teach_is_refused(
     put(default_config, "models.albeto-tiny.pretraining.embedding_initializer_range", None)
     put(default_config, "models.albeto-tiny.pretraining.teacher", {"dimensions": 8, **lesson})
     assert words in refusal(default_config, project)
+
+
+def test_teachers_that_wait_for_each_other_are_refused(default_config: Config, project: Path) -> None:
+    for model, teacher in (("albeto-tiny", "beto-uncased"), ("beto-uncased", "albeto-tiny")):
+        lesson = {"model": teacher, "dimensions": 8}
+        recipe = {
+            "objective": "distil",
+            "cls_words": 0,
+            "embedding_initializer_range": None,
+            "teacher": lesson,
+        }
+        spec = default_config["models"][model]
+        spec["pretraining"] = {**spec["pretraining"], **recipe}
+    said = "albeto-tiny -> beto-uncased -> albeto-tiny: a model cannot learn from itself"
+    assert said in refusal(default_config, project)
 
 
 def test_a_model_whose_teacher_is_left_out_is_left_out_with_the_reason(
