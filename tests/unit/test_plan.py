@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ligero.command.main import main
+from ligero.command.plan import _amounts, _bytes, _hours, _operations
 from ligero.common.records import write_record
+from ligero.reporting.estimate import Amount
 from ligero.reporting.planned import PlannedJob, planned_jobs
 from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
@@ -330,3 +332,20 @@ def test_for_people(
     said = capsys.readouterr().out
     assert "3,898 jobs" in said and "without fine-tuning, teachers, distillation" in said
     assert "of unknown size" in said and "disk: 5" in said
+
+
+def test_units_for_people() -> None:
+    assert [_bytes(count) for count in (999, 1500, 2_500_000, 3_500_000_000, 4_500_000_000_000)] == [
+        "999 B", "1.5 kB", "2.5 MB", "3.5 GB", "4.5 TB",
+    ]  # fmt: skip
+    operations = (None, 999.0, 2e9, 3e12, 4e15, 5e18)
+    assert [_operations(count) for count in operations] == [
+        "-", "999 FLOP", "2.0 GFLOP", "3.0 TFLOP", "4.0 PFLOP", "5.0 EFLOP",
+    ]  # fmt: skip
+    assert [_hours(hours) for hours in (0.0012, 9.876, 12.34, 1234.5)] == ["0.001", "9.876", "12.3", "1,234"]
+
+
+def test_bytes_of_unknown_size_are_said_beside_the_sum() -> None:
+    amounts = [Amount("a", 2_000_000, ""), Amount("b", None, "why"), Amount("c", 500_000, "")]
+    lines = list(_amounts("disk", amounts))
+    assert lines[1] == "disk: 2.5 MB, and 1 of unknown size" and lines[3].endswith("unknown  b  (why)")

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from ligero.command.main import main
+from ligero.command.status import _cell, _duration, _left
 from ligero.common import run_start
 from ligero.common.files import write_json
 from ligero.common.records import read_record, write_record
 from ligero.common.run_notes import NOTES, note_run
 from ligero.reporting.planned import PlannedJob, planned_jobs
+from ligero.reporting.progress import STATES, CellProgress, StageProgress
 from ligero.settings import plan
 from ligero.settings.program import write_resolved
 from ligero.settings.study import Study
@@ -341,3 +343,25 @@ def test_status_writes_nothing(folder: Folder, status: Any) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.folder.rglob("*")}
     status()
     assert {path: path.stat().st_mtime_ns for path in folder.folder.rglob("*")} == before
+
+
+def test_what_is_left_is_unknown_a_lower_bound_or_known() -> None:
+    def left(unknown: int, done: int = 1) -> str:
+        jobs = {**dict.fromkeys(STATES, 0), "done": done, "waiting": 3 - done}
+        return _left(StageProgress("fine-tuning", jobs, 5.0, 0.25, unknown))
+
+    assert [left(2), left(1), left(0), left(0, done=3)] == ["unknown", "0.250+", "0.250", "-"]
+
+
+def test_cells_say_how_many_trials_ended_and_what_became_of_the_job() -> None:
+    def cell(state: Any, trials: int = 1) -> str:
+        return _cell(CellProgress("fine-tuning", "m", "t", state, trials, 3))
+
+    states = ("done", "waiting", "running", "failed", "interrupted")
+    assert [cell(state) for state in states] == ["done", "1/3", "1/3*", "1/3!", "1/3~"]
+    assert cell("waiting", 0) == "-"
+
+
+def test_durations_for_people() -> None:
+    seconds = (119.9, 120, 7199, 7200, 9000)
+    assert [_duration(one) for one in seconds] == ["119 s", "2 min", "119 min", "2 h 0 min", "2 h 30 min"]
