@@ -16,6 +16,7 @@ from ligero.settings.jobs import efficiency_job
 from ligero.settings.load import load_study, reasons_left_out, without_missing_weights
 from ligero.settings.plan import teacher_candidates
 from ligero.settings.yaml_files import read_yaml
+from tests.builders.provenance import taught_by_states
 
 Config = dict[str, Any]
 LOCAL = {"weights": "local", "local": "/nowhere/at/all"}
@@ -163,6 +164,31 @@ def test_what_cannot_work_is_refused(
     assert words in message
     # No spurious second problem: one line below the heading.
     assert path in SEVERAL_PROBLEMS or len(message.splitlines()) <= 2, message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("tasks.ner.max_length", 999, "tasks.ner.max_length (or fine_tuning.options.max_length): 999 exceeds the"),
+        ("hardware.pretraining", {"gpus": 2}, "albeto-tiny.pretraining.micro_batch_size: 16 x 2 processes"),
+    ],
+)  # fmt: skip
+def test_what_no_model_can_do_is_refused_for_each(
+    default_config: Config, project: Path, path: str, value: Any, words: str
+) -> None:
+    put(default_config, path, value)
+    assert words in refusal(default_config, project)
+
+
+def test_what_just_fits_is_accepted(default_config: Config, project: Path) -> None:
+    """All of a model's layers, its whole width."""
+    config = taught_by_states(default_config)
+    shape = config["models"]["beto-uncased"]["architecture"]
+    layers, width = shape["num_hidden_layers"], shape["hidden_size"]
+    config["models"]["albeto-tiny"]["pretraining"]["teacher"] |= {"layers": [0, layers], "dimensions": width}
+    whole = {"initial": "beto-uncased", "num_hidden_layers": layers}
+    put(config, "distillation.students.whole", {"name": "Whole", **whole})
+    assert load_study(config, project).distillation
 
 
 def test_no_task_has_the_id_of_the_mean_over_all(default_config: Config, project: Path) -> None:
