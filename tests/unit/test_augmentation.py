@@ -12,9 +12,10 @@ import zstandard
 
 from ligero.common.errors import ConfigurationError, DataError
 from ligero.common.records import digests_of, read_record, write_record
+from ligero.settings.checks import _methods
 from ligero.settings.jobs import AugmentationJob, ablation_job, augmentation_job, digest
 from ligero.settings.load import load_study
-from ligero.settings.plan import ablation_runs, why_not_applicable, why_not_augmented
+from ligero.settings.plan import ablation_runs, augmented_tasks, why_not_applicable, why_not_augmented
 from ligero.settings.study import Study
 from ligero.tasks.augmentation import augment_task, cut_sentences
 from ligero.tasks.examples import IGNORED, ClassificationExample, TaggingExample, write_examples
@@ -230,6 +231,7 @@ def test_questions_are_not_augmented() -> None:
     assert [task for task, method, _ in ablation_runs(study) if method == "more"] == ["xnli", "ner"]
     assert why_not_applicable(study, "mlqa", "more") == why_not_augmented(study.tasks["mlqa"]) is not None
     assert why_not_applicable(study, "mlqa", "gold") is None
+    assert augmented_tasks(study) == ["xnli", "ner"]
 
 
 def test_a_reference_that_a_task_lacks_is_refused() -> None:
@@ -251,6 +253,26 @@ def test_pairs_come_from_the_task_and_sentences_from_the_corpus() -> None:
 def test_methods_that_cannot_be_augmented_are_refused(augmentation: Any, method: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"ablation\.methods\.more\.augmented"):
         study_with(augmentation, **method)
+
+
+@pytest.mark.parametrize(("own", "refused"), [({}, True), ({"alpha": 0.0}, False)])
+def test_a_method_has_the_alpha_of_distillation_unless_it_says_another(
+    own: dict[str, float], refused: bool
+) -> None:
+    study = study_with(**own)
+    assert study.distillation and not [*_methods(study)]
+    distillation = study.distillation.model_copy(update={"alpha": 0.5})
+    found = [*_methods(study.model_copy(update={"distillation": distillation}))]
+    assert any("unlabelled text has no gold labels" in problem for problem in found) == refused
+
+
+@pytest.mark.parametrize(("task", "refused"), [("xnli", False), ("ner", True), ("mlqa", False)])
+def test_only_single_texts_need_a_corpus_to_be_augmented(task: str, refused: bool) -> None:
+    study = study_with()
+    assert study.ablation
+    ablation = study.ablation.model_copy(update={"tasks": (task,)})
+    found = [*_methods(study.model_copy(update={"corpus": None, "ablation": ablation}))]
+    assert any("requires a corpus" in problem for problem in found) == refused
 
 
 def test_a_run_without_unlabelled_text_keeps_its_digest() -> None:
