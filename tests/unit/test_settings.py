@@ -302,3 +302,14 @@ def test_parsing_the_workflow_loads_nothing_heavy(project: Path) -> None:
         text=True,
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_file_whose_ids_are_left_out_is_a_source_of_the_task(
+    default_config: dict[str, Any], project: Path
+) -> None:
+    """Else it is not fetched, and examples stay as they are when it changes."""
+    assert "embedded-raw-cuentos" not in plan.task_sources(load_study(default_config, project), "ner")
+    default_config["tasks"]["ner"]["splits"]["train"]["without_ids_of"] = ["embedded-raw-cuentos"]
+    study = load_study(default_config, project)
+    assert "embedded-raw-cuentos" in plan.task_sources(study, "ner")
+    assert "embedded-raw-cuentos" in jobs.task_job(study, "ner").sources
