@@ -70,6 +70,13 @@ def test_energy_is_what_the_counters_say(tmp_path: Path) -> None:
     (tmp_path / "intel-rapl:0" / "energy_uj").write_text("3500000")
     (tmp_path / "intel-rapl:1" / "energy_uj").write_text("1000000")  # the counter began again
     assert meter.since_last() == pytest.approx(2.5 + 11.0)
+    assert meter.since_last() == 0.0, "of the last call, and not of the start"
+
+
+def test_energy_is_the_mean_of_the_runs_that_count() -> None:
+    read = iter([7.0, 100.0, 7.0, 2.0, 7.0, 4.0])  # before and after each run; the first warms up
+    meter: Any = SimpleNamespace(since_last=lambda: next(read))
+    assert in_turn({"a": lambda: None}, 2, meter)["a"].joules == 3.0
 
 
 def test_a_model_finds_its_study(export: Path, tmp_path: Path) -> None:
@@ -106,7 +113,8 @@ def test_a_start_is_charged_for_no_other_engine(
     monkeypatch.setitem(sys.modules, "openvino", SimpleNamespace(Core=core))
     monkeypatch.setattr(engines, "find_spec", lambda name: True)
     engines.answer_once("ONNX fp32", str(export), "", "1", "16")
-    assert capsys.readouterr().out.startswith("answered\n")
+    answered, peak = capsys.readouterr().out.split()
+    assert answered == "answered" and int(peak) % 1024 == 0, "Linux counts in units of 1024 bytes"
     code = "import sys, ligero.efficiency.engines; print('onnxruntime' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=project / "workflow", capture_output=True, text=True, check=True

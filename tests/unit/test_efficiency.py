@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -189,6 +190,15 @@ def test_measuring_counts_each_architecture_once_and_gives_a_row_for_each_system
     assert measured["conditions"]["reference"] == "a"
 
 
+def test_speedups_are_over_the_reference_that_is_named() -> None:
+    from ligero.efficiency.macs import cost_of, measure
+
+    conditions = Efficiency(sequence_length=12, reference="b", labels=7)
+    deep, flat = measure(EfficiencyJob(systems=(system("a", layers=4), system("b")), conditions=conditions), {})["rows"]  # fmt: skip
+    assert flat["speedup"] == 1.0 and deep["speedup"] == flat["macs"] / deep["macs"] < 1.0
+    assert flat["macs"] == cost_of(shape(), 7, 12)["macs"]
+
+
 def test_a_reference_that_is_left_out_is_refused() -> None:
     from ligero.efficiency.macs import measure
 
@@ -245,6 +255,27 @@ def test_a_gpu_is_waited_for_before_each_reading_of_the_clock(monkeypatch: pytes
     monkeypatch.setattr(speed.time, "perf_counter", lambda: order.append("clock") or 0.0)
     speed.timed_pass(lambda ids: order.append("pass"), OnGpu())  # type: ignore[arg-type]
     assert order == ["wait", "clock", "pass", "wait", "clock"]
+
+
+def test_latency_is_the_median_of_the_runs_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ligero.efficiency import speed
+
+    lengths: list[int] = []
+
+    def timed(models: list[tuple[object, Any]], *_: object) -> list[list[float]]:
+        lengths.extend(ids.shape[1] for _, ids in models)
+        return [[2.0, 1.0, 2.5, 4.0, 90.0]]
+
+    monkeypatch.setattr(speed, "time_in_turn", timed)
+    found = []
+    for threshold in (3.5, 1e9):
+        protocol = Speed(sequence_length=8, outlier_z=threshold)
+        (row,) = speed.measure(SpeedJob(systems=(system(),), conditions=protocol), {})["rows"]
+        found.append(row["cpu"])
+    kept, whole = found
+    assert (kept["median_seconds"], kept["mean_seconds"], kept["fastest_seconds"]) == (2.25, 2.375, 1.0)
+    assert (kept["kept_runs"], whole["kept_runs"], whole["median_seconds"]) == (4, 5, 2.5)
+    assert lengths[0] == 8
 
 
 def test_latency_of_every_system_with_its_conditions() -> None:
