@@ -349,3 +349,21 @@ def test_bytes_of_unknown_size_are_said_beside_the_sum() -> None:
     amounts = [Amount("a", 2_000_000, ""), Amount("b", None, "why"), Amount("c", 500_000, "")]
     lines = list(_amounts("disk", amounts))
     assert lines[1] == "disk: 2.5 MB, and 1 of unknown size" and lines[3].endswith("unknown  b  (why)")
+
+
+def test_what_cannot_run_is_said_and_not_planned(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = read_yaml(project / "config.yaml")
+    bertin = config["models"]["bertin"]
+    config["models"]["bertin"] = {
+        "architecture": bertin["architecture"],
+        "weights": "local",
+        "local": "/nowhere",
+    }
+    (tmp_path / "study.yaml").write_text(json.dumps(config))
+    assert main(["plan", "study.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "left out: bertin: its local weights" in said
+    assert "  without fine-tuning, distillation" in said

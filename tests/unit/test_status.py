@@ -125,7 +125,10 @@ def test_a_run_that_lives(
     assert code == 0 and answer["run"]["state"] == "running"
     assert stage["jobs"] == {"done": 1, "running": 1, "failed": 0, "interrupted": 0, "waiting": 0}
     assert stage["spent"] == pytest.approx(1.0, abs=0.01) and stage["left"] == pytest.approx(1.0, abs=0.01)
-    assert "job 4711 of the cluster" in status()[1]
+    (folder.folder / ".snakemake/locks").mkdir()
+    (folder.folder / ".snakemake/locks/0.output.lock").write_text("results/summary.csv\n")
+    said = status()[1]
+    assert "job 4711 of the cluster" in said and "left over" not in said
 
 
 def test_hours_are_of_devices_and_of_the_trials_that_are_left(
