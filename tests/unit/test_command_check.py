@@ -101,11 +101,18 @@ def test_what_check_finds(tmp_path: Path) -> None:
     assert "near_labels" in found and "small_test" in found
 
 
+def test_labels_that_say_that_there_is_none(tmp_path: Path) -> None:
+    """`none` may be a class, like any word."""
+    rows = [(f"Texto {n}.", label) for n in range(20) for label in ("NA", "_", "None", "otro")]
+    found = found_in(table(tmp_path / "a.csv", rows))["missing_labels"]
+    assert found.startswith("warning: 40 examples") and found.endswith(("NA; _", "_; NA"))
+
+
 def test_labels_that_nearly_agree(tmp_path: Path) -> None:
     rows = [
         (f"Texto {n}.", label)
         for n in range(20)
-        for label in ("Facturación", "facturacion", "servicio", "servicios", "otro")
+        for label in ("Facturación", "facturacion", "norte", "nortes", "alta", "altas", "grupo 1", "grupo 2")
     ]
     data = data_of(str(table(tmp_path / "a.csv", rows)), "--text", "texto", "--label", "tema")
     said = [
@@ -115,8 +122,8 @@ def test_labels_that_nearly_agree(tmp_path: Path) -> None:
     ]
     assert said == [
         "labels that differ by case, accents, space or punctuation only: 'Facturación', 'facturacion'",
-        "labels that differ by one letter: servicio, servicios",
-    ]
+        "labels that differ by one letter: norte, nortes",
+    ], "short labels and numbers differ on purpose"
 
 
 def test_both_marks_of_an_entity_are_one_type(tmp_path: Path) -> None:

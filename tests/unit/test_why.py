@@ -386,7 +386,7 @@ def test_an_edited_table_is_found(results: Path, capsys: pytest.CaptureFixture[s
         why(capsys, path, "BETO uncased (fine-tuned)", "score")
     write_listing(path.with_suffix(".json"), [path.name])  # as if another program had made it so
     status, said = why(capsys, path, "BETO uncased (fine-tuned)", "score", "--recompute")
-    assert status == 1 and f"the table holds 99.99, the files give {was}" in said
+    assert status == 1 and f"the table holds 99.99, the files give {was}" in said and "NOT EQUAL" in said
 
 
 def test_of_other_tables_the_files_are_named_and_why_no_more(
