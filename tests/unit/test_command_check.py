@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ligero.command.check import findings
+from ligero.command.check import _quantiles, findings
+from ligero.command.lengths import Lengths
 from ligero.command.main import main
 from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_text
 from ligero.synthetic.table import labelled_texts
+from ligero.tasks.examples import ClassificationExample
 from tests.builders.user_files import data_of, table, tokenizer_of_letters
 
 
@@ -155,6 +158,30 @@ def test_texts_that_are_cut_are_counted_by_the_models_tokenizer(
     said = capsys.readouterr().out
     assert "warning: 4 examples have more than the 400 tokens that are read; their ends are cut off (" in said
     assert "longest 500" in said
+
+
+def test_both_texts_of_a_pair_count_whole_whatever_the_tokenizer_cuts(tmp_path: Path) -> None:
+    model = tokenizer_of_letters(tmp_path / "model")
+    pair = ClassificationExample(id="1", group="1", text="a" * 30, second_text="b" * 20, label="x")
+    (whole,) = Lengths.counted([pair], model).tokens
+    (first,) = Lengths.counted([replace(pair, second_text=None)], model).tokens
+    path = model / "tokenizer.json"
+    cuts = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "truncation": cuts}))
+    assert whole >= first + 20 and Lengths.counted([pair], model).tokens == [whole]
+
+
+def test_what_just_fits_is_not_cut(news: Path) -> None:
+    data = data_of(str(news), "--text", "texto", "--label", "tema")
+    splits = data.load()
+    lengths = Lengths([64] * sum(len(loaded.examples) for loaded in splits.values()), Path("model"))
+    for limit, cut in ((64, False), (63, True)):
+        found = {one.what for one in findings(data, splits, lengths, limit)}
+        assert ("too_long" in found) == cut
+
+
+def test_quantiles_of_lengths() -> None:
+    assert (_quantiles(list(range(101))), _quantiles([7])) == ((50, 95), (7, 7))
 
 
 def test_contexts_of_questions_are_not_called_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

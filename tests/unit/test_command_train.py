@@ -327,6 +327,11 @@ def test_tagging_and_questions_take_their_own_files(project: Path, tmp_path: Pat
         plan(data_of(str(tmp_path / "b.json")), Weights("scratch"), Weights("scratch")), project, tmp_path
     )
     assert study["tasks"]["noticias"]["type"] == "question_answering"  # type: ignore[index]
+    options = study["fine_tuning"]["options"]  # type: ignore[index]
+    assert (options["max_length"], options["doc_stride"]) == (256, 64)
+    write_text(tmp_path / "short/config.json", json.dumps({**BERT, "max_position_embeddings": 128}))
+    short = Weights.read(str(tmp_path / "short"), "--teacher")
+    assert plan(data_of(str(tmp_path / "b.json")), short, 1).length == 128
 
 
 @pytest.mark.parametrize(
