@@ -44,7 +44,9 @@ def test_a_study_from_the_hub(news: Path, project: Path, tmp_path: Path) -> None
     assert list(study["models"]) == ["bert-base-spanish-wwm-uncased", "albert-tiny-spanish"]  # type: ignore[call-overload]
     assert study["teachers"]["candidates"] == ("bert-base-spanish-wwm-uncased",)  # type: ignore[index]
     assert study["tasks"]["noticias"]["labels"] == ("economía", "empresas", "mercados", "sociedad")  # type: ignore[index]
-    assert study["corpus"] is None
+    assert study["corpus"] is None and study["efficiency"]["labels"] == 4  # type: ignore[index]
+    for stage in ("fine_tuning", "distillation"):
+        assert study[stage]["options"]["head_learning_rate_factor"] == 10.0  # type: ignore[index]
     lines = [line for line in (tmp_path / "study.yaml").read_text().splitlines() if not line.startswith("#")]
     assert len(lines) <= 40
 
@@ -366,3 +368,16 @@ def test_training_takes_about_600_steps_in_3_to_12_epochs(
     assert study["fine_tuning"]["grid"]["epochs"] == [epochs]
     assert study["distillation"]["grid"]["epochs"] == [3 * epochs]
     assert study["seed"] == study["fine_tuning"]["options"]["seed"] == 7
+
+
+def test_a_local_teachers_student_keeps_a_third_of_its_layers(tmp_path: Path) -> None:
+    for layers, kept in ((12, 4), (2, 1)):
+        write_text(tmp_path / "config.json", json.dumps({**BERT, "num_hidden_layers": layers}))
+        assert train._student(None, Weights.read(str(tmp_path), "--teacher")) == kept
+
+
+def test_a_seed_that_numpy_refuses_is_refused_at_once(news: Path, tmp_path: Path) -> None:
+    command = [*planning_into(tmp_path / "work", news), "--teacher", BETO_UNCASED.place, "--seed"]
+    with pytest.raises(ConfigurationError, match=r"--seed 4294967296: expected a whole number from 0 to"):
+        main([*command, str(2**32)])
+    assert main([*command, str(2**32 - 1)]) == 0
