@@ -16,6 +16,9 @@ from ligero.common.errors import ConfigurationError, DataError, LigeroError
 from ligero.common.files import write_text
 from ligero.serving.app import Limits as ServerLimits
 from ligero.serving.app import _listen
+from ligero.settings.load import load_study
+from ligero.settings.program import write_resolved
+from ligero.settings.yaml_files import read_yaml
 
 
 def test_help_imports_nothing_heavy(project: Path) -> None:
@@ -154,3 +157,20 @@ def test_a_folder_without_results_is_refused_in_words_for_every_command(tmp_path
             DataError, match=r"no results: .* Name the results of a study, or the folder that"
         ):
             main(command)
+
+
+def test_export_asks_for_the_systems_that_are_named(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = load_study(read_yaml(project / "config" / "own-task.yaml"), project)
+    write_resolved(tmp_path / "results/config.json", study)
+    (tmp_path / "study.yaml").touch()
+    for named, both in ((["--system", "beto"], False), ([], True)):
+        assert main(["export", str(tmp_path), *named, "-n"]) == 0
+        said = capsys.readouterr().err
+        assert "results/exports/fine-tuning/beto/complaints" in said
+        assert ("results/exports/distillation/albeto-tiny/complaints" in said) == both
+    with pytest.raises(
+        ConfigurationError, match="--system bert: the study has no such system; known: beto, "
+    ):
+        main(["export", str(tmp_path), "--system", "bert", "-n"])

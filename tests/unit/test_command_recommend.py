@@ -42,10 +42,10 @@ def test_what_was_cut_is_said(project: Path, tmp_path: Path) -> None:
     write_record(folder / "info.json", {**info, "counts": {"train": count, "test": count}})
     assert cut_examples(results, task) == []
     cut = {"examples": 90, "truncated": 1200, "lost_words": 7}
-    write_record(folder / "info.json", {**info, "counts": {"train": cut, "test": count}})
+    write_record(folder / "info.json", {**info, "counts": {"train": cut, "test": {**count, "lost_words": 2}}})
     (found,) = cut_examples(results, task)
     assert str(found).startswith(
-        f"Cut at 64 tokens of {folder.parts[-2]}: 1,200 examples of train; 7 words are lost."
+        f"Cut at 64 tokens of {folder.parts[-2]}: 1,200 examples of train; 9 words are lost."
     )
 
 

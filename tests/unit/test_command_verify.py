@@ -38,7 +38,7 @@ def test_verify_finds_what_was_changed(
         one for one in _verified(tmp_path / "study", capsys)["findings"] if one["path"] == str(baseline)
     ]
     assert "it was changed after it was written" in found["problem"]
-    assert main(["verify", str(results)]) == 1
+    assert main(["verify", str(results), "--json"]) == main(["verify", str(results)]) == 1
     assert f"{baseline}: it was changed" in capsys.readouterr().out
 
 
