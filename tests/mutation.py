@@ -54,6 +54,8 @@ FAULTS = (
     Fault("training/selection.py", "if record is not best:", "if record is None:", ("test_selection::test_the_model_is_put_at_its_place_and_the_others_are_deleted",)),
     Fault("training/selection.py", '(-score if selection_metric == "score" else loss, record)', "(loss, record)", ("test_selection::test_lowest_loss_or_highest_score_and_the_first_of_equals",)),
     Fault("training/optimizers.py", "parameter.ndim > 1 and", "parameter.ndim > 0 and", ("test_optimizers::test_biases_and_norms_do_not_decay",)),
+    Fault("training/evaluate.py", "torch.inference_mode(), autocast(precision, device)", 'torch.inference_mode(), autocast("fp32", device)', ("test_training_batches",)),
+    Fault("training/evaluate.py", "    model.eval()\n", "", ("test_training_batches",)),
     Fault("training/batches.py", "default_rng([options.seed, epoch])", "default_rng([options.seed, 0])", ("test_training_batches::test_without_shuffling_every_epoch_has_the_order_of_the_file",)),
     Fault("training/checkpoints.py", "self.steps()[: -self.keep]", "self.steps()[: -self.keep - 1]", ("test_checkpoints",)),
     Fault("training/planned_trials.py", '"metric": task.metric,', "", ("test_training_trial::test_trials_of_another_metric_are_another_group",)),
@@ -89,7 +91,10 @@ FAULTS = (
     Fault("reporting/tradeoff.py", "share * taught[1:]", "share * taught[0]", ("test_reporting_tradeoff::test_in_each_resample_a_system_is_held_against_its_teacher_there",)),
     Fault("reporting/estimate.py", 'counts["validation"]) + counts["test"])', 'counts["test"]) + counts["validation"])', ("test_plan::test_the_test_split_is_read_once_by_every_system",)),
     Fault("reporting/estimate.py", 'found.jobs["done"] == sum(found.jobs.values())', 'found.jobs["done"] > 0', ("test_plan::test_a_study_measured_elsewhere_gives_the_rate",)),
+    Fault("reporting/tables/comparison.py", "{Decimal(measured.removesuffix('x')) - Decimal(published.removesuffix('x')):+}", "{Decimal(published.removesuffix('x')) - Decimal(measured.removesuffix('x')):+}", ("test_reporting::test_rows_of_the_comparison_are_measured_minus_published",)),
+    Fault("reporting/tables/cost.py", "sum(run.seconds * run.devices for run in runs)", "sum(run.seconds for run in runs)", ("test_reporting_cost::test_rows_are_runs_on_one_kind_of_device",)),
     # settings
+    Fault("settings/plan.py", "return task.distillation_grid.applied_to(of_student)", "return of_student", ("test_settings::test_grids_of_one_task_are_applied_last",)),
     Fault("settings/jobs/training.py", "options_for(model, stage.options)", "stage.options", ("test_digests",)),
 )  # fmt: skip
 
