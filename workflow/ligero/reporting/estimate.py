@@ -122,7 +122,7 @@ class Estimator:
                     len(done),
                     trials,
                     operations,
-                    found.spent + (found.left or 0.0),
+                    found.spent + found.left,
                     rests_on,
                 )
         hours, rests_on = self._by_rate(stage, operations)

@@ -59,7 +59,7 @@ class StageProgress:
     """A stage: jobs by state, hours that finished and running jobs took, and that are expected for the rest.
 
     Attributes:
-        left: None where no job of some kind has finished yet, so that nothing is known of it; `unknown` counts those jobs.
+        left: without the jobs of rules of which none has finished yet, so that nothing is known of them; `unknown` counts those.
     """
 
     stage: str
