@@ -91,7 +91,7 @@ FAULTS = (
     Fault("reporting/tradeoff.py", "share * taught[1:]", "share * taught[0]", ("test_reporting_tradeoff::test_in_each_resample_a_system_is_held_against_its_teacher_there",)),
     Fault("reporting/estimate.py", 'counts["validation"]) + counts["test"])', 'counts["test"]) + counts["validation"])', ("test_plan::test_the_test_split_is_read_once_by_every_system",)),
     Fault("reporting/estimate.py", 'found.jobs["done"] == sum(found.jobs.values())', 'found.jobs["done"] > 0', ("test_plan::test_a_study_measured_elsewhere_gives_the_rate",)),
-    Fault("reporting/tables/comparison.py", "{Decimal(measured.removesuffix('x')) - Decimal(published.removesuffix('x')):+}", "{Decimal(published.removesuffix('x')) - Decimal(measured.removesuffix('x')):+}", ("test_reporting::test_rows_of_the_comparison_are_measured_minus_published",)),
+    Fault("reporting/tables/comparison.py", "{Decimal(measured.removesuffix('x')) - Decimal(published.removesuffix('x')):+}", "{Decimal(published.removesuffix('x')) - Decimal(measured.removesuffix('x')):+}", ("test_reporting_summary::test_rows_of_the_comparison_are_measured_minus_published",)),
     Fault("reporting/tables/cost.py", "sum(run.seconds * run.devices for run in runs)", "sum(run.seconds for run in runs)", ("test_reporting_cost::test_rows_are_runs_on_one_kind_of_device",)),
     # settings
     Fault("settings/plan.py", "return task.distillation_grid.applied_to(of_student)", "return of_student", ("test_settings::test_grids_of_one_task_are_applied_last",)),

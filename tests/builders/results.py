@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 
 from ligero.common.files import write_text
 from ligero.common.hashing import digest_value
@@ -337,3 +338,19 @@ def _logistic_regression(study: Study, task_id: str, features: str) -> dict[str,
         return None
     cost = {"trained_on": 100, "features": 1000, "bytes": 2_000_000, "milliseconds": 0.25}
     return {"name": f"{features}, logistic regression", **cost, **_score(study, task_id, 0.5)}
+
+
+def smaller(study: Study, root: Path, **changes: Any) -> Results:
+    """A study with other contents and artefacts of its own."""
+    changed = Study.model_validate({**study.model_dump(mode="json"), **changes})
+    write_artefacts(changed, root)
+    return Results(changed, root)
+
+
+def cells(frame: pd.DataFrame, **where: str) -> dict[str, Any]:
+    """The one row in which the given columns have the given values."""
+    chosen = frame
+    for column, value in where.items():
+        chosen = chosen[chosen[column] == value]
+    assert len(chosen) == 1, (where, len(chosen))
+    return {str(column): value for column, value in chosen.iloc[0].items()}
